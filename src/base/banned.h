@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Force-included by meson into our own sources: functions whose every use is a
+ * mistake waiting to happen fail the build. */
+#ifndef KF_BASE_BANNED_H
+#define KF_BASE_BANNED_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol gets system popen
+
+#endif

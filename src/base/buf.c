@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
+
+#include "base/utf8.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Make room for @n more bytes and a NUL. */
+static bool grow(struct kf_buf *buf, size_t n)
+{
+	size_t need, cap = buf->cap ? buf->cap : 128;
+	char *p;
+
+	if (buf->failed)
+		return false;
+	if (__builtin_add_overflow(buf->n, n, &need) || need > buf->max || need == SIZE_MAX) {
+		buf->failed = true;
+		return false;
+	}
+	need++;
+	if (need <= buf->cap)
+		return true;
+	while (cap < need)
+		if (__builtin_mul_overflow(cap, 2, &cap))
+			cap = need;
+	p = realloc(buf->p, cap);
+	if (!p) {
+		buf->failed = true;
+		return false;
+	}
+	buf->p = p;
+	buf->cap = cap;
+	return true;
+}
+
+void kf_buf_add(struct kf_buf *buf, const void *data, size_t n)
+{
+	if (!grow(buf, n))
+		return;
+	if (n)
+		memcpy(buf->p + buf->n, data, n);
+	buf->n += n;
+	buf->p[buf->n] = '\0';
+}
+
+void kf_buf_adds(struct kf_buf *buf, const char *s)
+{
+	kf_buf_add(buf, s, strlen(s));
+}
+
+void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		buf->failed = true;
+		return;
+	}
+	if (!grow(buf, (size_t)n))
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(buf->p + buf->n, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	buf->n += (size_t)n;
+}
+
+void kf_buf_add_json(struct kf_buf *buf, const char *s)
+{
+	size_t left = strlen(s);
+
+	while (left) {
+		size_t len = kf_utf8_sequence(s, left);
+		unsigned char c = (unsigned char)*s;
+
+		if (!len) {
+			kf_buf_adds(buf, "\\ufffd");
+			len = 1;
+		} else if (c == '"' || c == '\\') {
+			kf_buf_addf(buf, "\\%c", c);
+		} else if (c == '\n') {
+			kf_buf_adds(buf, "\\n");
+		} else if (c < 0x20 || c == 0x7f) {
+			kf_buf_addf(buf, "\\u%04x", c);
+		} else {
+			kf_buf_add(buf, s, len);
+		}
+		s += len;
+		left -= len;
+	}
+}
+
+char *kf_buf_take(struct kf_buf *buf)
+{
+	char *p;
+
+	kf_buf_add(buf, "", 0);
+	p = buf->failed ? NULL : buf->p;
+	if (!p)
+		free(buf->p);
+	*buf = (struct kf_buf){.max = buf->max};
+	return p;
+}
+
+void kf_buf_reset(struct kf_buf *buf)
+{
+	buf->n = 0;
+	buf->failed = false;
+	if (buf->p)
+		buf->p[0] = '\0';
+}
+
+void kf_buf_done(struct kf_buf *buf)
+{
+	free(buf->p);
+	*buf = (struct kf_buf){.max = buf->max};
+}

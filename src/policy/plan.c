@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/plan.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/path.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PREFIX_LEN_PATH 5 /* LAUNCHER wrap --profile NAME -- */
+#define PREFIX_LEN_FD	7 /* LAUNCHER wrap --policy-fd N --profile NAME -- */
+
+static int refuse(struct kf_plan *plan, const char *reason, struct kf_err *err)
+{
+	if (!reason)
+		return kf_fail_nomem(err, "plan");
+	plan->decision = KF_REFUSE;
+	plan->reason = reason;
+	return 0;
+}
+
+/* The annotation that decides for this container: its own before the pod's.
+ * Returns the key in *ret_key, NULL value if neither is there. */
+static const char *profile_annotation(const struct kf_view *view, const char **ret_key)
+{
+	const char *value = NULL;
+
+	*ret_key = KF_ANNOTATION_PROFILE;
+	for (size_t i = 0; i < view->nannotations; i++) {
+		const char *key = view->annotations[i].key;
+		size_t n = strlen(KF_ANNOTATION_PROFILE);
+
+		if (strncmp(key, KF_ANNOTATION_PROFILE, n) != 0)
+			continue;
+		if (key[n] == '\0' && !value) {
+			value = view->annotations[i].value;
+		} else if (key[n] == '.' && view->container[0] &&
+			   strcmp(key + n + 1, view->container) == 0) {
+			*ret_key = key;
+			return view->annotations[i].value;
+		}
+	}
+	return value;
+}
+
+static bool profile_allowed(const struct kf_settings *settings, const char *name)
+{
+	if (!settings->nallowed_profiles)
+		return true;
+	for (size_t i = 0; i < settings->nallowed_profiles; i++)
+		if (strcmp(settings->allowed_profiles[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Names of all profiles of the node that pods may name, for refusals. */
+static const char *list_profiles(const struct kf_settings *settings, struct kf_arena *arena)
+{
+	const char *list = "";
+
+	for (size_t i = 0; list && i < settings->nprofiles && i < 32; i++) {
+		const char *name = settings->profiles[i].name;
+
+		if (profile_allowed(settings, name))
+			list = kf_arena_printf(arena, "%s%s%s", list, *list ? ", " : "", name);
+	}
+	return list;
+}
+
+/* Find the profile; on a refusal the reason is in *plan. */
+static int choose_profile(const struct kf_settings *settings, const struct kf_view *view,
+			  struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	const char *key, *name = profile_annotation(view, &key);
+	bool named = name != NULL;
+
+	if (!named)
+		name = settings->default_profile;
+	if (!kf_profile_name_valid(name))
+		return refuse(plan,
+			      kf_arena_printf(arena,
+					      "annotation %s: '%.80s' is not a profile name "
+					      "(letters, digits, '_' and '-', at most %d)",
+					      key, name, KF_LIMIT_PROFILE_NAME),
+			      err);
+	/* The default profile is the administrator's choice; the list limits pods. */
+	if (named && !profile_allowed(settings, name) &&
+	    strcmp(name, settings->default_profile) != 0)
+		return refuse(plan,
+			      kf_arena_printf(arena,
+					      "annotation %s: profile '%s' is not allowed on this "
+					      "node; allowed are: %s",
+					      key, name, list_profiles(settings, arena)),
+			      err);
+	plan->profile = kf_settings_profile(settings, name);
+	if (!plan->profile)
+		return refuse(plan,
+			      kf_arena_printf(arena,
+					      "%s '%s' does not exist on this node; there are: %s",
+					      named ? "profile" : "default profile", name,
+					      list_profiles(settings, arena)),
+			      err);
+	return 0;
+}
+
+/* The kernel's and the runtime's way of writing the same place. */
+static const char *canonical_run(const char *path)
+{
+	/* /var/run is a symlink to /run in nearly every image and a directory in
+	 * the others: a rule for the one is meant for both. */
+	return strncmp(path, "/var/run", 8) == 0 && (path[8] == '/' || path[8] == '\0') ? path + 4
+										       : path;
+}
+
+static bool denied(const struct kf_profile_info *profile, const char *destination)
+{
+	const char *at = canonical_run(destination);
+
+	for (size_t i = 0; i < profile->ndeny; i++)
+		if (kf_path_under(at, canonical_run(profile->deny[i])))
+			return true;
+	return false;
+}
+
+static int plan_mounts(const struct kf_view *view, struct kf_arena *arena, struct kf_plan *plan,
+		       struct kf_err *err)
+{
+	const char **remove = kf_arena_calloc(arena, view->nmounts, sizeof(*remove));
+	size_t n = 0;
+
+	if (view->nmounts && !remove)
+		return kf_fail_nomem(err, "plan");
+	for (size_t i = 0; i < view->nmounts; i++) {
+		char clean[PATH_MAX];
+		const char *destination = view->mounts[i].destination;
+
+		if (!kf_path_clean(destination, clean, sizeof(clean)))
+			return refuse(plan,
+				      kf_arena_printf(arena, "mount '%.120s...': path too long",
+						      destination),
+				      err);
+		if (kf_path_under(clean, KF_LAUNCHER_DIR))
+			return refuse(plan,
+				      kf_arena_printf(arena,
+						      "mount '%.200s': the path " KF_LAUNCHER_DIR
+						      " is reserved for the sandbox launcher; mount "
+						      "it elsewhere",
+						      destination),
+				      err);
+		if (denied(plan->profile, clean))
+			remove[n++] = destination;
+	}
+	plan->remove_mounts = remove;
+	plan->nremove_mounts = n;
+	return 0;
+}
+
+/* An added variable loses to the last duplicate in the container's own
+ * environment (NRI generator), so a duplicate would leave a lie behind. */
+static bool env_ambiguous(const struct kf_view *view)
+{
+	size_t n = strlen(KF_ENV_PROFILE), seen = 0;
+
+	for (size_t i = 0; i < view->nenv; i++)
+		if (strncmp(view->env[i], KF_ENV_PROFILE "=", n + 1) == 0)
+			seen++;
+	return seen > 1;
+}
+
+size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, size_t nargs,
+		      const char **ret_profile)
+{
+	(void)launch;
+	if (nargs < PREFIX_LEN_PATH || strcmp(args[0], KF_LAUNCHER_PATH) != 0 ||
+	    strcmp(args[1], "wrap") != 0 || strcmp(args[2], "--profile") != 0 ||
+	    strcmp(args[4], "--") != 0)
+		return 0;
+	if (ret_profile)
+		*ret_profile = args[3];
+	return PREFIX_LEN_PATH;
+}
+
+static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
+		     struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	const char *const *rest = view->args;
+	size_t nrest = view->nargs, n = 0;
+	const char **args, *wrapped = NULL;
+
+	/* The plugin came first and wrapped for the same profile: one sandbox is
+	 * enough, and its path is replaced by the descriptor.  Any other prefix
+	 * is the workload's own command and ends up inside ours. */
+	if (launch->by_fd) {
+		size_t skip = kf_plan_prefix(launch, rest, nrest, &wrapped);
+
+		if (skip && strcmp(wrapped, plan->profile->name) == 0) {
+			plan->already_wrapped = true;
+			rest += skip;
+			nrest -= skip;
+		}
+	}
+	args = kf_arena_calloc(arena, nrest + PREFIX_LEN_FD, sizeof(*args));
+	if (!args)
+		return kf_fail_nomem(err, "plan");
+	args[n++] = launch->by_fd ? kf_arena_printf(arena, "/proc/self/fd/%d", launch->launcher_fd)
+				  : KF_LAUNCHER_PATH;
+	args[n++] = "wrap";
+	if (launch->by_fd) {
+		args[n++] = "--policy-fd";
+		args[n++] = kf_arena_printf(arena, "%d", launch->policy_fd);
+	}
+	args[n++] = "--profile";
+	args[n++] = plan->profile->name;
+	args[n++] = "--";
+	for (size_t i = 0; i < n; i++)
+		if (!args[i])
+			return kf_fail_nomem(err, "plan");
+	if (nrest)
+		memcpy(args + n, rest, nrest * sizeof(*args));
+	plan->args = args;
+	plan->nargs = n + nrest;
+	return 0;
+}
+
+int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
+		      const struct kf_launch *launch, struct kf_arena *arena,
+		      struct kf_plan *ret, struct kf_err *err)
+{
+	struct kf_plan plan = {.decision = KF_SANDBOX};
+
+	if (!kf_settings_in_scope(settings, view->handler)) {
+		plan.decision = KF_SKIP;
+		plan.reason = *view->handler ? "runtime_class_not_matched" : "no_runtime_handler";
+		*ret = plan;
+		return 0;
+	}
+	if (choose_profile(settings, view, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX && (!view->nargs || !*view->args[0])) {
+		if (refuse(&plan, "the container has no command: nothing to start in the sandbox",
+			   err) < 0)
+			return -1;
+	}
+	if (plan.decision == KF_SANDBOX && env_ambiguous(view)) {
+		if (refuse(&plan,
+			   "the environment sets " KF_ENV_PROFILE
+			   " more than once; remove it from the image or the pod",
+			   err) < 0)
+			return -1;
+	}
+	if (plan.decision == KF_SANDBOX && plan_mounts(view, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX && plan_args(view, launch, arena, &plan, err) < 0)
+		return -1;
+	*ret = plan;
+	return 0;
+}
+
+int kf_verify_container(const struct kf_settings *settings, const struct kf_view *view,
+			struct kf_err *err)
+{
+	static const struct kf_launch by_path;
+	const struct kf_view_mount *launcher = NULL;
+	struct kf_plan plan = {.decision = KF_SANDBOX};
+	const char *profile;
+	char dir[PATH_MAX];
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+
+	if (!kf_settings_in_scope(settings, view->handler))
+		return 0;
+	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
+	if (choose_profile(settings, view, &arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision != KF_SANDBOX)
+		return kf_fail(err, EPERM, "%s", plan.reason);
+	if (!kf_plan_prefix(&by_path, view->args, view->nargs, &profile))
+		return kf_fail(err, EPERM,
+			       "args do not start with " KF_LAUNCHER_PATH
+			       " wrap --profile %s --: the sandbox launcher was not injected or "
+			       "another plugin replaced it",
+			       plan.profile->name);
+	if (strcmp(profile, plan.profile->name) != 0)
+		return kf_fail(err, EPERM, "args name profile '%.64s' instead of '%s'", profile,
+			       plan.profile->name);
+	for (size_t i = 0; i < view->nmounts; i++) {
+		if (!kf_path_clean(view->mounts[i].destination, dir, sizeof(dir)) ||
+		    (kf_path_under(dir, KF_LAUNCHER_DIR) && strcmp(dir, KF_LAUNCHER_DIR) != 0))
+			return kf_fail(err, EPERM,
+				       "mount '%.200s' lies under the launcher's " KF_LAUNCHER_DIR,
+				       view->mounts[i].destination);
+		if (strcmp(dir, KF_LAUNCHER_DIR) == 0)
+			launcher = &view->mounts[i];
+	}
+	if (!launcher)
+		return kf_fail(err, EPERM, "no mount at " KF_LAUNCHER_DIR);
+	if (!kf_path_clean(settings->launcher, dir, sizeof(dir)))
+		return kf_fail(err, EPERM, "launcher path too long");
+	*strrchr(dir, '/') = '\0';
+	if (strcmp(launcher->source, *dir ? dir : "/") != 0)
+		return kf_fail(err, EPERM, "mount at " KF_LAUNCHER_DIR " is '%.200s' instead of '%s'",
+			       launcher->source, *dir ? dir : "/");
+	return 0;
+}

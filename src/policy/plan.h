@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_POLICY_PLAN_H
+#define KF_POLICY_PLAN_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "policy/settings.h"
+#include "policy/view.h"
+
+#include <stdbool.h>
+
+/* The one place where it is decided what happens to a container.  Pure: no
+ * I/O, no clock, no globals; the plugin, the guard and "kubefence explain" call
+ * it and can therefore never disagree. */
+
+/* Pod annotation that names the profile; "nono.sh/profile.CONTAINER" for one
+ * container wins over it. */
+#define KF_ANNOTATION_PROFILE "nono.sh/profile"
+/* Where the plugin mounts the launcher's directory in a container. */
+#define KF_LAUNCHER_DIR	      "/nono"
+#define KF_LAUNCHER_PATH      "/nono/nono"
+/* Tells people which profile a process runs under; nothing reads it. */
+#define KF_ENV_PROFILE	      "NONO_PROFILE"
+
+enum kf_decision { KF_SKIP, KF_SANDBOX, KF_REFUSE };
+
+/* How the launcher is reached from inside the container. */
+struct kf_launch {
+	bool by_fd;	 /* the guard's sealed memfds; else by the plugin's path */
+	int launcher_fd; /* with by_fd: their numbers inside the container */
+	int policy_fd;
+};
+
+struct kf_plan {
+	enum kf_decision decision;
+	/* KF_SKIP: one of the log's skip reasons.  KF_REFUSE: a sentence for the
+	 * pod's events: what is wrong, with what, and what to do. */
+	const char *reason;
+	/* All below only for KF_SANDBOX. */
+	const struct kf_profile_info *profile;
+	const char *const *args; /* the whole new argv */
+	size_t nargs;
+	bool already_wrapped; /* @args is a rewrite of the plugin's own prefix, same profile */
+	const char *const *remove_mounts; /* destinations, as the view spells them */
+	size_t nremove_mounts;
+	const struct kf_seccomp *seccomp; /* to be set; NULL = leave as it is */
+};
+
+/* Decide about @view.  Results live in @arena and borrow from @settings and
+ * @view.  Returns -1 only when memory runs out (ENOMEM): callers refuse then. */
+int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
+		      const struct kf_launch *launch, struct kf_arena *arena,
+		      struct kf_plan *ret, struct kf_err *err);
+
+/* Number of leading elements of @args that are exactly our prefix for @launch
+ * ("/nono/nono" "wrap" "--profile" NAME "--"), 0 if they are not.  With
+ * *@ret_profile (may be NULL) set to NAME. */
+size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, size_t nargs,
+		      const char **ret_profile);
+
+/* Check a container as it is about to start (after every other plugin) against
+ * what kf_plan_container() must have made of it: args outermost ours with the
+ * right profile, and the last mount at or under /nono our own launcher
+ * directory.  Out of scope is fine.  Returns 0, or -1 and *err with the reason. */
+int kf_verify_container(const struct kf_settings *settings, const struct kf_view *view,
+			struct kf_err *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_POLICY_VIEW_H
+#define KF_POLICY_VIEW_H
+
+#include "policy/seccomp.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* What is known of one container before it is created, wherever that came
+ * from: NRI's messages (nri/view) or an OCI bundle (oci/view).  Everything is
+ * borrowed from there.  Absent strings are "", never NULL. */
+
+struct kf_view_annotation {
+	const char *key, *value;
+};
+
+struct kf_view_mount {
+	const char *destination, *type, *source;
+	const char *const *options;
+	size_t noptions;
+};
+
+/* What is known of the policy the pod asked for. */
+enum kf_view_seccomp {
+	KF_VIEW_SECCOMP_UNKNOWN,	 /* the source does not tell (NRI < 0.11, CRI-O) */
+	KF_VIEW_SECCOMP_UNCONFINED,	 /* none */
+	KF_VIEW_SECCOMP_RUNTIME_DEFAULT, /* the runtime's own; the rules may not be visible */
+	KF_VIEW_SECCOMP_LOCALHOST,	 /* a custom profile; the rules may not be visible */
+};
+
+struct kf_view {
+	const char *handler; /* runtime handler of the pod sandbox; "" = the default runtime */
+	const char *namespace_, *pod, *pod_uid;
+	const char *container, *container_id;
+	const struct kf_view_annotation *annotations; /* the pod's */
+	size_t nannotations;
+	const char *const *args;
+	size_t nargs;
+	const char *const *env; /* "KEY=VALUE" */
+	size_t nenv;
+	const struct kf_view_mount *mounts;
+	size_t nmounts;
+	enum kf_view_seccomp seccomp_source;
+	const struct kf_seccomp *seccomp; /* its rules; NULL if there are none or they are hidden */
+};
+
+/* Value of the pod annotation @key, or NULL. */
+static inline const char *kf_view_annotation(const struct kf_view *view, const char *key)
+{
+	for (size_t i = 0; i < view->nannotations; i++)
+		if (strcmp(view->annotations[i].key, key) == 0)
+			return view->annotations[i].value;
+	return NULL;
+}
+
+#endif
