@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MIN (16 * 1024)
+#define CHUNK_MIN  (16 * 1024)
 /* What one chunk may keep between rounds; larger ones go back to the system so
  * that one huge request does not stay in a daemon's resident size. */
 #define CHUNK_KEEP (64 * 1024)

@@ -15,9 +15,9 @@ struct kf_buf {
 	bool failed;
 };
 
-#define KF_BUF_INIT(limit)                                                                         \
-	{                                                                                          \
-		.max = (limit)                                                                     \
+#define KF_BUF_INIT(limit)     \
+	{                      \
+		.max = (limit) \
 	}
 
 void kf_buf_add(struct kf_buf *buf, const void *data, size_t n);

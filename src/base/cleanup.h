@@ -23,11 +23,11 @@ static inline void kf_cleanup_close(int *fd)
 		(void)close(*fd);
 }
 
-#define KF_STEAL(p)                                                                                \
-	({                                                                                         \
-		__typeof__(p) kf_stolen_ = (p);                                                    \
-		(p) = NULL;                                                                        \
-		kf_stolen_;                                                                        \
+#define KF_STEAL(p)                             \
+	({                                      \
+		__typeof__(p) kf_stolen_ = (p); \
+		(p) = NULL;                     \
+		kf_stolen_;                     \
 	})
 
 static inline int kf_steal_fd(int *fd)

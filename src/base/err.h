@@ -24,9 +24,9 @@ void kf_err_set_sys(struct kf_err *err, const char *fmt, ...) __attribute__((for
 /* Put "context: " in front of an error that is already set. */
 void kf_err_wrap(struct kf_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-#define kf_fail(err, code, ...)	   (kf_err_set((err), (code), __VA_ARGS__), -1)
-#define kf_fail_sys(err, ...)	   (kf_err_set_sys((err), __VA_ARGS__), -1)
-#define kf_fail_wrap(err, ...)	   (kf_err_wrap((err), __VA_ARGS__), -1)
-#define kf_fail_nomem(err, what)   kf_fail((err), ENOMEM, "%s: out of memory", (what))
+#define kf_fail(err, code, ...)	 (kf_err_set((err), (code), __VA_ARGS__), -1)
+#define kf_fail_sys(err, ...)	 (kf_err_set_sys((err), __VA_ARGS__), -1)
+#define kf_fail_wrap(err, ...)	 (kf_err_wrap((err), __VA_ARGS__), -1)
+#define kf_fail_nomem(err, what) kf_fail((err), ENOMEM, "%s: out of memory", (what))
 
 #endif

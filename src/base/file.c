@@ -49,8 +49,7 @@ int kf_write_all(int fd, const void *buf, size_t n, struct kf_err *err)
 	return 0;
 }
 
-int kf_fd_slurp(int fd, const char *name, size_t max, char **ret, size_t *ret_n,
-		struct kf_err *err)
+int kf_fd_slurp(int fd, const char *name, size_t max, char **ret, size_t *ret_n, struct kf_err *err)
 {
 	KF_FREE char *buf = NULL;
 	struct stat st;
@@ -96,12 +95,14 @@ static int check_trusted(int fd, const char *path, bool last, struct kf_err *err
 	if (last && !S_ISREG(st.st_mode))
 		return kf_fail(err, EINVAL, "'%s': not a regular file", path);
 	if (st.st_uid != 0)
-		return kf_fail(err, EPERM, "'%s' (or a directory above it) belongs to uid %u, not to root",
+		return kf_fail(err, EPERM,
+			       "'%s' (or a directory above it) belongs to uid %u, not to root",
 			       path, (unsigned)st.st_uid);
 	/* A sticky directory lets others add names, not replace root's. */
 	if ((st.st_mode & 022) && !(S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX)))
 		return kf_fail(err, EPERM,
-			       "'%s' (or a directory above it) may be written by others than root (mode %04o); chmod go-w",
+			       "'%s' (or a directory above it) may be written by others than root "
+			       "(mode %04o); chmod go-w",
 			       path, (unsigned)(st.st_mode & 07777));
 	return 0;
 }

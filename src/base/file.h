@@ -24,8 +24,8 @@ int kf_file_slurp(int dirfd, const char *name, size_t max, char **ret, size_t *r
 		  struct kf_err *err);
 
 /* Open for reading a file whose contents decide about the sandbox: a regular
- * file of root's that only root can have written, reached from "/" through directories of which the same holds, without any
- * symlink.  @path is absolute.  Returns the descriptor in *ret_fd. */
+ * file of root's that only root can have written, reached from "/" through directories of which the
+ * same holds, without any symlink.  @path is absolute.  Returns the descriptor in *ret_fd. */
 int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err);
 
 /* Replace @name under @dirfd: write a temporary file beside it, fsync, rename,

@@ -30,13 +30,13 @@ void kf_log_fields(enum kf_log_level level, const char *msg, const struct kf_log
 
 /* kf_log(KF_LOG_INFO, "injected", {"pod", pod}, {"profile", profile}); the
  * fields are not evaluated when the level is off. */
-#define kf_log(level, msg, ...)                                                                    \
-	do {                                                                                       \
-		if (kf_log_enabled(level)) {                                                       \
-			const struct kf_log_field kf_f_[] = {__VA_ARGS__};                         \
-			kf_log_fields(level, msg, kf_f_,                                           \
-				      (unsigned)(sizeof(kf_f_) / sizeof(kf_f_[0])));               \
-		}                                                                                  \
+#define kf_log(level, msg, ...)                                                      \
+	do {                                                                         \
+		if (kf_log_enabled(level)) {                                         \
+			const struct kf_log_field kf_f_[] = {__VA_ARGS__};           \
+			kf_log_fields(level, msg, kf_f_,                             \
+				      (unsigned)(sizeof(kf_f_) / sizeof(kf_f_[0]))); \
+		}                                                                    \
 	} while (0)
 
 #endif

@@ -55,12 +55,13 @@ enum { KF_FS_READ = 1, KF_FS_WRITE = 2, KF_FS_EXEC = 4 };
 /* One rule.  Strings borrow from the text that was parsed. */
 struct kf_rule {
 	enum kf_rule_kind kind;
-	unsigned line;	      /* for messages, from 1 */
-	unsigned access;      /* KF_RULE_FS: KF_FS_* bits */
-	const char *verb;     /* ENV: "drop"|"set"|"keep"; SCOPE: "signal"|"abstract"; RLIMIT: its name */
-	const char *arg;      /* path, variable, level, note; NULL if the rule has none */
-	uint64_t soft, hard;  /* RLIMIT; UINT64_MAX = unlimited */
-	uint16_t port;	      /* NET_CONNECT, NET_BIND: one rule a port */
+	unsigned line;	 /* for messages, from 1 */
+	unsigned access; /* KF_RULE_FS: KF_FS_* bits */
+	const char
+		*verb; /* ENV: "drop"|"set"|"keep"; SCOPE: "signal"|"abstract"; RLIMIT: its name */
+	const char *arg;     /* path, variable, level, note; NULL if the rule has none */
+	uint64_t soft, hard; /* RLIMIT; UINT64_MAX = unlimited */
+	uint16_t port;	     /* NET_CONNECT, NET_BIND: one rule a port */
 };
 
 struct kf_policy {

@@ -111,7 +111,7 @@ static const char *canonical_run(const char *path)
 	/* /var/run is a symlink to /run in nearly every image and a directory in
 	 * the others: a rule for the one is meant for both. */
 	return strncmp(path, "/var/run", 8) == 0 && (path[8] == '/' || path[8] == '\0') ? path + 4
-										       : path;
+											: path;
 }
 
 static bool denied(const struct kf_profile_info *profile, const char *destination)
@@ -142,13 +142,14 @@ static int plan_mounts(const struct kf_view *view, struct kf_arena *arena, struc
 						      destination),
 				      err);
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
-			return refuse(plan,
-				      kf_arena_printf(arena,
-						      "mount '%.200s': the path " KF_LAUNCHER_DIR
-						      " is reserved for the sandbox launcher; mount "
-						      "it elsewhere",
-						      destination),
-				      err);
+			return refuse(
+				plan,
+				kf_arena_printf(arena,
+						"mount '%.200s': the path " KF_LAUNCHER_DIR
+						" is reserved for the sandbox launcher; mount "
+						"it elsewhere",
+						destination),
+				err);
 		if (denied(plan->profile, clean))
 			remove[n++] = destination;
 	}
@@ -225,8 +226,8 @@ static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
 }
 
 int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
-		      const struct kf_launch *launch, struct kf_arena *arena,
-		      struct kf_plan *ret, struct kf_err *err)
+		      const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *ret,
+		      struct kf_err *err)
 {
 	struct kf_plan plan = {.decision = KF_SANDBOX};
 
@@ -299,7 +300,8 @@ int kf_verify_container(const struct kf_settings *settings, const struct kf_view
 		return kf_fail(err, EPERM, "launcher path too long");
 	*strrchr(dir, '/') = '\0';
 	if (strcmp(launcher->source, *dir ? dir : "/") != 0)
-		return kf_fail(err, EPERM, "mount at " KF_LAUNCHER_DIR " is '%.200s' instead of '%s'",
+		return kf_fail(err, EPERM,
+			       "mount at " KF_LAUNCHER_DIR " is '%.200s' instead of '%s'",
 			       launcher->source, *dir ? dir : "/");
 	return 0;
 }

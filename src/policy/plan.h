@@ -49,8 +49,8 @@ struct kf_plan {
 /* Decide about @view.  Results live in @arena and borrow from @settings and
  * @view.  Returns -1 only when memory runs out (ENOMEM): callers refuse then. */
 int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
-		      const struct kf_launch *launch, struct kf_arena *arena,
-		      struct kf_plan *ret, struct kf_err *err);
+		      const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *ret,
+		      struct kf_err *err);
 
 /* Number of leading elements of @args that are exactly our prefix for @launch
  * ("/nono/nono" "wrap" "--profile" NAME "--"), 0 if they are not.  With

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# A thin front: Meson builds, scripts/bootstrap installs, tests/run tests.
+O := out
+PROGRAMS := nono-nri nono nono-runc kubefence
+
+.PHONY: all deps demo test test-all bench fuzz clean help
+
+all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
+	@ninja -C $(O)/build
+	@mkdir -p $(O)/bin
+	@for p in $(PROGRAMS); do \
+		f=$(O)/build/src/$$p/$$p; [ ! -f $$f ] || cmp -s $$f $(O)/bin/$$p || install -m 0755 $$f $(O)/bin/$$p; \
+	done
+
+$(O)/build/build.ninja:
+	meson setup --fatal-meson-warnings $(O)/build
+
+deps: ## install what building needs (Debian packages, as root)
+	@scripts/bootstrap build
+
+demo: all ## the same container without and with the sandbox, side by side, on this machine
+	@scripts/bootstrap demo
+	@scripts/demo
+
+test: all ## unit, conformance, corpora, replayed fuzz cases, end to end on one containerd
+	@scripts/bootstrap test
+	@tests/run quick
+
+test-all: all ## all of "test" plus matrices, several runtimes, Kubernetes, QEMU
+	@scripts/bootstrap test-all
+	@tests/run all
+
+bench: all ## ratios against references measured in the same run
+	@scripts/bootstrap test
+	@tests/run bench
+
+fuzz: ## 60 seconds (FUZZ_SECONDS) of every fuzz target under libFuzzer
+	@scripts/bootstrap fuzz
+	@tests/fuzz/run fuzz
+
+clean: ## remove everything that was built in the tree
+	rm -rf $(O)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

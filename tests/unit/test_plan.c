@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* src/policy/plan: the decision about a container, and its verifier. */
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "kf_test.h"
+#include "policy/plan.h"
+
+#include <string.h>
+
+static const char *const handlers[] = {"nono-runc", "kata-qemu"};
+static const char *const deny[] = {"/run/secrets"};
+static const struct kf_profile_info profiles[] = {
+	{.name = "default", .deny = deny, .ndeny = 1},
+	{.name = "open"},
+	{.name = "strict", .deny = deny, .ndeny = 1},
+};
+static const struct kf_settings base_settings = {
+	.handlers = handlers,
+	.nhandlers = 2,
+	.default_profile = "default",
+	.launcher = "/opt/nono-nri/nono",
+	.profiles = profiles,
+	.nprofiles = KF_ARRAY_SIZE(profiles),
+};
+static const char *const sh_args[] = {"sh", "-c", "true"};
+static const struct kf_view base_view = {
+	.handler = "nono-runc",
+	.namespace_ = "ns",
+	.pod = "pod",
+	.pod_uid = "uid",
+	.container = "app",
+	.container_id = "cid",
+	.args = sh_args,
+	.nargs = 3,
+};
+static const struct kf_launch by_path;
+static const struct kf_launch by_fd = {.by_fd = true, .launcher_fd = 3, .policy_fd = 4};
+
+static struct kf_arena arena;
+
+static struct kf_plan plan(const struct kf_settings *settings, const struct kf_view *view,
+			   const struct kf_launch *launch)
+{
+	struct kf_plan ret = {.decision = KF_REFUSE};
+	struct kf_err err = {0};
+
+	assert_int_equal(kf_plan_container(settings, view, launch, &arena, &ret, &err), 0);
+	return ret;
+}
+
+static void assert_args(const struct kf_plan *p, const char *const *want, size_t n)
+{
+	assert_int_equal(p->decision, KF_SANDBOX);
+	assert_int_equal(p->nargs, n);
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(p->args[i], want[i]);
+}
+
+static void in_scope_container_is_wrapped(void **state)
+{
+	static const char *const want[] = {"/nono/nono", "wrap", "--profile", "default",
+					   "--",	 "sh",	 "-c",	      "true"};
+	struct kf_plan p = plan(&base_settings, &base_view, &by_path);
+
+	(void)state;
+	assert_args(&p, want, KF_ARRAY_SIZE(want));
+}
+
+static void other_handlers_are_skipped_with_the_logs_reason(void **state)
+{
+	static const struct {
+		const char *handler, *reason;
+	} cases[] = {
+		{"", "no_runtime_handler"},
+		{"runc", "runtime_class_not_matched"},
+		{"nono-run", "runtime_class_not_matched"},
+		{"nono-runc2", "runtime_class_not_matched"},
+		{"NONO-RUNC", "runtime_class_not_matched"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_view v = base_view;
+		struct kf_plan p;
+
+		v.handler = cases[i].handler;
+		p = plan(&base_settings, &v, &by_path);
+		assert_int_equal(p.decision, KF_SKIP);
+		assert_string_equal(p.reason, cases[i].reason);
+	}
+}
+
+static void annotations_choose_the_profile(void **state)
+{
+	static const struct {
+		const char *key1, *value1, *key2, *value2;
+		enum kf_decision decision;
+		const char *profile; /* or a part of the reason */
+	} cases[] = {
+		{"nono.sh/profile", "strict", "x", "y", KF_SANDBOX, "strict"},
+		{"nono.sh/profile", "strict", "nono.sh/profile.app", "open", KF_SANDBOX, "open"},
+		{"nono.sh/profile.app", "open", "nono.sh/profile", "strict", KF_SANDBOX, "open"},
+		{"nono.sh/profile.other", "open", "x", "y", KF_SANDBOX, "default"},
+		{"nono.sh/profile", "Strict", "x", "y", KF_REFUSE, "'Strict' does not exist"},
+		{"nono.sh/profile", "", "x", "y", KF_REFUSE, "is not a profile name"},
+		{"nono.sh/profile", "../x", "x", "y", KF_REFUSE, "is not a profile name"},
+		{"nono.sh/profile", "a b", "x", "y", KF_REFUSE, "is not a profile name"},
+		/* A broken specific annotation is never papered over by the general one. */
+		{"nono.sh/profile", "strict", "nono.sh/profile.app", "-", KF_REFUSE,
+		 "nono.sh/profile.app"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		const struct kf_view_annotation a[] = {{cases[i].key1, cases[i].value1},
+						       {cases[i].key2, cases[i].value2}};
+		struct kf_view v = base_view;
+		struct kf_plan p;
+
+		v.annotations = a;
+		v.nannotations = 2;
+		p = plan(&base_settings, &v, &by_path);
+		assert_int_equal(p.decision, cases[i].decision);
+		if (p.decision == KF_SANDBOX)
+			assert_string_equal(p.profile->name, cases[i].profile);
+		else
+			assert_non_null(strstr(p.reason, cases[i].profile));
+	}
+}
+
+static void allowed_profiles_limit_pods_not_the_administrator(void **state)
+{
+	static const char *const allowed[] = {"strict"};
+	struct kf_view_annotation a = {"nono.sh/profile", "open"};
+	struct kf_settings s = base_settings;
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	s.allowed_profiles = allowed;
+	s.nallowed_profiles = 1;
+	p = plan(&s, &v, &by_path);
+	assert_string_equal(p.profile->name, "default");
+	v.annotations = &a;
+	v.nannotations = 1;
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "allowed are: strict"));
+	a.value = "strict";
+	p = plan(&s, &v, &by_path);
+	assert_string_equal(p.profile->name, "strict");
+}
+
+static void missing_default_profile_refuses(void **state)
+{
+	struct kf_settings s = base_settings;
+	struct kf_plan p;
+
+	(void)state;
+	s.default_profile = "gone";
+	p = plan(&s, &base_view, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "default profile 'gone' does not exist"));
+}
+
+static void unusable_containers_are_refused(void **state)
+{
+	static const char *const empty[] = {""}, *const dup[] = {"NONO_PROFILE=a",
+								 "NONO_PROFILE=b"};
+	static const char *const mounts[] = {"/nono",	   "/nono/x",	"nono",		"//nono//",
+					     "/x/../nono", "/./nono/.", "/nono/../nono"};
+	struct kf_view v = base_view;
+
+	(void)state;
+	v.nargs = 0;
+	assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_REFUSE);
+	v.args = empty;
+	v.nargs = 1;
+	assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_REFUSE);
+	v = base_view;
+	v.env = dup;
+	v.nenv = 1;
+	assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_SANDBOX);
+	v.nenv = 2;
+	assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_REFUSE);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(mounts); i++) {
+		struct kf_view_mount m = {.destination = mounts[i], .type = "", .source = ""};
+
+		v = base_view;
+		v.mounts = &m;
+		v.nmounts = 1;
+		assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_REFUSE);
+		m.destination = "/nonostop";
+		assert_int_equal(plan(&base_settings, &v, &by_path).decision, KF_SANDBOX);
+	}
+}
+
+static void denied_mounts_are_taken_away(void **state)
+{
+	static const struct kf_view_mount m[] = {
+		{.destination = "/data"},
+		{.destination = "/var/run/secrets/kubernetes.io/serviceaccount"},
+		{.destination = "/run/secrets"},
+		{.destination = "/run/secretsafe"},
+		{.destination = "/run//x/../secrets/a"},
+	};
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	v.mounts = m;
+	v.nmounts = KF_ARRAY_SIZE(m);
+	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(p.nremove_mounts, 3);
+	assert_string_equal(p.remove_mounts[0], m[1].destination);
+	assert_string_equal(p.remove_mounts[1], m[2].destination);
+	assert_string_equal(p.remove_mounts[2], m[4].destination);
+}
+
+static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
+{
+	static const char *const plain[] = {
+		"/proc/self/fd/3", "wrap", "--policy-fd", "4",	"--profile",
+		"default",	   "--",   "sh",	  "-c", "true"};
+	static const char *const ours[] = {"/nono/nono", "wrap", "--profile", "default",
+					   "--",	 "sh",	 "-c",	      "true"};
+	static const char *const weaker[] = {"/nono/nono", "wrap", "--profile", "open", "--", "sh"};
+	struct kf_view v = base_view;
+	struct kf_plan p = plan(&base_settings, &v, &by_fd);
+
+	(void)state;
+	assert_args(&p, plain, KF_ARRAY_SIZE(plain));
+	assert_false(p.already_wrapped);
+	v.args = ours;
+	v.nargs = KF_ARRAY_SIZE(ours);
+	p = plan(&base_settings, &v, &by_fd);
+	assert_args(&p, plain, KF_ARRAY_SIZE(plain));
+	assert_true(p.already_wrapped);
+	v.args = weaker;
+	v.nargs = KF_ARRAY_SIZE(weaker);
+	p = plan(&base_settings, &v, &by_fd);
+	assert_false(p.already_wrapped);
+	assert_int_equal(p.nargs, 7 + KF_ARRAY_SIZE(weaker));
+	/* The plugin itself never trusts a prefix: the image may carry it. */
+	v.args = ours;
+	v.nargs = KF_ARRAY_SIZE(ours);
+	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(p.nargs, 5 + KF_ARRAY_SIZE(ours));
+}
+
+static void verifier_accepts_what_the_plan_made_and_nothing_else(void **state)
+{
+	struct kf_view_mount m[] = {{.destination = "/data", .source = "/x"},
+				    {.destination = "/nono", .source = "/opt/nono-nri"}};
+	struct kf_plan p = plan(&base_settings, &base_view, &by_path);
+	struct kf_view v = base_view;
+	struct kf_err err = {0};
+	static const char *const weaker[] = {"/nono/nono", "wrap", "--profile", "open", "--", "sh"};
+	static const char *const outer[] = {"/bin/evil", "/nono/nono", "wrap",
+					    "--profile", "default",    "--"};
+
+	(void)state;
+	v.args = p.args;
+	v.nargs = p.nargs;
+	v.mounts = m;
+	v.nmounts = 2;
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), 0);
+	m[1].source = "/tmp/evil";
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	m[1].source = "/opt/nono-nri";
+	m[0].destination = "/nono/nono";
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	m[0].destination = "/nono/../nono"; /* an earlier mount, covered by ours */
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), 0);
+	v.nmounts = 1;
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	m[0].destination = "/data";
+	v.nmounts = 2;
+	v.args = weaker;
+	v.nargs = KF_ARRAY_SIZE(weaker);
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	v.args = outer;
+	v.nargs = KF_ARRAY_SIZE(outer);
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	v.handler = "runc";
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), 0);
+}
+
+static void memory_limit_is_an_error_not_a_decision(void **state)
+{
+	struct kf_plan p = {.reason = "untouched"};
+	struct kf_arena small;
+	struct kf_err err = {0};
+
+	(void)state;
+	kf_arena_init(&small, 32);
+	assert_int_equal(kf_plan_container(&base_settings, &base_view, &by_path, &small, &p, &err),
+			 -1);
+	assert_int_equal(err.code, ENOMEM);
+	assert_string_equal(p.reason, "untouched");
+	kf_arena_done(&small);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	kf_arena_done(&arena);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_scope_container_is_wrapped),
+		cmocka_unit_test(other_handlers_are_skipped_with_the_logs_reason),
+		cmocka_unit_test(annotations_choose_the_profile),
+		cmocka_unit_test(allowed_profiles_limit_pods_not_the_administrator),
+		cmocka_unit_test(missing_default_profile_refuses),
+		cmocka_unit_test(unusable_containers_are_refused),
+		cmocka_unit_test(denied_mounts_are_taken_away),
+		cmocka_unit_test(guard_replaces_the_plugins_prefix_and_only_that),
+		cmocka_unit_test(verifier_accepts_what_the_plan_made_and_nothing_else),
+		cmocka_unit_test(memory_limit_is_an_error_not_a_decision),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, setup, teardown);
+}
