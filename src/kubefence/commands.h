@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_COMMANDS_H
+#define KF_KUBEFENCE_COMMANDS_H
+
+/* X(name, summary): one line a subcommand; kf_cmd_<name>() lives in cmd_<name>.c. */
+#define KF_COMMANDS(X) \
+	X(try, "run a command as a sandboxed container of this machine, without a cluster")
+
+#define KF_DECLARE_COMMAND(name, summary) int kf_cmd_##name(int argc, char **argv);
+KF_COMMANDS(KF_DECLARE_COMMAND)
+#undef KF_DECLARE_COMMAND
+
+#endif
