@@ -2,6 +2,7 @@
 #ifndef KF_POLICY_FLAT_H
 #define KF_POLICY_FLAT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -16,20 +17,27 @@
  *	seccomp restricted            level, optional; read by plugin and guard only
  *	fs rx /usr                    r | rx | rw | rwx | w, then a path to the end of the line
  *	fs rw $WORKDIR
- *	fs rx-root                    each top-level entry of / (the default profile's rule)
- *	fs volumes
+ *	fs rx-root                    each top-level entry of / that is not proc, sys, dev, run,
+ *	                              tmp, home or root; and listing directories everywhere
+ *	fs rwx-homes                  ~, and for uid 0 also /root and /home
+ *	fs volumes                    what is mounted into the container
  *	fs deny /run/secrets
  *	net block
  *	net connect 443 8443
  *	net bind 8080
  *	scope signal
  *	scope abstract
- *	env drop LD_PRELOAD
+ *	env drop LD_PRELOAD           a name, or PREFIX* for all that start with it
+ *	env keep KEY                  with any of these, all others are dropped
  *	env set KEY=VALUE
- *	env keep KEY
- *	rlimit nofile 1024 4096
+ *	rlimit nofile 1024 4096       soft hard, or one number for both; "unlimited"
  *	note TEXT                     for people (an agent's recipe); ignored
  *	sum HEX                       SHA-256 of everything before this line
+ *
+ * Paths are absolute and clean, or start with "~" or a variable; "$UID" may
+ * stand anywhere: ~ $HOME $WORKDIR $TMPDIR $XDG_CONFIG_HOME $XDG_DATA_HOME
+ * $XDG_STATE_HOME $XDG_CACHE_HOME $XDG_RUNTIME_DIR.  There is no quoting, hence
+ * no line breaks or other control characters in anything.
  *
  * At most KF_LIMIT_POLICY_TEXT bytes.  A line that is not understood is an
  * error: a policy that was written for a newer launcher never half-applies. */
@@ -37,6 +45,7 @@
 enum kf_rule_kind {
 	KF_RULE_FS,
 	KF_RULE_FS_ROOT,
+	KF_RULE_FS_HOMES,
 	KF_RULE_FS_VOLUMES,
 	KF_RULE_FS_DENY,
 	KF_RULE_NET_BLOCK,
@@ -75,6 +84,18 @@ struct kf_policy {
  * and reason and *ret is untouched. */
 int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err);
 void kf_policy_done(struct kf_policy *policy);
+
+/* The text of @nrules rules, header and checksum included: what
+ * kf_policy_parse() reads back as the same rules, and refuses if one is not
+ * expressible (so parse what you formatted before you rely on it).  @line is
+ * ignored.  A failure of @out is the caller's to check. */
+void kf_policy_format(const char *name, const struct kf_rule *rules, size_t nrules,
+		      struct kf_buf *out);
+
+/* Whether @path (absolute, clean) is "/" or a directory in or above which the
+ * system itself lies, such as /usr or /etc: a grant that a variable makes of it
+ * is skipped, one that is written out is for the profile compiler to refuse. */
+bool kf_policy_covers_system(const char *path);
 
 /* Policies linked into the program, from profiles/ at build time. */
 struct kf_builtin {

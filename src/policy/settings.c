@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/settings.h"
 
-#include "base/limits.h"
-
 #include <string.h>
-
-bool kf_profile_name_valid(const char *name)
-{
-	static const char alnum[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "_-";
-	size_t n = strlen(name);
-
-	return n >= 1 && n <= KF_LIMIT_PROFILE_NAME && name[0] != '_' && name[0] != '-' &&
-	       strspn(name, alnum) == n;
-}
 
 bool kf_settings_in_scope(const struct kf_settings *settings, const char *handler)
 {

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "policy/flat.h"
+
+/* Where programs and their configuration live, in any image. */
+static const char *const dirs[] = {
+	"/bin",		  "/boot",     "/etc",	     "/lib",	 "/lib32",	 "/lib64",
+	"/libx32",	  "/nono",     "/sbin",	     "/usr/bin", "/usr/lib",	 "/usr/lib64",
+	"/usr/local/bin", "/usr/sbin", "/usr/share", "/var/run", "/run/secrets",
+};
+/* Kernel file systems: nothing at all below them is anybody's home. */
+static const char *const trees[] = {"/dev", "/proc", "/sys"};
+
+bool kf_policy_covers_system(const char *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(dirs); i++)
+		if (kf_path_under(dirs[i], path))
+			return true;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(trees); i++)
+		if (kf_path_under(trees[i], path) || kf_path_under(path, trees[i]))
+			return true;
+	return false;
+}
