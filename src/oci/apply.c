@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/apply.h"
+
+#include "base/limits.h"
+
+#include "oci/json.h"
+#include "oci/seccomp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ENV_MAX (sizeof(KF_ENV_PROFILE "=") + KF_LIMIT_PROFILE_NAME)
+
+/* Set @key of @obj to @value, which may be NULL for want of memory; takes it. */
+static int set(struct json_object *obj, const char *key, struct json_object *value,
+	       struct kf_err *err)
+{
+	if (value && json_object_object_add(obj, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return kf_fail_nomem(err, key);
+}
+
+/* Container @key of @obj, made if it is absent or null; NULL if out of memory. */
+static struct json_object *ensure(struct json_object *obj, const char *key, enum json_type type)
+{
+	struct json_object *value = json_object_object_get(obj, key);
+
+	if (value)
+		return value;
+	value = type == json_type_array ? json_object_new_array() : json_object_new_object();
+	if (value && json_object_object_add(obj, key, value) == 0)
+		return value;
+	json_object_put(value);
+	return NULL;
+}
+
+static int set_env(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
+{
+	struct json_object *env = ensure(oci->process, "env", json_type_array), *value;
+	char text[ENV_MAX];
+	size_t n, i;
+
+	if (!env)
+		return kf_fail_nomem(err, "env");
+	n = json_object_array_length(env);
+	for (i = 0; i < n; i++)
+		if (strncmp(oci->view.env[i], KF_ENV_PROFILE "=", sizeof(KF_ENV_PROFILE)) == 0)
+			break; /* the plan refuses a second one */
+	(void)snprintf(text, sizeof(text), KF_ENV_PROFILE "=%s", plan->profile->name);
+	value = json_object_new_string(text);
+	if (value && json_object_array_put_idx(env, i, value) == 0)
+		return 0;
+	json_object_put(value);
+	return kf_fail_nomem(err, "env");
+}
+
+static bool removed(const struct kf_plan *plan, const char *destination)
+{
+	for (size_t i = 0; i < plan->nremove_mounts; i++)
+		if (strcmp(plan->remove_mounts[i], destination) == 0)
+			return true;
+	return false;
+}
+
+static int remove_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
+{
+	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
+
+	for (size_t i = oci->view.nmounts; i-- > 0;)
+		if (removed(plan, oci->view.mounts[i].destination) &&
+		    json_object_array_del_idx(mounts, i, 1) < 0)
+			return kf_fail(err, EINVAL, "mounts: element %zu is gone", i);
+	return 0;
+}
+
+static int add_masks(struct json_object *linux_, const char *const *masks, size_t nmasks,
+		     struct kf_err *err)
+{
+	struct json_object *paths = ensure(linux_, "maskedPaths", json_type_array);
+
+	if (!paths)
+		return kf_fail_nomem(err, "maskedPaths");
+	for (size_t i = 0; i < nmasks; i++) {
+		struct json_object *path = json_object_new_string(masks[i]);
+
+		if (!path || json_object_array_add(paths, path) < 0) {
+			json_object_put(path);
+			return kf_fail_nomem(err, "maskedPaths");
+		}
+	}
+	return 0;
+}
+
+static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
+			size_t nmasks, struct kf_err *err)
+{
+	struct json_object *linux_;
+
+	if (remove_mounts(oci, plan, err) < 0)
+		return -1;
+	if (!nmasks && !plan->seccomp)
+		return 0;
+	linux_ = ensure(oci->root, "linux", json_type_object);
+	if (!linux_)
+		return kf_fail_nomem(err, "linux");
+	if (nmasks && add_masks(linux_, masks, nmasks, err) < 0)
+		return -1;
+	return plan->seccomp ? set(linux_, "seccomp", kf_oci_seccomp_new(plan->seccomp), err) : 0;
+}
+
+int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
+		 size_t nmasks, struct kf_err *err)
+{
+	if (set(oci->process, "args", kf_oci_strings_new(plan->args, plan->nargs), err) < 0 ||
+	    set_env(oci, plan, err) < 0 ||
+	    set(oci->process, "noNewPrivileges", json_object_new_boolean(1), err) < 0)
+		return -1;
+	return oci->process == oci->root ? 0 : apply_config(oci, plan, masks, nmasks, err);
+}
+
+const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n)
+{
+	return kf_json_text(oci->root, ret_n);
+}

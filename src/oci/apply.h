@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_OCI_APPLY_H
+#define KF_OCI_APPLY_H
+
+#include "base/err.h"
+#include "oci/view.h"
+#include "policy/plan.h"
+
+#include <stddef.h>
+
+/* Carry out @plan (KF_SANDBOX) on @oci's JSON: process.args, NONO_PROFILE in
+ * process.env, process.noNewPrivileges; in a config.json also: the plan's mounts
+ * taken away, the @nmasks paths @masks added to linux.maskedPaths, linux.seccomp
+ * if the plan has one.  All else stays as it was, numbers and order included.
+ * The view is stale afterwards.  On failure (out of memory) the JSON is half
+ * changed: throw it away. */
+int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
+		 size_t nmasks, struct kf_err *err);
+
+/* The file to write: borrowed from @oci, *ret_n bytes. */
+const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_OCI_BUNDLE_H
+#define KF_OCI_BUNDLE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Files of a bundle on disk. */
+
+/* A config.json or process file that is to be replaced. */
+struct kf_oci_file {
+	int dirfd;	/* owned; the directory it lies in */
+	char name[256]; /* within it */
+	char *text;	/* owned, NUL-terminated */
+	size_t n;
+	unsigned mode, uid, gid;
+};
+
+/* Read file @name in directory @dir (opened with symlinks followed: /var/run is
+ * one), itself not a symlink, at most KF_LIMIT_OCI_JSON bytes. */
+int kf_oci_file_read(const char *dir, const char *name, struct kf_oci_file *ret,
+		     struct kf_err *err);
+/* Put the @n bytes @text in its place by rename, with the same owner and mode.
+ * Not synced: what a crash leaves of a bundle is of no use to anybody. */
+int kf_oci_file_replace(const struct kf_oci_file *file, const char *text, size_t n,
+			struct kf_err *err);
+void kf_oci_file_done(struct kf_oci_file *file);
+
+/* What a bundle of our own is made of; unset members are left out or sensible. */
+struct kf_oci_spec {
+	const char *rootfs; /* absolute */
+	bool readonly;
+	const char *const *args, *const *env; /* NULL-terminated */
+	const char *cwd;		      /* NULL: "/" */
+	unsigned uid, gid;
+	bool terminal;
+	bool host_network;
+	const char *hostname;
+	/* Pairs KEY, VALUE; NULL-terminated. */
+	const char *const *annotations;
+	/* Pairs HOST PATH, PATH IN THE CONTAINER, bound read-write; NULL-terminated. */
+	const char *const *binds;
+};
+
+/* config.json for @spec with the mounts, masked paths, namespaces and
+ * capabilities that containerd gives an ordinary pod.  The caller frees *ret. */
+int kf_oci_spec_text(const struct kf_oci_spec *spec, char **ret, struct kf_err *err);
+
+#endif

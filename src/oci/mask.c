@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/mask.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define PASSWD_MAX (1024 * 1024)
+#define HOMES_MAX  4
+
+/* What a variable stands for when the environment does not say. */
+static const struct variable {
+	const char *name;
+	const char *fallback; /* below home, or absolute; NULL: the rule is moot */
+} variables[] = {
+	{"HOME", ""},
+	{"TMPDIR", "/tmp"},
+	{"XDG_CACHE_HOME", ".cache"},
+	{"XDG_CONFIG_HOME", ".config"},
+	{"XDG_DATA_HOME", ".local/share"},
+	{"XDG_RUNTIME_DIR", NULL},
+	{"XDG_STATE_HOME", ".local/state"},
+};
+
+struct masks {
+	struct kf_oci *oci;
+	const char *homes[HOMES_MAX];
+	size_t nhomes;
+	const char **v;
+	size_t n, max;
+};
+
+const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	KF_CLOSE int fd = (int)syscall(SYS_openat2, rootfs_fd, "etc/passwd", &how, sizeof(how));
+	KF_FREE char *text = NULL;
+	const char *home;
+
+	if (fd < 0 || kf_fd_slurp(fd, "etc/passwd", PASSWD_MAX, &text, NULL, NULL) < 0)
+		return "";
+	for (char *line = text, *next; line; line = next) {
+		char *field[7] = {line};
+		unsigned n = 1;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		for (char *p = line; n < KF_ARRAY_SIZE(field) && (p = strchr(p, ':')); n++) {
+			*p++ = '\0';
+			field[n] = p;
+		}
+		if (n == KF_ARRAY_SIZE(field) && *field[2] && strtol(field[2], NULL, 10) == uid) {
+			home = kf_arena_strdup(arena, field[5]);
+			return home ? home : "";
+		}
+	}
+	return "";
+}
+
+static const char *env_value(const struct kf_view *view, size_t i, const char *name, size_t n)
+{
+	const char *e = view->env[i];
+
+	return strncmp(e, name, n) == 0 && e[n] == '=' ? e + n + 1 : NULL;
+}
+
+static void add_home(struct masks *m, const char *home)
+{
+	if (!*home || m->nhomes == HOMES_MAX)
+		return;
+	for (size_t i = 0; i < m->nhomes; i++)
+		if (strcmp(m->homes[i], home) == 0)
+			return;
+	m->homes[m->nhomes++] = home;
+}
+
+static void find_homes(struct masks *m, int rootfs_fd)
+{
+	const struct kf_view *view = &m->oci->view;
+
+	if (rootfs_fd >= 0)
+		add_home(m, kf_oci_passwd_home(rootfs_fd, m->oci->uid, &m->oci->arena));
+	for (size_t i = 0; i < view->nenv; i++) {
+		const char *home = env_value(view, i, "HOME", 4);
+
+		if (home)
+			add_home(m, home);
+	}
+	if (!m->nhomes)
+		add_home(m, "/");
+}
+
+static int add(struct masks *m, const char *rule, const char *dir, const char *middle,
+	       const char *rest, struct kf_err *err)
+{
+	struct kf_arena *arena = &m->oci->arena;
+	const char *joined = kf_arena_printf(arena, "%s/%s/%s", dir, middle, rest);
+	char clean[PATH_MAX];
+
+	if (!joined)
+		return kf_fail_nomem(err, "mask");
+	if (!kf_path_clean(joined, clean, sizeof(clean)))
+		return kf_fail(err, ENAMETOOLONG, "deny %s: path too long", rule);
+	if (strcmp(clean, "/") == 0)
+		return kf_fail(err, EPERM,
+			       "deny %s stands for '/' in this container and cannot be kept; "
+			       "give the container a home and working directory of its own",
+			       rule);
+	for (size_t i = 0; i < m->n; i++)
+		if (strcmp(m->v[i], clean) == 0)
+			return 0;
+	if (m->n == m->max)
+		return kf_fail(err, E2BIG, "deny %s: stands for too many paths", rule);
+	m->v[m->n] = kf_arena_strdup(arena, clean);
+	return m->v[m->n++] ? 0 : kf_fail_nomem(err, "mask");
+}
+
+static int add_in_homes(struct masks *m, const char *rule, const char *middle, const char *rest,
+			struct kf_err *err)
+{
+	for (size_t i = 0; i < m->nhomes; i++)
+		if (add(m, rule, m->homes[i], middle, rest, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int add_variable(struct masks *m, const char *rule, const char *name, size_t n,
+			const char *rest, struct kf_err *err)
+{
+	const struct kf_view *view = &m->oci->view;
+	const struct variable *v = NULL;
+	bool found = false;
+
+	if (n == 7 && memcmp(name, "WORKDIR", 7) == 0)
+		return add(m, rule, m->oci->cwd, "", rest, err);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(variables); i++)
+		if (strlen(variables[i].name) == n && memcmp(variables[i].name, name, n) == 0)
+			v = &variables[i];
+	if (!v)
+		return kf_fail(err, EINVAL, "deny %s: no such variable", rule);
+	if (v == &variables[0])
+		return add_in_homes(m, rule, "", rest, err);
+	for (size_t i = 0; i < view->nenv; i++) {
+		const char *value = env_value(view, i, v->name, n);
+
+		if (!value || !*value)
+			continue;
+		found = true;
+		if (add(m, rule, value, "", rest, err) < 0)
+			return -1;
+	}
+	if (found || !v->fallback)
+		return 0;
+	return v->fallback[0] == '/' ? add(m, rule, v->fallback, "", rest, err)
+				     : add_in_homes(m, rule, v->fallback, rest, err);
+}
+
+/* @path with each "$UID" replaced. */
+static const char *replace_uid(struct masks *m, const char *path)
+{
+	const char *at;
+
+	while (path && (at = strstr(path, "$UID")))
+		path = kf_arena_printf(&m->oci->arena, "%.*s%ld%s", (int)(at - path), path,
+				       m->oci->uid, at + 4);
+	return path;
+}
+
+static int add_rule(struct masks *m, const char *rule, struct kf_err *err)
+{
+	const char *path = replace_uid(m, rule);
+	size_t n;
+
+	if (!path)
+		return kf_fail_nomem(err, "mask");
+	if (*path == '/')
+		return add(m, rule, "", "", path, err);
+	if (*path == '~')
+		return add_in_homes(m, rule, "", path + 1, err);
+	n = strcspn(path, "/");
+	return add_variable(m, rule, path + 1, n - 1, path + n, err);
+}
+
+int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
+		 const char *const **ret, size_t *ret_n, struct kf_err *err)
+{
+	struct masks m = {.oci = oci};
+	bool homes = false;
+
+	for (size_t i = 0; i < profile->ndeny; i++)
+		homes |= profile->deny[i][0] != '/';
+	if (homes)
+		find_homes(&m, rootfs_fd);
+	m.max = (profile->ndeny + 1) * (HOMES_MAX + 1);
+	m.v = kf_arena_calloc(&oci->arena, m.max, sizeof(*m.v));
+	if (!m.v)
+		return kf_fail_nomem(err, "mask");
+	for (size_t i = 0; i < profile->ndeny; i++)
+		if (add_rule(&m, profile->deny[i], err) < 0)
+			return -1;
+	*ret = m.v;
+	*ret_n = m.n;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_OCI_MASK_H
+#define KF_OCI_MASK_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "oci/view.h"
+#include "policy/settings.h"
+
+#include <stddef.h>
+
+/* Paths to mask so that @profile's denials hold in @oci's container: clean and
+ * absolute, variables expanded.  "~" stands for every place that the launcher or
+ * a program could take for the home directory: each HOME of the environment and
+ * the directory that /etc/passwd below @rootfs_fd (-1: unknown) gives the user.
+ * The array lives in oci->arena.  A denial that comes out as "/" is an error. */
+int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
+		 const char *const **ret, size_t *ret_n, struct kf_err *err);
+
+/* Home directory of @uid by etc/passwd below @rootfs_fd, which may be an enemy's:
+ * symlinks stay inside, size and type are checked.  "" if there is none. */
+const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena);
+
+#endif

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* src/oci: reading a bundle strictly, changing only what the plan says. */
+#include "base/cleanup.h"
+#include "kf_test.h"
+#include "oci/apply.h"
+#include "oci/json.h"
+#include "oci/mask.h"
+#include "oci/seccomp.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *const deny[] = {"/run/secrets", "~/.ssh"};
+static const struct kf_profile_info profile = {.name = "strict", .deny = deny, .ndeny = 2};
+static struct kf_oci oci;
+static struct kf_err err;
+
+static int parse_config(const char *text)
+{
+	err = (struct kf_err){0};
+	return kf_oci_parse_config(text, strlen(text), "nono-runc", "cid", &oci, &err);
+}
+
+static void assert_refused(const char *text, const char *reason)
+{
+	assert_int_equal(parse_config(text), -1);
+	if (!strstr(err.msg, reason))
+		fail_msg("'%s' does not say '%s' for %s", err.msg, reason, text);
+}
+
+static void what_two_readers_could_read_differently_is_refused(void **state)
+{
+	static const char *const cases[][2] = {
+		{"{\"process\":{\"args\":[\"a\"]},\"process\":{\"args\":[\"b\"]}}", "twice"},
+		{"{\"process\":{\"args\":[\"a\"],\"\\u0061rgs\":[\"b\"]}}", "twice"},
+		{"{\"process\":{\"args\":[\"a\"],\"x\":{\"y\":{\"z\":1,\"z\":2}}}}", "twice"},
+		{"{\"process\":{\"args\":[\"a\"]},\"Process\":{\"args\":[\"b\"]}}", "spelling"},
+		{"{\"PROCESS\":{\"args\":[\"b\"]}}", "spelling"},
+		{"{\"proce\xc5\xbfs\":{\"args\":[\"b\"]}}", "spelling"},
+		{"{\"proce\\u017fs\":{\"args\":[\"b\"]}}", "spelling"},
+		{"{\"process\":{\"Args\":[\"b\"]}}", "spelling"},
+		{"{\"process\":{\"args\":[\"a\"],\"NoNewPrivileges\":false}}", "spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"maskedpaths\":[]}}", "spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"mas\xe2\x84\xaa\x65\x64Paths\":[]}}",
+		 "spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"Seccomp\":{}}}", "spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"mounts\":[{\"Destination\":\"/x\"}]}",
+		 "spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"Hooks\":{}}", "spelling"},
+		{"{\"process\":{\"args\":[\"a\\u0000b\"]}}", "NUL"},
+		{"{\"process\":{\"args\":[\"a\"],\"x\":18446744073709551616}}", "64 bits"},
+		{"{\"process\":{\"args\":[\"a\"],\"x\":-9223372036854775809}}", "64 bits"},
+		{"{\"process\":{\"args\":[\"\xff\"]}}", "UTF-8"},
+		{"{\"process\":{\"args\":[\"a\"]}} {}", "after the JSON"},
+		{"{\"process\":{\"args\":[\"a\"],}}", "not JSON"},
+		{"{\"process\":{\"args\":[\"a\"]}", "not JSON"},
+		{"[]", "not a JSON object"},
+		{"", "not JSON"},
+		{"{}", "no 'process'"},
+		{"{\"process\":null}", "no 'process'"},
+		{"{\"process\":{\"args\":\"a\"}}", "type"},
+		{"{\"process\":{\"args\":[1]}}", "not a string"},
+		{"{\"process\":{\"args\":[null]}}", "not a string"},
+		{"{\"process\":{\"args\":[\"a\"]},\"annotations\":{\"a\":1}}", "not a string"},
+		{"{\"process\":{\"args\":[\"a\"]},\"mounts\":{}}", "type"},
+		{"{\"process\":{\"args\":[\"a\"]},\"mounts\":[7]}", "not an object"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++)
+		assert_refused(cases[i][0], cases[i][1]);
+}
+
+static void a_nul_that_is_only_a_backslash_passes(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\\\\u0000:\\\"{\"]}}"), 0);
+	assert_string_equal(oci.view.args[0], "a\\u0000:\"{");
+	kf_oci_done(&oci);
+}
+
+static void programs_outside_the_sandbox_are_refused(void **state)
+{
+	(void)state;
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"hooks\":{\"startContainer\":"
+		       "[{\"path\":\"/x\"}]}}",
+		       "startContainer");
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"annotations\":"
+		       "{\"run.oci.handler\":\"wasm\"}}",
+		       "run.oci.handler");
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"annotations\":"
+		       "{\"module.wasm.image/variant\":\"compat\"}}",
+		       "wasm");
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"annotations\":"
+		       "{\"run.oci.seccomp_bpf_data\":\"\"}}",
+		       "seccomp_bpf_data");
+	/* The control: hooks of the host stay. */
+	assert_int_equal(parse_config(
+				 "{\"process\":{\"args\":[\"a\"]},\"hooks\":{\"startContainer\":[],"
+				 "\"createContainer\":[{\"path\":\"/x\"}]}}"),
+			 0);
+	kf_oci_done(&oci);
+}
+
+static void only_a_sandbox_with_its_own_id_is_a_pause_container(void **state)
+{
+	static const struct {
+		const char *annotations;
+		bool pause;
+	} cases[] = {
+		{"\"io.kubernetes.cri.container-type\":\"sandbox\","
+		 "\"io.kubernetes.cri.sandbox-id\":\"cid\"",
+		 true},
+		{"\"io.kubernetes.cri-o.ContainerType\":\"sandbox\","
+		 "\"io.kubernetes.cri-o.SandboxID\":\"cid\"",
+		 true},
+		{"\"io.kubernetes.cri.container-type\":\"sandbox\","
+		 "\"io.kubernetes.cri.sandbox-id\":\"other\"",
+		 false},
+		{"\"io.kubernetes.cri.container-type\":\"sandbox\"", false},
+		{"\"io.kubernetes.cri.container-type\":\"container\","
+		 "\"io.kubernetes.cri.sandbox-id\":\"cid\"",
+		 false},
+		/* A pod of CRI-O that claims to be containerd's sandbox, and back. */
+		{"\"io.kubernetes.cri.container-type\":\"sandbox\","
+		 "\"io.kubernetes.cri.sandbox-id\":\"cid\","
+		 "\"io.kubernetes.cri-o.ContainerType\":\"container\","
+		 "\"io.kubernetes.cri-o.SandboxID\":\"pod\"",
+		 false},
+		{"\"io.kubernetes.cri.sandbox-id\":\"cid\"", false},
+		{"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		char text[1024];
+
+		(void)snprintf(text, sizeof(text),
+			       "{\"process\":{\"args\":[\"a\"]},\"annotations\":{%s}}",
+			       cases[i].annotations);
+		assert_int_equal(parse_config(text), 0);
+		assert_int_equal(oci.pause, cases[i].pause);
+		kf_oci_done(&oci);
+	}
+}
+
+static void both_families_of_annotations_name_the_pod(void **state)
+{
+	(void)state;
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]},\"annotations\":{"
+				      "\"io.kubernetes.cri.container-type\":\"container\","
+				      "\"io.kubernetes.cri.container-name\":\"app\","
+				      "\"io.kubernetes.cri.sandbox-name\":\"pod\","
+				      "\"io.kubernetes.cri.sandbox-namespace\":\"ns\","
+				      "\"io.kubernetes.cri.sandbox-uid\":\"uid\"}}"),
+			 0);
+	assert_string_equal(oci.view.container, "app");
+	assert_string_equal(oci.view.pod, "pod");
+	assert_string_equal(oci.view.namespace_, "ns");
+	assert_string_equal(oci.view.pod_uid, "uid");
+	kf_oci_done(&oci);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]},\"annotations\":{"
+				      "\"io.kubernetes.cri-o.ContainerType\":\"container\","
+				      "\"io.kubernetes.container.name\":\"app\","
+				      "\"io.kubernetes.pod.name\":\"pod\","
+				      "\"io.kubernetes.pod.namespace\":\"ns\","
+				      "\"io.kubernetes.pod.uid\":\"uid\"}}"),
+			 0);
+	assert_string_equal(oci.view.container, "app");
+	assert_string_equal(oci.view.pod_uid, "uid");
+	kf_oci_done(&oci);
+}
+
+static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
+{
+	static const char *const args[] = {"/proc/self/fd/3", "wrap", "--", "sh"};
+	static const char *const gone[] = {"/run/secrets/token"};
+	static const char *const masks[] = {"/run/secrets"};
+	static const struct kf_plan plan = {
+		.decision = KF_SANDBOX,
+		.profile = &profile,
+		.args = args,
+		.nargs = 4,
+		.remove_mounts = gone,
+		.nremove_mounts = 1,
+	};
+	size_t n;
+
+	(void)state;
+	assert_int_equal(
+		parse_config("{\"x\":{\"big\":18446744073709551615,\"f\":1.50e3,\"neg\":-"
+			     "9223372036854775808,"
+			     "\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
+			     "\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
+			     "{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep\"},"
+			     "{\"destination\":\"/run/secrets/token\"}],"
+			     "\"linux\":{\"maskedPaths\":[\"/proc/kcore\"],\"seccomp\":{"
+			     "\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}"),
+		0);
+	assert_int_equal(kf_oci_apply(&oci, &plan, masks, 1, &err), 0);
+	assert_string_equal(
+		kf_oci_text(&oci, &n),
+		"{\"x\":{\"big\":18446744073709551615,\"f\":1.50e3,\"neg\":-9223372036854775808,"
+		"\"n\":null},\"process\":{\"env\":[\"A=1\",\"NONO_PROFILE=strict\"],"
+		"\"args\":[\"/proc/self/fd/3\",\"wrap\",\"--\",\"sh\"],"
+		"\"noNewPrivileges\":true,\"cwd\":\"/a/b\"},\"mounts\":["
+		"{\"destination\":\"/keep\"}],"
+		"\"linux\":{\"maskedPaths\":[\"/proc/kcore\",\"/run/secrets\"],\"seccomp\":{"
+		"\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}");
+	kf_oci_done(&oci);
+}
+
+static void a_process_file_gets_args_and_nothing_of_a_config(void **state)
+{
+	static const char text[] = "{\"terminal\":true,\"args\":[\"sh\"],\"env\":"
+				   "[\"NONO_PROFILE=other\",\"B=2\"]}";
+	static const char *const args[] = {"L", "sh"};
+	static const char *const masks[] = {"/x"};
+	static const struct kf_plan plan = {
+		.decision = KF_SANDBOX, .profile = &profile, .args = args, .nargs = 2};
+	size_t n;
+
+	(void)state;
+	assert_int_equal(kf_oci_parse_process(text, strlen(text), "h", "cid", &oci, &err), 0);
+	assert_int_equal(kf_oci_apply(&oci, &plan, masks, 1, &err), 0);
+	assert_string_equal(kf_oci_text(&oci, &n),
+			    "{\"terminal\":true,\"args\":[\"L\",\"sh\"],\"env\":"
+			    "[\"NONO_PROFILE=strict\",\"B=2\"],\"noNewPrivileges\":true}");
+	kf_oci_done(&oci);
+}
+
+static void seccomp_survives_the_way_through_the_view(void **state)
+{
+	static const char text[] =
+		"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"seccomp\":{"
+		"\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":[\"read\",\"write\"]"
+		","
+		"\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38,\"args\":[{\"index\":1,"
+		"\"value\":18446744073709551615,\"valueTwo\":2,\"op\":\"SCMP_CMP_MASKED_EQ\"}]},"
+		"{\"names\":[\"close\"],\"action\":\"SCMP_ACT_ALLOW\"}],\"defaultErrnoRet\":1,"
+		"\"architectures\":[\"SCMP_ARCH_X86_64\"],\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}}"
+		"}";
+	struct json_object *obj;
+
+	(void)state;
+	assert_int_equal(parse_config(text), 0);
+	obj = kf_oci_seccomp_new(oci.view.seccomp);
+	assert_non_null(obj);
+	assert_non_null(strstr(text, kf_json_text(obj, NULL)));
+	json_object_put(obj);
+	kf_oci_done(&oci);
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"linux\":{\"seccomp\":{}}}",
+		       "defaultAction");
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"linux\":{\"seccomp\":{\"defaultAction\":"
+		       "\"x\",\"defaultErrnoRet\":-1}}}",
+		       "out of range");
+}
+
+static void assert_masks(const struct kf_profile_info *p, int rootfs, const char *want)
+{
+	const char *const *masks;
+	char got[1024] = "";
+	size_t n;
+
+	assert_int_equal(kf_oci_masks(&oci, p, rootfs, &masks, &n, &err), 0);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = strlen(got);
+
+		(void)snprintf(got + at, sizeof(got) - at, "%s%s", i ? " " : "", masks[i]);
+	}
+	assert_string_equal(got, want);
+}
+
+static void every_home_is_masked(void **state)
+{
+	char dir[] = "/tmp/kf-oci-XXXXXX", path[64];
+	int fd;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/etc", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	(void)snprintf(path, sizeof(path), "%s/etc/passwd", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("root:x:0:0:root:/root:/bin/sh\nnobody\nu:x:7:7::/home/u:/bin/sh\n", f);
+	fclose(f);
+	fd = open(dir, O_PATH | O_DIRECTORY);
+	assert_true(fd >= 0);
+
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"user\":{\"uid\":7},"
+				      "\"env\":[\"HOME=/a//b\",\"X=1\",\"HOME=/c\"]}}"),
+			 0);
+	assert_masks(&profile, fd, "/run/secrets /home/u/.ssh /a/b/.ssh /c/.ssh");
+	assert_masks(&profile, -1, "/run/secrets /a/b/.ssh /c/.ssh");
+	kf_oci_done(&oci);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
+	assert_masks(&profile, fd, "/run/secrets /root/.ssh");
+	assert_masks(&profile, -1, "/run/secrets /.ssh");
+	kf_oci_done(&oci);
+
+	/* An image that points elsewhere cannot make us read the host's. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/../../etc/passwd", path), 0);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
+	assert_masks(&profile, fd, "/run/secrets /.ssh");
+	kf_oci_done(&oci);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
+	assert_masks(&profile, fd, "/run/secrets /.ssh");
+	kf_oci_done(&oci);
+	(void)unlink(path);
+	(void)snprintf(path, sizeof(path), "%s/etc", dir);
+	(void)rmdir(path);
+	(void)rmdir(dir);
+	(void)close(fd);
+}
+
+static void variables_are_expanded_and_root_is_refused(void **state)
+{
+	static const char *const paths[] = {"$WORKDIR/x", "$XDG_CONFIG_HOME/y", "$TMPDIR/z",
+					    "/run/user/$UID/k", "$XDG_RUNTIME_DIR"};
+	static const char *const all[] = {"$WORKDIR"};
+	static const struct kf_profile_info p = {.name = "p", .deny = paths, .ndeny = 5};
+	static const struct kf_profile_info root = {.name = "p", .deny = all, .ndeny = 1};
+	const char *const *masks;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"cwd\":\"/w\",\"user\":"
+				      "{\"uid\":12},\"env\":[\"HOME=/h\",\"TMPDIR=/t\"]}}"),
+			 0);
+	assert_masks(&p, -1, "/w/x /h/.config/y /t/z /run/user/12/k");
+	kf_oci_done(&oci);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"cwd\":\"/\"}}"), 0);
+	assert_int_equal(kf_oci_masks(&oci, &root, -1, &masks, &n, &err), -1);
+	assert_non_null(strstr(err.msg, "cannot be kept"));
+	kf_oci_done(&oci);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_two_readers_could_read_differently_is_refused),
+		cmocka_unit_test(a_nul_that_is_only_a_backslash_passes),
+		cmocka_unit_test(programs_outside_the_sandbox_are_refused),
+		cmocka_unit_test(only_a_sandbox_with_its_own_id_is_a_pause_container),
+		cmocka_unit_test(both_families_of_annotations_name_the_pod),
+		cmocka_unit_test(apply_changes_what_the_plan_says_and_nothing_else),
+		cmocka_unit_test(a_process_file_gets_args_and_nothing_of_a_config),
+		cmocka_unit_test(seccomp_survives_the_way_through_the_view),
+		cmocka_unit_test(every_home_is_masked),
+		cmocka_unit_test(variables_are_expanded_and_root_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
