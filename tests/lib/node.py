@@ -92,7 +92,7 @@ class Plugin:
     def pid(self) -> int:
         return self.process.pid
 
-    def signal(self, sig: int) -> None:
+    def send(self, sig: int) -> None:
         self.process.send_signal(sig)
 
     def stop(self, sig: int = signal.SIGTERM) -> int:
