@@ -225,6 +225,70 @@ static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
 	return 0;
 }
 
+/* The configured level, or what the administrator gave the profile, which may
+ * be weaker.  No level at all means hands off, for every profile. */
+static const struct kf_seccomp *chosen_seccomp(const struct kf_settings *settings,
+					       const struct kf_profile_info *profile)
+{
+	enum kf_seccomp_level level = settings->seccomp;
+
+	if (level != KF_SECCOMP_LEVEL_NONE && profile->has_seccomp)
+		level = profile->seccomp;
+	return kf_seccomp_builtin(level, KF_SECCOMP_ARCH);
+}
+
+/* Never weaker than what the pod asked for: where its rules can be seen, both
+ * policies' intersection; where they cannot, only what we know not to be
+ * stricter is replaced. */
+static int plan_seccomp(const struct kf_settings *settings, const struct kf_view *view,
+			const struct kf_launch *launch, struct kf_arena *arena,
+			struct kf_plan *plan, struct kf_err *err)
+{
+	const struct kf_seccomp *ours = chosen_seccomp(settings, plan->profile);
+	const struct kf_seccomp *result = view->seccomp;
+	struct kf_err why = {0};
+	const char *denied;
+
+	if (view->seccomp && kf_seccomp_check(view->seccomp, &why) < 0)
+		return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+	if (ours && view->seccomp) {
+		struct kf_seccomp *both = kf_arena_alloc(arena, sizeof(*both));
+
+		if (!both)
+			return kf_fail_nomem(err, "plan");
+		if (kf_seccomp_intersect(ours, view->seccomp, arena, both, &why) < 0)
+			return why.code == ENOMEM
+				       ? kf_fail_nomem(err, "plan")
+				       : refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+		plan->seccomp = result = both;
+	} else if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
+		if (!launch->guard_follows)
+			return refuse(
+				plan,
+				"the pod's own seccomp profile (Localhost) would be replaced, "
+				"because this runtime does not show its rules; use type "
+				"RuntimeDefault, install the guard (nono-runc) for this "
+				"handler, or use containerd 2.3 or newer",
+				err);
+	} else if (ours &&
+		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {
+		plan->seccomp = result = ours;
+	}
+	if (!result)
+		return 0;
+	denied = kf_seccomp_launcher_denied(result, arena);
+	if (denied && !*denied)
+		return 0;
+	return refuse(plan,
+		      denied ? kf_arena_printf(arena,
+					       "the pod's seccomp profile denies what the sandbox "
+					       "launcher needs: %s; allow these calls in it or use "
+					       "type RuntimeDefault",
+					       denied)
+			     : NULL,
+		      err);
+}
+
 int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
 		      const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *ret,
 		      struct kf_err *err)
@@ -254,6 +318,9 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 	if (plan.decision == KF_SANDBOX && plan_mounts(view, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX && plan_args(view, launch, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX &&
+	    plan_seccomp(settings, view, launch, arena, &plan, err) < 0)
 		return -1;
 	*ret = plan;
 	return 0;

@@ -29,6 +29,9 @@ struct kf_launch {
 	bool by_fd;	 /* the guard's sealed memfds; else by the plugin's path */
 	int launcher_fd; /* with by_fd: their numbers inside the container */
 	int policy_fd;
+	/* The plugin: the guard runs after us for this handler and sees the
+	 * pod's seccomp rules where we do not. */
+	bool guard_follows;
 };
 
 struct kf_plan {

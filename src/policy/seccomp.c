@@ -2,6 +2,7 @@
 #include "policy/seccomp.h"
 
 #include "base/cleanup.h"
+#include "policy/seccomp_table.h"
 
 #include <string.h>
 
@@ -26,4 +27,14 @@ bool kf_seccomp_level_parse(const char *s, enum kf_seccomp_level *ret)
 const char *kf_seccomp_level_name(enum kf_seccomp_level level)
 {
 	return level_names[level];
+}
+
+const struct kf_seccomp *kf_seccomp_builtin(enum kf_seccomp_level level, const char *arch)
+{
+	if (level == KF_SECCOMP_LEVEL_NONE)
+		return NULL;
+	for (size_t i = 0; i < kf_nseccomp_tables; i++)
+		if (strcmp(kf_seccomp_tables[i].arch, arch) == 0)
+			return &kf_seccomp_tables[i].levels[level];
+	return NULL;
 }

@@ -5,6 +5,7 @@
 #include "kf_test.h"
 #include "policy/plan.h"
 
+#include <errno.h>
 #include <string.h>
 
 static const char *const handlers[] = {"nono-runc", "kata-qemu"};
@@ -286,6 +287,110 @@ static void verifier_accepts_what_the_plan_made_and_nothing_else(void **state)
 	assert_int_equal(kf_verify_container(&base_settings, &v, &err), 0);
 }
 
+/* What the plan sets answers @name with: 0 = allowed, else the errno; -1 = it sets nothing. */
+static int seccomp_outcome(const struct kf_plan *p, const char *name)
+{
+	const struct kf_seccomp_call call = {.arch = KF_SECCOMP_ARCH_SCMP, .name = name};
+	struct kf_seccomp_verdict v;
+
+	assert_int_equal(p->decision, KF_SANDBOX);
+	if (!p->seccomp)
+		return -1;
+	v = kf_seccomp_eval(p->seccomp, &call);
+	return kf_seccomp_action_passes(v.action) ? 0 : (int)v.data;
+}
+
+static void seccomp_level_is_the_configured_one_or_the_profiles(void **state)
+{
+	struct kf_profile_info agent = {.name = "default",
+					.has_seccomp = true,
+					.seccomp = KF_SECCOMP_LEVEL_RUNTIME_DEFAULT};
+	struct kf_settings s = base_settings;
+	struct kf_plan p = plan(&s, &base_view, &by_path);
+
+	(void)state;
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+	s.seccomp = KF_SECCOMP_LEVEL_RESTRICTED;
+	p = plan(&s, &base_view, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), EPERM);
+	assert_int_equal(seccomp_outcome(&p, "read"), 0);
+	s.profiles = &agent;
+	s.nprofiles = 1;
+	p = plan(&s, &base_view, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), 0);
+	/* "" means hands off, whatever a profile says. */
+	s.seccomp = KF_SECCOMP_LEVEL_NONE;
+	p = plan(&s, &base_view, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+}
+
+static void pods_own_seccomp_is_never_weakened(void **state)
+{
+	static const char *const most[] = {"landlock_create_ruleset",
+					   "landlock_add_rule",
+					   "landlock_restrict_self",
+					   "prctl",
+					   "execve",
+					   "openat",
+					   "openat2",
+					   "fstat",
+					   "read",
+					   "write",
+					   "close",
+					   "mmap",
+					   "exit_group",
+					   "mount",
+					   "ptrace"};
+	struct kf_seccomp_rule rule = {
+		.names = most, .nnames = KF_ARRAY_SIZE(most), .action = "SCMP_ACT_ALLOW"};
+	const struct kf_seccomp theirs = {
+		.default_action = "SCMP_ACT_ERRNO", .rules = &rule, .nrules = 1};
+	struct kf_launch guarded = by_path;
+	struct kf_settings s = base_settings;
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	s.seccomp = KF_SECCOMP_LEVEL_RESTRICTED;
+	v.seccomp_source = KF_VIEW_SECCOMP_LOCALHOST;
+	v.seccomp = &theirs;
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "read"), 0);
+	assert_int_equal(seccomp_outcome(&p, "mount"), EPERM);	  /* ours */
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), EPERM);	  /* ours */
+	assert_int_equal(seccomp_outcome(&p, "sendfile"), EPERM); /* theirs */
+	/* One that keeps the launcher from working says so, with or without ours. */
+	rule.names++;
+	rule.nnames--;
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "launcher needs: landlock_create_ruleset;"));
+	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	rule.action = "SCMP_ACT_PERHAPS";
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "SCMP_ACT_PERHAPS"));
+	/* Rules that cannot be seen. */
+	v.seccomp = NULL;
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "Localhost"));
+	guarded.guard_follows = true;
+	p = plan(&s, &v, &guarded);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+	v.seccomp_source = KF_VIEW_SECCOMP_UNKNOWN;
+	p = plan(&s, &v, &guarded);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), EPERM);
+	v.seccomp_source = KF_VIEW_SECCOMP_RUNTIME_DEFAULT;
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(seccomp_outcome(&p, "ptrace"), EPERM);
+}
+
 static void memory_limit_is_an_error_not_a_decision(void **state)
 {
 	struct kf_plan p = {.reason = "untouched"};
@@ -327,6 +432,8 @@ int main(void)
 		cmocka_unit_test(denied_mounts_are_taken_away),
 		cmocka_unit_test(guard_replaces_the_plugins_prefix_and_only_that),
 		cmocka_unit_test(verifier_accepts_what_the_plan_made_and_nothing_else),
+		cmocka_unit_test(seccomp_level_is_the_configured_one_or_the_profiles),
+		cmocka_unit_test(pods_own_seccomp_is_never_weakened),
 		cmocka_unit_test(memory_limit_is_an_error_not_a_decision),
 	};
 
