@@ -118,6 +118,14 @@ int nri_encode(const ProtobufCMessage *msg, void **ret, size_t *ret_n, struct nr
 
 /* ---- plugin ---- */
 
+enum nri_plugin_state {
+	NRI_PLUGIN_OFFLINE,    /* not connected; another attempt is due, see .adopted below */
+	NRI_PLUGIN_CONNECTED,  /* RegisterPlugin is sent */
+	NRI_PLUGIN_CONFIGURED, /* Configure is answered */
+	NRI_PLUGIN_READY,      /* Synchronize is answered: events follow */
+	NRI_PLUGIN_ENDED,      /* an adopted connection ended; there is no other one */
+};
+
 /* The callbacks of a plugin; a NULL one stands for "fine, nothing to change".
  * They run one at a time inside the event loop and must not block: a runtime
  * waits 2 s, then closes the connection and goes on *without* the plugin, whereas an
@@ -176,16 +184,8 @@ struct nri_plugin_ops {
 				const Nri__Container *container, struct nri_error *err);
 
 	/* @state has changed (see nri_plugin_state()).  @why is set when a connection could
-	 * not be made or ended.  Must not free the plugin. */
-	void (*state_changed)(void *ctx, int state, const struct nri_error *why);
-};
-
-enum nri_plugin_state {
-	NRI_PLUGIN_OFFLINE,    /* not connected; another attempt is due, see .adopted below */
-	NRI_PLUGIN_CONNECTED,  /* RegisterPlugin is sent */
-	NRI_PLUGIN_CONFIGURED, /* Configure is answered */
-	NRI_PLUGIN_READY,      /* Synchronize is answered: events follow */
-	NRI_PLUGIN_ENDED,      /* an adopted connection ended; there is no other one */
+	 * not be made or ended. */
+	void (*state_changed)(void *ctx, enum nri_plugin_state state, const struct nri_error *why);
 };
 
 struct nri_plugin_options {
@@ -218,7 +218,7 @@ int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *opt
  * the plugin keeps trying, for ever. */
 void nri_plugin_start(struct nri_plugin *plugin);
 enum nri_plugin_state nri_plugin_state(const struct nri_plugin *plugin);
-/* Close the connection and release everything.  NULL is fine. */
+/* Close the connection and release everything.  NULL is fine; not from a callback. */
 void nri_plugin_free(struct nri_plugin *plugin);
 
 /* ---- runtime ---- */
@@ -228,7 +228,8 @@ void nri_plugin_free(struct nri_plugin *plugin);
  * (NRI_DEADLINE_EXCEEDED) or the connection ends (NRI_UNAVAILABLE).  After either of
  * the latter, and after a breach of protocol (NRI_INTERNAL), the object is only
  * good for nri_runtime_free(); any other code is the plugin's own answer.
- * Messages returned are valid until the next call on the same object. */
+ * Messages returned are valid until the next call on the same object, whose
+ * request may refer to them.  Not to be called from a callback of the same base. */
 struct nri_runtime;
 
 struct nri_runtime_options {

@@ -46,6 +46,18 @@ void kf_buf_add(struct kf_buf *buf, const void *data, size_t n)
 	buf->p[buf->n] = '\0';
 }
 
+char *kf_buf_extend(struct kf_buf *buf, size_t n)
+{
+	char *p;
+
+	if (!grow(buf, n))
+		return NULL;
+	p = buf->p + buf->n;
+	buf->n += n;
+	buf->p[buf->n] = '\0';
+	return p;
+}
+
 void kf_buf_adds(struct kf_buf *buf, const char *s)
 {
 	kf_buf_add(buf, s, strlen(s));

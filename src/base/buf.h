@@ -21,6 +21,8 @@ struct kf_buf {
 	}
 
 void kf_buf_add(struct kf_buf *buf, const void *data, size_t n);
+/* @n more bytes, for the caller to fill in at once; NULL if that failed. */
+char *kf_buf_extend(struct kf_buf *buf, size_t n);
 void kf_buf_adds(struct kf_buf *buf, const char *s);
 void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Append @s as the inside of a JSON string (no quotes), invalid UTF-8 as U+FFFD. */

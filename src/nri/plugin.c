@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's connection: made, registered, lost, made again. */
+#include "nri/plugin.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+
+#define BACKOFF_MIN_MS 1000
+#define BACKOFF_MAX_MS 30000
+/* A runtime that has accepted the connection but does not get to Synchronize.  It may be busy
+ * for long (it talks to one plugin at a time), so this only ends what will never come. */
+#define PATIENCE_MS    60000
+
+void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
+			  const struct nri_error *why)
+{
+	plugin->state = state;
+	if (state == NRI_PLUGIN_READY) {
+		plugin->backoff_ms = plugin->backoff_min_ms;
+		(void)event_del(plugin->timer);
+	}
+	if (plugin->ops->state_changed)
+		plugin->ops->state_changed(plugin->ctx, state, why);
+}
+
+static void arm(struct nri_plugin *p, unsigned ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	(void)event_add(p->timer, &tv);
+}
+
+/* Come back later, but not at the same moment as everybody else. */
+static void retry_later(struct nri_plugin *p)
+{
+	uint16_t random = 0;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = 0;
+	arm(p, p->backoff_ms + (unsigned)((uint64_t)p->backoff_ms / 4 * random / UINT16_MAX));
+	p->backoff_ms =
+		p->backoff_ms > p->backoff_max_ms / 2 ? p->backoff_max_ms : p->backoff_ms * 2;
+}
+
+static void lost(void *ctx, const struct nri_error *why)
+{
+	struct nri_plugin *p = ctx;
+
+	if (p->adopted) {
+		(void)event_del(p->timer);
+		nri_plugin_set_state(p, NRI_PLUGIN_ENDED, why);
+		return;
+	}
+	retry_later(p);
+	nri_plugin_set_state(p, NRI_PLUGIN_OFFLINE, why);
+}
+
+void nri_plugin_disconnect(struct nri_plugin *plugin, const struct nri_error *why)
+{
+	nri_link_close(&plugin->link);
+	lost(plugin, why);
+}
+
+/* The runtime's answer to RegisterPlugin, which may come after its first requests. */
+static void on_response(void *ctx, uint32_t stream, const struct nri_ttrpc_response *resp)
+{
+	struct nri_plugin *p = ctx;
+	struct nri_error why;
+
+	if (stream != p->register_stream || (resp && resp->code == NRI_OK))
+		return;
+	if (resp)
+		nri_error_set(&why, (int)resp->code, "the runtime refuses plugin %s-%s: %.*s",
+			      p->index, p->name, (int)nri_min(resp->message.n, 256),
+			      resp->message.n ? (const char *)resp->message.p : "");
+	else
+		nri_error_set(&why, NRI_INTERNAL, "malformed answer to RegisterPlugin");
+	nri_plugin_disconnect(p, &why);
+}
+
+static const struct nri_link_ops link_ops = {nri_plugin_request, on_response, lost};
+
+static int open_socket(const char *path, int *ret_fd, struct nri_error *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	KF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	/* Local connections are made at once, or refused with EAGAIN when too many wait. */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return nri_fail(err, NRI_UNAVAILABLE, "connecting to %s: %s", path,
+				strerror(errno));
+	*ret_fd = kf_steal_fd(&fd);
+	return 0;
+}
+
+static int register_plugin(struct nri_plugin *p, struct nri_error *err)
+{
+	Nri__RegisterPluginRequest req = NRI__REGISTER_PLUGIN_REQUEST__INIT;
+	KF_FREE void *data = NULL;
+	size_t n;
+
+	req.plugin_name = p->name;
+	req.plugin_idx = p->index;
+	if (nri_encode(&req.base, &data, &n, err) < 0)
+		return -1;
+	return nri_link_request(&p->link, NRI_SERVICE_RUNTIME, "RegisterPlugin", data, n,
+				PATIENCE_MS, &p->register_stream, err);
+}
+
+static void attempt(struct nri_plugin *p)
+{
+	struct nri_error err;
+	int fd;
+
+	if (p->adopted)
+		fd = kf_steal_fd(&p->adopted_fd);
+	else if (open_socket(p->socket_path, &fd, &err) < 0) {
+		lost(p, &err);
+		return;
+	}
+	if (nri_link_open(&p->link, fd, &err) < 0) {
+		(void)close(fd);
+		lost(p, &err);
+		return;
+	}
+	arm(p, PATIENCE_MS);
+	nri_plugin_set_state(p, NRI_PLUGIN_CONNECTED, NULL);
+	/* If the connection breaks in this very moment, lost() has been called. */
+	if (register_plugin(p, &err) < 0 && nri_link_is_open(&p->link))
+		nri_plugin_disconnect(p, &err);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct nri_plugin *p = arg;
+	struct nri_error why;
+
+	(void)fd;
+	(void)what;
+	if (!nri_link_is_open(&p->link)) {
+		attempt(p);
+		return;
+	}
+	nri_error_set(&why, NRI_DEADLINE_EXCEEDED, "the runtime did not synchronize within %d s",
+		      PATIENCE_MS / 1000);
+	nri_plugin_disconnect(p, &why);
+}
+
+static int check_options(const struct nri_plugin_options *o, struct nri_error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-";
+	struct sockaddr_un addr;
+
+	if (!o->name || !*o->name || o->name[strspn(o->name, allowed)])
+		return nri_fail(err, NRI_INVALID_ARGUMENT,
+				"plugin name '%s': use letters, digits and ._+-",
+				o->name ? o->name : "");
+	if (!o->index || strlen(o->index) != 2 || strspn(o->index, "0123456789") != 2)
+		return nri_fail(err, NRI_INVALID_ARGUMENT, "plugin index '%s': use two digits",
+				o->index ? o->index : "");
+	if (!o->adopted && o->socket_path && strlen(o->socket_path) >= sizeof(addr.sun_path))
+		return nri_fail(err, NRI_INVALID_ARGUMENT,
+				"socket path '%s': at most %zu characters", o->socket_path,
+				sizeof(addr.sun_path) - 1);
+	return 0;
+}
+
+static const char *non_empty(const char *s, const char *fallback)
+{
+	return s && *s ? s : fallback;
+}
+
+int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *options,
+		   const struct nri_plugin_ops *ops, void *ctx, struct nri_plugin **ret,
+		   struct nri_error *err)
+{
+	struct nri_plugin *p;
+
+	if (check_options(options, err) < 0)
+		return -1;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "plugin: out of memory");
+	p->base = base;
+	p->ops = ops;
+	p->ctx = ctx;
+	p->name = strdup(options->name);
+	p->index = strdup(options->index);
+	p->socket_path = strdup(non_empty(options->socket_path, NRI_SOCKET_PATH));
+	p->adopted = options->adopted;
+	p->adopted_fd = -1;
+	p->backoff_min_ms = options->backoff_min_ms ? options->backoff_min_ms : BACKOFF_MIN_MS;
+	p->backoff_max_ms = options->backoff_max_ms ? options->backoff_max_ms : BACKOFF_MAX_MS;
+	p->backoff_ms = p->backoff_min_ms;
+	p->state = NRI_PLUGIN_OFFLINE;
+	p->timer = evtimer_new(base, on_timer, p);
+	nri_link_init(&p->link, base, NRI_TRUNK_PLUGIN_SERVICE, &link_ops, p);
+	nri_decoder_init(&p->decoder, options->memory_max, NRI_CHECK_NO_NUL);
+	nri_reply_init(&p->reply);
+	if (!p->name || !p->index || !p->socket_path || !p->timer) {
+		nri_plugin_free(p);
+		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "plugin: out of memory");
+	}
+	if (p->adopted)
+		p->adopted_fd = options->fd;
+	*ret = p;
+	return 0;
+}
+
+void nri_plugin_start(struct nri_plugin *plugin)
+{
+	attempt(plugin);
+}
+
+enum nri_plugin_state nri_plugin_state(const struct nri_plugin *plugin)
+{
+	return plugin->state;
+}
+
+void nri_plugin_free(struct nri_plugin *plugin)
+{
+	if (!plugin)
+		return;
+	nri_link_done(&plugin->link);
+	if (plugin->timer)
+		event_free(plugin->timer);
+	if (plugin->adopted_fd >= 0)
+		(void)close(plugin->adopted_fd);
+	nri_decoder_done(&plugin->decoder);
+	nri_reply_done(&plugin->reply);
+	free(plugin->name);
+	free(plugin->index);
+	free(plugin->socket_path);
+	free(plugin);
+}
+
+int nri_plugin_options_from_environment(struct nri_plugin_options *options, struct nri_error *err)
+{
+	const char *name = getenv("NRI_PLUGIN_NAME"), *index = getenv("NRI_PLUGIN_IDX"),
+		   *fd = getenv("NRI_PLUGIN_SOCKET");
+	char *end;
+	long n;
+
+	if (fd) {
+		errno = 0;
+		n = strtol(fd, &end, 10);
+		if (errno || end == fd || *end || n < 0 || n > INT32_MAX)
+			return nri_fail(err, NRI_INVALID_ARGUMENT,
+					"NRI_PLUGIN_SOCKET='%s': not a descriptor number", fd);
+		options->adopted = true;
+		options->fd = (int)n;
+	}
+	options->name = non_empty(name, options->name);
+	options->index = non_empty(index, options->index);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NRI_PLUGIN_H
+#define KF_NRI_PLUGIN_H
+
+#include "nri/link.h"
+#include "nri/message.h"
+
+#include <nri/nri.h>
+
+struct nri_plugin {
+	struct event_base *base;
+	const struct nri_plugin_ops *ops;
+	void *ctx;
+	char *name, *index, *socket_path;
+	int adopted_fd; /* until it is used; -1: none */
+	bool adopted;
+	unsigned backoff_min_ms, backoff_max_ms, backoff_ms;
+	enum nri_plugin_state state;
+	enum nri_plugin_state next_state; /* once the answer being made is sent */
+	struct nri_link link;
+	struct event *timer; /* next attempt while offline; patience while connected */
+	uint32_t register_stream;
+	struct nri_decoder decoder;
+	struct nri_reply reply;
+};
+
+/* Answer one request of the runtime; src/nri/dispatch.c. */
+void nri_plugin_request(void *plugin, uint32_t stream, const struct nri_ttrpc_request *req);
+void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
+			  const struct nri_error *why);
+/* Close the connection because of @why, and try again later. */
+void nri_plugin_disconnect(struct nri_plugin *plugin, const struct nri_error *why);
+
+#endif
