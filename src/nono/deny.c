@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/deny.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* How many directories are looked into before one counts as not empty. */
+#define EMPTY_DIRS_MAX 32
+
+bool kf_fd_path(int fd, char out[static PATH_MAX])
+{
+	char link[32];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, out, PATH_MAX);
+	if (n <= 0 || n >= PATH_MAX || out[0] != '/')
+		return false;
+	out[n] = '\0';
+	return true;
+}
+
+static bool read_only(int fd)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+/* Whether directory @fd (consumed) holds nothing but directories.  A writable
+ * file system mounted inside may be filled later and does not count as empty. */
+static bool only_directories(int fd, dev_t dev, unsigned *left)
+{
+	int stack[8] = {fd};
+	size_t depth = 1;
+	bool empty = true;
+
+	while (depth) {
+		int dirfd = stack[--depth];
+		DIR *dir = fdopendir(dirfd);
+		const struct dirent *entry;
+
+		if (!dir) {
+			(void)close(dirfd);
+			empty = false;
+			continue;
+		}
+		while (empty && (entry = readdir(dir))) {
+			struct stat st;
+			int child;
+
+			if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+				continue;
+			child = openat(dirfd, entry->d_name,
+				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (child < 0 || fstat(child, &st) < 0 ||
+			    (st.st_dev != dev && !read_only(child)) || !(*left)-- ||
+			    depth == KF_ARRAY_SIZE(stack)) {
+				if (child >= 0)
+					(void)close(child);
+				empty = false;
+			} else {
+				stack[depth++] = child;
+			}
+		}
+		(void)closedir(dir);
+	}
+	return empty;
+}
+
+/* Whether there is anything to protect at @path, open as O_PATH @fd. */
+static bool live(int fd, const struct stat *st, const char *path)
+{
+	unsigned left = EMPTY_DIRS_MAX;
+	struct stat parent;
+	char up[PATH_MAX];
+	int dir;
+
+	/* The runtime's way of masking a file: /dev/null over it. */
+	if (S_ISCHR(st->st_mode))
+		return st->st_rdev != makedev(1, 3);
+	if (!S_ISDIR(st->st_mode))
+		return true;
+	dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return true;
+	/* A writable volume that is still empty. */
+	(void)snprintf(up, sizeof(up), "%.*s", (int)(kf_path_base(path) - path), path);
+	if ((stat(up, &parent) < 0 || parent.st_dev != st->st_dev) && !read_only(dir)) {
+		(void)close(dir);
+		return true;
+	}
+	return !only_directories(dir, st->st_dev, &left);
+}
+
+static int push(struct kf_deny *deny, const char *path, const struct kf_rule *rule, bool is_live,
+		struct kf_err *err)
+{
+	char *copy = strdup(path);
+
+	if (copy && deny->n == deny->cap) {
+		size_t cap = deny->cap ? 2 * deny->cap : 16;
+		struct kf_denied *at = realloc(deny->at, cap * sizeof(*at));
+
+		if (at) {
+			deny->at = at;
+			deny->cap = cap;
+		}
+	}
+	if (!copy || deny->n == deny->cap) {
+		free(copy);
+		return kf_fail_nomem(err, "fs deny");
+	}
+	deny->at[deny->n++] = (struct kf_denied){.path = copy, .rule = rule, .live = is_live};
+	deny->any_live |= is_live;
+	return 0;
+}
+
+static int add(struct kf_deny *deny, const char *path, const struct kf_rule *rule,
+	       struct kf_err *err)
+{
+	KF_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	char real[PATH_MAX];
+	struct stat st;
+
+	/* What is not there holds no secret. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+		return 0;
+	/* A root that lacks CAP_DAC_OVERRIDE, and may later become the owner. */
+	if (fd < 0 && errno == EACCES)
+		return push(deny, path, rule, true, err);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return kf_fail_sys(err, "line %u: fs deny %s", rule->line, path);
+	if (!kf_fd_path(fd, real))
+		return kf_fail(err, ENOENT,
+			       "line %u: fs deny %s: cannot tell where it is; is /proc mounted?",
+			       rule->line, path);
+	return push(deny, real, rule, live(fd, &st, real), err);
+}
+
+int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
+		    struct kf_deny *ret, struct kf_err *err)
+{
+	struct kf_deny deny = {0};
+
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+		char path[PATH_MAX];
+
+		if (rule->kind != KF_RULE_FS_DENY)
+			continue;
+		if (*rule->arg != '~') {
+			if (kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
+			    strcmp(path, "/") != 0 && add(&deny, path, rule, err) < 0)
+				goto fail;
+			continue;
+		}
+		for (size_t h = 0; homes[h]; h++) {
+			if ((size_t)snprintf(path, sizeof(path), "%s%s", homes[h], rule->arg + 1) >=
+			    sizeof(path))
+				continue; /* longer than any path that can be opened */
+			if (add(&deny, path, rule, err) < 0)
+				goto fail;
+		}
+	}
+	*ret = deny;
+	return 0;
+fail:
+	kf_deny_done(&deny);
+	return -1;
+}
+
+void kf_deny_done(struct kf_deny *deny)
+{
+	for (size_t i = 0; i < deny->n; i++)
+		free(deny->at[i].path);
+	free(deny->at);
+	*deny = (struct kf_deny){0};
+}
+
+const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all)
+{
+	for (size_t i = 0; i < deny->n; i++)
+		if ((all || deny->at[i].live) && kf_path_under(path, deny->at[i].path))
+			return &deny->at[i];
+	return NULL;
+}
+
+const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path)
+{
+	for (size_t i = 0; i < deny->n; i++)
+		if (deny->at[i].live && strcmp(deny->at[i].path, path) != 0 &&
+		    kf_path_under(deny->at[i].path, path))
+			return &deny->at[i];
+	return NULL;
+}

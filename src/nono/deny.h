@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_DENY_H
+#define KF_NONO_DENY_H
+
+#include "nono/vars.h"
+#include "policy/flat.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The policy's "fs deny" paths that exist, as the kernel names them. */
+struct kf_denied {
+	char *path;
+	const struct kf_rule *rule;
+	/* Something is there to be kept away: not a place that the runtime has
+	 * masked, nor empty directories of the image.  Only then is a grant above
+	 * the path replaced by grants around it. */
+	bool live;
+};
+
+struct kf_deny {
+	struct kf_denied *at;
+	size_t n, cap;
+	bool any_live;
+};
+
+/* "~" stands for every home of @homes (NULL ends). */
+int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
+		    struct kf_deny *ret, struct kf_err *err);
+void kf_deny_done(struct kf_deny *deny);
+
+/* The live denied path that @path is or lies under; any denied path with @all. NULL if none. */
+const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all);
+/* The first live denied path strictly below @path, NULL if none. */
+const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path);
+
+/* Absolute path of what @fd refers to, through /proc; false if it has none. */
+bool kf_fd_path(int fd, char out[static PATH_MAX]);
+
+#endif

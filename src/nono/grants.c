@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/grants.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "nono/deny.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ROOT_ENTRIES_MAX   256
+#define AROUND_ENTRIES_MAX 4096
+#define AROUND_DEPTH_MAX   32
+#define HOMES_MAX	   64
+#define RX		   (KF_FS_READ | KF_FS_EXEC)
+#define RWX		   (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
+
+/* Top-level directories that "fs rx-root" leaves to other rules. */
+static const char *const not_root[] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
+
+struct walk {
+	const struct kf_policy *policy;
+	const struct kf_vars *vars;
+	struct kf_grant_sink *sink;
+	struct kf_deny deny;
+	char *homes[HOMES_MAX + 1]; /* NULL ends */
+	size_t nhomes;
+	const struct kf_rule *rule; /* being walked; NULL: the command line */
+	struct kf_err *err;
+};
+
+static void skip(struct walk *w, const char *path, const char *why)
+{
+	if (w->sink->skip)
+		w->sink->skip(w->sink, w->rule, path, why);
+}
+
+static int report(struct walk *w, int fd, mode_t mode, const char *path, unsigned access)
+{
+	const struct kf_grant grant = {
+		.fd = fd,
+		.mode = mode,
+		.path = path,
+		.access = access,
+		.device = kf_path_under(path, "/dev"),
+		.rule = w->rule,
+	};
+
+	if (w->sink->grant(w->sink, &grant, w->err) < 0)
+		return kf_fail_wrap(w->err, "'%s'", path);
+	return 0;
+}
+
+/* A directory with denied paths below is granted entry by entry, as is each
+ * entry that leads to one.  @level counts down: denied paths are finitely deep. */
+static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level)
+{
+	KF_CLOSE int dirfd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	unsigned n = 0;
+	int ret = -1;
+	DIR *dir;
+
+	if (dirfd < 0) {
+		skip(w, path, "holds a denied path and cannot be listed");
+		return 0;
+	}
+	if (!level)
+		return kf_fail(w->err, ELOOP, "'%s': denied paths too deep", path);
+	dir = fdopendir(dirfd);
+	if (!dir)
+		return kf_fail_sys(w->err, "list '%s'", path);
+	dirfd = -1; /* closedir() closes it */
+	if ((access & KF_FS_READ) && report(w, fd, S_IFDIR, path, KF_GRANT_LIST) < 0)
+		goto out;
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		KF_CLOSE int child = -1;
+		char sub[PATH_MAX];
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (++n > AROUND_ENTRIES_MAX) {
+			kf_err_set(w->err, E2BIG,
+				   "'%s' holds a denied path and more than %d entries: grant "
+				   "parts of it instead",
+				   path, AROUND_ENTRIES_MAX);
+			goto out;
+		}
+		if ((size_t)snprintf(sub, sizeof(sub), "%s/%s", path, entry->d_name) >= sizeof(sub))
+			continue;
+		/* A symlink's target is granted where it lies, or not at all. */
+		child = openat(fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (child < 0 || fstat(child, &st) < 0 || S_ISLNK(st.st_mode) ||
+		    kf_deny_covers(&w->deny, sub, false))
+			continue;
+		if (kf_deny_below(&w->deny, sub)
+			    ? grant_around(w, child, sub, access, level - 1) < 0
+			    : report(w, child, st.st_mode, sub, access) < 0)
+			goto out;
+	}
+	ret = 0;
+out:
+	(void)closedir(dir);
+	return ret;
+}
+
+/* Grant what @fd, opened as @path, refers to.  @trusted: the policy itself names
+ * the place; else it must not turn out to be a part of the system. */
+static int grant_fd(struct walk *w, int fd, const char *path, unsigned access, bool trusted)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return kf_fail_sys(w->err, "stat '%s'", path);
+	if (trusted && !w->deny.any_live)
+		return report(w, fd, st.st_mode, path, access);
+	if (!kf_fd_path(fd, real)) {
+		skip(w, path, "cannot tell where it is");
+		return 0;
+	}
+	if (!trusted && kf_policy_covers_system(real)) {
+		skip(w, path, "a variable must not open the system's own directories");
+		return 0;
+	}
+	if (kf_deny_covers(&w->deny, real, false)) {
+		skip(w, path, "denied");
+		return 0;
+	}
+	if (kf_deny_below(&w->deny, real))
+		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
+	return report(w, fd, st.st_mode, path, access);
+}
+
+static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
+{
+	KF_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+
+	/* Not there, or not reachable for this user: nothing to grant. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
+		skip(w, path, "does not exist");
+		return 0;
+	}
+	if (fd < 0)
+		return kf_fail_sys(w->err, "open '%s'", path);
+	return grant_fd(w, fd, path, access, trusted);
+}
+
+static int walk_path(struct walk *w, const struct kf_rule *rule)
+{
+	char path[PATH_MAX];
+	enum kf_expansion how = kf_vars_expand(w->vars, rule->arg, path);
+
+	if (how == KF_EXPANSION_NONE) {
+		skip(w, rule->arg, "the variable is not set");
+		return 0;
+	}
+	return grant_path(w, path, rule->access, how == KF_EXPANSION_LITERAL);
+}
+
+static bool leave_out(const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return true;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(not_root); i++)
+		if (strcmp(name, not_root[i]) == 0)
+			return true;
+	return false;
+}
+
+static int walk_root(struct walk *w)
+{
+	DIR *dir = opendir("/");
+	unsigned n = 0;
+	int ret = -1;
+
+	if (!dir)
+		return kf_fail_sys(w->err, "list '/'");
+	if (report(w, dirfd(dir), S_IFDIR, "/", KF_GRANT_LIST) < 0)
+		goto out;
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		char path[NAME_MAX + 2];
+
+		if (leave_out(entry->d_name))
+			continue;
+		if (++n > ROOT_ENTRIES_MAX) {
+			kf_err_set(w->err, E2BIG,
+				   "'/' has more than %d entries: use a profile that names what "
+				   "it needs",
+				   ROOT_ENTRIES_MAX);
+			goto out;
+		}
+		(void)snprintf(path, sizeof(path), "/%s", entry->d_name);
+		if (grant_path(w, path, RX, true) < 0)
+			goto out;
+	}
+	ret = 0;
+out:
+	(void)closedir(dir);
+	return ret;
+}
+
+static int walk_homes(struct walk *w)
+{
+	char path[PATH_MAX];
+
+	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
+		skip(w, "~", "HOME is not set");
+	else if (grant_path(w, path, RWX, false) < 0)
+		return -1;
+	/* Entry points start as root and become the user who owns a home. */
+	if (w->vars->uid != 0)
+		return 0;
+	return grant_path(w, "/root", RWX, true) < 0 || grant_path(w, "/home", RWX, true) < 0 ? -1
+											      : 0;
+}
+
+static int walk_volume(void *ctx, const char *path, bool writable, struct kf_err *err)
+{
+	struct walk *w = ctx;
+
+	(void)err;
+	/* Also what masks a denied path is a mount. */
+	if (kf_deny_covers(&w->deny, path, true)) {
+		skip(w, path, "denied");
+		return 0;
+	}
+	return grant_path(w, path, writable ? RWX : RX, true);
+}
+
+static int walk_option(struct walk *w, const struct kf_option_grant *option)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n;
+
+	n = *option->path == '/'
+		    ? snprintf(path, sizeof(path), "%s", option->path)
+		    : snprintf(path, sizeof(path), "%s/%s", w->vars->workdir, option->path);
+	if (n < 0 || (size_t)n >= sizeof(path) || (*option->path != '/' && !*w->vars->workdir))
+		return kf_fail(w->err, EINVAL, "'%s': not a usable path", option->path);
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) == option->file)
+		return kf_fail(w->err, EINVAL, "'%s' is %s directory; use --%s", option->path,
+			       option->file ? "a" : "not a",
+			       option->file ? "allow, --read or --write"
+					    : "allow-file, --read-file or --write-file");
+	return grant_path(w, path, option->access, true);
+}
+
+static int add_home(struct walk *w, const char *path)
+{
+	for (size_t i = 0; i < w->nhomes; i++)
+		if (strcmp(w->homes[i], path) == 0)
+			return 0;
+	if (w->nhomes == HOMES_MAX)
+		return kf_fail(w->err, E2BIG,
+			       "more than %d directories in /home: cannot keep 'fs deny ~' for all",
+			       HOMES_MAX);
+	w->homes[w->nhomes] = strdup(path);
+	if (!w->homes[w->nhomes])
+		return kf_fail_nomem(w->err, "homes");
+	w->nhomes++;
+	return 0;
+}
+
+/* Every directory that "~" of a deny rule stands for. */
+static int find_homes(struct walk *w)
+{
+	char path[PATH_MAX];
+	int ret = 0;
+	DIR *dir;
+
+	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path) < 0)
+		return -1;
+	if (w->vars->uid != 0)
+		return 0;
+	if (add_home(w, "/root") < 0)
+		return -1;
+	dir = opendir("/home");
+	if (!dir)
+		return 0;
+	for (const struct dirent *entry; ret == 0 && (entry = readdir(dir));) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "/home/%s", entry->d_name);
+		ret = add_home(w, path);
+	}
+	(void)closedir(dir);
+	return ret;
+}
+
+static int walk_rule(struct walk *w, const struct kf_rule *rule)
+{
+	w->rule = rule;
+	switch (rule->kind) {
+	case KF_RULE_FS:
+		return walk_path(w, rule);
+	case KF_RULE_FS_ROOT:
+		return walk_root(w);
+	case KF_RULE_FS_HOMES:
+		return walk_homes(w);
+	case KF_RULE_FS_VOLUMES:
+		return kf_volumes_each(walk_volume, w, w->err);
+	default: /* not about files; denials were collected before */
+		return 0;
+	}
+}
+
+int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
+		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err)
+{
+	struct walk w = {.policy = policy, .vars = vars, .sink = sink, .err = err};
+	int ret = find_homes(&w);
+
+	if (ret == 0)
+		ret = kf_deny_collect(policy, vars, w.homes, &w.deny, err);
+	for (size_t i = 0; ret == 0 && i < policy->nrules; i++)
+		if (walk_rule(&w, &policy->rules[i]) < 0)
+			ret = kf_fail_wrap(err, "policy line %u", policy->rules[i].line);
+	w.rule = NULL;
+	for (size_t i = 0; ret == 0 && i < options->ngrants; i++)
+		ret = walk_option(&w, &options->grants[i]);
+	kf_deny_done(&w.deny);
+	for (size_t i = 0; i < w.nhomes; i++)
+		free(w.homes[i]);
+	return ret;
+}

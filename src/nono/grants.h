@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_GRANTS_H
+#define KF_NONO_GRANTS_H
+
+#include "nono/options.h"
+#include "nono/vars.h"
+#include "policy/flat.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Access to list directories at and below an object, beside the KF_FS_* bits. */
+#define KF_GRANT_LIST 8u
+
+/* One object that the policy makes accessible. */
+struct kf_grant {
+	int fd; /* O_PATH, borrowed */
+	mode_t mode;
+	const char *path;	    /* for people; as the policy or the directory names it */
+	unsigned access;	    /* KF_FS_* or KF_GRANT_LIST */
+	bool device;		    /* it is, or lies under, /dev */
+	const struct kf_rule *rule; /* NULL: from the command line */
+};
+
+/* Who is told about them: Landlock, or people who ask. */
+struct kf_grant_sink {
+	int (*grant)(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err);
+	/* A rule, or a part of it, that grants nothing, and why; may be NULL. */
+	void (*skip)(struct kf_grant_sink *sink, const struct kf_rule *rule, const char *path,
+		     const char *why);
+};
+
+/* Turn the file-system rules of @policy, and those of the command line, into
+ * grants on what exists now.  Nothing that is denied, and no directory above
+ * it, is ever granted. */
+int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
+		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
+
+/* For each volume of the container: @fn with its mount point and whether it can
+ * be written. */
+int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
+		    void *ctx, struct kf_err *err);
+
+#endif

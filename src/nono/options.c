@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/options.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+enum option {
+	OPT_PROFILE,
+	OPT_POLICY_FD,
+	OPT_WORKDIR,
+	OPT_DRY_RUN,
+	OPT_SILENT,
+	OPT_VERBOSE,
+	OPT_BLOCK_NET,
+	OPT_GRANT,
+	OPT_PATH,
+	OPT_OP,
+};
+
+#define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
+#define ANY (KF_OPTIONS_WRAP | KF_OPTIONS_WHY)
+
+static const struct spec {
+	const char *name;
+	char letter;
+	bool value, file;
+	enum option option;
+	unsigned commands, access;
+} specs[] = {
+	{"profile", 'p', true, false, OPT_PROFILE, ANY, 0},
+	{"policy-fd", 0, true, false, OPT_POLICY_FD, ANY, 0},
+	{"workdir", 0, true, false, OPT_WORKDIR, ANY, 0},
+	{"dry-run", 0, false, false, OPT_DRY_RUN, KF_OPTIONS_WRAP, 0},
+	{"silent", 's', false, false, OPT_SILENT, KF_OPTIONS_WRAP, 0},
+	{"verbose", 'v', false, false, OPT_VERBOSE, ANY, 0},
+	{"block-net", 0, false, false, OPT_BLOCK_NET, KF_OPTIONS_WRAP, 0},
+	{"allow", 'a', true, false, OPT_GRANT, ANY, RWX},
+	{"read", 'r', true, false, OPT_GRANT, ANY, KF_FS_READ | KF_FS_EXEC},
+	{"write", 'w', true, false, OPT_GRANT, ANY, KF_FS_WRITE},
+	{"allow-file", 0, true, true, OPT_GRANT, ANY, RWX},
+	{"read-file", 0, true, true, OPT_GRANT, ANY, KF_FS_READ | KF_FS_EXEC},
+	{"write-file", 0, true, true, OPT_GRANT, ANY, KF_FS_WRITE},
+	{"path", 0, true, false, OPT_PATH, KF_OPTIONS_WHY, 0},
+	{"op", 0, true, false, OPT_OP, KF_OPTIONS_WHY, 0},
+};
+
+/* The option that @arg is, with its "=VALUE" or NULL in *ret_value. */
+static const struct spec *find(unsigned command, const char *arg, const char **ret_value)
+{
+	size_t n = strcspn(arg, "=");
+
+	*ret_value = arg[n] ? arg + n + 1 : NULL;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(specs); i++) {
+		const struct spec *s = &specs[i];
+
+		if (!(s->commands & command))
+			continue;
+		if (arg[1] == '-' ? strlen(s->name) == n - 2 && memcmp(arg + 2, s->name, n - 2) == 0
+				  : s->letter && arg[1] == s->letter && !arg[2])
+			return s;
+	}
+	return NULL;
+}
+
+static int parse_fd(const char *s, int *ret, struct kf_err *err)
+{
+	int fd = 0;
+
+	for (const char *p = s; *p; p++)
+		if (*p < '0' || *p > '9' || __builtin_mul_overflow(fd, 10, &fd) ||
+		    __builtin_add_overflow(fd, *p - '0', &fd))
+			return kf_fail(err, EINVAL, "--policy-fd '%s' is not a descriptor number",
+				       s);
+	if (!*s)
+		return kf_fail(err, EINVAL, "--policy-fd needs a descriptor number");
+	*ret = fd;
+	return 0;
+}
+
+static int apply(struct kf_options *o, const struct spec *spec, const char *value,
+		 struct kf_err *err)
+{
+	switch (spec->option) {
+	case OPT_PROFILE:
+		o->profile = value;
+		break;
+	case OPT_POLICY_FD:
+		return parse_fd(value, &o->policy_fd, err);
+	case OPT_WORKDIR:
+		o->workdir = value;
+		break;
+	case OPT_DRY_RUN:
+		o->dry_run = true;
+		break;
+	case OPT_SILENT:
+		o->silent = true;
+		break;
+	case OPT_VERBOSE:
+		o->verbose++;
+		break;
+	case OPT_BLOCK_NET:
+		o->block_net = true;
+		break;
+	case OPT_GRANT:
+		if (o->ngrants == KF_OPTIONS_GRANTS_MAX)
+			return kf_fail(err, E2BIG, "more than %d paths granted; write a profile",
+				       KF_OPTIONS_GRANTS_MAX);
+		o->grants[o->ngrants++] = (struct kf_option_grant){
+			.path = value, .access = spec->access, .file = spec->file};
+		break;
+	case OPT_PATH:
+		o->path = value;
+		break;
+	case OPT_OP:
+		o->op = value;
+		break;
+	}
+	return 0;
+}
+
+int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err)
+{
+	struct kf_options o = {.profile = "default", .policy_fd = -1};
+
+	for (; *argv && (*argv)[0] == '-' && (*argv)[1]; argv++) {
+		const char *arg = *argv, *value;
+		const struct spec *spec;
+
+		if (strcmp(arg, "--") == 0) {
+			argv++;
+			break;
+		}
+		spec = find(command, arg, &value);
+		if (!spec)
+			return kf_fail(err, EINVAL, "there is no option '%s' here", arg);
+		if (!spec->value && value)
+			return kf_fail(err, EINVAL, "option '--%s' takes no value", spec->name);
+		if (spec->value && !value)
+			value = *++argv;
+		if (spec->value && (!value || !*value))
+			return kf_fail(err, EINVAL, "option '--%s' needs a value", spec->name);
+		if (apply(&o, spec, value, err) < 0)
+			return -1;
+	}
+	o.command = argv;
+	*ret = o;
+	return 0;
+}

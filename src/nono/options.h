@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_OPTIONS_H
+#define KF_NONO_OPTIONS_H
+
+#include "base/err.h"
+#include "policy/flat.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define KF_OPTIONS_GRANTS_MAX 64
+
+/* A path that the command line grants on top of the profile; stand-alone use only. */
+struct kf_option_grant {
+	const char *path;
+	unsigned access; /* KF_FS_* */
+	bool file;	 /* must not be a directory */
+};
+
+struct kf_options {
+	const char *profile; /* "default" if none is given */
+	int policy_fd;	     /* -1 if none */
+	const char *workdir; /* NULL = stay */
+	bool dry_run, silent, block_net;
+	unsigned verbose;
+	struct kf_option_grant grants[KF_OPTIONS_GRANTS_MAX];
+	size_t ngrants;
+	const char *path, *op; /* why */
+	char **command;	       /* the rest; *command is NULL if there is none */
+};
+
+/* Which commands take an option. */
+enum { KF_OPTIONS_WRAP = 1, KF_OPTIONS_WHY = 2 };
+
+/* Parse @argv after the command's name.  Options end at "--" or at the first
+ * argument that is none.  -1 and *err for a usage error. */
+int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/program.h"
+
+#include "base/path.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What container runtimes fill in for an image that has none. */
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define LAUNCHER_DIR "/nono"
+
+static int executable(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return -1;
+	if (S_ISDIR(st.st_mode)) {
+		errno = EISDIR;
+		return -1;
+	}
+	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
+}
+
+static bool ours(const char *dir, const char *self_dir)
+{
+	char clean[PATH_MAX];
+
+	return kf_path_clean(dir, clean, sizeof(clean)) &&
+	       (strcmp(clean, LAUNCHER_DIR) == 0 || (*self_dir && strcmp(clean, self_dir) == 0));
+}
+
+int kf_program_find(const char *name, const char *self_dir, char ret[static PATH_MAX],
+		    struct kf_err *err)
+{
+	const char *path = getenv("PATH");
+	int code = ENOENT;
+
+	if (strchr(name, '/')) {
+		if (strlen(name) >= PATH_MAX)
+			return kf_fail(err, ENAMETOOLONG, "cannot start '%.80s...': path too long",
+				       name);
+		if (executable(name) < 0)
+			return kf_fail_sys(err, "cannot start '%s'", name);
+		memcpy(ret, name, strlen(name) + 1);
+		return 0;
+	}
+	if (!path || !*path)
+		path = DEFAULT_PATH;
+	for (size_t len; *name && *path; path += len + (path[len] == ':')) {
+		char dir[PATH_MAX], full[PATH_MAX];
+
+		len = strcspn(path, ":");
+		if (*path != '/' || len >= sizeof(dir))
+			continue;
+		memcpy(dir, path, len);
+		dir[len] = '\0';
+		if (ours(dir, self_dir) ||
+		    (size_t)snprintf(full, sizeof(full), "%s/%s", dir, name) >= sizeof(full))
+			continue;
+		if (executable(full) == 0) {
+			memcpy(ret, full, strlen(full) + 1);
+			return 0;
+		}
+		if (errno == EACCES)
+			code = EACCES;
+	}
+	if (code == EACCES)
+		return kf_fail(err, code, "cannot start '%s': permission denied", name);
+	return kf_fail(err, code, "cannot start '%s': executable file not found in $PATH", name);
+}

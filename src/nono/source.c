@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/source.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "policy/settings.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NR_OPENAT2   437
+
+#define FD_PATH	     "/proc/self/fd/"
+
+/* uid that the kernel shows for owners who do not exist in our user namespace. */
+#define UID_UNMAPPED 65534
+
+void kf_self_find(struct kf_self *ret)
+{
+	const char *execfn = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+	ssize_t n = readlink("/proc/self/exe", ret->dir, sizeof(ret->dir));
+	char *slash;
+
+	ret->exec_fd = -1;
+	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0) {
+		const char *number = execfn + sizeof(FD_PATH) - 1;
+
+		if (*number && strspn(number, "0123456789") == strlen(number) && strlen(number) < 7)
+			ret->exec_fd = (int)strtol(number, NULL, 10);
+	}
+	if (n < 0 || (size_t)n >= sizeof(ret->dir))
+		n = 0;
+	ret->dir[n] = '\0';
+	slash = strrchr(ret->dir, '/');
+	/* "/memfd:nono (deleted)" has no directory either. */
+	if (!slash || slash == ret->dir || ret->exec_fd >= 0)
+		slash = ret->dir;
+	*slash = '\0';
+}
+
+/* Open @name under @dirfd and nowhere else: no symlink, "..", or other mount on the way. */
+static int open_beneath(int dirfd, const char *name, int flags)
+{
+	const struct {
+		uint64_t flags, mode, resolve;
+	} how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = 1 | 2 | 4 | 8, /* NO_XDEV, NO_MAGICLINKS, NO_SYMLINKS, BENEATH */
+	};
+
+	return (int)syscall(NR_OPENAT2, dirfd, name, &how, sizeof(how));
+}
+
+/* Only the node's root may have written what @fd refers to. */
+static int check_owner(int fd, const char *name, struct kf_err *err)
+{
+	struct statvfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || fstatvfs(fd, &fs) < 0)
+		return kf_fail_sys(err, "stat '%s'", name);
+	if (st.st_mode & 022)
+		return kf_fail(err, EPERM, "'%s' may be written by others than root: chmod go-w",
+			       name);
+	/* In a user namespace the node's root is unmapped; the mount is then what
+	 * keeps the container's users from having made the file. */
+	if (st.st_uid != 0 && !(st.st_uid == UID_UNMAPPED && (fs.f_flag & ST_RDONLY)))
+		return kf_fail(err, EPERM, "'%s' belongs to uid %u, not to root: chown root", name,
+			       (unsigned)st.st_uid);
+	return 0;
+}
+
+static int parse(const char *text, size_t n, const char *what, const char *profile,
+		 struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err)
+{
+	struct kf_policy policy;
+
+	if (kf_policy_parse(text, n, &policy, err) < 0)
+		return kf_fail_wrap(err, "%s", what);
+	if (strcmp(policy.name, profile) != 0) {
+		(void)kf_fail(err, EINVAL, "%s holds profile '%s', not '%s'", what, policy.name,
+			      profile);
+		kf_policy_done(&policy);
+		return -1;
+	}
+	/* The text ends in its own SHA-256. */
+	if (ret_id) {
+		char hex[17] = {0};
+
+		memcpy(hex, text + n - 17, 16);
+		*ret_id = strtoull(hex, NULL, 16);
+	}
+	*ret = policy;
+	return 0;
+}
+
+static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
+		   uint64_t *ret_id, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	if (kf_fd_slurp(fd, what, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0)
+		return -1;
+	return parse(text, n, what, profile, ret, ret_id, err);
+}
+
+static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *ret_id,
+			struct kf_err *err)
+{
+	for (size_t i = 0; i < kf_nbuiltins; i++)
+		if (strcmp(kf_builtins[i].name, profile) == 0)
+			return parse(kf_builtins[i].text, kf_builtins[i].n, "built-in profile",
+				     profile, ret, ret_id, err);
+	return kf_fail(err, ENOENT,
+		       "there is no profile '%s' and no directory of profiles beside "
+		       "this program",
+		       profile);
+}
+
+int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
+		     struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err)
+{
+	KF_CLOSE int exe = -1, profiles = -1, file = -1;
+
+	if (!kf_profile_name_valid(profile))
+		return kf_fail(err, EINVAL,
+			       "'%.80s' is not a profile name (letters, digits, '_' and '-', at "
+			       "most %d)",
+			       profile, KF_LIMIT_PROFILE_NAME);
+	if (policy_fd >= 0)
+		return from_fd(policy_fd, "policy descriptor", profile, ret, ret_id, err);
+	if (!*self->dir)
+		return from_builtin(profile, ret, ret_id, err);
+	exe = open(self->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (exe < 0)
+		return kf_fail_sys(err, "open this program's directory '%s'", self->dir);
+	profiles = open_beneath(exe, "profiles", O_PATH | O_DIRECTORY);
+	if (profiles < 0 && errno == ENOENT)
+		return from_builtin(profile, ret, ret_id, err);
+	if (profiles < 0)
+		return kf_fail_sys(err, "open '%s/profiles'", self->dir);
+	file = open_beneath(profiles, profile, O_RDONLY | O_NONBLOCK);
+	if (file < 0 && errno == ENOENT)
+		return kf_fail(err, ENOENT, "profile '%s' is not installed on this node", profile);
+	if (file < 0)
+		return kf_fail_sys(err, "open '%s/profiles/%s'", self->dir, profile);
+	if (check_owner(profiles, "profiles", err) < 0 || check_owner(file, profile, err) < 0)
+		return -1;
+	return from_fd(file, profile, profile, ret, ret_id, err);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_SOURCE_H
+#define KF_NONO_SOURCE_H
+
+#include "base/err.h"
+#include "policy/flat.h"
+
+#include <stdint.h>
+
+/* Where the launcher itself came from. */
+struct kf_self {
+	char dir[4096]; /* of the executable, "" if it has none (memfd) */
+	int exec_fd;	/* descriptor it was executed through, -1 if by a path */
+};
+
+void kf_self_find(struct kf_self *ret);
+
+/* The policy @profile: from @policy_fd if that is >= 0, else from the file
+ * profiles/PROFILE beside the launcher, else the built-in - the latter only if
+ * there is no such directory.  Nothing else is ever consulted.  *ret_id (may be
+ * NULL) identifies the text. */
+int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
+		     struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_VARS_H
+#define KF_NONO_VARS_H
+
+#include "base/err.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* What paths of a policy may refer to. */
+struct kf_vars {
+	uid_t uid;
+	char workdir[PATH_MAX]; /* "" if it cannot be named */
+};
+
+/* From this process: its uid and working directory. */
+void kf_vars_init(struct kf_vars *ret);
+
+enum kf_expansion {
+	KF_EXPANSION_NONE,     /* the variable is not set to an absolute path: nothing to grant */
+	KF_EXPANSION_LITERAL,  /* the policy itself says where */
+	KF_EXPANSION_VARIABLE, /* the environment says where */
+};
+
+/* Write @path of a policy with its variables replaced to @out, clean. */
+enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
+				 char out[static PATH_MAX]);
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "nono/grants.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOUNTINFO     "/proc/self/mountinfo"
+#define MOUNTINFO_MAX (4 * 1024 * 1024)
+
+/* What is mounted there belongs to the runtime, or is us. */
+static const char *const not_volumes[] = {"/proc", "/sys", "/nono", "/dev"};
+static const char *const dev_volumes[] = {"/dev/shm", "/dev/termination-log"};
+
+static bool is_volume(const char *path)
+{
+	if (strcmp(path, "/") == 0)
+		return false;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(dev_volumes); i++)
+		if (strcmp(path, dev_volumes[i]) == 0)
+			return true;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(not_volumes); i++)
+		if (kf_path_under(path, not_volumes[i]))
+			return false;
+	return true;
+}
+
+/* The kernel writes space, tab, newline and backslash as \ooo. */
+static void unescape(char *s)
+{
+	char *out = s;
+
+	while (*s) {
+		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] && s[3]) {
+			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			s += 4;
+		} else {
+			*out++ = *s++;
+		}
+	}
+	*out = '\0';
+}
+
+/* Cut off the next space-separated field of *s. */
+static char *field(char **s)
+{
+	char *start = *s, *space = start ? strchr(start, ' ') : NULL;
+
+	if (space)
+		*space++ = '\0';
+	*s = space;
+	return start;
+}
+
+static bool has_option(const char *options, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = options; p && *p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+		if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+/* The file has no size to ask for; it grows with the number of mounts. */
+static int read_mountinfo(char **ret, struct kf_err *err)
+{
+	KF_CLOSE int fd = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
+	KF_FREE char *buf = NULL;
+	size_t n = 0, cap = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return kf_fail_sys(err, "fs volumes: open " MOUNTINFO);
+	do {
+		if (cap - n < 4096) {
+			char *more;
+
+			cap = cap ? 2 * cap : 32 * 1024;
+			if (cap > MOUNTINFO_MAX)
+				return kf_fail(err, E2BIG, "fs volumes: too many mounts");
+			more = realloc(buf, cap);
+			if (!more)
+				return kf_fail_nomem(err, "fs volumes");
+			buf = more;
+		}
+		got = read(fd, buf + n, cap - n - 1);
+		if (got < 0)
+			return kf_fail_sys(err, "fs volumes: read " MOUNTINFO);
+		n += (size_t)got;
+	} while (got);
+	buf[n] = '\0';
+	*ret = KF_STEAL(buf);
+	return 0;
+}
+
+int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
+		    void *ctx, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	char *next, *line;
+
+	if (read_mountinfo(&text, err) < 0)
+		return -1;
+	for (next = text; (line = next) && *line;) {
+		char *path = NULL, *options, *super;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		/* ID PARENT DEV ROOT PATH OPTIONS TAG... - TYPE SOURCE SUPER-OPTIONS */
+		super = strstr(line, " - ");
+		if (super) {
+			*super = '\0';
+			super = strrchr(super + 3, ' ');
+		}
+		for (int i = 0; i < 5; i++)
+			path = field(&line);
+		options = field(&line);
+		if (!super || !options)
+			return kf_fail(err, EINVAL, "fs volumes: " MOUNTINFO ": bad line");
+		unescape(path);
+		if (is_volume(path) &&
+		    fn(ctx, path, !has_option(options, "ro") && !has_option(super + 1, "ro"), err) <
+			    0)
+			return -1;
+	}
+	return 0;
+}

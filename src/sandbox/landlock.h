@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_SANDBOX_LANDLOCK_H
+#define KF_SANDBOX_LANDLOCK_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A Landlock ruleset under construction, for the ABI that this kernel has.
+ * Our own definitions: no header of the build machine decides what is handled. */
+struct kf_landlock {
+	int fd;
+	int abi;
+	uint64_t fs; /* file-system rights this ruleset denies unless a rule grants them */
+};
+
+/* What a ruleset restricts besides the file system, which it always does completely. */
+struct kf_landlock_want {
+	bool connect, bind; /* TCP; only ports with a rule remain */
+	bool signal, abstract;
+};
+
+/* First ABI that has what; below it the request is an error, not a silent nothing. */
+#define KF_LANDLOCK_ABI_NET   4
+#define KF_LANDLOCK_ABI_SCOPE 6
+/* Newest ABI whose every file-system right is known here. */
+#define KF_LANDLOCK_ABI_MAX   9
+
+/* ABI version of the kernel in *ret, or an error that says why there is none. */
+int kf_landlock_probe(int *ret, struct kf_err *err);
+
+/* Start a ruleset; the descriptor is close-on-exec.  *err names what this
+ * kernel lacks of @want. */
+int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *ret,
+		     struct kf_err *err);
+
+/* Grant @access (KF_FS_* bits of policy/flat.h) on the object @fd, an O_PATH
+ * descriptor, and for a directory all below it.  @mode is its st_mode; @device:
+ * it is, or lies under, /dev.  Objects that no path leads to (pipes) are left alone. */
+int kf_landlock_allow(const struct kf_landlock *ll, int fd, mode_t mode, bool device,
+		      unsigned access, struct kf_err *err);
+/* Grant listing the directory @fd and those below it, not their files' contents. */
+int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
+int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
+			   struct kf_err *err);
+
+/* Put this thread into the sandbox, for good.  Sets no_new_privs.  Denials after
+ * the next execve are audited where the kernel can. */
+int kf_landlock_enforce(const struct kf_landlock *ll, struct kf_err *err);
+
+/* Rights for @access on an object of type @mode under @abi; exposed for tests. */
+uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, bool device);
+
+#endif

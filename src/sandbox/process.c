@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sandbox/process.h"
+
+#include "base/cleanup.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Whether the variable of @entry ("KEY=VALUE") is meant by @pattern (KEY, PREFIX*
+ * or KEY=VALUE). */
+static bool matches(const char *entry, const char *pattern)
+{
+	size_t n = strcspn(entry, "="), len = strcspn(pattern, "=");
+
+	if (len && pattern[len - 1] == '*')
+		return n >= len - 1 && memcmp(entry, pattern, len - 1) == 0;
+	return n == len && memcmp(entry, pattern, n) == 0;
+}
+
+static bool any_rule(const struct kf_policy *policy, const char *verb, const char *entry)
+{
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+
+		if (rule->kind == KF_RULE_ENV && strcmp(rule->verb, verb) == 0 &&
+		    (!entry || matches(entry, rule->arg)))
+			return true;
+	}
+	return false;
+}
+
+int kf_process_environment(const struct kf_policy *policy, char *const *env, char ***ret_env,
+			   struct kf_err *err)
+{
+	const bool keeps = any_rule(policy, "keep", NULL);
+	size_t n = 0, kept = 0;
+	char **out;
+
+	while (env[n])
+		n++;
+	out = calloc(n + policy->nrules + 1, sizeof(*out));
+	if (!out)
+		return kf_fail_nomem(err, "environment");
+	for (size_t i = 0; i < n; i++)
+		if ((!keeps || any_rule(policy, "keep", env[i])) &&
+		    !any_rule(policy, "drop", env[i]) && !any_rule(policy, "set", env[i]))
+			out[kept++] = env[i];
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+
+		if (rule->kind == KF_RULE_ENV && strcmp(rule->verb, "set") == 0)
+			out[kept++] = (char *)(uintptr_t)rule->arg; /* execve() does not write */
+	}
+	*ret_env = out;
+	return 0;
+}
+
+static int limit_number(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} limits[] = {
+		{"as", RLIMIT_AS},
+		{"core", RLIMIT_CORE},
+		{"cpu", RLIMIT_CPU},
+		{"data", RLIMIT_DATA},
+		{"fsize", RLIMIT_FSIZE},
+		{"memlock", RLIMIT_MEMLOCK},
+		{"msgqueue", RLIMIT_MSGQUEUE},
+		{"nice", RLIMIT_NICE},
+		{"nofile", RLIMIT_NOFILE},
+		{"nproc", RLIMIT_NPROC},
+		{"rss", RLIMIT_RSS},
+		{"rtprio", RLIMIT_RTPRIO},
+		{"rttime", RLIMIT_RTTIME},
+		{"sigpending", RLIMIT_SIGPENDING},
+		{"stack", RLIMIT_STACK},
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(limits); i++)
+		if (strcmp(limits[i].name, name) == 0)
+			return limits[i].number;
+	return -1;
+}
+
+static rlim_t lower(uint64_t wanted, rlim_t now)
+{
+	/* RLIM_INFINITY is the largest value, as is our "unlimited". */
+	return wanted < now ? (rlim_t)wanted : now;
+}
+
+int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
+{
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+		struct rlimit limit;
+		int number;
+
+		if (rule->kind != KF_RULE_RLIMIT)
+			continue;
+		number = limit_number(rule->verb);
+		if (number < 0 || getrlimit(number, &limit) < 0)
+			return kf_fail(err, EINVAL, "line %u: rlimit %s: not on this system",
+				       rule->line, rule->verb);
+		limit.rlim_cur = lower(rule->soft, limit.rlim_cur);
+		limit.rlim_max = lower(rule->hard, limit.rlim_max);
+		if (limit.rlim_cur > limit.rlim_max)
+			limit.rlim_cur = limit.rlim_max;
+		if (setrlimit(number, &limit) < 0)
+			return kf_fail_sys(err, "line %u: rlimit %s", rule->line, rule->verb);
+	}
+	return 0;
+}
