@@ -79,6 +79,8 @@ class Containerd:
         nri: dict | None = None,
         runc: str | Path | None = None,
         env: dict[str, str] | None = None,
+        network: bool = False,
+        standard_paths: bool = False,
     ):
         """
         line      containerd's release line: "1.7", "2.1", "2.2", "2.3", "2.4" (the default)
@@ -88,6 +90,9 @@ class Containerd:
                   {"disable": True} turns it off
         runc      the real runtime of "runc" and "nono-runc"; runc 1.5.2 if not given
         env       more environment for containerd, and so for shims and runtimes
+        network   a network namespace too, with CNI (ptp) for pods that want a network
+        standard_paths  a private /etc as well, containerd's configuration at
+                  /etc/containerd/config.toml and its socket below /run/containerd
         """
         self.line = line or tools.NEWEST["containerd"]
         self.bin = tools.bindir("containerd", self.line)
@@ -98,7 +103,11 @@ class Containerd:
         self.dir = Path(tempfile.mkdtemp(prefix="kf-", dir="/tmp"))
         self.dir.chmod(0o755)
         self.name = self.dir.name
-        self.sock = self.dir / "c.sock"
+        self.network, self.standard_paths = network, standard_paths
+        self.sock = self.dir / ("run/containerd/containerd.sock" if standard_paths else "c.sock")
+        # As containerd and what it starts see them.
+        self.address = "/run/containerd/containerd.sock" if standard_paths else str(self.sock)
+        self.config_path = "/etc/containerd/config.toml" if standard_paths else str(self.dir / "config.toml")
         self.client = Client(self.sock)
         self.daemon: subprocess.Popen | None = None
         self._holder: subprocess.Popen | None = None
@@ -129,10 +138,16 @@ class Containerd:
         """A process that keeps the mount namespace; it ends with our end of its stdin."""
         script = (
             f"mount --bind {self.dir}/opt /opt && mount --bind {self.dir}/run /run && "
-            f"mount -t tmpfs -o mode=755 kf {self.dir}/data && echo ready && exec cat"
+            f"mount -t tmpfs -o mode=755 kf {self.dir}/data && mkdir {self.dir}/data/etc {self.dir}/data/etc.work && "
         )
+        if self.standard_paths:
+            etc = f"lowerdir=/etc,upperdir={self.dir}/data/etc,workdir={self.dir}/data/etc.work"
+            script += f"mount -t overlay -o {etc} etc /etc && "
+        if self.network:
+            script += "ip link set lo up && "
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
+            ["unshare", "--mount", "--propagation", "private", *(["--net"] if self.network else []), "sh", "-c",
+             script + "echo ready && exec cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -143,7 +158,8 @@ class Containerd:
 
     def inside(self, args: Iterable) -> list[str]:
         """@args as a command line that runs in the mount namespace."""
-        return ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", "--", *map(str, args)]
+        ns = f"/proc/{self._holder.pid}/ns"
+        return ["nsenter", f"--mount={ns}/mnt", f"--net={ns}/net", "--", *map(str, args)]
 
     def spawn(self, args: Iterable, **popen) -> subprocess.Popen:
         """Start a program inside; it is killed when the instance closes."""
@@ -187,6 +203,11 @@ class Containerd:
         fresh.rename(target)
         return target
 
+    def put(self, path: str, text: str) -> None:
+        """Write a file anywhere in the namespace (its private /etc, say)."""
+        script = 'mkdir -p "$(dirname "$1")" && cat >"$1"'
+        subprocess.run(self.inside(["sh", "-c", script, "sh", path]), input=text, text=True, check=True)
+
     def configure(self) -> None:
         """Write containerd's configuration; called once, and by tests that changed a field."""
         v1 = self.line.startswith("1.")
@@ -196,9 +217,9 @@ class Containerd:
             f"root = '{self.dir}/data/root'",
             f"state = '{self.dir}/data/state'",
             "[grpc]",
-            f"  address = '{self.sock}'",
+            f"  address = '{self.address}'",
             "[ttrpc]",
-            f"  address = '{self.sock}.ttrpc'",
+            f"  address = '{self.address}.ttrpc'",
             "[debug]",
             "  level = 'info'",
             "[plugins.'io.containerd.internal.v1.opt']",
@@ -213,6 +234,7 @@ class Containerd:
         out += [
             f"[plugins.'{cri}'.cni]",
             f"  conf_dir = '{self.dir}/cni'",
+            *self._cni(),
             f"[plugins.'{cri}'.containerd]",
             "  default_runtime_name = 'runc'",
         ]
@@ -238,7 +260,34 @@ class Containerd:
         out += [f"[{key}]", *(f"  {k} = {_toml(v)}" for k, v in nri.items() if k not in tables)]
         for table, values in tables.items():
             out += [f"  [{key}.{table}]", *(f"    {k} = {_toml(v)}" for k, v in values.items())]
-        (self.dir / "config.toml").write_text("\n".join(out) + "\n")
+        self.put(self.config_path, "\n".join(out) + "\n")
+
+    def _cni(self) -> list[str]:
+        """Bring up CNI where pods have networks; the keys that point to its programs."""
+        if not self.network:
+            return []
+        conflist = {
+            "cniVersion": "1.0.0",
+            "name": "kf",
+            "plugins": [
+                {
+                    "type": "ptp",
+                    "ipMasq": False,
+                    "ipam": {
+                        "type": "host-local",
+                        "dataDir": str(self.dir / "data/ipam"),
+                        "ranges": [[{"subnet": "10.88.0.0/24"}]],
+                        "routes": [{"dst": "0.0.0.0/0"}],
+                    },
+                }
+            ],
+        }
+        (self.dir / "cni").mkdir(exist_ok=True)
+        (self.dir / "cni/10-kf.conflist").write_text(json.dumps(conflist))
+        programs = str(tools.bindir("cni"))
+        if self.line in ("1.7", "2.1"):
+            return [f"  bin_dir = '{programs}'"]
+        return [f"  bin_dirs = ['{programs}']"]
 
     def start(self) -> None:
         """Start containerd and wait for its own word that it is ready."""
@@ -251,7 +300,7 @@ class Containerd:
             env["PATH"] = f"{self.bin}:" + env.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             with open(self.dir / "containerd.log", "ab") as log:
                 self.daemon = subprocess.Popen(
-                    self.inside([self.bin / "containerd", "--config", self.dir / "config.toml"]),
+                    self.inside([self.bin / "containerd", "--config", self.config_path]),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -311,15 +360,15 @@ class Containerd:
             pass  # what is left is ended below
 
     def _end_shims(self) -> None:
-        """Shims outlive containerd; each names this instance's socket."""
+        """Shims outlive containerd; they are what is left in the mount namespace."""
         ours = []
+        namespace = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
         for d in Path("/proc").glob("[0-9]*"):
             try:
-                args = (d / "cmdline").read_bytes().split(b"\0")
+                if os.readlink(d / "ns/mnt") == namespace and int(d.name) != self._holder.pid:
+                    ours.append(int(d.name))
             except OSError:
                 continue
-            if str(self.sock).encode() in args and b"containerd-shim" in args[0]:
-                ours.append(int(d.name))
         for pid in ours:
             try:
                 children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -9,7 +9,7 @@
 Each folder tests/lib/go/NAME[-LINE] is one Go module that pins a program with
 "tool" lines, or is a small program itself.  What is built goes to ${XDG_CACHE_HOME:-~/.cache}/kubefence/
 NAME-VERSION and is built again only when the pin changes.  From an empty cache
-containerd takes about two minutes on two cores, the others seconds.
+containerd takes about two minutes on two cores, Kubernetes eight, the others seconds.
 
 As a program, "tools.py NAME[-LINE]..." builds and prints the paths.
 """
@@ -29,7 +29,15 @@ LINK = {
     "runc": "-X main.version={v}",
     "containerd": "-X github.com/containerd/containerd{major}/version.Version=v{v}",
     "crictl": "-X sigs.k8s.io/cri-tools/pkg/version.Version=v{v}",
+    "kubernetes": "-X k8s.io/component-base/version.gitVersion=v{v} -X k8s.io/component-base/version.gitMajor=1 "
+    "-X k8s.io/component-base/version.gitMinor={minor} -X k8s.io/component-base/version.gitTreeState=clean",
+    # Left alone, Helm 3 believes in Kubernetes 1.20.
+    "helm": "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37 "
+    "-X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=37",
 }
+# Where a module builds several programs: the one whose version counts, and names that Go would give otherwise.
+MAIN = {"kubernetes": "k8s.io/kubernetes/"}
+RENAME = {"kubernetes": {"server": "etcd"}}
 CGO = {"runc": "seccomp"}  # the one that needs C, and its tags
 
 
@@ -54,15 +62,16 @@ def go() -> str:
     raise ToolError("no Go >= 1.26: run 'scripts/bootstrap test'")
 
 
-def _pin(module: Path) -> tuple[list[str], str, str]:
-    """The packages that @module builds, the version of the first, its module path."""
+def _pin(name: str, module: Path) -> tuple[list[str], str, str]:
+    """The packages that @module builds, the version of the main one, its module path."""
     text = (module / "go.mod").read_text()
     packages = re.findall(r"^(?:tool |\t)([\w.-]+/\S+)$", text, re.MULTILINE)
     required = re.findall(r"^(?:require |\t)(\S+/\S+) v(\S+)", text, re.MULTILINE)
     if (module / "main.go").exists():  # a small program of our own
         return ["."], "1", ""
+    main = next((p for p in packages if p.startswith(MAIN.get(name, ""))), "")
     for path, version in sorted(required, key=lambda r: -len(r[0])):
-        if packages and (packages[0] == path or packages[0].startswith(path + "/")):
+        if main and (main == path or main.startswith(path + "/")):
             return packages, version.split("+")[0], path
     raise ToolError(f"{module}/go.mod: no 'tool' line with its 'require'")
 
@@ -73,9 +82,10 @@ def bindir(name: str, line: str = "") -> Path:
     module = MODULES / (f"{name}-{line}" if line else name)
     if not module.is_dir():
         raise ToolError(f"unknown tool '{module.name}': no folder {module}")
-    packages, version, path = _pin(module)
+    packages, version, path = _pin(name, module)
     major = re.search(r"(/v\d+)$", path)
-    link = LINK.get(name, "").format(v=version, major=major[1] if major else "")
+    minor = version.split(".")[1] if "." in version else ""
+    link = LINK.get(name, "").format(v=version, major=major[1] if major else "", minor=minor)
     recipe = hashlib.sha256(
         b"\0".join([f.read_bytes() for f in sorted(module.iterdir())] + [link.encode()])
     ).hexdigest()
@@ -105,6 +115,8 @@ def bindir(name: str, line: str = "") -> Path:
         p = subprocess.run(args + packages, cwd=module, env=env, capture_output=True, text=True)
         if p.returncode:
             raise ToolError(f"building {name} {version} failed:\n{p.stderr}")
+        for old, new in RENAME.get(name, {}).items():
+            (fresh / old).rename(fresh / new)
         (fresh / ".recipe").write_text(recipe)
         shutil.rmtree(out, ignore_errors=True)
         fresh.rename(out)
