@@ -7,6 +7,19 @@
 #define KF_LIMIT_PROFILE_NAME	64
 /* Flat policy text, whole file. */
 #define KF_LIMIT_POLICY_TEXT	(64 * 1024)
+/* Profile JSON: one file, its nesting, members of one object, values in all,
+ * entries of one kind, length of "extends" chains, profiles taking part in one, problems reported. */
+#define KF_LIMIT_PROFILE_JSON	 (256 * 1024)
+#define KF_LIMIT_PROFILE_DEPTH	 16
+#define KF_LIMIT_PROFILE_MEMBERS 1024
+#define KF_LIMIT_PROFILE_VALUES	 32768
+#define KF_LIMIT_PROFILE_ENTRIES 4096
+#define KF_LIMIT_PROFILE_EXTENDS 10
+#define KF_LIMIT_PROFILE_BASES	 64
+#define KF_LIMIT_PROFILE_ERRORS	 100
+/* A path in a profile, and memory for compiling one. */
+#define KF_LIMIT_PROFILE_PATH	 1024
+#define KF_LIMIT_PROFILE_MEMORY	 (64 * 1024 * 1024)
 /* TOML configuration, settings and runtime files. */
 #define KF_LIMIT_CONFIG		(256 * 1024)
 /* ttrpc: 4 MiB of data (ttrpc channel.go), the largest message on the wire. */

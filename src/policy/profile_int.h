@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_POLICY_PROFILE_INT_H
+#define KF_POLICY_PROFILE_INT_H
+
+#include "policy/json.h"
+#include "policy/profile.h"
+
+/* Between the files of the profile compiler only. */
+
+struct kf_profile_ctx {
+	const struct kf_profile_library *library;
+	struct kf_arena *arena;
+	struct kf_diags *diags;
+};
+
+/* What one file says: its own values, and what it builds on. */
+struct kf_profile_file {
+	struct kf_profile profile;
+	struct kf_items extends; /* s: name */
+};
+
+/* profile_list.c: typed lists.  Additions that equal an entry already there are
+ * dropped; in the maps (environment set, rlimits, hints) the later value wins. */
+void kf_profile_add(struct kf_profile_ctx *ctx, struct kf_items *list, const struct kf_item *item);
+void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum kf_list list,
+		    const struct kf_item *item);
+/* @child over @base, into @base: lists append, scalars of the child win. */
+void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
+		      const struct kf_profile *child);
+static inline bool kf_profile_is(const struct kf_profile *profile, enum kf_scalar_id id,
+				 const char *value)
+{
+	const char *s = profile->scalars[id].s;
+
+	return s && __builtin_strcmp(s, value) == 0;
+}
+
+/* profile_path.c: @raw as written at @at, checked and in the launcher's form
+ * (clean, "$HOME" as "~").  NULL if it is wrong (reported) or has no meaning in
+ * a container (warned). */
+const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at,
+			    const char *raw);
+/* @path with all spellings of one place made one: /var/run is /run, $TMPDIR is
+ * /tmp, /root, /home/X and $XDG_* are under "~".  For comparing only. */
+const char *kf_profile_path_canonical(struct kf_arena *arena, const char *path);
+/* As kf_path_under(), "~" and "$WORKDIR" at the start of both being places too. */
+bool kf_profile_path_under(const char *path, const char *base);
+
+/* profile_when.c: whether an entry with this predicate counts in a Linux
+ * container.  Wrong or undecidable predicates are reported and count as false. */
+bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_json *when);
+
+/* profile_read.c: the values of @root into @ret.  Groups use a subset of the
+ * same language: then @group is the group's name and only "filesystem" is read. */
+void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_json *root,
+		     struct kf_profile_file *ret);
+void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_json *section,
+				const char *group, struct kf_profile *ret);
+
+/* profile_resolve.c: file @name, its bases and its groups, merged. */
+int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_compiled *ret);
+/* profile_groups.c: replace groups and network profile by what they hold. */
+void kf_profile_expand_groups(struct kf_profile_ctx *ctx, struct kf_profile *profile);
+/* profile_check.c: conflicts that only the whole can show. */
+void kf_profile_check(struct kf_profile_ctx *ctx, struct kf_profile *profile);
+
+/* Message tail: "; did you mean 'X'?" or "". */
+const char *kf_profile_did_you_mean(struct kf_profile_ctx *ctx, const char *word,
+				    const char *const *names);
+
+#endif

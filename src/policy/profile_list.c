@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/limits.h"
+#include "policy/profile_int.h"
+
+#include <string.h>
+
+/* Which lists are maps: of two entries with one key the later value counts. */
+static bool is_map(enum kf_list list)
+{
+	return list == KF_LIST_ENV_SET || list == KF_LIST_RLIMIT || list == KF_LIST_HINT;
+}
+
+static bool same_string(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_key(const struct kf_item *a, const struct kf_item *b)
+{
+	return same_string(a->s, b->s);
+}
+
+static bool same_item(const struct kf_item *a, const struct kf_item *b)
+{
+	return same_key(a, b) && same_string(a->value, b->value) && a->access == b->access &&
+	       a->u == b->u && a->u2 == b->u2;
+}
+
+void kf_profile_add(struct kf_profile_ctx *ctx, struct kf_items *list, const struct kf_item *item)
+{
+	if (list->n == list->cap) {
+		size_t cap = list->cap ? 2 * list->cap : 16;
+		struct kf_item *v = kf_arena_calloc(ctx->arena, cap, sizeof(*v));
+
+		if (!v) {
+			ctx->diags->nomem = true;
+			return;
+		}
+		if (list->n)
+			memcpy(v, list->v, list->n * sizeof(*v));
+		list->v = v;
+		list->cap = cap;
+	}
+	list->v[list->n++] = *item;
+}
+
+void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum kf_list list,
+		    const struct kf_item *item)
+{
+	struct kf_items *items = &profile->lists[list];
+	bool map = is_map(list);
+
+	for (size_t i = 0; i < items->n; i++) {
+		if (map ? same_key(&items->v[i], item) : same_item(&items->v[i], item)) {
+			if (map)
+				items->v[i] = *item;
+			return;
+		}
+	}
+	if (items->n == KF_LIMIT_PROFILE_ENTRIES)
+		kf_diag_error(ctx->diags, &item->at, "more than %d entries of one kind; grant "
+			      "directories rather than what is in them", KF_LIMIT_PROFILE_ENTRIES);
+	if (items->n < KF_LIMIT_PROFILE_ENTRIES)
+		kf_profile_add(ctx, items, item);
+}
+
+void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
+		      const struct kf_profile *child)
+{
+	for (unsigned l = 0; l < KF_NLISTS; l++)
+		for (size_t i = 0; i < child->lists[l].n; i++)
+			kf_profile_put(ctx, base, (enum kf_list)l, &child->lists[l].v[i]);
+	for (unsigned i = 0; i < KF_NSCALARS; i++) {
+		/* A base that blocks the network is not undone by its heirs. */
+		if (i == KF_SCALAR_BLOCK && kf_profile_is(base, KF_SCALAR_BLOCK, "true"))
+			continue;
+		if (child->scalars[i].s)
+			base->scalars[i] = child->scalars[i];
+	}
+}
