@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""embed.py OUT.c IN.policy...: flat policies, checksum added, as the C table kf_builtins."""
-import hashlib
+"""embed.py OUT.c GROUPS.json PROFILE.json...: the texts as the C tables of policy/profile.h."""
 import os
 import sys
 
@@ -12,22 +11,22 @@ def quote(line: bytes) -> str:
     ) + '"'
 
 
-def main(out: str, *sources: str) -> None:
-    rows = []
-    for path in sorted(sources):
-        name = os.path.splitext(os.path.basename(path))[0]
-        with open(path, "rb") as f:
-            # Comments are for the reader of the source; the flat text has none.
-            text = b"".join(l for l in f if l.strip() and not l.startswith(b"#"))
-        if not text.startswith(b"nono-policy 1\nname " + name.encode() + b"\n"):
-            sys.exit(f"{path}: must start with 'nono-policy 1' and 'name {name}'")
-        text += b"sum " + hashlib.sha256(text).hexdigest().encode() + b"\n"
-        body = "\n".join("\t\t" + quote(l) for l in text.splitlines(keepends=True))
-        rows.append(f'\t{{"{name}",\n{body},\n\t\t{len(text)}}},\n')
+def source(path: str) -> str:
+    name = os.path.splitext(os.path.basename(path))[0]
+    with open(path, "rb") as f:
+        text = f.read()
+    body = "\n".join("\t" + quote(l) for l in text.splitlines(keepends=True))
+    return f'{{"{name}", "built-in {name}.json",\n{body},\n\t{len(text)}}}'
+
+
+def main(out: str, groups: str, *profiles: str) -> None:
+    rows = [source(p) for p in sorted(profiles)]
     with open(out, "w", encoding="ascii") as f:
-        f.write('#include "policy/flat.h"\n\nconst struct kf_builtin kf_builtins[] = {\n')
-        f.writelines(rows)
-        f.write(f"}};\nconst size_t kf_nbuiltins = {len(rows)};\n")
+        f.write('#include "policy/profile.h"\n\n')
+        f.write(f"const struct kf_profile_source kf_profile_groups = {source(groups)};\n")
+        f.write("const struct kf_profile_source kf_profile_builtins[] = {\n")
+        f.write(",\n".join(rows))
+        f.write(f"\n}};\nconst size_t kf_nprofile_builtins = {len(rows)};\n")
 
 
 main(*sys.argv[1:])

@@ -15,8 +15,9 @@ void kf_diags_init(struct kf_diags *diags, struct kf_arena *arena)
 	*diags = (struct kf_diags){.arena = arena};
 }
 
-__attribute__((format(printf, 4, 0))) static void
-add(struct kf_diags *diags, bool warning, const struct kf_origin *at, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void add(struct kf_diags *diags, bool warning,
+						      const struct kf_origin *at, const char *fmt,
+						      va_list ap)
 {
 	char msg[1024];
 
@@ -88,7 +89,8 @@ void kf_diags_format(const struct kf_diags *diags, struct kf_buf *out)
 		kf_buf_adds(out, "\n");
 	}
 	if (diags->nerrors + diags->nwarnings > diags->n)
-		kf_buf_addf(out, "... and %zu more\n", diags->nerrors + diags->nwarnings - diags->n);
+		kf_buf_addf(out, "... and %zu more\n",
+			    diags->nerrors + diags->nwarnings - diags->n);
 }
 
 /* Edits (insert, delete, replace, swap of neighbours) that turn @a into @b. */

@@ -246,7 +246,8 @@ static int parse_env(struct parser *p, char *s)
 		return bad(p, "'%s' is not a variable name", s);
 	while (name_char(*end))
 		end++;
-	if (end == s || (strcmp(word, "set") == 0 ? *end != '=' : *end && strcmp(end, "*") != 0))
+	if (strcmp(word, "set") == 0 ? end == s || *end != '='
+				     : strcmp(end, "*") != 0 && (*end || end == s))
 		return bad(p, "'env %s %s': not %s", word, s,
 			   strcmp(word, "set") == 0 ? "NAME=VALUE" : "a name or PREFIX*");
 	rule = add_rule(p, KF_RULE_ENV, s);

@@ -27,7 +27,7 @@
  *	net bind 8080
  *	scope signal
  *	scope abstract
- *	env drop LD_PRELOAD           a name, or PREFIX* for all that start with it
+ *	env drop LD_PRELOAD           a name, or PREFIX* for all that start with it; "*"
  *	env keep KEY                  with any of these, all others are dropped
  *	env set KEY=VALUE
  *	rlimit nofile 1024 4096       soft hard, or one number for both; "unlimited"

@@ -16,8 +16,9 @@ struct scanner {
 };
 
 static const char *const kind_names[] = {
-	[KF_JSON_NULL] = "null",      [KF_JSON_BOOL] = "true or false", [KF_JSON_NUMBER] = "a number",
-	[KF_JSON_STRING] = "a string", [KF_JSON_ARRAY] = "a list",	[KF_JSON_OBJECT] = "an object",
+	[KF_JSON_NULL] = "null",       [KF_JSON_BOOL] = "true or false",
+	[KF_JSON_NUMBER] = "a number", [KF_JSON_STRING] = "a string",
+	[KF_JSON_ARRAY] = "a list",    [KF_JSON_OBJECT] = "an object",
 };
 
 const char *kf_json_kind_name(enum kf_json_kind kind)
@@ -67,7 +68,8 @@ static bool skip(struct scanner *s)
 			while (s->p < s->end && !starts(s, "*/"))
 				advance(s, 1);
 			if (s->p == s->end) {
-				kf_diag_error(s->diags, &at, "this comment is never closed with '*/'");
+				kf_diag_error(s->diags, &at,
+					      "this comment is never closed with '*/'");
 				return false;
 			}
 			advance(s, 2);
@@ -112,10 +114,11 @@ static bool string(struct scanner *s, const char **ret)
 
 	for (; n < left && s->p[n] != '"'; n++) {
 		if ((unsigned char)s->p[n] < 0x20) {
-			kf_diag_error(s->diags, &s->at,
-				      s->p[n] == '\n' || s->p[n] == '\r'
-					      ? "this string is not closed on its line"
-					      : "control characters in strings are written \\u00XX");
+			kf_diag_error(
+				s->diags, &s->at,
+				s->p[n] == '\n' || s->p[n] == '\r'
+					? "this string is not closed on its line"
+					: "control characters in strings are written \\u00XX");
 			return false;
 		}
 		n += s->p[n] == '\\';
@@ -163,8 +166,9 @@ static bool literal(struct scanner *s, struct kf_json *v)
 		const char *word;
 		enum kf_json_kind kind;
 		bool b;
-	} words[] = {
-		{"true", KF_JSON_BOOL, true}, {"false", KF_JSON_BOOL, false}, {"null", KF_JSON_NULL, false}};
+	} words[] = {{"true", KF_JSON_BOOL, true},
+		     {"false", KF_JSON_BOOL, false},
+		     {"null", KF_JSON_NULL, false}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!starts(s, words[i].word))
@@ -211,9 +215,10 @@ static bool append(struct scanner *s, struct kf_json *parent, struct kf_json *v)
 		for (const struct kf_json *m = parent->child; m; m = m->next) {
 			if (strcmp(m->key, v->key) != 0)
 				continue;
-			kf_diag_error(s->diags, &v->key_at,
-				      "'%.80s' is here a second time; the first is at line %u, column %u",
-				      v->key, m->key_at.line, m->key_at.column);
+			kf_diag_error(
+				s->diags, &v->key_at,
+				"'%.80s' is here a second time; the first is at line %u, column %u",
+				v->key, m->key_at.line, m->key_at.column);
 			break;
 		}
 	}
@@ -288,7 +293,8 @@ static struct kf_json *close_values(struct scanner *s, struct kf_json *in, unsig
 					      "the file ends inside the %s that line %u opens",
 					      close == '}' ? "object" : "list", in->at.line);
 			else
-				kf_diag_error(s->diags, &s->at, "a ',' or '%c' must stand here", close);
+				kf_diag_error(s->diags, &s->at, "a ',' or '%c' must stand here",
+					      close);
 			goto fail;
 		}
 		advance(s, 1);

@@ -26,9 +26,9 @@ struct kf_json {
 	struct kf_origin at;
 	const char *key; /* in an object; NULL elsewhere */
 	struct kf_origin key_at;
-	const char *s;	/* STRING: decoded, without NUL inside */
-	bool b;		/* BOOL */
-	bool is_uint;	/* NUMBER: an integer from 0 to UINT64_MAX, in @u */
+	const char *s; /* STRING: decoded, without NUL inside */
+	bool b;	       /* BOOL */
+	bool is_uint;  /* NUMBER: an integer from 0 to UINT64_MAX, in @u */
 	uint64_t u;
 	struct kf_json *child, *last, *next, *parent;
 	size_t nchildren;

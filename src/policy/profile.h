@@ -59,10 +59,10 @@ enum kf_list {
 enum kf_scalar_id {
 	KF_SCALAR_NAME,
 	KF_SCALAR_DESCRIPTION,
-	KF_SCALAR_BASE_GROUPS, /* "true"|"false": start from the default's groups */
-	KF_SCALAR_IMAGE,       /* "true"|"false": the image's files read and execute */
-	KF_SCALAR_HOMES,       /* "true"|"false": home directories read, write and execute */
-	KF_SCALAR_VOLUMES,     /* "true"|"false": what is mounted into the container */
+	KF_SCALAR_BASE_GROUPS,	   /* "true"|"false": start from the default's groups */
+	KF_SCALAR_IMAGE,	   /* "true"|"false": the image's files read and execute */
+	KF_SCALAR_HOMES,	   /* "true"|"false": home directories read, write and execute */
+	KF_SCALAR_VOLUMES,	   /* "true"|"false": what is mounted into the container */
 	KF_SCALAR_WORKDIR,	   /* "none"|"read"|"write"|"readwrite" */
 	KF_SCALAR_BLOCK,	   /* "true"; true wins */
 	KF_SCALAR_NETWORK_PROFILE, /* name; "" = cleared */
@@ -104,7 +104,7 @@ struct kf_compiled {
 	const char *name;
 	const char *file;
 	struct kf_profile profile;
-	const struct kf_rule *rules;	  /* in the text's order */
+	const struct kf_rule *rules;	 /* in the text's order */
 	const struct kf_origin *origins; /* where each rule comes from */
 	size_t nrules;
 	const char *text; /* flat policy text, checksum line included */

@@ -54,13 +54,15 @@ static void apply_bypass(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 			i++;
 		}
 		if (above)
-			kf_diag_error(ctx->diags, &lift->at,
-				      "'%.200s' lies in '%.200s', which is denied as a whole (%s); lift "
-				      "that and deny the rest by name",
-				      lift->s, above->s, place(ctx, &above->at));
+			kf_diag_error(
+				ctx->diags, &lift->at,
+				"'%.200s' lies in '%.200s', which is denied as a whole (%s); lift "
+				"that and deny the rest by name",
+				lift->s, above->s, place(ctx, &above->at));
 		else if (!lifted)
 			kf_diag_warning(ctx->diags, &lift->at,
-					"'%.200s' lifts nothing: no denial is written like that", lift->s);
+					"'%.200s' lifts nothing: no denial is written like that",
+					lift->s);
 	}
 	profile->lists[KF_LIST_BYPASS] = (struct kf_items){0};
 }
@@ -77,7 +79,8 @@ static void check_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 				      "denying '/' would leave nothing to run; grant less instead");
 		else if (strchr(deny->s, '$'))
 			kf_diag_error(ctx->diags, &deny->at,
-				      "'%.200s' cannot be denied: only the program knows what the variable "
+				      "'%.200s' cannot be denied: only the program knows what the "
+				      "variable "
 				      "is; write the path, or one that starts with '~'",
 				      deny->s);
 	}
@@ -103,18 +106,19 @@ static void apply_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 			continue;
 		}
 		if (!grant->at.group && by->at.order <= grant->at.order)
-			kf_diag_error(ctx->diags, &grant->at,
-				      "'%.200s' is granted here, but '%.200s' is denied (%s); lift that "
-				      "with filesystem.bypass_protection or drop the grant",
-				      grant->s, by->s, place(ctx, &by->at));
+			kf_diag_error(
+				ctx->diags, &grant->at,
+				"'%.200s' is granted here, but '%.200s' is denied (%s); lift that "
+				"with filesystem.bypass_protection or drop the grant",
+				grant->s, by->s, place(ctx, &by->at));
 		remove_item(grants, i);
 	}
 }
 
 /* Directories that programs come from, or that are the kernel's. */
 static const char *const precious[] = {
-	"/bin",	 "/boot", "/dev",     "/etc",	  "/lib",	"/lib32",    "/lib64", "/libx32",
-	"/nono", "/proc", "/sbin",    "/sys",	  "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin",
+	"/bin",	 "/boot", "/dev",  "/etc", "/lib",     "/lib32",   "/lib64",	 "/libx32",
+	"/nono", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin",
 };
 
 static void check_grants(struct kf_profile_ctx *ctx, const struct kf_profile *profile)
@@ -125,19 +129,21 @@ static void check_grants(struct kf_profile_ctx *ctx, const struct kf_profile *pr
 		const struct kf_item *grant = &grants->v[i];
 
 		if (strcmp(grant->s, "/") == 0) {
-			kf_diag_error(ctx->diags, &grant->at,
-				      "granting '/' covers everything, and no denial could hold; use "
-				      "\"image\": true and name what else is needed");
+			kf_diag_error(
+				ctx->diags, &grant->at,
+				"granting '/' covers everything, and no denial could hold; use "
+				"\"image\": true and name what else is needed");
 			continue;
 		}
 		for (size_t p = 0; p < KF_ARRAY_SIZE(precious); p++) {
 			if (!(grant->access & KF_FS_WRITE) ||
 			    !kf_profile_path_under(precious[p], grant->s))
 				continue;
-			kf_diag_error(ctx->diags, &grant->at,
-				      "writing to '%.200s' would give the whole system away (%s); grant "
-				      "what the program writes below it",
-				      grant->s, precious[p]);
+			kf_diag_error(
+				ctx->diags, &grant->at,
+				"writing to '%.200s' would give the whole system away (%s); grant "
+				"what the program writes below it",
+				grant->s, precious[p]);
 			break;
 		}
 	}
@@ -155,10 +161,11 @@ static void check_network(struct kf_profile_ctx *ctx, const struct kf_profile *p
 				"no host can be reached: network.block is set (%s)",
 				place(ctx, &profile->scalars[KF_SCALAR_BLOCK].at));
 	else if (!profile->scalars[KF_SCALAR_DOMAINS_BY].s)
-		kf_diag_error(ctx->diags, &domains->v[0].at,
-			      "the kernel does not filter by host name; have the cluster do it: apply "
-			      "what 'kubefence profile netpol' writes, and say so here with "
-			      "\"network\": {\"enforced_by\": \"network-policy\"}");
+		kf_diag_error(
+			ctx->diags, &domains->v[0].at,
+			"the kernel does not filter by host name; have the cluster do it: apply "
+			"what 'kubefence profile netpol' writes, and say so here with "
+			"\"network\": {\"enforced_by\": \"network-policy\"}");
 }
 
 void kf_profile_check(struct kf_profile_ctx *ctx, struct kf_profile *profile)

@@ -57,8 +57,7 @@ static struct kf_items canonical_list(struct kf_profile_ctx *ctx, const struct k
 	for (size_t i = 0; i < list->n; i++) {
 		struct kf_item *last = out.n ? &out.v[out.n - 1] : NULL;
 
-		if (last && last->u == out.v[i].u &&
-		    (!last->s || strcmp(last->s, out.v[i].s) == 0))
+		if (last && last->u == out.v[i].u && (!last->s || strcmp(last->s, out.v[i].s) == 0))
 			last->access |= out.v[i].access;
 		else
 			out.v[out.n++] = out.v[i];
@@ -103,7 +102,8 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 	static const struct {
 		enum kf_list list;
 		const char *verb;
-	} verbs[] = {{KF_LIST_ENV_DROP, "drop"}, {KF_LIST_ENV_KEEP, "keep"}, {KF_LIST_ENV_SET, "set"}};
+	} verbs[] = {
+		{KF_LIST_ENV_DROP, "drop"}, {KF_LIST_ENV_KEEP, "keep"}, {KF_LIST_ENV_SET, "set"}};
 
 	/* "Keep only these", and there are none. */
 	if (p->scalars[KF_SCALAR_ENV_KEEP_SET].s && !p->lists[KF_LIST_ENV_KEEP].n)
@@ -115,13 +115,14 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 		for (size_t i = 0; i < list->n; i++) {
 			const struct kf_item *item = &list->v[i];
 			const char *arg = item->value ? kf_arena_printf(e->ctx->arena, "%s=%s",
-									 item->s, item->value)
+									item->s, item->value)
 						      : item->s;
 
 			if (!arg)
 				e->ctx->diags->nomem = true;
 			emit(e, &item->at,
-			     (struct kf_rule){.kind = KF_RULE_ENV, .verb = verbs[v].verb, .arg = arg});
+			     (struct kf_rule){
+				     .kind = KF_RULE_ENV, .verb = verbs[v].verb, .arg = arg});
 		}
 	}
 }
@@ -148,7 +149,8 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 
 	if (p->scalars[KF_SCALAR_SECCOMP].s)
 		emit(e, &p->scalars[KF_SCALAR_SECCOMP].at,
-		     (struct kf_rule){.kind = KF_RULE_SECCOMP, .arg = p->scalars[KF_SCALAR_SECCOMP].s});
+		     (struct kf_rule){.kind = KF_RULE_SECCOMP,
+				      .arg = p->scalars[KF_SCALAR_SECCOMP].s});
 	emit_filesystem(e, p);
 	emit_scalar(e, p, KF_SCALAR_BLOCK, "true", (struct kf_rule){.kind = KF_RULE_NET_BLOCK});
 	emit_ports(e, &p->lists[KF_LIST_CONNECT], KF_RULE_NET_CONNECT);
@@ -190,17 +192,18 @@ static int to_text(struct kf_profile_ctx *ctx, struct kf_compiled *c, struct kf_
 	kf_policy_format(c->name, c->rules, c->nrules, &text);
 	if (text.failed) {
 		kf_buf_done(&text);
-		kf_diag_error(ctx->diags, &(struct kf_origin){.file = c->file},
-			      "compiles to more than %d bytes; grant directories rather than what is in "
-			      "them",
-			      KF_LIMIT_POLICY_TEXT);
+		kf_diag_error(
+			ctx->diags, &(struct kf_origin){.file = c->file},
+			"compiles to more than %d bytes; grant directories rather than what is in "
+			"them",
+			KF_LIMIT_POLICY_TEXT);
 		return kf_fail(err, EFBIG, "%s: compiles to more than %d bytes", c->file,
 			       KF_LIMIT_POLICY_TEXT);
 	}
 	/* What the launcher would refuse must not get that far. */
 	if (kf_policy_parse(text.p, text.n, &parsed, err) < 0) {
-		kf_diag_error(ctx->diags, &(struct kf_origin){.file = c->file}, "cannot be expressed: %s",
-			      err ? err->msg : "");
+		kf_diag_error(ctx->diags, &(struct kf_origin){.file = c->file},
+			      "cannot be expressed: %s", err ? err->msg : "");
 		kf_buf_done(&text);
 		return -1;
 	}

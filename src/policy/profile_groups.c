@@ -85,8 +85,8 @@ static void expand_network(struct kf_profile_ctx *ctx, struct kf_profile *profil
 	const struct kf_json *set = named->s && *named->s ? member(sets, named->s) : NULL;
 
 	if (named->s && *named->s && !set)
-		kf_diag_error(ctx->diags, &named->at, "there is no network profile '%.80s'%s", named->s,
-			      suggestion(ctx, named->s, sets));
+		kf_diag_error(ctx->diags, &named->at, "there is no network profile '%.80s'%s",
+			      named->s, suggestion(ctx, named->s, sets));
 	for (const struct kf_json *g = set ? set->child : NULL; g; g = g->next) {
 		const struct kf_json *hosts = member(member(root, "network_groups"), g->s);
 
@@ -105,26 +105,31 @@ void kf_profile_expand_groups(struct kf_profile_ctx *ctx, struct kf_profile *pro
 	const struct kf_items exclude = profile->lists[KF_LIST_EXCLUDE];
 	const struct kf_json *root = kf_json_parse(kf_profile_groups.text, kf_profile_groups.n,
 						   kf_profile_groups.file, ctx->arena, ctx->diags);
-	const struct kf_json *groups = member(root, "groups");
+	const struct kf_json *groups = member(root, "groups"), *base = member(root, "base");
+	const struct kf_scalar *gpu = &profile->scalars[KF_SCALAR_GPU];
 
-	if (!groups)
+	if (!groups || !base)
 		return;
 	if (kf_profile_is(profile, KF_SCALAR_BASE_GROUPS, "true"))
-		for (const struct kf_json *g = member(root, "base")->child; g; g = g->next)
+		for (const struct kf_json *g = base->child; g; g = g->next)
 			kf_profile_add(ctx, &include, &(struct kf_item){.s = g->s, .at = g->at});
 	if (kf_profile_is(profile, KF_SCALAR_GPU, "true"))
-		kf_profile_add(ctx, &include,
-			       &(struct kf_item){.s = "gpu", .at = profile->scalars[KF_SCALAR_GPU].at});
+		kf_profile_add(ctx, &include, &(struct kf_item){.s = "gpu", .at = gpu->at});
 	check_excludes(ctx, &exclude, groups);
 	for (size_t i = 0; i < include.n; i++) {
 		const struct kf_item *item = &include.v[i];
-		const struct kf_json *group = member(groups, item->s);
+		const struct kf_json *group = member(groups, item->s),
+				     *why = member(group, "reports");
 
 		if (!group)
-			kf_diag_error(ctx->diags, &item->at,
-				      "there is no group '%.80s'%s; 'kubefence profile list --groups' "
-				      "shows all",
-				      item->s, suggestion(ctx, item->s, groups));
+			kf_diag_error(
+				ctx->diags, &item->at,
+				"there is no group '%.80s'%s; 'kubefence profile list --groups' "
+				"shows all",
+				item->s, suggestion(ctx, item->s, groups));
+		else if (why)
+			kf_diag_warning(ctx->diags, &item->at, "group '%s' has no effect: it %s",
+					item->s, why->s);
 		else if (!listed(&exclude, item->s))
 			take(ctx, profile, group);
 	}

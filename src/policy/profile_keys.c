@@ -6,25 +6,26 @@
 
 #include <string.h>
 
-#define R   KF_FS_READ
-#define RX  (KF_FS_READ | KF_FS_EXEC)
-#define RW  (KF_FS_READ | KF_FS_WRITE)
-#define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
-#define W   KF_FS_WRITE
+#define R	    KF_FS_READ
+#define RX	    (KF_FS_READ | KF_FS_EXEC)
+#define RW	    (KF_FS_READ | KF_FS_WRITE)
+#define RWX	    (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
+#define W	    KF_FS_WRITE
 
 #define VALUES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define NO_PROXY                                                                          \
+#define NO_PROXY                                                                                 \
 	"needs a filtering proxy beside the program, which a pod does not have; list the hosts " \
-	"in network.allow_domain with \"enforced_by\": \"network-policy\" and apply what "     \
+	"in network.allow_domain with \"enforced_by\": \"network-policy\" and apply what "       \
 	"'kubefence profile netpol' writes"
 #define NO_MACOS "concerns macOS only"
 #define NO_SHELL "concerns nono's interactive use only"
-#define NO_GATE                                                                     \
+#define NO_GATE                                                                      \
 	"would check only the program a container starts with, never its children; " \
 	"take execution away by path: {\"path\": ..., \"access\": \"r\"} in filesystem.grant"
 
-/* clang-format off: one row a key */
+/* One row a key. */
+/* clang-format off */
 const struct kf_profile_key kf_profile_keys[] = {
 	{"$schema", KF_KEY_NOTHING, "For editors."},
 	{"extends", KF_KEY_EXTENDS, "Profiles that this one builds on, by name; later ones win."},

@@ -58,8 +58,10 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 		}
 	}
 	if (items->n == KF_LIMIT_PROFILE_ENTRIES)
-		kf_diag_error(ctx->diags, &item->at, "more than %d entries of one kind; grant "
-			      "directories rather than what is in them", KF_LIMIT_PROFILE_ENTRIES);
+		kf_diag_error(ctx->diags, &item->at,
+			      "more than %d entries of one kind; grant "
+			      "directories rather than what is in them",
+			      KF_LIMIT_PROFILE_ENTRIES);
 	if (items->n < KF_LIMIT_PROFILE_ENTRIES)
 		kf_profile_add(ctx, items, item);
 }

@@ -8,13 +8,22 @@
 
 /* Variables that the launcher expands at the start of a path. */
 static const char *const variables[] = {
-	"HOME",		   "WORKDIR",	     "TMPDIR",	       "UID",	       "XDG_CONFIG_HOME",
-	"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR", NULL,
+	"HOME",
+	"WORKDIR",
+	"TMPDIR",
+	"UID",
+	"XDG_CONFIG_HOME",
+	"XDG_DATA_HOME",
+	"XDG_STATE_HOME",
+	"XDG_CACHE_HOME",
+	"XDG_RUNTIME_DIR",
+	NULL,
 };
 
 static bool word_char(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }
 
 static size_t word_length(const char *s)
@@ -78,7 +87,8 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 	name[n] = '\0';
 	if (strcmp(name, "NONO_CONFIG") == 0 || strcmp(name, "NONO_PACKAGES") == 0) {
 		kf_diag_warning(ctx->diags, at,
-				"path '%.200s' is left out: no policy lies inside a container", raw);
+				"path '%.200s' is left out: no policy lies inside a container",
+				raw);
 		return NULL;
 	}
 	for (const char *const *v = variables; *v; v++) {
@@ -100,8 +110,7 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 	return NULL;
 }
 
-const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at,
-			    const char *raw)
+const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at, const char *raw)
 {
 	if (!*raw)
 		return bad(ctx, at, raw, "empty");
@@ -123,14 +132,16 @@ const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *
 		return from_variable(ctx, at, raw);
 	if (*raw == '~') {
 		if (raw[1] && raw[1] != '/')
-			return bad(ctx, at, raw, "homes of other users cannot be looked up; use ~/");
+			return bad(ctx, at, raw,
+				   "homes of other users cannot be looked up; use ~/");
 		return join(ctx, at, raw, "~", raw + 1);
 	}
 	if (*raw != '/') {
-		kf_diag_error(ctx->diags, at,
-			      "path '%.200s' is relative; it must start with '/', '~' or a variable "
-			      "(perhaps '$WORKDIR/%.200s')",
-			      raw, strncmp(raw, "./", 2) == 0 ? raw + 2 : raw);
+		kf_diag_error(
+			ctx->diags, at,
+			"path '%.200s' is relative; it must start with '/', '~' or a variable "
+			"(perhaps '$WORKDIR/%.200s')",
+			raw, strncmp(raw, "./", 2) == 0 ? raw + 2 : raw);
 		return NULL;
 	}
 	return join(ctx, at, raw, "", raw);

@@ -71,7 +71,8 @@ static bool one_line(struct reader *r, const struct kf_profile_key *key, const s
 		if ((unsigned char)*p >= 0x20 && *p != 0x7F)
 			continue;
 		kf_diag_error(r->ctx->diags, &v->at,
-			      "%s: line breaks and control characters cannot be expressed%s", key->name,
+			      "%s: line breaks and control characters cannot be expressed%s",
+			      key->name,
 			      key->kind == KF_KEY_TEXTS ? "; write a list of lines" : "");
 		return false;
 	}
@@ -102,14 +103,15 @@ static const struct kf_json *entry(struct reader *r, const struct kf_profile_key
 		} else if (strcmp(m->key, "when") == 0) {
 			when = m;
 		} else if (key->kind != KF_KEY_GRANTS || strcmp(m->key, "access") != 0) {
-			kf_diag_error(r->ctx->diags, &m->key_at, "unknown key '%.80s' in an entry of %s%s",
-				      m->key, key->name,
+			kf_diag_error(r->ctx->diags, &m->key_at,
+				      "unknown key '%.80s' in an entry of %s%s", m->key, key->name,
 				      kf_profile_did_you_mean(r->ctx, m->key, names));
 			ok = false;
 		}
 	}
 	if (!value) {
-		kf_diag_error(r->ctx->diags, &v->at, "an entry of %s needs \"%s\"", key->name, field);
+		kf_diag_error(r->ctx->diags, &v->at, "an entry of %s needs \"%s\"", key->name,
+			      field);
 		return NULL;
 	}
 	if (!want(r, key, value, KF_JSON_STRING) || !ok)
@@ -131,7 +133,8 @@ static void read_extends(struct reader *r, const struct kf_profile_key *key,
 	}
 	for (const struct kf_json *e = v->child; e; e = e->next)
 		if (want(r, key, e, KF_JSON_STRING))
-			kf_profile_add(r->ctx, r->extends, &(struct kf_item){.s = e->s, .at = e->at});
+			kf_profile_add(r->ctx, r->extends,
+				       &(struct kf_item){.s = e->s, .at = e->at});
 }
 
 static void read_string(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
@@ -171,7 +174,8 @@ static void read_enum(struct reader *r, const struct kf_profile_key *key, const 
 		}
 	}
 	kf_diag_error(r->ctx->diags, &v->at, "%s '%.80s' is not one of: %s%s", key->name, v->s,
-		      join_names(r, key->values), kf_profile_did_you_mean(r->ctx, v->s, key->values));
+		      join_names(r, key->values),
+		      kf_profile_did_you_mean(r->ctx, v->s, key->values));
 }
 
 static void read_names(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
@@ -214,7 +218,8 @@ static void read_socket(struct reader *r, const struct kf_profile_key *key, cons
 			continue;
 		if (!slash || slash == path) {
 			kf_diag_error(r->ctx->diags, &raw->at,
-				      "socket '%.200s': its directory cannot be granted as a whole", raw->s);
+				      "socket '%.200s': its directory cannot be granted as a whole",
+				      raw->s);
 			continue;
 		}
 		char *dir = kf_arena_strdup(r->ctx->arena, path);
@@ -223,8 +228,8 @@ static void read_socket(struct reader *r, const struct kf_profile_key *key, cons
 			continue;
 		dir[slash - path] = '\0';
 		kf_diag_warning(r->ctx->diags, &raw->at,
-				"socket '%.200s': its whole directory '%.200s' becomes writable", raw->s,
-				dir);
+				"socket '%.200s': its whole directory '%.200s' becomes writable",
+				raw->s, dir);
 		put(r, key->list, (struct kf_item){.s = dir, .access = key->access}, raw);
 	}
 }
@@ -239,8 +244,8 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key, cons
 
 		if (e->kind != KF_JSON_OBJECT) {
 			kf_diag_error(r->ctx->diags, &e->at,
-				      "an entry of %s is {\"path\": ..., \"access\": ...}, not %s", key->name,
-				      kf_json_kind_name(e->kind));
+				      "an entry of %s is {\"path\": ..., \"access\": ...}, not %s",
+				      key->name, kf_json_kind_name(e->kind));
 			continue;
 		}
 		for (const struct kf_json *m = e->child; m; m = m->next)
@@ -256,7 +261,8 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key, cons
 		path = raw ? kf_profile_path(r->ctx, &raw->at, raw->s) : NULL;
 		if (path)
 			put(r, key->list,
-			    (struct kf_item){.s = path, .access = kf_profile_access(access->s)}, raw);
+			    (struct kf_item){.s = path, .access = kf_profile_access(access->s)},
+			    raw);
 	}
 }
 
@@ -266,8 +272,8 @@ static void read_ports(struct reader *r, const struct kf_profile_key *key, const
 		return;
 	for (const struct kf_json *e = v->child; e; e = e->next) {
 		if (e->kind != KF_JSON_NUMBER || !e->is_uint || e->u < 1 || e->u > 65535) {
-			kf_diag_error(r->ctx->diags, &e->at, "%s: a port is a number from 1 to 65535",
-				      key->name);
+			kf_diag_error(r->ctx->diags, &e->at,
+				      "%s: a port is a number from 1 to 65535", key->name);
 			continue;
 		}
 		if (key->access & KF_PORT_CONNECT)
@@ -312,7 +318,8 @@ static void read_domains(struct reader *r, const struct kf_profile_key *key,
 			continue;
 		if (!valid_domain(name->s))
 			kf_diag_error(r->ctx->diags, &name->at,
-				      "%s '%.120s' is not a host name or *.DOMAIN (no scheme, port or path)",
+				      "%s '%.120s' is not a host name or *.DOMAIN (no scheme, port "
+				      "or path)",
 				      key->name, name->s);
 		else
 			put(r, key->list, (struct kf_item){.s = name->s}, name);
@@ -321,7 +328,8 @@ static void read_domains(struct reader *r, const struct kf_profile_key *key,
 
 static bool valid_variable(const char *s, bool pattern)
 {
-	static const char chars[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+	static const char chars[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 	size_t n = strspn(s, chars);
 
 	if (*s >= '0' && *s <= '9')
@@ -340,8 +348,9 @@ static void read_env_names(struct reader *r, const struct kf_profile_key *key,
 		if (!want(r, key, e, KF_JSON_STRING))
 			continue;
 		if (!valid_variable(e->s, true))
-			kf_diag_error(r->ctx->diags, &e->at, "%s: '%.80s' is not a variable's name or PREFIX*",
-				      key->name, e->s);
+			kf_diag_error(r->ctx->diags, &e->at,
+				      "%s: '%.80s' is not a variable's name or PREFIX*", key->name,
+				      e->s);
 		else
 			put(r, key->list, (struct kf_item){.s = e->s}, e);
 	}
@@ -356,15 +365,16 @@ static void read_env_set(struct reader *r, const struct kf_profile_key *key,
 		if (!one_line(r, key, m))
 			continue;
 		if (!valid_variable(m->key, false))
-			kf_diag_error(r->ctx->diags, &m->key_at, "%s: '%.80s' is not a variable's name",
-				      key->name, m->key);
+			kf_diag_error(r->ctx->diags, &m->key_at,
+				      "%s: '%.80s' is not a variable's name", key->name, m->key);
 		else if (strcmp(m->key, "PATH") == 0 || strncmp(m->key, "NONO_", 5) == 0)
 			kf_diag_error(r->ctx->diags, &m->key_at,
-				      "%s: %s is not a profile's to set; set it in the pod", key->name,
-				      m->key);
+				      "%s: %s is not a profile's to set; set it in the pod",
+				      key->name, m->key);
 		else if (*m->s && m->s[strlen(m->s) - 1] == ' ')
 			kf_diag_error(r->ctx->diags, &m->at,
-				      "%s: %s: a space at the end cannot be expressed", key->name, m->key);
+				      "%s: %s: a space at the end cannot be expressed", key->name,
+				      m->key);
 		else
 			put(r, key->list, (struct kf_item){.s = m->key, .value = m->s}, m);
 	}
@@ -394,8 +404,9 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 		while (kf_profile_rlimits[i] && strcmp(kf_profile_rlimits[i], m->key) != 0)
 			i++;
 		if (!kf_profile_rlimits[i]) {
-			kf_diag_error(r->ctx->diags, &m->key_at, "there is no limit '%.80s'%s; there are %s",
-				      m->key, kf_profile_did_you_mean(r->ctx, m->key, kf_profile_rlimits),
+			kf_diag_error(r->ctx->diags, &m->key_at,
+				      "there is no limit '%.80s'%s; there are %s", m->key,
+				      kf_profile_did_you_mean(r->ctx, m->key, kf_profile_rlimits),
 				      join_names(r, kf_profile_rlimits));
 			continue;
 		}
@@ -405,9 +416,11 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 		}
 		if (!read_limit(soft, &item.u) || !read_limit(hard, &item.u2))
 			kf_diag_error(r->ctx->diags, &m->at,
-				      "limit '%s' is a number, \"unlimited\", or [soft, hard]", m->key);
+				      "limit '%s' is a number, \"unlimited\", or [soft, hard]",
+				      m->key);
 		else if (item.u > item.u2)
-			kf_diag_error(r->ctx->diags, &m->at, "limit '%s': soft is above hard", m->key);
+			kf_diag_error(r->ctx->diags, &m->at, "limit '%s': soft is above hard",
+				      m->key);
 		else
 			put(r, key->list, item, m);
 	}
@@ -422,8 +435,8 @@ static void read_hints(struct reader *r, const struct kf_profile_key *key, const
 			continue;
 		if (!*m->key || strpbrk(m->key, " /"))
 			kf_diag_error(r->ctx->diags, &m->key_at,
-				      "%s: '%.80s' is not a program's name (without directory)", key->name,
-				      m->key);
+				      "%s: '%.80s' is not a program's name (without directory)",
+				      key->name, m->key);
 		else
 			put(r, key->list, (struct kf_item){.s = m->key, .value = m->s}, m);
 	}
@@ -467,15 +480,15 @@ static void read_nothing(struct reader *r, const struct kf_profile_key *key,
 
 static void (*const readers[])(struct reader *r, const struct kf_profile_key *key,
 			       const struct kf_json *v) = {
-	[KF_KEY_SECTION] = read_section,     [KF_KEY_NOTHING] = read_nothing,
-	[KF_KEY_IGNORED] = read_ignored,     [KF_KEY_REFUSED] = read_refused,
-	[KF_KEY_EXTENDS] = read_extends,     [KF_KEY_STRING] = read_string,
-	[KF_KEY_TEXTS] = read_texts,	     [KF_KEY_BOOL] = read_bool,
-	[KF_KEY_ENUM] = read_enum,	     [KF_KEY_NAMES] = read_names,
-	[KF_KEY_PATHS] = read_paths,	     [KF_KEY_SOCKET] = read_socket,
-	[KF_KEY_GRANTS] = read_grants,	     [KF_KEY_PORTS] = read_ports,
-	[KF_KEY_DOMAINS] = read_domains,     [KF_KEY_ENV_NAMES] = read_env_names,
-	[KF_KEY_ENV_SET] = read_env_set,     [KF_KEY_RLIMITS] = read_rlimits,
+	[KF_KEY_SECTION] = read_section, [KF_KEY_NOTHING] = read_nothing,
+	[KF_KEY_IGNORED] = read_ignored, [KF_KEY_REFUSED] = read_refused,
+	[KF_KEY_EXTENDS] = read_extends, [KF_KEY_STRING] = read_string,
+	[KF_KEY_TEXTS] = read_texts,	 [KF_KEY_BOOL] = read_bool,
+	[KF_KEY_ENUM] = read_enum,	 [KF_KEY_NAMES] = read_names,
+	[KF_KEY_PATHS] = read_paths,	 [KF_KEY_SOCKET] = read_socket,
+	[KF_KEY_GRANTS] = read_grants,	 [KF_KEY_PORTS] = read_ports,
+	[KF_KEY_DOMAINS] = read_domains, [KF_KEY_ENV_NAMES] = read_env_names,
+	[KF_KEY_ENV_SET] = read_env_set, [KF_KEY_RLIMITS] = read_rlimits,
 	[KF_KEY_HINTS] = read_hints,
 };
 
@@ -492,8 +505,8 @@ static void read_member(struct reader *r, const char *section, const struct kf_j
 		return;
 	}
 	if (key->modern && key->kind != KF_KEY_SECTION)
-		kf_diag_warning(r->ctx->diags, &m->key_at, "'%s' is an old key; write '%s'", key->name,
-				key->modern);
+		kf_diag_warning(r->ctx->diags, &m->key_at, "'%s' is an old key; write '%s'",
+				key->name, key->modern);
 	readers[key->kind](r, key, m);
 }
 

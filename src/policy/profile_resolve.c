@@ -65,13 +65,14 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 	size_t i = find(library, base->s, from);
 
 	if (strpbrk(base->s, "/@")) {
-		kf_diag_error(r->ctx->diags, &base->at,
-			      "extends '%.80s': bases are named, not fetched; put the profile beside "
-			      "this one and write its name",
-			      base->s);
+		kf_diag_error(
+			r->ctx->diags, &base->at,
+			"extends '%.80s': bases are named, not fetched; put the profile beside "
+			"this one and write its name",
+			base->s);
 	} else if (i == library->n && from) {
-		kf_diag_error(r->ctx->diags, &base->at, "extends goes in a circle: %s -> %s", base->s,
-			      base->s);
+		kf_diag_error(r->ctx->diags, &base->at, "extends goes in a circle: %s -> %s",
+			      base->s, base->s);
 	} else if (i == library->n) {
 		kf_diag_error(r->ctx->diags, &base->at, "there is no profile '%.80s'%s", base->s,
 			      suggestion(r, base->s));
@@ -137,8 +138,8 @@ int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_c
 	size_t i = find(ctx->library, name, 0);
 
 	if (i == ctx->library->n) {
-		kf_diag_error(ctx->diags, &(struct kf_origin){.file = name}, "there is no such profile%s",
-			      suggestion(&r, name));
+		kf_diag_error(ctx->diags, &(struct kf_origin){.file = name},
+			      "there is no such profile%s", suggestion(&r, name));
 		return -1;
 	}
 	if (!(r.nodes = kf_arena_calloc(ctx->arena, ctx->library->n, sizeof(*r.nodes)))) {
@@ -150,7 +151,8 @@ int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_c
 
 	if (said->s && strcmp(said->s, name) != 0 && said->at.file == ctx->library->v[i].file)
 		kf_diag_warning(ctx->diags, &said->at,
-				"meta.name is '%.80s', but pods use the file's name, '%s'", said->s, name);
+				"meta.name is '%.80s', but pods use the file's name, '%s'", said->s,
+				name);
 	ret->name = ctx->library->v[i].name;
 	ret->file = ctx->library->v[i].file;
 	ret->profile = r.nodes[i].profile;

@@ -45,17 +45,19 @@ static enum answer one(struct kf_profile_ctx *ctx, const struct kf_json *v)
 		return UNKNOWN;
 	}
 	if (!known_system(v->s)) {
-		kf_diag_error(ctx->diags, &v->at,
-			      "predicate '%.80s' is not understood%s; it starts with linux or macos", v->s,
-			      kf_profile_did_you_mean(ctx, v->s, names));
+		kf_diag_error(
+			ctx->diags, &v->at,
+			"predicate '%.80s' is not understood%s; it starts with linux or macos",
+			v->s, kf_profile_did_you_mean(ctx, v->s, names));
 		return UNKNOWN;
 	}
 	a = predicate(v->s);
 	if (a == UNKNOWN)
-		kf_diag_error(ctx->diags, &v->at,
-			      "predicate '%.80s' depends on the image, which is not known when a profile "
-			      "is compiled; use \"linux\" (paths that an image lacks are skipped)",
-			      v->s);
+		kf_diag_error(
+			ctx->diags, &v->at,
+			"predicate '%.80s' depends on the image, which is not known when a profile "
+			"is compiled; use \"linux\" (paths that an image lacks are skipped)",
+			v->s);
 	return a;
 }
 

@@ -137,7 +137,7 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"scope user\n", "'scope user'"},
 		{"env drop\n", "'env drop ': not a name"},
 		{"env drop A B\n", "'env drop A B'"},
-		{"env drop *\n", "not a name"},
+		{"env drop **\n", "not a name"},
 		{"env drop 1A\n", "not a variable name"},
 		{"env set A\n", "not NAME=VALUE"},
 		{"env set =b\n", "not NAME=VALUE"},
@@ -250,7 +250,7 @@ static void formatting_what_was_parsed_gives_the_same_text(void **state)
 	KF_FREE char *text =
 		seal("seccomp agent\nfs rx /usr\nfs w ~/x y\nfs rx-root\nfs rwx-homes\n"
 		     "fs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\n"
-		     "net bind 80\nscope abstract\nenv drop A*\nenv keep B\nenv set C=\n"
+		     "net bind 80\nscope abstract\nenv drop A*\nenv drop *\nenv keep B\nenv set C=\n"
 		     "rlimit stack 1 unlimited\nnote hello\n");
 	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 	struct kf_policy p = {0};

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/profile_keys.h"
+
+#include <string.h>
+
+/* JSON Schema from the same table that the reader uses. */
+
+#define WHEN                                                                                  \
+	"\"when\": {\"description\": \"linux, macos or a negation\", \"anyOf\": [{\"type\": " \
+	"\"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"
+#define ENTRIES(field)                                                                     \
+	"\"type\": \"array\", \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": " \
+	"\"object\", \"required\": [\"" field "\"], \"additionalProperties\": false, "     \
+	"\"properties\": {\"" field "\": {\"type\": \"string\"}, " WHEN "}}]}"
+
+/* What stands inside a key's schema besides its description. */
+static const char *const fragments[] = {
+	[KF_KEY_NOTHING] = "\"type\": \"string\"",
+	[KF_KEY_IGNORED] = "",
+	[KF_KEY_REFUSED] = "",
+	[KF_KEY_EXTENDS] =
+		"\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, "
+		"\"items\": {\"type\": \"string\"}}]",
+	[KF_KEY_STRING] = "\"type\": [\"string\", \"null\"]",
+	[KF_KEY_TEXTS] = "\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": "
+			 "{\"type\": \"string\"}}]",
+	[KF_KEY_BOOL] = "\"type\": [\"boolean\", \"null\"]",
+	[KF_KEY_NAMES] = ENTRIES("name"),
+	[KF_KEY_PATHS] = ENTRIES("path"),
+	[KF_KEY_SOCKET] = ENTRIES("path"),
+	[KF_KEY_DOMAINS] = ENTRIES("domain"),
+	[KF_KEY_GRANTS] =
+		"\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"path\", "
+		"\"access\"], \"additionalProperties\": false, \"properties\": {\"path\": "
+		"{\"type\": \"string\"}, \"access\": {\"enum\": [\"r\", \"rx\", \"rw\", "
+		"\"rwx\", \"w\"]}, " WHEN "}}",
+	[KF_KEY_PORTS] = "\"type\": \"array\", \"items\": {\"type\": \"integer\", \"minimum\": 1, "
+			 "\"maximum\": 65535}",
+	[KF_KEY_ENV_NAMES] = "\"type\": \"array\", \"items\": {\"type\": \"string\", \"pattern\": "
+			     "\"^[A-Za-z_][A-Za-z0-9_]*[*]?$|^[*]$\"}",
+	[KF_KEY_ENV_SET] =
+		"\"type\": \"object\", \"propertyNames\": {\"pattern\": "
+		"\"^[A-Za-z_][A-Za-z0-9_]*$\", \"not\": {\"pattern\": \"^(PATH$|NONO_)\"}}, "
+		"\"additionalProperties\": {\"type\": \"string\"}",
+	[KF_KEY_HINTS] = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}",
+};
+
+static void strings(struct kf_buf *out, const char *const *values)
+{
+	for (const char *const *v = values; *v; v++)
+		kf_buf_addf(out, "%s\"%s\"", v == values ? "" : ", ", *v);
+}
+
+static void rlimits(struct kf_buf *out)
+{
+	static const char limit[] =
+		"{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 0}, {\"const\": "
+		"\"unlimited\"}]}";
+
+	kf_buf_adds(out, "\"type\": \"object\", \"propertyNames\": {\"enum\": [");
+	strings(out, kf_profile_rlimits);
+	kf_buf_addf(out,
+		    "]}, \"additionalProperties\": {\"anyOf\": [%s, {\"type\": \"array\", "
+		    "\"minItems\": 2, \"maxItems\": 2, \"items\": %s}]}",
+		    limit, limit);
+}
+
+static void description(struct kf_buf *out, const struct kf_profile_key *key)
+{
+	kf_buf_adds(out, "\"description\": \"");
+	if (key->modern) {
+		kf_buf_adds(out, "Old key; write ");
+		kf_buf_add_json(out, key->modern);
+		kf_buf_adds(out, ".\", \"deprecated\": true");
+		return;
+	}
+	if (key->kind == KF_KEY_IGNORED)
+		kf_buf_adds(out, "No effect: it ");
+	if (key->kind == KF_KEY_REFUSED)
+		kf_buf_adds(out, "Refused: it ");
+	kf_buf_add_json(out, key->help);
+	kf_buf_adds(out, "\"");
+}
+
+static void section(struct kf_buf *out, const char *name, unsigned depth);
+
+static void property(struct kf_buf *out, const struct kf_profile_key *key, unsigned depth)
+{
+	description(out, key);
+	if (key->kind == KF_KEY_SECTION) {
+		kf_buf_adds(out, ", ");
+		section(out, key->name, depth + 1);
+	} else if (key->kind == KF_KEY_ENUM) {
+		kf_buf_adds(out, ", \"enum\": [");
+		strings(out, key->values);
+		kf_buf_adds(out, ", null]");
+	} else if (key->kind == KF_KEY_RLIMITS) {
+		kf_buf_adds(out, ", ");
+		rlimits(out);
+	} else if (*fragments[key->kind]) {
+		kf_buf_addf(out, ", %s", fragments[key->kind]);
+	}
+}
+
+/* Sections hold no sections, so depth is 2 at most. */
+static void section(struct kf_buf *out, const char *name, unsigned depth)
+{
+	size_t n = strlen(name);
+	bool first = true;
+
+	kf_buf_adds(out,
+		    "\"type\": \"object\", \"additionalProperties\": false, \"properties\": {");
+	for (size_t i = 0; i < kf_nprofile_keys; i++) {
+		const struct kf_profile_key *key = &kf_profile_keys[i];
+		const char *last = key->name;
+
+		if (n) {
+			if (strncmp(last, name, n) != 0 || last[n] != '.')
+				continue;
+			last += n + 1;
+		}
+		if (strchr(last, '.'))
+			continue;
+		kf_buf_addf(out, "%s\n%*s\"%s\": {", first ? "" : ",", (int)(2 * depth), "", last);
+		property(out, key, depth);
+		kf_buf_adds(out, "}");
+		first = false;
+	}
+	kf_buf_addf(out, "\n%*s}", (int)(2 * (depth - 1)), "");
+}
+
+void kf_profile_schema(struct kf_buf *out)
+{
+	kf_buf_adds(out, "{\n"
+			 "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+			 "  \"$id\": \"urn:kubefence:profile\",\n"
+			 "  \"title\": \"kubefence profile\",\n  ");
+	section(out, "", 2);
+	kf_buf_adds(out, "\n}\n");
+}

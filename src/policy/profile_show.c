@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/profile.h"
+#include "policy/profile_keys.h"
+
+/* The resolved profile as JSON: no bases, no groups, everything spelled out. */
+
+struct writer {
+	struct kf_buf *out;
+	bool comments;
+	unsigned depth;
+	bool first; /* in the object or list that is open */
+	const struct kf_origin *note;
+};
+
+/* What follows on a line: the comma that the next entry makes necessary, and
+ * where the entry before it comes from. */
+static void end_entry(struct writer *w, bool comma)
+{
+	if (comma)
+		kf_buf_adds(w->out, ",");
+	if (w->comments && w->note && w->note->line)
+		kf_buf_addf(w->out, " // %s%s%s:%u", w->note->group ? w->note->group : "",
+			    w->note->group ? ", " : "", w->note->file, w->note->line);
+	w->note = NULL;
+	kf_buf_adds(w->out, "\n");
+	for (unsigned i = 0; i < w->depth; i++)
+		kf_buf_adds(w->out, "  ");
+}
+
+static void quoted(struct writer *w, const char *s)
+{
+	kf_buf_adds(w->out, "\"");
+	kf_buf_add_json(w->out, s);
+	kf_buf_adds(w->out, "\"");
+}
+
+/* Start an entry, with @key in an object. */
+static void entry(struct writer *w, const char *key)
+{
+	end_entry(w, !w->first);
+	w->first = false;
+	if (key) {
+		quoted(w, key);
+		kf_buf_adds(w->out, ": ");
+	}
+}
+
+static void open_(struct writer *w, const char *key, const char *bracket)
+{
+	if (w->depth)
+		entry(w, key);
+	kf_buf_adds(w->out, bracket);
+	w->depth++;
+	w->first = true;
+}
+
+static void close_(struct writer *w, const char *bracket)
+{
+	w->depth--;
+	end_entry(w, false);
+	kf_buf_adds(w->out, bracket);
+	w->first = false;
+}
+
+static void string(struct writer *w, const char *key, const struct kf_scalar *scalar)
+{
+	if (!scalar->s)
+		return;
+	entry(w, key);
+	quoted(w, scalar->s);
+	w->note = &scalar->at;
+}
+
+static void boolean(struct writer *w, const char *key, const struct kf_scalar *scalar)
+{
+	if (!scalar->s)
+		return;
+	entry(w, key);
+	kf_buf_adds(w->out, scalar->s);
+	w->note = &scalar->at;
+}
+
+/* Lists of strings, or of ports if @s of the entries is NULL. */
+static void list(struct writer *w, const char *key, const struct kf_items *items, bool always)
+{
+	if (!items->n && !always)
+		return;
+	open_(w, key, "[");
+	for (size_t i = 0; i < items->n; i++) {
+		entry(w, NULL);
+		if (items->v[i].s)
+			quoted(w, items->v[i].s);
+		else
+			kf_buf_addf(w->out, "%u", (unsigned)items->v[i].u);
+		w->note = &items->v[i].at;
+	}
+	close_(w, "]");
+}
+
+static void map(struct writer *w, const char *key, const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	open_(w, key, "{");
+	for (size_t i = 0; i < items->n; i++) {
+		entry(w, items->v[i].s);
+		quoted(w, items->v[i].value);
+		w->note = &items->v[i].at;
+	}
+	close_(w, "}");
+}
+
+static void grants(struct writer *w, const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	open_(w, "grant", "[");
+	for (size_t i = 0; i < items->n; i++) {
+		entry(w, NULL);
+		kf_buf_adds(w->out, "{\"path\": ");
+		quoted(w, items->v[i].s);
+		kf_buf_addf(w->out, ", \"access\": \"%s\"}",
+			    kf_profile_access_name(items->v[i].access));
+		w->note = &items->v[i].at;
+	}
+	close_(w, "]");
+}
+
+static void limit(struct writer *w, uint64_t v)
+{
+	if (v == UINT64_MAX)
+		kf_buf_adds(w->out, "\"unlimited\"");
+	else
+		kf_buf_addf(w->out, "%llu", (unsigned long long)v);
+}
+
+static void rlimits(struct writer *w, const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	open_(w, "rlimits", "{");
+	for (size_t i = 0; i < items->n; i++) {
+		entry(w, items->v[i].s);
+		kf_buf_adds(w->out, "[");
+		limit(w, items->v[i].u);
+		kf_buf_adds(w->out, ", ");
+		limit(w, items->v[i].u2);
+		kf_buf_adds(w->out, "]");
+		w->note = &items->v[i].at;
+	}
+	close_(w, "}");
+}
+
+static bool any(const struct kf_profile *p, const enum kf_list *lists, size_t nlists,
+		const enum kf_scalar_id *scalars, size_t nscalars)
+{
+	for (size_t i = 0; i < nlists; i++)
+		if (p->lists[lists[i]].n)
+			return true;
+	for (size_t i = 0; i < nscalars; i++)
+		if (p->scalars[scalars[i]].s)
+			return true;
+	return false;
+}
+
+static void meta(struct writer *w, const char *name, const struct kf_profile *p)
+{
+	const struct kf_scalar named = {.s = name};
+
+	open_(w, "meta", "{");
+	string(w, "name", &named);
+	string(w, "description", &p->scalars[KF_SCALAR_DESCRIPTION]);
+	list(w, "recipe", &p->lists[KF_LIST_RECIPE], false);
+	map(w, "hints", &p->lists[KF_LIST_HINT]);
+	close_(w, "}");
+}
+
+static void filesystem(struct writer *w, const struct kf_profile *p)
+{
+	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_IMAGE, KF_SCALAR_HOMES,
+						    KF_SCALAR_VOLUMES};
+
+	if (!any(p, lists, 2, scalars, 3))
+		return;
+	open_(w, "filesystem", "{");
+	boolean(w, "image", &p->scalars[KF_SCALAR_IMAGE]);
+	boolean(w, "homes", &p->scalars[KF_SCALAR_HOMES]);
+	boolean(w, "volumes", &p->scalars[KF_SCALAR_VOLUMES]);
+	grants(w, &p->lists[KF_LIST_GRANT]);
+	list(w, "deny", &p->lists[KF_LIST_DENY], false);
+	close_(w, "}");
+}
+
+static void network(struct writer *w, const struct kf_profile *p)
+{
+	static const enum kf_list lists[] = {KF_LIST_CONNECT, KF_LIST_BIND, KF_LIST_DOMAIN};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_BLOCK, KF_SCALAR_DOMAINS_BY};
+
+	if (!any(p, lists, 3, scalars, 2))
+		return;
+	open_(w, "network", "{");
+	boolean(w, "block", &p->scalars[KF_SCALAR_BLOCK]);
+	list(w, "connect_port", &p->lists[KF_LIST_CONNECT], false);
+	list(w, "listen_port", &p->lists[KF_LIST_BIND], false);
+	list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
+	string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
+	close_(w, "}");
+}
+
+static void environment(struct writer *w, const struct kf_profile *p)
+{
+	static const enum kf_list lists[] = {KF_LIST_ENV_DROP, KF_LIST_ENV_SET};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_ENV_KEEP_SET};
+
+	if (!any(p, lists, 2, scalars, 1))
+		return;
+	open_(w, "environment", "{");
+	list(w, "allow_vars", &p->lists[KF_LIST_ENV_KEEP],
+	     p->scalars[KF_SCALAR_ENV_KEEP_SET].s != NULL);
+	list(w, "deny_vars", &p->lists[KF_LIST_ENV_DROP], false);
+	map(w, "set_vars", &p->lists[KF_LIST_ENV_SET]);
+	close_(w, "}");
+}
+
+static void security(struct writer *w, const struct kf_profile *p)
+{
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_SIGNAL, KF_SCALAR_IPC};
+
+	if (!any(p, NULL, 0, scalars, 2))
+		return;
+	open_(w, "security", "{");
+	string(w, "signal_mode", &p->scalars[KF_SCALAR_SIGNAL]);
+	string(w, "ipc_mode", &p->scalars[KF_SCALAR_IPC]);
+	close_(w, "}");
+}
+
+void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct kf_buf *out)
+{
+	const struct kf_profile *p = &compiled->profile;
+	const struct kf_scalar no = {.s = "false"};
+	struct writer w = {.out = out, .comments = comments};
+
+	open_(&w, NULL, "{");
+	meta(&w, compiled->name, p);
+	open_(&w, "groups", "{");
+	boolean(&w, "base", &no);
+	close_(&w, "}");
+	string(&w, "seccomp", &p->scalars[KF_SCALAR_SECCOMP]);
+	filesystem(&w, p);
+	network(&w, p);
+	environment(&w, p);
+	security(&w, p);
+	rlimits(&w, &p->lists[KF_LIST_RLIMIT]);
+	close_(&w, "}");
+	kf_buf_adds(out, "\n");
+}
