@@ -6,23 +6,23 @@
 /* Groups and named host sets from profiles/groups.json.  The file is ours and
  * tested, so what is odd in it is an assertion's matter, not a message's. */
 
-static const struct kf_json *member(const struct kf_json *object, const char *key)
+static const struct kf_jsonc *member(const struct kf_jsonc *object, const char *key)
 {
-	for (const struct kf_json *m = object ? object->child : NULL; m; m = m->next)
+	for (const struct kf_jsonc *m = object ? object->child : NULL; m; m = m->next)
 		if (strcmp(m->key, key) == 0)
 			return m;
 	return NULL;
 }
 
 static const char *suggestion(struct kf_profile_ctx *ctx, const char *word,
-			      const struct kf_json *object)
+			      const struct kf_jsonc *object)
 {
 	const char **names = kf_arena_calloc(ctx->arena, object->nchildren + 1, sizeof(*names));
 	size_t n = 0;
 
 	if (!names)
 		return "";
-	for (const struct kf_json *m = object->child; m; m = m->next)
+	for (const struct kf_jsonc *m = object->child; m; m = m->next)
 		names[n++] = m->key;
 	return kf_profile_did_you_mean(ctx, word, names);
 }
@@ -35,17 +35,17 @@ static bool listed(const struct kf_items *items, const char *name)
 	return false;
 }
 
-static bool is_true(const struct kf_json *v)
+static bool is_true(const struct kf_jsonc *v)
 {
-	return v && v->kind == KF_JSON_BOOL && v->b;
+	return v && v->kind == KF_JSONC_BOOL && v->b;
 }
 
 static void check_excludes(struct kf_profile_ctx *ctx, const struct kf_items *exclude,
-			   const struct kf_json *groups)
+			   const struct kf_jsonc *groups)
 {
 	for (size_t i = 0; i < exclude->n; i++) {
 		const struct kf_item *item = &exclude->v[i];
-		const struct kf_json *group = member(groups, item->s);
+		const struct kf_jsonc *group = member(groups, item->s);
 
 		if (!group)
 			kf_diag_error(ctx->diags, &item->at, "there is no group '%.80s'%s", item->s,
@@ -60,9 +60,9 @@ static void check_excludes(struct kf_profile_ctx *ctx, const struct kf_items *ex
 
 /* What a group brings; what the profile itself says is never replaced. */
 static void take(struct kf_profile_ctx *ctx, struct kf_profile *profile,
-		 const struct kf_json *group)
+		 const struct kf_jsonc *group)
 {
-	const struct kf_json *platform = member(group, "platform");
+	const struct kf_jsonc *platform = member(group, "platform");
 	struct kf_profile from = {0};
 
 	if (platform && strcmp(platform->s, "linux") != 0)
@@ -78,19 +78,19 @@ static void take(struct kf_profile_ctx *ctx, struct kf_profile *profile,
 }
 
 static void expand_network(struct kf_profile_ctx *ctx, struct kf_profile *profile,
-			   const struct kf_json *root)
+			   const struct kf_jsonc *root)
 {
 	const struct kf_scalar *named = &profile->scalars[KF_SCALAR_NETWORK_PROFILE];
-	const struct kf_json *sets = member(root, "network_profiles");
-	const struct kf_json *set = named->s && *named->s ? member(sets, named->s) : NULL;
+	const struct kf_jsonc *sets = member(root, "network_profiles");
+	const struct kf_jsonc *set = named->s && *named->s ? member(sets, named->s) : NULL;
 
 	if (named->s && *named->s && !set)
 		kf_diag_error(ctx->diags, &named->at, "there is no network profile '%.80s'%s",
 			      named->s, suggestion(ctx, named->s, sets));
-	for (const struct kf_json *g = set ? set->child : NULL; g; g = g->next) {
-		const struct kf_json *hosts = member(member(root, "network_groups"), g->s);
+	for (const struct kf_jsonc *g = set ? set->child : NULL; g; g = g->next) {
+		const struct kf_jsonc *hosts = member(member(root, "network_groups"), g->s);
 
-		for (const struct kf_json *h = hosts ? hosts->child : NULL; h; h = h->next) {
+		for (const struct kf_jsonc *h = hosts ? hosts->child : NULL; h; h = h->next) {
 			struct kf_item item = {.s = h->s, .at = h->at};
 
 			item.at.group = g->s;
@@ -103,23 +103,24 @@ void kf_profile_expand_groups(struct kf_profile_ctx *ctx, struct kf_profile *pro
 {
 	struct kf_items include = profile->lists[KF_LIST_INCLUDE];
 	const struct kf_items exclude = profile->lists[KF_LIST_EXCLUDE];
-	const struct kf_json *root = kf_json_parse(kf_profile_groups.text, kf_profile_groups.n,
-						   kf_profile_groups.file, ctx->arena, ctx->diags);
-	const struct kf_json *groups = member(root, "groups"), *base = member(root, "base");
+	const struct kf_jsonc *root =
+		kf_jsonc_parse(kf_profile_groups.text, kf_profile_groups.n, kf_profile_groups.file,
+			       ctx->arena, ctx->diags);
+	const struct kf_jsonc *groups = member(root, "groups"), *base = member(root, "base");
 	const struct kf_scalar *gpu = &profile->scalars[KF_SCALAR_GPU];
 
 	if (!groups || !base)
 		return;
 	if (kf_profile_is(profile, KF_SCALAR_BASE_GROUPS, "true"))
-		for (const struct kf_json *g = base->child; g; g = g->next)
+		for (const struct kf_jsonc *g = base->child; g; g = g->next)
 			kf_profile_add(ctx, &include, &(struct kf_item){.s = g->s, .at = g->at});
 	if (kf_profile_is(profile, KF_SCALAR_GPU, "true"))
 		kf_profile_add(ctx, &include, &(struct kf_item){.s = "gpu", .at = gpu->at});
 	check_excludes(ctx, &exclude, groups);
 	for (size_t i = 0; i < include.n; i++) {
 		const struct kf_item *item = &include.v[i];
-		const struct kf_json *group = member(groups, item->s),
-				     *why = member(group, "reports");
+		const struct kf_jsonc *group = member(groups, item->s),
+				      *why = member(group, "reports");
 
 		if (!group)
 			kf_diag_error(

@@ -2,7 +2,7 @@
 #ifndef KF_POLICY_PROFILE_INT_H
 #define KF_POLICY_PROFILE_INT_H
 
-#include "policy/json.h"
+#include "policy/jsonc.h"
 #include "policy/profile.h"
 
 /* Between the files of the profile compiler only. */
@@ -48,13 +48,13 @@ bool kf_profile_path_under(const char *path, const char *base);
 
 /* profile_when.c: whether an entry with this predicate counts in a Linux
  * container.  Wrong or undecidable predicates are reported and count as false. */
-bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_json *when);
+bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_jsonc *when);
 
 /* profile_read.c: the values of @root into @ret.  Groups use a subset of the
  * same language: then @group is the group's name and only "filesystem" is read. */
-void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_json *root,
+void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 		     struct kf_profile_file *ret);
-void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_json *section,
+void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_jsonc *section,
 				const char *group, struct kf_profile *ret);
 
 /* profile_resolve.c: file @name, its bases and its groups, merged. */

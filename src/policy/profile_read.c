@@ -14,7 +14,7 @@ struct reader {
 	const char *group;
 };
 
-static struct kf_origin origin(const struct reader *r, const struct kf_json *v)
+static struct kf_origin origin(const struct reader *r, const struct kf_jsonc *v)
 {
 	struct kf_origin at = v->at;
 
@@ -40,32 +40,32 @@ static const char *join_names(struct reader *r, const char *const *names)
 	return s ? s : "";
 }
 
-static bool want(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v,
-		 enum kf_json_kind kind)
+static bool want(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v,
+		 enum kf_jsonc_kind kind)
 {
 	if (v->kind == kind)
 		return true;
 	kf_diag_error(r->ctx->diags, &v->at, "%s must be %s, not %s", key->name,
-		      kf_json_kind_name(kind), kf_json_kind_name(v->kind));
+		      kf_jsonc_kind_name(kind), kf_jsonc_kind_name(v->kind));
 	return false;
 }
 
-static void put(struct reader *r, enum kf_list list, struct kf_item item, const struct kf_json *v)
+static void put(struct reader *r, enum kf_list list, struct kf_item item, const struct kf_jsonc *v)
 {
 	item.at = origin(r, v);
 	kf_profile_put(r->ctx, r->profile, list, &item);
 }
 
 static void set_scalar(struct reader *r, enum kf_scalar_id id, const char *s,
-		       const struct kf_json *v)
+		       const struct kf_jsonc *v)
 {
 	r->profile->scalars[id] = (struct kf_scalar){.s = s, .at = origin(r, v)};
 }
 
 /* A line of text: what the flat text and a terminal can show. */
-static bool one_line(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static bool one_line(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_STRING))
+	if (!want(r, key, v, KF_JSONC_STRING))
 		return false;
 	for (const char *p = v->s; *p; p++) {
 		if ((unsigned char)*p >= 0x20 && *p != 0x7F)
@@ -81,21 +81,21 @@ static bool one_line(struct reader *r, const struct kf_profile_key *key, const s
 
 /* A list's entry: a string, or {FIELD: string, "when": predicate}.  NULL if it
  * is neither (reported) or does not count on this platform. */
-static const struct kf_json *entry(struct reader *r, const struct kf_profile_key *key,
-				   const struct kf_json *v, const char *field)
+static const struct kf_jsonc *entry(struct reader *r, const struct kf_profile_key *key,
+				    const struct kf_jsonc *v, const char *field)
 {
-	const struct kf_json *value = NULL, *when = NULL;
+	const struct kf_jsonc *value = NULL, *when = NULL;
 	bool ok = true;
 
-	if (v->kind == KF_JSON_STRING)
+	if (v->kind == KF_JSONC_STRING)
 		return v;
-	if (v->kind != KF_JSON_OBJECT) {
+	if (v->kind != KF_JSONC_OBJECT) {
 		kf_diag_error(r->ctx->diags, &v->at,
 			      "an entry of %s is a string or {\"%s\": ..., \"when\": ...}, not %s",
-			      key->name, field, kf_json_kind_name(v->kind));
+			      key->name, field, kf_jsonc_kind_name(v->kind));
 		return NULL;
 	}
-	for (const struct kf_json *m = v->child; m; m = m->next) {
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		const char *names[] = {field, "when", NULL};
 
 		if (strcmp(m->key, field) == 0) {
@@ -114,58 +114,59 @@ static const struct kf_json *entry(struct reader *r, const struct kf_profile_key
 			      field);
 		return NULL;
 	}
-	if (!want(r, key, value, KF_JSON_STRING) || !ok)
+	if (!want(r, key, value, KF_JSONC_STRING) || !ok)
 		return NULL;
 	return when && !kf_profile_when(r->ctx, when) ? NULL : value;
 }
 
 static void read_extends(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSON_STRING) {
+	if (v->kind == KF_JSONC_STRING) {
 		kf_profile_add(r->ctx, r->extends, &(struct kf_item){.s = v->s, .at = v->at});
 		return;
 	}
-	if (v->kind != KF_JSON_ARRAY || !v->child) {
+	if (v->kind != KF_JSONC_ARRAY || !v->child) {
 		kf_diag_error(r->ctx->diags, &v->at,
 			      "extends is the name of a profile or a list of at least one");
 		return;
 	}
-	for (const struct kf_json *e = v->child; e; e = e->next)
-		if (want(r, key, e, KF_JSON_STRING))
+	for (const struct kf_jsonc *e = v->child; e; e = e->next)
+		if (want(r, key, e, KF_JSONC_STRING))
 			kf_profile_add(r->ctx, r->extends,
 				       &(struct kf_item){.s = e->s, .at = e->at});
 }
 
-static void read_string(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_string(struct reader *r, const struct kf_profile_key *key,
+			const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSON_NULL)
+	if (v->kind == KF_JSONC_NULL)
 		set_scalar(r, key->scalar, "", v);
 	else if (one_line(r, key, v))
 		set_scalar(r, key->scalar, v->s, v);
 }
 
-static void read_texts(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_texts(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	const struct kf_json *e = v;
+	const struct kf_jsonc *e = v;
 
-	if (v->kind == KF_JSON_ARRAY)
+	if (v->kind == KF_JSONC_ARRAY)
 		e = v->child;
-	for (; e; e = v->kind == KF_JSON_ARRAY ? e->next : NULL)
+	for (; e; e = v->kind == KF_JSONC_ARRAY ? e->next : NULL)
 		if (one_line(r, key, e))
 			put(r, key->list, (struct kf_item){.s = e->s}, e);
 }
 
-static void read_bool(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_bool(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSON_NULL || !want(r, key, v, KF_JSON_BOOL))
+	if (v->kind == KF_JSONC_NULL || !want(r, key, v, KF_JSONC_BOOL))
 		return;
 	set_scalar(r, key->scalar, v->b ? "true" : "false", v);
 }
 
-static void read_enum(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_enum(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSON_NULL || !want(r, key, v, KF_JSON_STRING))
+	if (v->kind == KF_JSONC_NULL || !want(r, key, v, KF_JSONC_STRING))
 		return;
 	for (const char *const *value = key->values; *value; value++) {
 		if (strcmp(*value, v->s) == 0) {
@@ -178,24 +179,24 @@ static void read_enum(struct reader *r, const struct kf_profile_key *key, const 
 		      kf_profile_did_you_mean(r->ctx, v->s, key->values));
 }
 
-static void read_names(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_names(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		const struct kf_json *name = entry(r, key, e, "name");
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		const struct kf_jsonc *name = entry(r, key, e, "name");
 
 		if (name)
 			put(r, key->list, (struct kf_item){.s = name->s}, name);
 	}
 }
 
-static void read_paths(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_paths(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		const struct kf_json *raw = entry(r, key, e, "path");
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		const struct kf_jsonc *raw = entry(r, key, e, "path");
 		const struct kf_origin at = raw ? origin(r, raw) : v->at;
 		const char *path = raw ? kf_profile_path(r->ctx, &at, raw->s) : NULL;
 
@@ -205,12 +206,13 @@ static void read_paths(struct reader *r, const struct kf_profile_key *key, const
 }
 
 /* Creating a socket needs the right to make one in its directory. */
-static void read_socket(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_socket(struct reader *r, const struct kf_profile_key *key,
+			const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		const struct kf_json *raw = entry(r, key, e, "path");
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		const struct kf_jsonc *raw = entry(r, key, e, "path");
 		const char *path = raw ? kf_profile_path(r->ctx, &raw->at, raw->s) : NULL;
 		const char *slash = path ? strrchr(path, '/') : NULL;
 
@@ -234,25 +236,26 @@ static void read_socket(struct reader *r, const struct kf_profile_key *key, cons
 	}
 }
 
-static void read_grants(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_grants(struct reader *r, const struct kf_profile_key *key,
+			const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		const struct kf_json *raw, *access = NULL;
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		const struct kf_jsonc *raw, *access = NULL;
 		const char *path;
 
-		if (e->kind != KF_JSON_OBJECT) {
+		if (e->kind != KF_JSONC_OBJECT) {
 			kf_diag_error(r->ctx->diags, &e->at,
 				      "an entry of %s is {\"path\": ..., \"access\": ...}, not %s",
-				      key->name, kf_json_kind_name(e->kind));
+				      key->name, kf_jsonc_kind_name(e->kind));
 			continue;
 		}
-		for (const struct kf_json *m = e->child; m; m = m->next)
+		for (const struct kf_jsonc *m = e->child; m; m = m->next)
 			if (strcmp(m->key, "access") == 0)
 				access = m;
 		raw = entry(r, key, e, "path");
-		if (!access || access->kind != KF_JSON_STRING || !kf_profile_access(access->s)) {
+		if (!access || access->kind != KF_JSONC_STRING || !kf_profile_access(access->s)) {
 			kf_diag_error(r->ctx->diags, access ? &access->at : &e->at,
 				      "an entry of %s needs \"access\", one of: %s", key->name,
 				      join_names(r, kf_profile_accesses));
@@ -266,12 +269,12 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key, cons
 	}
 }
 
-static void read_ports(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_ports(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		if (e->kind != KF_JSON_NUMBER || !e->is_uint || e->u < 1 || e->u > 65535) {
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		if (e->kind != KF_JSONC_NUMBER || !e->is_uint || e->u < 1 || e->u > 65535) {
 			kf_diag_error(r->ctx->diags, &e->at,
 				      "%s: a port is a number from 1 to 65535", key->name);
 			continue;
@@ -307,12 +310,12 @@ static bool valid_domain(const char *s)
 }
 
 static void read_domains(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		const struct kf_json *name = entry(r, key, e, "domain");
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		const struct kf_jsonc *name = entry(r, key, e, "domain");
 
 		if (!name)
 			continue;
@@ -338,14 +341,14 @@ static bool valid_variable(const char *s, bool pattern)
 }
 
 static void read_env_names(struct reader *r, const struct kf_profile_key *key,
-			   const struct kf_json *v)
+			   const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_ARRAY))
+	if (!want(r, key, v, KF_JSONC_ARRAY))
 		return;
 	if (key->list == KF_LIST_ENV_KEEP)
 		set_scalar(r, KF_SCALAR_ENV_KEEP_SET, "true", v);
-	for (const struct kf_json *e = v->child; e; e = e->next) {
-		if (!want(r, key, e, KF_JSON_STRING))
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		if (!want(r, key, e, KF_JSONC_STRING))
 			continue;
 		if (!valid_variable(e->s, true))
 			kf_diag_error(r->ctx->diags, &e->at,
@@ -357,11 +360,11 @@ static void read_env_names(struct reader *r, const struct kf_profile_key *key,
 }
 
 static void read_env_set(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_OBJECT))
+	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
-	for (const struct kf_json *m = v->child; m; m = m->next) {
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		if (!one_line(r, key, m))
 			continue;
 		if (!valid_variable(m->key, false))
@@ -380,11 +383,11 @@ static void read_env_set(struct reader *r, const struct kf_profile_key *key,
 	}
 }
 
-static bool read_limit(const struct kf_json *v, uint64_t *ret)
+static bool read_limit(const struct kf_jsonc *v, uint64_t *ret)
 {
-	if (v->kind == KF_JSON_STRING && strcmp(v->s, "unlimited") == 0)
+	if (v->kind == KF_JSONC_STRING && strcmp(v->s, "unlimited") == 0)
 		*ret = UINT64_MAX;
-	else if (v->kind == KF_JSON_NUMBER && v->is_uint && v->u < UINT64_MAX)
+	else if (v->kind == KF_JSONC_NUMBER && v->is_uint && v->u < UINT64_MAX)
 		*ret = v->u;
 	else
 		return false;
@@ -392,12 +395,12 @@ static bool read_limit(const struct kf_json *v, uint64_t *ret)
 }
 
 static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_OBJECT))
+	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
-	for (const struct kf_json *m = v->child; m; m = m->next) {
-		const struct kf_json *soft = m, *hard = m;
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
+		const struct kf_jsonc *soft = m, *hard = m;
 		struct kf_item item = {.s = m->key};
 		size_t i = 0;
 
@@ -410,7 +413,7 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 				      join_names(r, kf_profile_rlimits));
 			continue;
 		}
-		if (m->kind == KF_JSON_ARRAY && m->nchildren == 2) {
+		if (m->kind == KF_JSONC_ARRAY && m->nchildren == 2) {
 			soft = m->child;
 			hard = m->last;
 		}
@@ -426,11 +429,11 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 	}
 }
 
-static void read_hints(struct reader *r, const struct kf_profile_key *key, const struct kf_json *v)
+static void read_hints(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_OBJECT))
+	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
-	for (const struct kf_json *m = v->child; m; m = m->next) {
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		if (!one_line(r, key, m))
 			continue;
 		if (!*m->key || strpbrk(m->key, " /"))
@@ -443,14 +446,14 @@ static void read_hints(struct reader *r, const struct kf_profile_key *key, const
 }
 
 /* Whether @v is what a key means that is not there. */
-static bool says_nothing(const struct kf_json *v)
+static bool says_nothing(const struct kf_jsonc *v)
 {
-	return v->kind == KF_JSON_NULL || (v->kind == KF_JSON_BOOL && !v->b) ||
-	       ((v->kind == KF_JSON_ARRAY || v->kind == KF_JSON_OBJECT) && !v->child);
+	return v->kind == KF_JSONC_NULL || (v->kind == KF_JSONC_BOOL && !v->b) ||
+	       ((v->kind == KF_JSONC_ARRAY || v->kind == KF_JSONC_OBJECT) && !v->child);
 }
 
 static void read_ignored(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
 	if (!says_nothing(v))
 		kf_diag_warning(r->ctx->diags, &v->key_at, "%s has no effect: it %s", key->name,
@@ -458,11 +461,11 @@ static void read_ignored(struct reader *r, const struct kf_profile_key *key,
 }
 
 static void read_refused(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
 	if (says_nothing(v))
 		return;
-	if (key->values && v->kind == KF_JSON_STRING)
+	if (key->values && v->kind == KF_JSONC_STRING)
 		for (const char *const *value = key->values; *value; value++)
 			if (strcmp(*value, v->s) == 0)
 				return;
@@ -470,16 +473,16 @@ static void read_refused(struct reader *r, const struct kf_profile_key *key,
 }
 
 static void read_section(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v);
+			 const struct kf_jsonc *v);
 
 static void read_nothing(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	(void)want(r, key, v, KF_JSON_STRING);
+	(void)want(r, key, v, KF_JSONC_STRING);
 }
 
 static void (*const readers[])(struct reader *r, const struct kf_profile_key *key,
-			       const struct kf_json *v) = {
+			       const struct kf_jsonc *v) = {
 	[KF_KEY_SECTION] = read_section, [KF_KEY_NOTHING] = read_nothing,
 	[KF_KEY_IGNORED] = read_ignored, [KF_KEY_REFUSED] = read_refused,
 	[KF_KEY_EXTENDS] = read_extends, [KF_KEY_STRING] = read_string,
@@ -492,7 +495,7 @@ static void (*const readers[])(struct reader *r, const struct kf_profile_key *ke
 	[KF_KEY_HINTS] = read_hints,
 };
 
-static void read_member(struct reader *r, const char *section, const struct kf_json *m)
+static void read_member(struct reader *r, const char *section, const struct kf_jsonc *m)
 {
 	const struct kf_profile_key *key = kf_profile_key(section, m->key);
 	const char *names[48];
@@ -512,29 +515,29 @@ static void read_member(struct reader *r, const char *section, const struct kf_j
 
 /* Sections have no sections in them, so this does not nest. */
 static void read_section(struct reader *r, const struct kf_profile_key *key,
-			 const struct kf_json *v)
+			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSON_OBJECT))
+	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
-	for (const struct kf_json *m = v->child; m; m = m->next)
+	for (const struct kf_jsonc *m = v->child; m; m = m->next)
 		read_member(r, key->name, m);
 }
 
-void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_json *root,
+void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 		     struct kf_profile_file *ret)
 {
 	struct reader r = {.ctx = ctx, .profile = &ret->profile, .extends = &ret->extends};
 
-	if (root->kind != KF_JSON_OBJECT) {
+	if (root->kind != KF_JSONC_OBJECT) {
 		kf_diag_error(ctx->diags, &root->at, "a profile is an object, not %s",
-			      kf_json_kind_name(root->kind));
+			      kf_jsonc_kind_name(root->kind));
 		return;
 	}
-	for (const struct kf_json *m = root->child; m; m = m->next)
+	for (const struct kf_jsonc *m = root->child; m; m = m->next)
 		read_member(&r, "", m);
 }
 
-void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_json *section,
+void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_jsonc *section,
 				const char *group, struct kf_profile *ret)
 {
 	struct reader r = {.ctx = ctx, .profile = ret, .group = group};

@@ -104,14 +104,14 @@ static void resolve(struct resolver *r, size_t index)
 	const struct kf_profile_source *source = &r->ctx->library->v[index];
 	struct node *node = &r->nodes[index];
 	struct kf_profile_file file = {0};
-	const struct kf_json *root;
+	const struct kf_jsonc *root;
 
 	if (node->state == DONE)
 		return;
 	node->state = OPEN;
 	r->stack[r->depth++] = index;
 	r->nread++;
-	root = kf_json_parse(source->text, source->n, source->file, r->ctx->arena, r->ctx->diags);
+	root = kf_jsonc_parse(source->text, source->n, source->file, r->ctx->arena, r->ctx->diags);
 	if (root)
 		kf_profile_read(r->ctx, root, &file);
 	for (size_t i = 0; i < file.extends.n; i++)

@@ -34,14 +34,14 @@ static bool known_system(const char *s)
 	return false;
 }
 
-static enum answer one(struct kf_profile_ctx *ctx, const struct kf_json *v)
+static enum answer one(struct kf_profile_ctx *ctx, const struct kf_jsonc *v)
 {
 	static const char *const names[] = {"linux", "macos", NULL};
 	enum answer a;
 
-	if (v->kind != KF_JSON_STRING) {
+	if (v->kind != KF_JSONC_STRING) {
 		kf_diag_error(ctx->diags, &v->at, "'when' is a predicate such as \"linux\", not %s",
-			      kf_json_kind_name(v->kind));
+			      kf_jsonc_kind_name(v->kind));
 		return UNKNOWN;
 	}
 	if (!known_system(v->s)) {
@@ -61,15 +61,15 @@ static enum answer one(struct kf_profile_ctx *ctx, const struct kf_json *v)
 	return a;
 }
 
-bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_json *when)
+bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_jsonc *when)
 {
 	size_t yes = 0, no = 0;
 
-	if (when->kind != KF_JSON_ARRAY)
+	if (when->kind != KF_JSONC_ARRAY)
 		return one(ctx, when) == YES;
 	if (!when->child)
 		kf_diag_error(ctx->diags, &when->at, "'when' has no predicate in it");
-	for (const struct kf_json *v = when->child; v; v = v->next) {
+	for (const struct kf_jsonc *v = when->child; v; v = v->next) {
 		switch (one(ctx, v)) {
 		case YES:
 			yes++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_POLICY_JSON_H
-#define KF_POLICY_JSON_H
+#ifndef KF_POLICY_JSONC_H
+#define KF_POLICY_JSONC_H
 
 #include "base/arena.h"
 #include "policy/diag.h"
@@ -12,17 +12,17 @@
  * everything was written, which json-c's objects do not.  The structure is
  * scanned here; what strings and numbers mean is json-c's to say. */
 
-enum kf_json_kind {
-	KF_JSON_NULL,
-	KF_JSON_BOOL,
-	KF_JSON_NUMBER,
-	KF_JSON_STRING,
-	KF_JSON_ARRAY,
-	KF_JSON_OBJECT,
+enum kf_jsonc_kind {
+	KF_JSONC_NULL,
+	KF_JSONC_BOOL,
+	KF_JSONC_NUMBER,
+	KF_JSONC_STRING,
+	KF_JSONC_ARRAY,
+	KF_JSONC_OBJECT,
 };
 
-struct kf_json {
-	enum kf_json_kind kind;
+struct kf_jsonc {
+	enum kf_jsonc_kind kind;
 	struct kf_origin at;
 	const char *key; /* in an object; NULL elsewhere */
 	struct kf_origin key_at;
@@ -30,16 +30,16 @@ struct kf_json {
 	bool b;	       /* BOOL */
 	bool is_uint;  /* NUMBER: an integer from 0 to UINT64_MAX, in @u */
 	uint64_t u;
-	struct kf_json *child, *last, *next, *parent;
+	struct kf_jsonc *child, *last, *next, *parent;
 	size_t nchildren;
 };
 
 /* Parse @n bytes at @text; @file is for messages.  All is allocated in @arena.
  * NULL if it is not JSON or over a limit; the reason is in @diags. */
-const struct kf_json *kf_json_parse(const char *text, size_t n, const char *file,
-				    struct kf_arena *arena, struct kf_diags *diags);
+const struct kf_jsonc *kf_jsonc_parse(const char *text, size_t n, const char *file,
+				      struct kf_arena *arena, struct kf_diags *diags);
 
 /* "a string", "an object", ... for messages. */
-const char *kf_json_kind_name(enum kf_json_kind kind);
+const char *kf_jsonc_kind_name(enum kf_jsonc_kind kind);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/json.h"
+#include "policy/jsonc.h"
 
 #include "base/limits.h"
 
@@ -16,12 +16,12 @@ struct scanner {
 };
 
 static const char *const kind_names[] = {
-	[KF_JSON_NULL] = "null",       [KF_JSON_BOOL] = "true or false",
-	[KF_JSON_NUMBER] = "a number", [KF_JSON_STRING] = "a string",
-	[KF_JSON_ARRAY] = "a list",    [KF_JSON_OBJECT] = "an object",
+	[KF_JSONC_NULL] = "null",	[KF_JSONC_BOOL] = "true or false",
+	[KF_JSONC_NUMBER] = "a number", [KF_JSONC_STRING] = "a string",
+	[KF_JSONC_ARRAY] = "a list",	[KF_JSONC_OBJECT] = "an object",
 };
 
-const char *kf_json_kind_name(enum kf_json_kind kind)
+const char *kf_jsonc_kind_name(enum kf_jsonc_kind kind)
 {
 	return kind_names[kind];
 }
@@ -142,7 +142,7 @@ static bool string(struct scanner *s, const char **ret)
 	return ok;
 }
 
-static bool number(struct scanner *s, struct kf_json *v)
+static bool number(struct scanner *s, struct kf_jsonc *v)
 {
 	size_t n = 0;
 
@@ -151,7 +151,7 @@ static bool number(struct scanner *s, struct kf_json *v)
 	struct json_object *obj = scalar(s, n, "a JSON number");
 	if (!obj)
 		return false;
-	v->kind = KF_JSON_NUMBER;
+	v->kind = KF_JSONC_NUMBER;
 	/* json-c clamps what is too large for 64 bits; 20 digits are the most that fit. */
 	v->is_uint = json_object_is_type(obj, json_type_int) && *s->p != '-' && n <= 20;
 	v->u = json_object_get_uint64(obj);
@@ -160,15 +160,15 @@ static bool number(struct scanner *s, struct kf_json *v)
 	return true;
 }
 
-static bool literal(struct scanner *s, struct kf_json *v)
+static bool literal(struct scanner *s, struct kf_jsonc *v)
 {
 	static const struct {
 		const char *word;
-		enum kf_json_kind kind;
+		enum kf_jsonc_kind kind;
 		bool b;
-	} words[] = {{"true", KF_JSON_BOOL, true},
-		     {"false", KF_JSON_BOOL, false},
-		     {"null", KF_JSON_NULL, false}};
+	} words[] = {{"true", KF_JSONC_BOOL, true},
+		     {"false", KF_JSONC_BOOL, false},
+		     {"null", KF_JSONC_NULL, false}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!starts(s, words[i].word))
@@ -187,9 +187,9 @@ static bool literal(struct scanner *s, struct kf_json *v)
 	return false;
 }
 
-static struct kf_json *new_value(struct scanner *s, struct kf_json *parent)
+static struct kf_jsonc *new_value(struct scanner *s, struct kf_jsonc *parent)
 {
-	struct kf_json *v;
+	struct kf_jsonc *v;
 
 	if (++s->nvalues > KF_LIMIT_PROFILE_VALUES) {
 		kf_diag_error(s->diags, &s->at, "more than %d values", KF_LIMIT_PROFILE_VALUES);
@@ -204,15 +204,15 @@ static struct kf_json *new_value(struct scanner *s, struct kf_json *parent)
 	return v;
 }
 
-static bool append(struct scanner *s, struct kf_json *parent, struct kf_json *v)
+static bool append(struct scanner *s, struct kf_jsonc *parent, struct kf_jsonc *v)
 {
-	if (parent->kind == KF_JSON_OBJECT) {
+	if (parent->kind == KF_JSONC_OBJECT) {
 		if (parent->nchildren == KF_LIMIT_PROFILE_MEMBERS) {
 			kf_diag_error(s->diags, &v->key_at, "more than %d keys in one object",
 				      KF_LIMIT_PROFILE_MEMBERS);
 			return false;
 		}
-		for (const struct kf_json *m = parent->child; m; m = m->next) {
+		for (const struct kf_jsonc *m = parent->child; m; m = m->next) {
 			if (strcmp(m->key, v->key) != 0)
 				continue;
 			kf_diag_error(
@@ -232,18 +232,18 @@ static bool append(struct scanner *s, struct kf_json *parent, struct kf_json *v)
 }
 
 /* One value without its contents, if it has any: those follow in the loop. */
-static bool head(struct scanner *s, struct kf_json *v)
+static bool head(struct scanner *s, struct kf_jsonc *v)
 {
 	int c = peek(s);
 
 	v->at = s->at;
 	if (c == '{' || c == '[') {
-		v->kind = c == '{' ? KF_JSON_OBJECT : KF_JSON_ARRAY;
+		v->kind = c == '{' ? KF_JSONC_OBJECT : KF_JSONC_ARRAY;
 		advance(s, 1);
 		return true;
 	}
 	if (c == '"') {
-		v->kind = KF_JSON_STRING;
+		v->kind = KF_JSONC_STRING;
 		return string(s, &v->s);
 	}
 	if (c == '-' || (c >= '0' && c <= '9'))
@@ -251,7 +251,7 @@ static bool head(struct scanner *s, struct kf_json *v)
 	return literal(s, v);
 }
 
-static bool member_key(struct scanner *s, struct kf_json *v)
+static bool member_key(struct scanner *s, struct kf_jsonc *v)
 {
 	if (peek(s) != '"') {
 		kf_diag_error(s->diags, &s->at, "a key in double quotes or '}' must stand here");
@@ -270,12 +270,12 @@ static bool member_key(struct scanner *s, struct kf_json *v)
 
 /* Behind a complete value: close what ends here.  Returns the container that
  * goes on, NULL at the end of the document or with *failed. */
-static struct kf_json *close_values(struct scanner *s, struct kf_json *in, unsigned *depth,
-				    bool *failed)
+static struct kf_jsonc *close_values(struct scanner *s, struct kf_jsonc *in, unsigned *depth,
+				     bool *failed)
 {
 	while (in) {
 		bool comma = false;
-		int close = in->kind == KF_JSON_OBJECT ? '}' : ']';
+		int close = in->kind == KF_JSONC_OBJECT ? '}' : ']';
 
 		if (!skip(s))
 			goto fail;
@@ -307,9 +307,9 @@ fail:
 	return NULL;
 }
 
-static const struct kf_json *document(struct scanner *s)
+static const struct kf_jsonc *document(struct scanner *s)
 {
-	struct kf_json *root = NULL, *in = NULL;
+	struct kf_jsonc *root = NULL, *in = NULL;
 	unsigned depth = 0;
 	bool failed = false;
 
@@ -318,15 +318,15 @@ static const struct kf_json *document(struct scanner *s)
 	do {
 		if (!skip(s))
 			return NULL;
-		struct kf_json *v = new_value(s, in);
+		struct kf_jsonc *v = new_value(s, in);
 
-		if (!v || (in && in->kind == KF_JSON_OBJECT && !member_key(s, v)) || !head(s, v))
+		if (!v || (in && in->kind == KF_JSONC_OBJECT && !member_key(s, v)) || !head(s, v))
 			return NULL;
 		if (in && !append(s, in, v))
 			return NULL;
 		if (!root)
 			root = v;
-		if (v->kind == KF_JSON_OBJECT || v->kind == KF_JSON_ARRAY) {
+		if (v->kind == KF_JSONC_OBJECT || v->kind == KF_JSONC_ARRAY) {
 			if (++depth > KF_LIMIT_PROFILE_DEPTH) {
 				kf_diag_error(s->diags, &v->at, "nested deeper than %d",
 					      KF_LIMIT_PROFILE_DEPTH);
@@ -345,8 +345,8 @@ static const struct kf_json *document(struct scanner *s)
 	return root;
 }
 
-const struct kf_json *kf_json_parse(const char *text, size_t n, const char *file,
-				    struct kf_arena *arena, struct kf_diags *diags)
+const struct kf_jsonc *kf_jsonc_parse(const char *text, size_t n, const char *file,
+				      struct kf_arena *arena, struct kf_diags *diags)
 {
 	struct scanner s = {
 		.p = text,
@@ -367,7 +367,7 @@ const struct kf_json *kf_json_parse(const char *text, size_t n, const char *file
 		return NULL;
 	}
 	json_tokener_set_flags(s.tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	const struct kf_json *root = document(&s);
+	const struct kf_jsonc *root = document(&s);
 	json_tokener_free(s.tokener);
 	return diags->nerrors == errors ? root : NULL;
 }
