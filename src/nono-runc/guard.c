@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-runc/guard.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "nono-runc/launch.h"
+#include "nono-runc/profiles.h"
+#include "nono-runc/record.h"
+#include "oci/apply.h"
+#include "oci/bundle.h"
+#include "oci/mask.h"
+#include "policy/plan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FDS_MAX	   1000 /* of the caller's */
+#define FIRST_FD   3
+#define CANDIDATES 3
+#define FLAGS_MAX  6
+
+/* All that lives while a create or exec is worked on. */
+struct work {
+	struct kf_guard *guard;
+	struct kf_arena *arena; /* the guard's */
+	struct kf_settings_text settings;
+	struct kf_oci oci;
+	struct kf_oci_file file;
+	struct kf_record record;
+	struct kf_plan plan;
+	/* The profiles that the plan can choose, and their texts. */
+	const char *candidates[CANDIDATES];
+	struct kf_profile_text texts[CANDIDATES];
+	const struct kf_profile_text *chosen;
+	unsigned long caller_fds;
+	struct kf_launch launch;
+};
+
+static void work_done(struct work *w)
+{
+	kf_settings_text_done(&w->settings);
+	kf_oci_done(&w->oci);
+	kf_oci_file_done(&w->file);
+	kf_record_done(&w->record);
+}
+
+/* Where our descriptors go: above those that the caller preserves. */
+static int choose_fds(struct work *w, struct kf_err *err)
+{
+	const char *value = w->guard->cmd->value[KF_FLAG_PRESERVE_FDS];
+	size_t n = value ? strspn(value, "0123456789") : 0;
+
+	if (getenv("LISTEN_FDS"))
+		return kf_fail(err, EINVAL,
+			       "LISTEN_FDS is set: socket activation of a sandboxed container is "
+			       "not supported");
+	if (value) {
+		/* Go would take 010 for 8, crun for 10. */
+		if (!n || value[n] || n > 4 || (n > 1 && value[0] == '0') ||
+		    (w->caller_fds = strtoul(value, NULL, 10)) > FDS_MAX)
+			return kf_fail(err, EINVAL,
+				       "--preserve-fds: '%.20s' is not a number up to %d", value,
+				       FDS_MAX);
+	}
+	w->launch.by_fd = true;
+	w->launch.launcher_fd = FIRST_FD + (int)w->caller_fds;
+	w->launch.policy_fd = w->launch.launcher_fd + 1;
+	return 0;
+}
+
+/* Which profiles come into question; only theirs need to be read. */
+static int load_profiles(struct work *w, struct kf_err *err)
+{
+	const struct kf_view *view = &w->oci.view;
+	const char *own = kf_arena_printf(w->arena, KF_ANNOTATION_PROFILE ".%s", view->container);
+
+	if (!own)
+		return kf_fail_nomem(err, "profiles");
+	w->candidates[0] = w->settings.settings.default_profile;
+	w->candidates[1] = kf_view_annotation(view, KF_ANNOTATION_PROFILE);
+	w->candidates[2] = kf_view_annotation(view, own);
+	return kf_profiles_load(&w->settings.settings, w->candidates, CANDIDATES, w->arena,
+				w->texts, err);
+}
+
+/* Have the plan decide; every answer but "sandbox" is an error here: what comes
+ * to the guard is in scope, whatever the list of handlers says at the moment. */
+static int decide(struct work *w, struct kf_err *err)
+{
+	const char *const handlers[] = {w->guard->node->handler};
+	struct kf_settings settings;
+
+	if (load_profiles(w, err) < 0)
+		return -1;
+	settings = w->settings.settings;
+	settings.handlers = handlers;
+	settings.nhandlers = 1;
+	if (kf_plan_container(&settings, &w->oci.view, &w->launch, w->arena, &w->plan, err) < 0)
+		return -1;
+	if (w->plan.decision != KF_SANDBOX)
+		return kf_fail(err, EPERM, "%s", w->plan.reason);
+	for (size_t i = 0; i < CANDIDATES; i++)
+		if (w->candidates[i] && strcmp(w->candidates[i], w->plan.profile->name) == 0)
+			w->chosen = &w->texts[i];
+	if (!w->chosen || !w->chosen->text || w->chosen->broken)
+		return kf_fail(
+			err, EINVAL, "profile '%s' cannot be used: %s", w->plan.profile->name,
+			w->chosen && w->chosen->broken ? w->chosen->broken : "it was not read");
+	return 0;
+}
+
+static int add(struct work *w, const char **flags, size_t *n, const char *flag)
+{
+	flags[*n] = flag ? kf_arena_strdup(w->arena, flag) : NULL;
+	return flags[*n] ? (*n)++, 0 : -1;
+}
+
+/* The runtime's command line: ours with the flags that carry the descriptors. */
+static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const char *const *wrap,
+		   size_t nwrap, struct kf_err *err)
+{
+	const char *flags[FLAGS_MAX], *count = kf_arena_printf(w->arena, "%lu", w->caller_fds + 2);
+	size_t n = 0;
+
+	if ((bundle && (add(w, flags, &n, "--bundle") < 0 || add(w, flags, &n, bundle) < 0)) ||
+	    add(w, flags, &n, "--preserve-fds") < 0 || add(w, flags, &n, count) < 0 ||
+	    (no_new_privs && add(w, flags, &n, "--no-new-privs") < 0))
+		return kf_fail_nomem(err, "arguments");
+	w->guard->argv = kf_cmdline_rewrite(w->guard->cmd, flags, n, wrap, nwrap);
+	return w->guard->argv ? 0 : kf_fail_nomem(err, "arguments");
+}
+
+/* Last of all: whatever else is open may have the numbers that ours need. */
+static int install(struct work *w, const char *label, struct kf_err *err)
+{
+	kf_oci_file_done(&w->file);
+	return kf_launch_install(w->settings.settings.launcher, w->chosen->text, w->chosen->n,
+				 label, w->launch.launcher_fd, err);
+}
+
+/* Where a directory really is; the runtime gets that name, so that it and we
+ * cannot mean two different ones. */
+static int real_path(int fd, char ret[static PATH_MAX], struct kf_err *err)
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, PATH_MAX - 1);
+	if (n < 0)
+		return kf_fail_sys(err, "readlink '%s'", link);
+	ret[n] = '\0';
+	return 0;
+}
+
+static int edit_config(struct work *w, struct kf_err *err)
+{
+	KF_CLOSE int rootfs = -1;
+	const char *const *masks, *text;
+	size_t nmasks, n;
+
+	if (*w->oci.rootfs)
+		rootfs = openat(w->file.dirfd, w->oci.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
+	    kf_oci_apply(&w->oci, &w->plan, masks, nmasks, err) < 0)
+		return -1;
+	text = kf_oci_text(&w->oci, &n);
+	if (!text)
+		return kf_fail_nomem(err, "config.json");
+	return kf_oci_file_replace(&w->file, text, n, err);
+}
+
+static int create(struct work *w, struct kf_err *err)
+{
+	struct kf_guard *guard = w->guard;
+	const struct kf_cmdline *cmd = guard->cmd;
+	const char *dir = cmd->value[KF_FLAG_BUNDLE];
+	struct kf_record record = {.root = cmd->value[KF_FLAG_ROOT], .id = cmd->id};
+	char bundle[PATH_MAX];
+
+	if (kf_node_settings(guard->node, &w->settings, err) < 0 ||
+	    kf_node_runtime(guard->node, guard->runtime, err) < 0 || choose_fds(w, err) < 0 ||
+	    kf_oci_file_read(dir && *dir ? dir : ".", "config.json", &w->file, err) < 0 ||
+	    real_path(w->file.dirfd, bundle, err) < 0 ||
+	    kf_oci_parse_config(w->file.text, w->file.n, guard->node->handler, cmd->id, &w->oci,
+				err) < 0)
+		return -1;
+	record.bundle = bundle;
+	record.runtime = guard->runtime;
+	record.label = w->oci.mount_label;
+	record.profile = "";
+	if (w->oci.pause) {
+		guard->argv = kf_cmdline_copy(cmd);
+		return guard->argv ? kf_record_write(&record, err)
+				   : kf_fail_nomem(err, "arguments");
+	}
+	if (decide(w, err) < 0)
+		return -1;
+	record.profile = w->plan.profile->name;
+	if (rewrite(w, bundle, false, NULL, 0, err) < 0 || edit_config(w, err) < 0 ||
+	    kf_record_write(&record, err) < 0)
+		return -1;
+	return install(w, w->oci.mount_label, err);
+}
+
+/* The file of --process, replaced in place: its owner removes it later. */
+static int edit_process(struct work *w, struct kf_err *err)
+{
+	const char *text;
+	size_t n;
+
+	if (decide(w, err) < 0 || kf_oci_apply(&w->oci, &w->plan, NULL, 0, err) < 0)
+		return -1;
+	text = kf_oci_text(&w->oci, &n);
+	if (!text)
+		return kf_fail_nomem(err, "process file");
+	return kf_oci_file_replace(&w->file, text, n, err);
+}
+
+static int read_process(struct work *w, const char *path, struct kf_err *err)
+{
+	const struct kf_cmdline *cmd = w->guard->cmd;
+	const char *name = kf_path_base(path);
+	const char *dir =
+		name == path ? "." : kf_arena_printf(w->arena, "%.*s", (int)(name - path), path);
+
+	if (!dir)
+		return kf_fail_nomem(err, "process file");
+	if (kf_oci_file_read(dir, name, &w->file, err) < 0)
+		return -1;
+	return kf_oci_parse_process(w->file.text, w->file.n, w->guard->node->handler, cmd->id,
+				    &w->oci, err);
+}
+
+/* Number of leading arguments of the plan that are not the command's own. */
+static size_t wrap_length(const struct work *w)
+{
+	const struct kf_cmdline *cmd = w->guard->cmd;
+	size_t own = (size_t)(cmd->argc - cmd->id_at - 1);
+
+	return w->plan.nargs - own;
+}
+
+static int exec_by_file(struct work *w, const char *path, struct kf_err *err)
+{
+	if (read_process(w, path, err) < 0 || edit_process(w, err) < 0)
+		return -1;
+	return rewrite(w, NULL, false, NULL, 0, err);
+}
+
+static int exec_by_args(struct work *w, struct kf_err *err)
+{
+	const struct kf_cmdline *cmd = w->guard->cmd;
+	struct kf_view *view = &w->oci.view;
+
+	*view = (struct kf_view){
+		.handler = w->guard->node->handler,
+		.namespace_ = "",
+		.pod = "",
+		.pod_uid = "",
+		.container = "",
+		.container_id = cmd->id,
+		.args = (const char *const *)cmd->argv + cmd->id_at + 1,
+		.nargs = (size_t)(cmd->argc - cmd->id_at - 1),
+	};
+	if (decide(w, err) < 0)
+		return -1;
+	return rewrite(w, NULL, true, w->plan.args, wrap_length(w), err);
+}
+
+static int exec(struct work *w, struct kf_err *err)
+{
+	struct kf_guard *guard = w->guard;
+	const struct kf_cmdline *cmd = guard->cmd;
+	const char *path = cmd->value[KF_FLAG_PROCESS];
+	struct kf_settings *settings = &w->settings.settings;
+
+	if (kf_node_settings(guard->node, &w->settings, err) < 0)
+		return -1;
+	if (settings->exec == KF_EXEC_DENY)
+		return kf_fail(err, EPERM,
+			       "processes may not enter running containers on this node "
+			       "(exec = \"deny\")");
+	if (kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->id, &w->record, err) < 0)
+		return kf_fail_wrap(err,
+				    "container '%.80s' was not created through the guard; create "
+				    "it again",
+				    cmd->id);
+	if (!*w->record.profile)
+		return kf_fail(err, EPERM,
+			       "container '%.80s' is a pod's pause container; nothing enters it",
+			       cmd->id);
+	(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", w->record.runtime);
+	/* The profile is the one that the container runs under, whatever has become
+	 * of the pod's choice or of the list of allowed ones. */
+	settings->default_profile = w->record.profile;
+	if (choose_fds(w, err) < 0 ||
+	    (path ? exec_by_file(w, path, err) : exec_by_args(w, err)) < 0)
+		return -1;
+	return install(w, w->record.label, err);
+}
+
+static int work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
+		struct kf_err *err)
+{
+	struct work w = {.guard = guard, .arena = &guard->arena};
+	int r;
+
+	kf_arena_init(&w.oci.arena, 0);
+	r = command(&w, err);
+	work_done(&w);
+	return r;
+}
+
+int kf_guard_create(struct kf_guard *guard, struct kf_err *err)
+{
+	return work(guard, create, err);
+}
+
+int kf_guard_exec(struct kf_guard *guard, struct kf_err *err)
+{
+	return work(guard, exec, err);
+}
+
+/* The runtime that made the container which the command line names, wherever in
+ * it: "kill ID 15", "update --cpus 1 ID". */
+static bool recorded_runtime(struct kf_guard *guard)
+{
+	const struct kf_cmdline *cmd = guard->cmd;
+
+	for (int i = cmd->verb_at + 1; i < cmd->argc; i++) {
+		struct kf_record record;
+
+		if (cmd->argv[i][0] == '-' ||
+		    kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->argv[i], &record, NULL) < 0)
+			continue;
+		(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", record.runtime);
+		kf_record_done(&record);
+		return true;
+	}
+	return false;
+}
+
+int kf_guard_pass(struct kf_guard *guard, struct kf_err *err)
+{
+	if (!recorded_runtime(guard) && kf_node_runtime(guard->node, guard->runtime, err) < 0 &&
+	    kf_node_any_runtime(guard->runtime, err) < 0)
+		return -1;
+	guard->argv = kf_cmdline_copy(guard->cmd);
+	return guard->argv ? 0 : kf_fail_nomem(err, "arguments");
+}
+
+int kf_guard_start(struct kf_guard *guard, struct kf_err *err)
+{
+	struct kf_settings_text settings;
+
+	if (kf_node_settings(guard->node, &settings, err) < 0)
+		return -1;
+	kf_settings_text_done(&settings);
+	return kf_guard_pass(guard, err);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-runc/record.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "base/sha256.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD_MAX 65536
+
+/* In the order of the file, one "key value" a line. */
+static const struct {
+	const char *key;
+	size_t offset;
+} lines[] = {
+	{"root", offsetof(struct kf_record, root)},
+	{"id", offsetof(struct kf_record, id)},
+	{"bundle", offsetof(struct kf_record, bundle)},
+	{"runtime", offsetof(struct kf_record, runtime)},
+	{"profile", offsetof(struct kf_record, profile)},
+	{"label", offsetof(struct kf_record, label)},
+};
+
+static const char **member(struct kf_record *record, size_t i)
+{
+	return (const char **)(void *)((char *)record + lines[i].offset);
+}
+
+/* The runtime's --root as it understands it: relative to our working directory,
+ * which is its too.  "" is its default. */
+static int absolute_root(const char *root, char ret[PATH_MAX], struct kf_err *err)
+{
+	char cwd[PATH_MAX], joined[2 * PATH_MAX];
+
+	if (!root || !*root) {
+		*ret = '\0';
+		return 0;
+	}
+	if (*root != '/' && !getcwd(cwd, sizeof(cwd)))
+		return kf_fail_sys(err, "getcwd");
+	(void)snprintf(joined, sizeof(joined), "%s/%s", *root == '/' ? "" : cwd, root);
+	if (strlen(root) >= PATH_MAX || !kf_path_clean(joined, ret, PATH_MAX))
+		return kf_fail(err, ENAMETOOLONG, "--root: path too long");
+	return 0;
+}
+
+static int name_of(const char *root, const char *id, char ret[static KF_SHA256_HEX + 1],
+		   struct kf_err *err)
+{
+	char path[PATH_MAX], key[2 * PATH_MAX];
+	int n;
+
+	if (absolute_root(root, path, err) < 0)
+		return -1;
+	n = snprintf(key, sizeof(key), "%s\n%s", path, id);
+	if (n < 0 || (size_t)n >= sizeof(key))
+		return kf_fail(err, ENAMETOOLONG, "container ID too long");
+	kf_sha256_hex(key, (size_t)n, ret);
+	return 0;
+}
+
+/* Whether the runtime already has state of this container: root/ID, both for runc and crun. */
+static bool exists(const char *root, const char *id)
+{
+	char path[PATH_MAX], state[2 * PATH_MAX];
+	struct stat st;
+
+	if (absolute_root(root, path, NULL) < 0 || !*path)
+		return false;
+	(void)snprintf(state, sizeof(state), "%s/%s", path, id);
+	return lstat(state, &st) == 0;
+}
+
+int kf_record_write(const struct kf_record *record, struct kf_err *err)
+{
+	struct kf_buf buf = KF_BUF_INIT(RECORD_MAX);
+	struct kf_record copy = *record;
+	char name[KF_SHA256_HEX + 1], root[PATH_MAX];
+	KF_CLOSE int dir = -1;
+	KF_FREE char *text = NULL;
+
+	if (name_of(record->root, record->id, name, err) < 0 ||
+	    absolute_root(record->root, root, err) < 0)
+		return -1;
+	copy.root = root;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++) {
+		const char *value = *member(&copy, i);
+
+		if (strchr(value, '\n')) {
+			kf_buf_done(&buf);
+			return kf_fail(err, EINVAL, "%s '%.80s' has a line break", lines[i].key,
+				       value);
+		}
+		kf_buf_addf(&buf, "%s %s\n", lines[i].key, value);
+	}
+	text = kf_buf_take(&buf);
+	if (!text)
+		return kf_fail_nomem(err, KF_RECORD_DIR);
+	dir = open(KF_RECORD_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0) {
+		if (kf_mkdir_parents(KF_RECORD_DIR, 0700, err) < 0)
+			return -1;
+		dir = open(KF_RECORD_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (dir < 0)
+		return kf_fail_sys(err, "open " KF_RECORD_DIR);
+	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    exists(record->root, record->id))
+		return 0;
+	return kf_file_replace(dir, name, text, strlen(text), 0600, err);
+}
+
+static int parse(struct kf_record *record, const char *path, struct kf_err *err)
+{
+	char *at = record->text;
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++) {
+		size_t n = strlen(lines[i].key);
+		char *end = strchr(at, '\n');
+
+		if (!end || strncmp(at, lines[i].key, n) != 0 || at[n] != ' ')
+			return kf_fail(err, EINVAL, "%s: no '%s'", path, lines[i].key);
+		*end = '\0';
+		*member(record, i) = at + n + 1;
+		at = end + 1;
+	}
+	return 0;
+}
+
+int kf_record_read(const char *root, const char *id, struct kf_record *ret, struct kf_err *err)
+{
+	char name[KF_SHA256_HEX + 1], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
+	struct kf_record record = {0};
+	KF_CLOSE int fd = -1;
+
+	if (name_of(root, id, name, err) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
+	if (kf_file_open_trusted(path, &fd, err) < 0 ||
+	    kf_fd_slurp(fd, path, RECORD_MAX, &record.text, NULL, err) < 0)
+		return -1;
+	if (parse(&record, path, err) < 0) {
+		kf_record_done(&record);
+		return -1;
+	}
+	*ret = record;
+	return 0;
+}
+
+void kf_record_drop(const char *root, const char *id)
+{
+	char name[KF_SHA256_HEX + 1], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
+
+	if (name_of(root, id, name, NULL) < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
+	(void)unlink(path);
+}
+
+void kf_record_done(struct kf_record *record)
+{
+	free(record->text);
+	*record = (struct kf_record){0};
+}

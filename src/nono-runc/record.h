@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_RUNC_RECORD_H
+#define KF_NONO_RUNC_RECORD_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+/* What the guard decided when a container was created, for exec to find: exec
+ * knows only the runtime's --root and the container's ID.  One file each in
+ * KF_RECORD_DIR, named by a hash over both; gone after a reboot, as are the
+ * containers. */
+#define KF_RECORD_DIR "/run/kubefence/guard"
+
+struct kf_record {
+	const char *root, *id; /* the key, for people */
+	const char *bundle;
+	const char *runtime; /* the real one that made the container */
+	const char *profile; /* "" for a pause container, which is not sandboxed */
+	const char *label;   /* linux.mountLabel, or "" */
+	char *text;	     /* owned; what the strings point into */
+};
+
+/* Write the record of a container that is about to be created.  A container of
+ * the same key that exists already keeps its record: the runtime is going to
+ * refuse this one. */
+int kf_record_write(const struct kf_record *record, struct kf_err *err);
+/* Find the record of @id; @root NULL is the runtime's default. */
+int kf_record_read(const char *root, const char *id, struct kf_record *ret, struct kf_err *err);
+void kf_record_drop(const char *root, const char *id);
+void kf_record_done(struct kf_record *record);
+
+#endif
