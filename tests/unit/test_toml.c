@@ -136,9 +136,15 @@ static void mistakes_name_file_line_and_column(void **state)
 	static const struct {
 		const char *text, *message;
 	} cases[] = {
-		{"a = ", "x.toml:1:"},		 {"a = 1\nb = tru\n", "x.toml:2:"},
-		{"a = 1\na = 2\n", "x.toml:2:"}, {"\n\n[a\n", "x.toml:3:"},
-		{"a = \"\xFF\"\n", "x.toml:1:"}, {"a = 99999999999999999999\n", "x.toml:1:"},
+		{"a = ", "x.toml:1:"},
+		{"a = 1\nb = tru\n", "x.toml:2:"},
+		{"a = 1\na = 2\n", "x.toml:2:"},
+		{"\n\n[a\n", "x.toml:3:"},
+		{"a = \"\xFF\"\n", "x.toml:1:"},
+		{"t = 2012-06-01T:\n", "x.toml:1:"},
+		{"d = 1987-03-16 1 \"cat\"\n", "x.toml:1:"},
+		{"[[[", "x.toml:1:"},
+		{"a = 99999999999999999999\n", "x.toml:1:"},
 		{"\"a\\u0000b\" = 1\n", "NUL"},
 	};
 
