@@ -1,0 +1,823 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libnri's plugin side against a runtime that stalls, truncates, hangs up and lies: at every
+ * byte, not at some. */
+#include "nri_raw.h"
+
+#include "base/cleanup.h"
+#include "nri/message.h"
+
+#include <nri/nri.h>
+#include <stdio.h>
+#include <sys/un.h>
+
+struct seen {
+	unsigned configured, synchronized, created, removed, ended;
+	size_t nargs, reply; /* of the last CreateContainer; bytes to answer with */
+	char arg[64];
+};
+
+static int on_configure(void *ctx, const Nri__ConfigureRequest *req,
+			const struct nri_features *features, uint32_t *events,
+			struct nri_error *err)
+{
+	(void)req;
+	(void)features;
+	(void)events;
+	(void)err;
+	((struct seen *)ctx)->configured++;
+	return 0;
+}
+
+static int on_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,
+			  struct nri_error *err)
+{
+	(void)reply;
+	(void)err;
+	((struct seen *)ctx)->synchronized += !req->more;
+	return 0;
+}
+
+static int on_create(void *ctx, const Nri__CreateContainerRequest *req, struct nri_reply *reply,
+		     struct nri_error *err)
+{
+	struct seen *seen = ctx;
+
+	(void)err;
+	seen->created++;
+	seen->nargs = req->container->n_args;
+	(void)snprintf(seen->arg, sizeof(seen->arg), "%s",
+		       seen->nargs ? req->container->args[0] : "");
+	if (seen->reply) {
+		KF_FREE char *bytes = calloc(1, seen->reply);
+
+		assert_non_null(bytes);
+		nri_reply_add_encoded(reply, bytes, seen->reply);
+	}
+	return 0;
+}
+
+static int on_remove(void *ctx, const Nri__PodSandbox *pod, const Nri__Container *container,
+		     struct nri_error *err)
+{
+	(void)pod;
+	(void)container;
+	(void)err;
+	((struct seen *)ctx)->removed++;
+	return 0;
+}
+
+static void on_state(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
+{
+	if (state == NRI_PLUGIN_ENDED) {
+		assert_non_null(why);
+		assert_true(why->code != NRI_OK && *why->message);
+		((struct seen *)ctx)->ended++;
+	}
+}
+
+static const struct nri_plugin_ops ops = {.configure = on_configure,
+					  .synchronize = on_synchronize,
+					  .create_container = on_create,
+					  .remove_container = on_remove,
+					  .state_changed = on_state};
+
+struct test {
+	struct raw raw;
+	struct seen seen;
+	struct nri_plugin *plugin;
+};
+
+static struct event_base *base; /* one for all: each test leaves it empty */
+
+static void test_open_with(struct test *t, size_t memory_max)
+{
+	struct nri_plugin_options options = {
+		.name = "test", .index = "10", .adopted = true, .memory_max = memory_max};
+	struct nri_error err;
+
+	*t = (struct test){0};
+	options.fd = raw_open(&t->raw, base);
+	assert_int_equal(nri_plugin_new(base, &options, &ops, &t->seen, &t->plugin, &err), 0);
+	nri_plugin_start(t->plugin);
+}
+
+static void test_open(struct test *t)
+{
+	test_open_with(t, 0);
+}
+
+static void test_close(struct test *t)
+{
+	nri_plugin_free(t->plugin);
+	raw_close(&t->raw);
+}
+
+/* ---- what a runtime says ---- */
+
+static void put_configure(struct kf_buf *s, uint32_t stream)
+{
+	Nri__ConfigureRequest req = NRI__CONFIGURE_REQUEST__INIT;
+
+	req.runtime_name = (char *)"containerd";
+	req.runtime_version = (char *)"v2.3.4";
+	put_call(s, stream, "Configure", &req.base);
+}
+
+static void put_synchronize(struct kf_buf *s, uint32_t stream)
+{
+	Nri__SynchronizeRequest req = NRI__SYNCHRONIZE_REQUEST__INIT;
+
+	put_call(s, stream, "Synchronize", &req.base);
+}
+
+/* With one argument of @n bytes. */
+static void put_create(struct kf_buf *s, uint32_t stream, size_t n)
+{
+	Nri__PodSandbox pod = NRI__POD_SANDBOX__INIT;
+	Nri__Container ctr = NRI__CONTAINER__INIT;
+	Nri__CreateContainerRequest req = NRI__CREATE_CONTAINER_REQUEST__INIT;
+	KF_FREE char *arg = malloc(n + 1);
+
+	assert_non_null(arg);
+	memset(arg, 'a', n);
+	arg[n] = '\0';
+	ctr.args = &arg;
+	ctr.n_args = 1;
+	req.pod = &pod;
+	req.container = &ctr;
+	put_call(s, stream, "CreateContainer", &req.base);
+}
+
+static void put_remove(struct kf_buf *s, uint32_t stream)
+{
+	Nri__StateChangeEvent req = NRI__STATE_CHANGE_EVENT__INIT;
+
+	req.event = NRI__EVENT__REMOVE_CONTAINER;
+	put_call(s, stream, "StateChange", &req.base);
+}
+
+/* A whole life on connection 1. */
+static void put_life(struct kf_buf *s, size_t arg)
+{
+	put_configure(s, 1);
+	put_synchronize(s, 3);
+	put_create(s, 5, arg);
+	put_remove(s, 7);
+}
+
+static void expect_life(struct test *t)
+{
+	raw_settle(&t->raw);
+	assert_int_equal(t->seen.configured, 1);
+	assert_int_equal(t->seen.synchronized, 1);
+	assert_int_equal(t->seen.created, 1);
+	assert_int_equal(t->seen.removed, 1);
+	/* RegisterPlugin and four answers, in order, all successful. */
+	assert_int_equal(t->raw.nmessages, 5);
+	for (uint32_t i = 1; i < 5; i++) {
+		struct nri_ttrpc_response resp;
+
+		assert_int_equal(t->raw.messages[i].stream, 2 * i - 1);
+		assert_true(nri_ttrpc_parse_response(t->raw.messages[i].data, t->raw.messages[i].n,
+						     &resp));
+		assert_int_equal(resp.code, NRI_OK);
+	}
+	assert_int_equal(nri_plugin_state(t->plugin), NRI_PLUGIN_READY);
+}
+
+/* Send connection 1's stream @s in frames of @frame bytes, and writes of @piece bytes. */
+static void send_stream(struct test *t, const struct kf_buf *s, size_t frame, size_t piece)
+{
+	struct kf_buf out = KF_BUF_INIT(RAW_MAX);
+
+	put_frames(&out, 1, s->p, s->n, frame);
+	for (size_t at = 0; at < out.n; at += piece) {
+		raw_send(&t->raw, out.p + at, out.n - at < piece ? out.n - at : piece);
+		if (piece < out.n)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	kf_buf_done(&out);
+}
+
+/* Bring a fresh plugin to READY; the next free stream is 5. */
+static void test_ready_with(struct test *t, size_t memory_max)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+	test_open_with(t, memory_max);
+	put_configure(&s, 1);
+	put_synchronize(&s, 3);
+	send_stream(t, &s, SIZE_MAX, SIZE_MAX);
+	raw_settle(&t->raw);
+	assert_int_equal(nri_plugin_state(t->plugin), NRI_PLUGIN_READY);
+	raw_forget(&t->raw);
+	kf_buf_done(&s);
+}
+
+static void test_ready(struct test *t)
+{
+	test_ready_with(t, 0);
+}
+
+/* ---- tests ---- */
+
+static void frames_and_writes_of_any_size_are_one_stream(void **state)
+{
+	static const size_t sizes[] = {1, 7, 8, 4095, 4096, 4097, SIZE_MAX};
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+	(void)state;
+	put_life(&s, 6709);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(sizes); i++) {
+		for (size_t j = 0; j < KF_ARRAY_SIZE(sizes); j++) {
+			struct test t;
+
+			test_open(&t);
+			send_stream(&t, &s, sizes[i], sizes[j]);
+			expect_life(&t);
+			assert_int_equal(strspn(t.seen.arg, "a"), sizeof(t.seen.arg) - 1);
+			test_close(&t);
+		}
+	}
+	kf_buf_done(&s);
+}
+
+static void connections_interleave_and_strange_ones_are_ignored(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX), answer = KF_BUF_INIT(RAW_MAX);
+	Nri__Empty empty = NRI__EMPTY__INIT;
+
+	(void)state;
+	put_life(&s, 100);
+	put_answer(&answer, 1, &empty.base); /* to RegisterPlugin, no data at all */
+	/* The answer to RegisterPlugin in two halves, anywhere between Configure and the end. */
+	for (size_t at = 0; at <= s.n; at++) {
+		struct kf_buf out = KF_BUF_INIT(RAW_MAX);
+		struct test t;
+
+		put_frames(&out, 1, s.p, at, 4096);
+		put_frames(&out, 2, answer.p, 4, 4096);
+		put_frames(&out, 0, "zero", 4, 4096);
+		put_frames(&out, 3, "three", 5, 4096);
+		put_frames(&out, 0xffffffff, "last", 4, 1);
+		kf_buf_add(&out, "\0\0\0\1\0\0\0\0\0\0\0\2\0\0\0\0", 16); /* two empty frames */
+		put_frames(&out, 1, s.p + at, s.n - at, 4096);
+		put_frames(&out, 2, answer.p + 4, answer.n - 4, 4096);
+		test_open(&t);
+		raw_send(&t.raw, out.p, out.n);
+		expect_life(&t);
+		test_close(&t);
+		kf_buf_done(&out);
+	}
+	kf_buf_done(&s);
+	kf_buf_done(&answer);
+}
+
+static void a_runtime_may_hang_up_or_stall_at_every_byte(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX), out = KF_BUF_INIT(RAW_MAX);
+	size_t complete[4], n = 0, at = 0;
+
+	(void)state;
+	put_life(&s, 100);
+	put_frames(&out, 1, s.p, s.n, 64);
+	/* Where in @out each of the four requests is complete. */
+	while (at < s.n) {
+		at += NRI_TTRPC_HEADER + nri_get_be32((uint8_t *)s.p + at);
+		complete[n++] = at + ((at + 63) / 64) * NRI_TRUNK_HEADER;
+	}
+	assert_int_equal(n, 4);
+	for (size_t cut = 0; cut <= out.n; cut++) {
+		struct test t;
+		size_t before = 0;
+
+		while (before < 4 && complete[before] <= cut)
+			before++;
+		/* Stall: only what is complete is answered; then the rest comes. */
+		test_open(&t);
+		raw_send(&t.raw, out.p, cut);
+		raw_settle(&t.raw);
+		assert_int_equal(t.raw.nmessages, 1 + before);
+		raw_send(&t.raw, out.p + cut, out.n - cut);
+		expect_life(&t);
+		test_close(&t);
+		/* Hang up: the plugin ends, once. */
+		test_open(&t);
+		raw_send(&t.raw, out.p, cut);
+		raw_hang_up(&t.raw);
+		for (int i = 0; i < 4; i++)
+			event_base_loop(base, EVLOOP_NONBLOCK);
+		assert_int_equal(nri_plugin_state(t.plugin), NRI_PLUGIN_ENDED);
+		assert_int_equal(t.seen.ended, 1);
+		assert_true(t.seen.configured + t.seen.synchronized + t.seen.created +
+				    t.seen.removed <=
+			    before);
+		test_close(&t);
+		/* Half-close: what is complete is still answered. */
+		test_open(&t);
+		raw_send(&t.raw, out.p, cut);
+		shutdown(t.raw.fd, SHUT_WR);
+		raw_settle(&t.raw);
+		assert_int_equal(t.raw.nmessages, 1 + before);
+		assert_int_equal(t.seen.ended, 1);
+		test_close(&t);
+	}
+	kf_buf_done(&s);
+	kf_buf_done(&out);
+}
+
+/* Whatever one byte is changed to, nothing worse happens than a refusal or the end. */
+static void every_byte_may_be_a_lie(void **state)
+{
+	static const uint8_t lies[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX), out = KF_BUF_INIT(RAW_MAX);
+
+	(void)state;
+	put_life(&s, 20);
+	put_frames(&out, 1, s.p, s.n, 64);
+	for (size_t at = 0; at < out.n; at++) {
+		for (size_t i = 0; i < KF_ARRAY_SIZE(lies) + 8; i++) {
+			char truth = out.p[at];
+			unsigned lie = i < 8 ? (uint8_t)truth ^ 1U << i : lies[i - 8];
+			struct test t;
+
+			out.p[at] = (char)lie;
+			test_open(&t);
+			raw_send(&t.raw, out.p, out.n);
+			raw_settle(&t.raw);
+			assert_true(t.seen.created <= 1 && t.seen.removed <= 1);
+			assert_true(t.seen.ended == (t.raw.fd < 0));
+			out.p[at] = truth;
+			test_close(&t);
+		}
+	}
+	kf_buf_done(&s);
+	kf_buf_done(&out);
+}
+
+static void the_largest_request_is_taken_and_a_larger_one_refused(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+	struct test t;
+	size_t arg = 0;
+
+	(void)state;
+	/* Find the argument that makes exactly 4 MiB of data. */
+	put_create(&s, 5, 4 * 1024 * 1024 - 200);
+	arg = 4 * 1024 * 1024 - 200 + NRI_TTRPC_DATA_MAX + NRI_TTRPC_HEADER - s.n;
+	kf_buf_reset(&s);
+	put_create(&s, 5, arg);
+	assert_int_equal(s.n, NRI_TTRPC_HEADER + NRI_TTRPC_DATA_MAX);
+	test_ready(&t);
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX); /* one frame: as long as they may be */
+	raw_settle(&t.raw);
+	assert_int_equal(raw_last_code(&t.raw), NRI_OK);
+	assert_int_equal(t.seen.created, 1);
+	kf_buf_reset(&s);
+	put_create(&s, 7, arg + 1);
+	put_remove(&s, 9);
+	send_stream(&t, &s, 4096, SIZE_MAX);
+	raw_settle(&t.raw);
+	/* Refused, skipped to its end, and the next one is fine. */
+	assert_int_equal(t.raw.nmessages, 3);
+	assert_int_equal(raw_last_code(&t.raw), NRI_OK);
+	t.raw.nmessages--;
+	free(t.raw.messages[2].data);
+	assert_int_equal(raw_last_code(&t.raw), NRI_RESOURCE_EXHAUSTED);
+	assert_int_equal(t.seen.created, 1);
+	assert_int_equal(t.seen.removed, 1);
+	/* A frame that no message can fill is the end. */
+	raw_send(&t.raw, "\0\0\0\1\0\100\0\13", 8); /* 4 MiB + 11 */
+	raw_settle(&t.raw);
+	assert_int_equal(t.seen.ended, 1);
+	test_close(&t);
+	kf_buf_done(&s);
+}
+
+static void memory_for_a_request_is_capped(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX), payload = KF_BUF_INIT(RAW_MAX);
+	struct test t;
+
+	(void)state;
+	/* Container{args: "" many times}: two bytes each on the wire, a pointer and a string
+	 * each in memory. */
+	kf_buf_adds(&payload, "\n");
+	kf_buf_add(&payload, "\0", 1);		     /* an empty pod */
+	kf_buf_add(&payload, "\x12\x80\x80\x08", 4); /* a container of 128 KiB */
+	for (size_t i = 0; i < 65536; i++)
+		kf_buf_add(&payload, "\x3a\0", 2);
+	put_request(&s, 5, NRI_SERVICE_PLUGIN, "CreateContainer", payload.p, payload.n);
+	test_ready_with(&t, 256 * 1024);
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+	raw_settle(&t.raw);
+	assert_int_equal(raw_last_code(&t.raw), NRI_RESOURCE_EXHAUSTED);
+	assert_int_equal(t.seen.created, 0);
+	test_close(&t);
+	test_ready(&t); /* the control */
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+	raw_settle(&t.raw);
+	assert_int_equal(raw_last_code(&t.raw), NRI_OK);
+	assert_int_equal(t.seen.nargs, 65536);
+	test_close(&t);
+	kf_buf_done(&s);
+	kf_buf_done(&payload);
+}
+
+static void strings_may_be_any_bytes_but_nul(void **state)
+{
+	static const struct {
+		const char *payload;
+		size_t n;
+		int code;
+		const char *arg;
+	} cases[] = {
+		{"\n\0\22\5:\3a\xff"
+		 "b",
+		 9, NRI_OK,
+		 "a\xff"
+		 "b"},
+		{"\n\0\22\5:\3a\0b", 9, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\0\22\4:\2a\0", 8, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\3\n\1\0\22\3:\1a", 10, NRI_INVALID_ARGUMENT, NULL}, /* in the pod's id */
+		{"\n\0\22\2:\0", 6, NRI_OK, ""},
+		/* A zero that is a number, not in a string. */
+		{"\n\2\x48\0\22\3:\1a", 9, NRI_OK, "a"},
+		/* Unknown fields of every wire type, in the message and in the container. */
+		{"\n\0\22\17\xf8\7\1\xfd\7\1\2\3\4:\1a\xfa\7\0", 19, NRI_OK, "a"},
+		{"\n\0\22\3:\1a\xf9\7\1\2\3\4\5\6\7\10", 17, NRI_OK, "a"},
+		/* Truncated, groups, a length past the end, field number 0, endless varint. */
+		{"\n\0\22\3:\1", 6, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\0\22\3:\5a", 7, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\0\22\3:\1a\3", 8, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\0\22\3:\1a\x0b\x0c", 9, NRI_INVALID_ARGUMENT, NULL},
+		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11, NRI_INVALID_ARGUMENT, NULL},
+		/* No pod, no container, nothing. */
+		{"\22\3:\1a", 5, NRI_INVALID_ARGUMENT, NULL},
+		{"\n\0", 2, NRI_INVALID_ARGUMENT, NULL},
+		{"", 0, NRI_INVALID_ARGUMENT, NULL},
+	};
+	struct test t;
+
+	(void)state;
+	test_ready(&t);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+		t.seen = (struct seen){0};
+		put_request(&s, (uint32_t)(5 + 2 * i), NRI_SERVICE_PLUGIN, "CreateContainer",
+			    cases[i].payload, cases[i].n);
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		raw_settle(&t.raw);
+		if (raw_last_code(&t.raw) != cases[i].code ||
+		    t.seen.created != (cases[i].code == NRI_OK))
+			fail_msg("case %zu: code %d, %u created %.*s", i, raw_last_code(&t.raw),
+				 t.seen.created, (int)t.raw.messages[0].n, t.raw.messages[0].data);
+		if (cases[i].arg)
+			assert_string_equal(t.seen.arg, cases[i].arg);
+		kf_buf_done(&s);
+		raw_forget(&t.raw);
+	}
+	test_close(&t);
+}
+
+static void unknown_calls_are_unimplemented_and_harmless(void **state)
+{
+	static const struct {
+		const char *service, *method;
+		int code;
+	} cases[] = {
+		{NRI_SERVICE_PLUGIN, "Fly", NRI_UNIMPLEMENTED},
+		{NRI_SERVICE_PLUGIN, "", NRI_UNIMPLEMENTED},
+		{NRI_SERVICE_PLUGIN, "createcontainer", NRI_UNIMPLEMENTED},
+		{NRI_SERVICE_PLUGIN, "CreateContainerX", NRI_UNIMPLEMENTED},
+		{NRI_SERVICE_RUNTIME, "RegisterPlugin", NRI_UNIMPLEMENTED},
+		{"", "", NRI_UNIMPLEMENTED},
+		{"nri.pkg.api.v1.Plugin", "Synchronize", NRI_UNIMPLEMENTED},
+		{NRI_SERVICE_PLUGIN, "Shutdown", NRI_OK},
+		/* Without a callback: nothing to say. */
+		{NRI_SERVICE_PLUGIN, "StartContainer", NRI_OK},
+		{NRI_SERVICE_PLUGIN, "UpdatePodSandbox", NRI_OK},
+		{NRI_SERVICE_PLUGIN, "ValidateContainerAdjustment", NRI_OK},
+	};
+	struct test t;
+	uint32_t stream = 5;
+
+	(void)state;
+	test_ready(&t);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++, stream += 2) {
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+		put_request(&s, stream, cases[i].service, cases[i].method, "", 0);
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		raw_settle(&t.raw);
+		assert_int_equal(raw_last_code(&t.raw), cases[i].code);
+		raw_forget(&t.raw);
+		kf_buf_done(&s);
+	}
+	/* Events and fields of the future. */
+	for (int event = -1; event < 40; event++, stream += 2) {
+		Nri__StateChangeEvent req = NRI__STATE_CHANGE_EVENT__INIT;
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+		req.event = (Nri__Event)event;
+		put_call(&s, stream, "StateChange", &req.base);
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		raw_settle(&t.raw);
+		assert_int_equal(raw_last_code(&t.raw), NRI_OK);
+		raw_forget(&t.raw);
+		kf_buf_done(&s);
+	}
+	assert_int_equal(t.seen.removed, 1);
+	/* Messages of every other type, on both connections, get no answer. */
+	for (unsigned type = 0; type < 256; type++) {
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX), out = KF_BUF_INIT(RAW_MAX);
+
+		if (type == NRI_TTRPC_REQUEST)
+			continue;
+		put_message(&s, 1, (uint8_t)type, "\xff\xff", type == NRI_TTRPC_RESPONSE ? 0 : 2);
+		put_frames(&out, 1, s.p, s.n, 4096);
+		put_frames(&out, 2, s.p, s.n, 4096);
+		raw_send(&t.raw, out.p, out.n);
+		kf_buf_done(&s);
+		kf_buf_done(&out);
+	}
+	raw_settle(&t.raw);
+	assert_int_equal(t.raw.nmessages, 0);
+	assert_int_equal(nri_plugin_state(t.plugin), NRI_PLUGIN_READY);
+	test_close(&t);
+}
+
+static void stream_numbers_are_odd_and_rise(void **state)
+{
+	static const struct {
+		uint32_t stream;
+		int code;
+	} cases[] = {{5, NRI_OK},
+		     {5, NRI_INVALID_ARGUMENT},
+		     {3, NRI_INVALID_ARGUMENT},
+		     {6, NRI_INVALID_ARGUMENT},
+		     {0, NRI_INVALID_ARGUMENT},
+		     {7, NRI_OK},
+		     {0xfffffffe, NRI_INVALID_ARGUMENT},
+		     {0xffffffff, NRI_OK},
+		     {9, NRI_INVALID_ARGUMENT}};
+	unsigned good = 0;
+	struct test t;
+
+	(void)state;
+	test_ready(&t);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+		good += cases[i].code == NRI_OK;
+		put_remove(&s, cases[i].stream);
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		raw_settle(&t.raw);
+		assert_int_equal(raw_last_code(&t.raw), cases[i].code);
+		assert_int_equal(t.raw.messages[0].stream, cases[i].stream);
+		assert_int_equal(t.seen.removed, good);
+		raw_forget(&t.raw);
+		kf_buf_done(&s);
+	}
+	test_close(&t);
+}
+
+/* Go's reader gives the connection up if a first frame is longer than 4096 bytes, or if a
+ * message comes in more than 256 frames. */
+static void answers_are_the_first_4096_bytes_and_the_rest(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+	struct test t;
+	uint32_t stream = 5;
+
+	(void)state;
+	test_ready(&t);
+	for (size_t n = 4070; n < 4100; n++, stream += 2) {
+		size_t total;
+
+		kf_buf_reset(&s);
+		put_create(&s, stream, 1);
+		t.seen.reply = n;
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		raw_settle(&t.raw);
+		assert_int_equal(t.raw.nmessages, 1);
+		total = NRI_TTRPC_HEADER + t.raw.messages[0].n;
+		assert_int_equal(total, NRI_TTRPC_HEADER + 3 + n);
+		assert_int_equal(t.raw.nframes, total > 4096 ? 2 : 1);
+		assert_int_equal(t.raw.frames[0], total > 4096 ? 4096 : total);
+		if (total > 4096)
+			assert_int_equal(t.raw.frames[1], total - 4096);
+		raw_forget(&t.raw);
+	}
+	kf_buf_reset(&s);
+	put_create(&s, stream, 1);
+	t.seen.reply = 4000000;
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+	while (!t.raw.nmessages)
+		raw_settle(&t.raw);
+	assert_int_equal(t.raw.nframes, 2);
+	assert_int_equal(t.raw.frames[0], 4096);
+	test_close(&t);
+	kf_buf_done(&s);
+}
+
+static void a_runtime_that_never_reads_is_given_up(void **state)
+{
+	struct test t;
+
+	(void)state;
+	test_ready(&t);
+	event_free(t.raw.readable);
+	t.raw.readable = NULL;
+	t.seen.reply = 1000000;
+	for (uint32_t i = 0; i < 50 && !t.seen.ended; i++) {
+		struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+
+		put_create(&s, 5 + 2 * i, 1);
+		send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		kf_buf_done(&s);
+	}
+	assert_int_equal(t.seen.ended, 1);
+	assert_in_range(t.seen.created, 8, 10); /* 8 MiB wait at most */
+	test_close(&t);
+}
+
+static void nothing_is_decided_before_configure(void **state)
+{
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX);
+	struct test t;
+
+	(void)state;
+	test_open(&t);
+	put_create(&s, 1, 1);
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+	raw_settle(&t.raw);
+	assert_int_equal(raw_last_code(&t.raw), NRI_FAILED_PRECONDITION);
+	kf_buf_reset(&s);
+	put_synchronize(&s, 3);
+	send_stream(&t, &s, SIZE_MAX, SIZE_MAX);
+	raw_settle(&t.raw);
+	assert_int_equal(raw_last_code(&t.raw), NRI_FAILED_PRECONDITION);
+	assert_int_equal(t.seen.created + t.seen.synchronized, 0);
+	test_close(&t);
+	kf_buf_done(&s);
+}
+
+static void a_refused_registration_is_the_end(void **state)
+{
+	struct nri_error refusal = {NRI_INVALID_ARGUMENT, "no such plugin"};
+	struct kf_buf s = KF_BUF_INIT(RAW_MAX), out = KF_BUF_INIT(RAW_MAX);
+	uint8_t message[NRI_TTRPC_ERROR_MAX];
+	struct test t;
+
+	(void)state;
+	put_message(&s, 1, NRI_TTRPC_RESPONSE, message, nri_ttrpc_put_error(message, &refusal));
+	put_frames(&out, 2, s.p, s.n, 4096);
+	test_open(&t);
+	raw_send(&t.raw, out.p, out.n);
+	raw_settle(&t.raw);
+	assert_int_equal(t.seen.ended, 1);
+	assert_int_equal(t.raw.fd, -1);
+	test_close(&t);
+	kf_buf_done(&s);
+	kf_buf_done(&out);
+}
+
+/* ---- reconnection ---- */
+
+struct life {
+	unsigned offline, connected;
+};
+
+static void note_state(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
+{
+	struct life *life = ctx;
+
+	life->offline += state == NRI_PLUGIN_OFFLINE && why;
+	life->connected += state == NRI_PLUGIN_CONNECTED;
+}
+
+static void a_plugin_comes_back_for_ever(void **state)
+{
+	static const struct nri_plugin_ops watch = {.create_container = on_create,
+						    .state_changed = note_state};
+	char dir[] = "/tmp/kf-nri-XXXXXX", path[64];
+	struct nri_plugin_options options = {.name = "test",
+					     .index = "10",
+					     .socket_path = path,
+					     .backoff_min_ms = 1,
+					     .backoff_max_ms = 4};
+	struct life life = {0};
+	struct nri_plugin *plugin;
+	struct nri_error err;
+	int listener;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/nri.sock", dir);
+	assert_int_equal(nri_plugin_new(base, &options, &watch, &life, &plugin, &err), 0);
+	nri_plugin_start(plugin);
+	while (life.offline < 10) /* no socket yet */
+		event_base_loop(base, EVLOOP_ONCE);
+	for (unsigned round = 1; round <= 3; round++) {
+		int fd;
+
+		assert_int_equal(nri_listen(path, &listener, &err), 0); /* replaces the old one */
+		while (life.connected < round)
+			event_base_loop(base, EVLOOP_ONCE);
+		fd = accept(listener, NULL, NULL);
+		assert_true(fd >= 0);
+		life.offline = 0;
+		close(listener);
+		close(fd);
+		while (life.offline < 3) /* lost, then refused */
+			event_base_loop(base, EVLOOP_ONCE);
+	}
+	nri_plugin_free(plugin);
+	unlink(path);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+static void options_are_checked(void **state)
+{
+	char path[200];
+	const struct nri_plugin_options bad[] = {
+		{.index = "10"},
+		{.name = "", .index = "10"},
+		{.name = "a b", .index = "10"},
+		{.name = "a/b", .index = "10"},
+		{.name = "a"},
+		{.name = "a", .index = "1"},
+		{.name = "a", .index = "100"},
+		{.name = "a", .index = "1x"},
+		{.name = "a", .index = "10", .socket_path = path},
+	};
+	struct nri_plugin *plugin;
+	struct nri_error err;
+
+	(void)state;
+	memset(path, 'p', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	for (size_t i = 0; i < KF_ARRAY_SIZE(bad); i++) {
+		err.code = 0;
+		assert_int_equal(nri_plugin_new(base, &bad[i], &ops, NULL, &plugin, &err), -1);
+		assert_int_equal(err.code, NRI_INVALID_ARGUMENT);
+	}
+}
+
+static void the_environment_of_a_preinstalled_plugin_is_understood(void **state)
+{
+	static const char *const bad[] = {"", "x", "3x", "-1", "99999999999999999999"};
+	struct nri_plugin_options options = {.name = "own", .index = "42"};
+	struct nri_error err;
+
+	(void)state;
+	unsetenv("NRI_PLUGIN_SOCKET");
+	unsetenv("NRI_PLUGIN_NAME");
+	unsetenv("NRI_PLUGIN_IDX");
+	assert_int_equal(nri_plugin_options_from_environment(&options, &err), 0);
+	assert_false(options.adopted);
+	assert_string_equal(options.name, "own");
+	for (size_t i = 0; i < KF_ARRAY_SIZE(bad); i++) {
+		setenv("NRI_PLUGIN_SOCKET", bad[i], 1);
+		assert_int_equal(nri_plugin_options_from_environment(&options, &err), -1);
+	}
+	setenv("NRI_PLUGIN_SOCKET", "3", 1);
+	setenv("NRI_PLUGIN_NAME", "theirs", 1);
+	setenv("NRI_PLUGIN_IDX", "07", 1);
+	assert_int_equal(nri_plugin_options_from_environment(&options, &err), 0);
+	assert_true(options.adopted);
+	assert_int_equal(options.fd, 3);
+	assert_string_equal(options.name, "theirs");
+	assert_string_equal(options.index, "07");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(frames_and_writes_of_any_size_are_one_stream),
+		cmocka_unit_test(connections_interleave_and_strange_ones_are_ignored),
+		cmocka_unit_test(a_runtime_may_hang_up_or_stall_at_every_byte),
+		cmocka_unit_test(every_byte_may_be_a_lie),
+		cmocka_unit_test(the_largest_request_is_taken_and_a_larger_one_refused),
+		cmocka_unit_test(memory_for_a_request_is_capped),
+		cmocka_unit_test(strings_may_be_any_bytes_but_nul),
+		cmocka_unit_test(unknown_calls_are_unimplemented_and_harmless),
+		cmocka_unit_test(stream_numbers_are_odd_and_rise),
+		cmocka_unit_test(answers_are_the_first_4096_bytes_and_the_rest),
+		cmocka_unit_test(a_runtime_that_never_reads_is_given_up),
+		cmocka_unit_test(nothing_is_decided_before_configure),
+		cmocka_unit_test(a_refused_registration_is_the_end),
+		cmocka_unit_test(a_plugin_comes_back_for_ever),
+		cmocka_unit_test(options_are_checked),
+		cmocka_unit_test(the_environment_of_a_preinstalled_plugin_is_understood),
+	};
+	int failed;
+
+	base = event_base_new();
+	failed = cmocka_run_group_tests_name("nri_plugin_wire", tests, NULL, NULL);
+	event_base_free(base);
+	return failed;
+}
