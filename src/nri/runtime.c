@@ -156,14 +156,19 @@ static void on_closed(void *ctx, const struct nri_error *why)
 
 static const struct nri_link_ops link_ops = {on_request, on_response, on_closed};
 
+static int check_open(const struct nri_runtime *rt, const char *method, struct nri_error *err)
+{
+	return rt->closed ? nri_fail(err, NRI_UNAVAILABLE, "%s: the connection has ended: %s",
+				     method, rt->err.message)
+			  : 0;
+}
+
 /* Call and wait, within the deadline that runs already; the answer is in rt->answer. */
 static int call_within(struct nri_runtime *rt, const char *service, const char *method,
 		       const void *data, size_t n, struct nri_error *err)
 {
-	if (rt->closed)
-		return nri_fail(
-			err, rt->err.code == NRI_DEADLINE_EXCEEDED ? NRI_UNAVAILABLE : rt->err.code,
-			"%s: connection given up: %s", method, rt->err.message);
+	if (check_open(rt, method, err) < 0)
+		return -1;
 	rt->answered = false;
 	if (nri_link_request(&rt->link, service, method, data, n, rt->request_ms, &rt->stream,
 			     err) < 0 ||
@@ -213,10 +218,14 @@ static int call_event(struct nri_runtime *rt, Nri__Event event, const ProtobufCM
 		      const ProtobufCMessageDescriptor *answer, ProtobufCMessage **ret,
 		      struct nri_error *err)
 {
+	const char *method = nri_event_method(event);
+
+	if (check_open(rt, method, err) < 0)
+		return -1;
 	if (!(rt->events & NRI_EVENT_BIT(event)))
 		return nri_decode(&rt->decoder, answer, "", 0, ret, err);
 	start_deadline(rt, rt->request_ms);
-	return exchange(rt, nri_event_method(event), req, answer, ret, err);
+	return exchange(rt, method, req, answer, ret, err);
 }
 
 int nri_runtime_register(struct nri_runtime *rt, uint32_t *ret_events, struct nri_error *err)
@@ -381,6 +390,8 @@ int nri_runtime_event(struct nri_runtime *rt, Nri__Event event, Nri__PodSandbox 
 	if (!nri_event_is_state_change(event))
 		return nri_fail(err, NRI_INVALID_ARGUMENT, "event %d has a call of its own",
 				(int)event);
+	if (check_open(rt, nri_event_method(event), err) < 0)
+		return -1;
 	if (!(rt->events & NRI_EVENT_BIT(event)))
 		return 0;
 	req.pod = pod;
