@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_TRY_STAGE_H
+#define KF_KUBEFENCE_TRY_STAGE_H
+
+#include "base/err.h"
+
+#include <sys/types.h>
+
+/* Where one "kubefence try" happens: a tmpfs in a mount namespace of our own,
+ * so that nothing of it is left behind however we end. */
+struct try_stage {
+	char dir[64]; /* mount point, empty directory in /tmp outside of the namespace */
+	pid_t owner;  /* who removes it */
+};
+
+/* Enter a private mount namespace and mount the stage.  Needs root. */
+int try_stage_init(struct try_stage *stage, struct kf_err *err);
+void try_stage_done(struct try_stage *stage);
+
+/* Make @dir/rootfs: an overlay over @lower, which therefore stays as it is. */
+int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf_err *err);
+
+/* Copy program @name from the directory of our own executable to the stage as
+ * @to (relative), mode 0755. */
+int try_stage_program(const struct try_stage *stage, const char *name, const char *to,
+		      struct kf_err *err);
+
+/* Write text file @name (relative; its directory is made). */
+int try_stage_file(const struct try_stage *stage, const char *name, const char *text,
+		   struct kf_err *err);
+
+#endif
