@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "oci/seccomp.h"
 
 #include <json-c/json.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static json_object *mounts_json(const struct try_container *c)
 	return mounts;
 }
 
-static json_object *linux_json(void)
+static json_object *linux_json(const struct try_container *c)
 {
 	json_object *linux_ = json_object_new_object(), *list = json_object_new_array();
 
@@ -115,6 +116,8 @@ static json_object *linux_json(void)
 			       string_array(masked_paths, KF_ARRAY_SIZE(masked_paths)));
 	json_object_object_add(linux_, "readonlyPaths",
 			       string_array(readonly_paths, KF_ARRAY_SIZE(readonly_paths)));
+	if (c->seccomp)
+		json_object_object_add(linux_, "seccomp", kf_oci_seccomp_new(c->seccomp));
 	return linux_;
 }
 
@@ -152,7 +155,7 @@ int try_bundle_write(const struct try_container *c, int dirfd, struct kf_err *er
 	add_string(config, "hostname", TRY_POD);
 	json_object_object_add(config, "mounts", mounts_json(c));
 	json_object_object_add(config, "annotations", annotations_json(c));
-	json_object_object_add(config, "linux", linux_json());
+	json_object_object_add(config, "linux", linux_json(c));
 	text = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PRETTY |
 							      JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)

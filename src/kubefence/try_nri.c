@@ -2,6 +2,7 @@
 #include "kubefence/try_nri.h"
 
 #include "base/cleanup.h"
+#include "nri-plan/view.h"
 
 #include <event2/event.h>
 #include <limits.h>
@@ -23,6 +24,7 @@ struct try_nri {
 	uint32_t events;
 	pid_t plugin;
 	int pidfd;
+	Nri__LinuxSeccomp *seccomp; /* what the container's policy borrows from */
 };
 
 /* What is sent about the container, in NRI's words. */
@@ -96,6 +98,7 @@ static void close_plugin(struct try_nri *nri)
 	}
 	if (nri->pidfd >= 0)
 		(void)close(nri->pidfd);
+	nri__linux_seccomp__free_unpacked(nri->seccomp, NULL);
 	free(nri);
 }
 
@@ -275,9 +278,25 @@ static int apply_env(const Nri__ContainerAdjustment *adjust, struct try_containe
 	return 0;
 }
 
-static int apply(const Nri__ContainerAdjustment *adjust, struct try_container *c,
-		 struct kf_arena *arena, struct kf_err *err)
+/* The answer goes away with the next call, so the policy is copied. */
+static int apply_seccomp(struct try_nri *nri, const Nri__LinuxSeccomp *policy,
+			 struct try_container *c, struct kf_arena *arena, struct kf_err *err)
 {
+	size_t n = nri__linux_seccomp__get_packed_size(policy);
+	uint8_t *packed = kf_arena_alloc(arena, n);
+
+	if (packed && nri__linux_seccomp__pack(policy, packed) == n)
+		nri->seccomp = nri__linux_seccomp__unpack(NULL, n, packed);
+	if (!nri->seccomp)
+		return kf_fail_nomem(err, "seccomp policy");
+	return kf_nri_seccomp_view(nri->seccomp, arena, &c->seccomp, err);
+}
+
+static int apply(struct try_nri *nri, const Nri__ContainerAdjustment *adjust,
+		 struct try_container *c, struct kf_arena *arena, struct kf_err *err)
+{
+	const Nri__LinuxContainerAdjustment *lc = adjust->linux_adjust;
+
 	if (adjust->hooks || adjust->n_rlimits || adjust->n_cdi_devices || adjust->n_annotations)
 		return kf_fail(err, ENOTSUP,
 			       "nono-nri asks for a change that this command cannot make");
@@ -294,6 +313,8 @@ static int apply(const Nri__ContainerAdjustment *adjust, struct try_container *c
 		c->args = args;
 		c->nargs = adjust->n_args;
 	}
+	if (lc && lc->seccomp_policy && apply_seccomp(nri, lc->seccomp_policy, c, arena, err) < 0)
+		return -1;
 	return apply_mounts(adjust, c, arena, err) < 0 || apply_env(adjust, c, arena, err) < 0 ? -1
 											       : 0;
 }
@@ -371,7 +392,7 @@ int try_nri_create(struct try_nri *nri, struct try_container *c, struct kf_arena
 	adjust = answer->adjust;
 	if (!adjust || !adjust->n_args)
 		return kf_fail(err, EPROTO, "nono-nri answered without wrapping the container");
-	if (apply(adjust, c, arena, err) < 0)
+	if (apply(nri, adjust, c, arena, err) < 0)
 		return -1;
 	/* The answer is gone with the next call: validation gets it encoded first. */
 	if ((nri->events & NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT)) &&

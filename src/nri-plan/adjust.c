@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nri-plan/adjust.h"
+
+#include "base/cleanup.h"
+
+#include <string.h>
+
+/* Options without "r" propagation side effects: rshared and rslave would change
+ * the container's root (NRI generator). */
+static const char *const launcher_options[] = {"rbind", "ro", "rprivate", "nosuid", "nodev"};
+
+void kf_nri_launcher_mount(const char *source, Nri__Mount *ret)
+{
+	nri__mount__init(ret);
+	ret->destination = (char *)KF_LAUNCHER_DIR;
+	ret->type = (char *)"bind";
+	ret->source = (char *)source;
+	ret->options = (char **)launcher_options;
+	ret->n_options = KF_ARRAY_SIZE(launcher_options);
+}
+
+int kf_nri_adjust(const struct kf_plan *plan, struct kf_arena *arena,
+		  Nri__ContainerAdjustment **ret, struct kf_err *err)
+{
+	Nri__ContainerAdjustment *adjust = kf_arena_alloc(arena, sizeof(*adjust));
+	Nri__KeyValue *env = kf_arena_alloc(arena, sizeof(*env)),
+		      **env_list = kf_arena_alloc(arena, sizeof(*env_list));
+	Nri__Mount *mounts = kf_arena_calloc(arena, plan->nremove_mounts, sizeof(*mounts)),
+		   **list = kf_arena_calloc(arena, plan->nremove_mounts, sizeof(*list));
+
+	if (!adjust || !env || !env_list || !mounts || !list)
+		return kf_fail_nomem(err, "adjustment");
+	nri__container_adjustment__init(adjust);
+	adjust->args = (char **)plan->args;
+	adjust->n_args = plan->nargs;
+	nri__key_value__init(env);
+	env->key = (char *)KF_ENV_PROFILE;
+	env->value = (char *)plan->profile->name;
+	env_list[0] = env;
+	adjust->env = env_list;
+	adjust->n_env = 1;
+	for (size_t i = 0; i < plan->nremove_mounts; i++) {
+		nri__mount__init(&mounts[i]);
+		mounts[i].destination = kf_arena_printf(arena, "-%s", plan->remove_mounts[i]);
+		if (!mounts[i].destination)
+			return kf_fail_nomem(err, "adjustment");
+		list[i] = &mounts[i];
+	}
+	adjust->mounts = list;
+	adjust->n_mounts = plan->nremove_mounts;
+	*ret = adjust;
+	return 0;
+}
+
+static Nri__OptionalUInt32 *optional_u32(struct kf_arena *arena, uint32_t value)
+{
+	Nri__OptionalUInt32 *msg = kf_arena_alloc(arena, sizeof(*msg));
+
+	if (msg) {
+		nri__optional_uint32__init(msg);
+		msg->value = value;
+	}
+	return msg;
+}
+
+static int rule_message(const struct kf_seccomp_rule *rule, struct kf_arena *arena,
+			Nri__LinuxSyscall *ret)
+{
+	Nri__LinuxSeccompArg *args = kf_arena_calloc(arena, rule->nargs, sizeof(*args)),
+			     **list = kf_arena_calloc(arena, rule->nargs, sizeof(*list));
+
+	if (rule->nargs && (!args || !list))
+		return -1;
+	nri__linux_syscall__init(ret);
+	ret->names = (char **)rule->names;
+	ret->n_names = rule->nnames;
+	ret->action = (char *)rule->action;
+	if (rule->has_errno && !(ret->errno_ret = optional_u32(arena, rule->errno_ret)))
+		return -1;
+	for (size_t i = 0; i < rule->nargs; i++) {
+		nri__linux_seccomp_arg__init(&args[i]);
+		args[i].index = rule->args[i].index;
+		args[i].value = rule->args[i].value;
+		args[i].value_two = rule->args[i].value_two;
+		args[i].op = (char *)rule->args[i].op;
+		list[i] = &args[i];
+	}
+	ret->args = list;
+	ret->n_args = rule->nargs;
+	return 0;
+}
+
+int kf_nri_seccomp_message(const struct kf_seccomp *seccomp, struct kf_arena *arena,
+			   Nri__LinuxSeccomp **ret, struct kf_err *err)
+{
+	Nri__LinuxSeccomp *msg = kf_arena_alloc(arena, sizeof(*msg));
+	Nri__LinuxSyscall *rules = kf_arena_calloc(arena, seccomp->nrules, sizeof(*rules)),
+			  **list = kf_arena_calloc(arena, seccomp->nrules, sizeof(*list));
+
+	if (!msg || !rules || !list)
+		return kf_fail_nomem(err, "seccomp policy");
+	nri__linux_seccomp__init(msg);
+	msg->default_action = (char *)seccomp->default_action;
+	if (seccomp->has_default_errno &&
+	    !(msg->default_errno = optional_u32(arena, seccomp->default_errno)))
+		return kf_fail_nomem(err, "seccomp policy");
+	msg->architectures = (char **)seccomp->architectures;
+	msg->n_architectures = seccomp->narchitectures;
+	msg->flags = (char **)seccomp->flags;
+	msg->n_flags = seccomp->nflags;
+	if (seccomp->listener_path)
+		msg->listener_path = (char *)seccomp->listener_path;
+	if (seccomp->listener_metadata)
+		msg->listener_metadata = (char *)seccomp->listener_metadata;
+	for (size_t i = 0; i < seccomp->nrules; i++) {
+		if (rule_message(&seccomp->rules[i], arena, &rules[i]) < 0)
+			return kf_fail_nomem(err, "seccomp policy");
+		list[i] = &rules[i];
+	}
+	msg->syscalls = list;
+	msg->n_syscalls = seccomp->nrules;
+	*ret = msg;
+	return 0;
+}
