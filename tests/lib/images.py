@@ -158,6 +158,7 @@ def _skeleton() -> dict:
     files["home/user"] = Dir(uid=1000)
     files["tmp"] = Dir(0o1777)
     files["var/run"] = Symlink("/run")
+    files["usr/open"] = Dir(0o1777)  # anybody may write here, but for the sandbox
     files["etc/passwd"] = File(b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n", 0o644)
     files["etc/group"] = File(b"root:x:0:\nuser:x:1000:\n", 0o644)
     files["etc/shadow"] = File(b"root:*:19000:0:99999:7:::\n", 0o600)

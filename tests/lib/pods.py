@@ -43,7 +43,7 @@ def _merge(into: dict, more: dict) -> dict:
 
 
 class Pod:
-    """A running pod sandbox.  @linux is merged into the CRI's LinuxPodSandboxConfig."""
+    """A running pod sandbox, started in @ms milliseconds.  @linux is merged into the CRI's LinuxPodSandboxConfig."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Pod:
         }
         self._containers = 0
         answer = c.cri("RuntimeService/RunPodSandbox", {"config": self.config, "runtime_handler": handler})
-        self.id = answer["pod_sandbox_id"]
+        self.id, self.ms = answer["pod_sandbox_id"], answer["ms"]
 
     def container(
         self,
@@ -130,7 +130,7 @@ class Pod:
         }
         request = {"pod_sandbox_id": self.id, "config": config, "sandbox_config": self.config}
         answer = self.c.cri("RuntimeService/CreateContainer", request)
-        return Container(self, name, answer["container_id"])
+        return Container(self, name, answer["container_id"], answer["ms"])
 
     def stop(self) -> None:
         self.c.cri("RuntimeService/StopPodSandbox", {"pod_sandbox_id": self.id})
@@ -142,8 +142,9 @@ class Pod:
 
 
 class Container:
-    def __init__(self, pod: Pod, name: str, ctr_id: str):
+    def __init__(self, pod: Pod, name: str, ctr_id: str, ms: float):
         self.pod, self.c, self.name, self.id = pod, pod.c, name, ctr_id
+        self.ms = ms  # what its creation took
 
     def start(self) -> "Container":
         self.c.cri("RuntimeService/StartContainer", {"container_id": self.id})

@@ -94,7 +94,7 @@ def bindir(name: str, line: str = "") -> Path:
     if stamp.is_file() and stamp.read_text() == recipe:
         return out
     cache().mkdir(parents=True, exist_ok=True)
-    with open(cache() / ".build.lock", "w") as lock:  # one build at a time, also across test runs
+    with open(cache() / f".{out.name}.lock", "w") as lock:  # once, also across test runs
         fcntl.flock(lock, fcntl.LOCK_EX)
         if stamp.is_file() and stamp.read_text() == recipe:
             return out
