@@ -38,6 +38,9 @@ static inline int kf_steal_fd(int *fd)
 	return stolen;
 }
 
+/* A buffer that is written before it is read: not worth clearing first. */
+#define KF_UNINIT	 __attribute__((uninitialized))
+
 #define KF_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "nono/rt.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,41 +39,33 @@ static bool read_only(int fd)
 
 /* Whether directory @fd (consumed) holds nothing but directories.  A writable
  * file system mounted inside may be filled later and does not count as empty. */
-static bool only_directories(int fd, dev_t dev, unsigned *left)
+static bool only_directories(int fd, dev_t dev)
 {
 	int stack[8] = {fd};
-	size_t depth = 1;
+	unsigned depth = 1, seen = 0;
 	bool empty = true;
 
 	while (depth) {
-		int dirfd = stack[--depth];
-		DIR *dir = fdopendir(dirfd);
-		const struct dirent *entry;
+		KF_UNINIT struct kf_dir dir;
+		const char *name;
 
-		if (!dir) {
-			(void)close(dirfd);
-			empty = false;
-			continue;
-		}
-		while (empty && (entry = readdir(dir))) {
+		kf_dir_init(&dir, stack[--depth]);
+		while (empty && (name = kf_dir_next(&dir))) {
+			int child = kf_open(dir.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 			struct stat st;
-			int child;
 
-			if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-				continue;
-			child = openat(dirfd, entry->d_name,
-				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			if (child < 0 || fstat(child, &st) < 0 ||
-			    (st.st_dev != dev && !read_only(child)) || !(*left)-- ||
-			    depth == KF_ARRAY_SIZE(stack)) {
-				if (child >= 0)
-					(void)close(child);
-				empty = false;
-			} else {
+			if (child >= 0 && fstat(child, &st) == 0 &&
+			    (st.st_dev == dev || read_only(child)) && ++seen < EMPTY_DIRS_MAX &&
+			    depth < KF_ARRAY_SIZE(stack)) {
 				stack[depth++] = child;
+				continue;
 			}
+			if (child >= 0)
+				(void)close(child);
+			empty = false;
 		}
-		(void)closedir(dir);
+		empty &= !dir.failed;
+		(void)close(dir.fd);
 	}
 	return empty;
 }
@@ -81,9 +73,8 @@ static bool only_directories(int fd, dev_t dev, unsigned *left)
 /* Whether there is anything to protect at @path, open as O_PATH @fd. */
 static bool live(int fd, const struct stat *st, const char *path)
 {
-	unsigned left = EMPTY_DIRS_MAX;
 	struct stat parent;
-	char up[PATH_MAX];
+	KF_UNINIT char up[PATH_MAX];
 	int dir;
 
 	/* The runtime's way of masking a file: /dev/null over it. */
@@ -91,7 +82,7 @@ static bool live(int fd, const struct stat *st, const char *path)
 		return st->st_rdev != makedev(1, 3);
 	if (!S_ISDIR(st->st_mode))
 		return true;
-	dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
 	if (dir < 0)
 		return true;
 	/* A writable volume that is still empty. */
@@ -100,7 +91,7 @@ static bool live(int fd, const struct stat *st, const char *path)
 		(void)close(dir);
 		return true;
 	}
-	return !only_directories(dir, st->st_dev, &left);
+	return !only_directories(dir, st->st_dev);
 }
 
 static int push(struct kf_deny *deny, const char *path, const struct kf_rule *rule, bool is_live,
@@ -129,8 +120,8 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 static int add(struct kf_deny *deny, const char *path, const struct kf_rule *rule,
 	       struct kf_err *err)
 {
-	KF_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
-	char real[PATH_MAX];
+	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
+	KF_UNINIT char real[PATH_MAX];
 	struct stat st;
 
 	/* What is not there holds no secret. */
@@ -155,7 +146,7 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, 
 
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
-		char path[PATH_MAX];
+		KF_UNINIT char path[PATH_MAX];
 
 		if (rule->kind != KF_RULE_FS_DENY)
 			continue;

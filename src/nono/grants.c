@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "nono/deny.h"
+#include "nono/rt.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@
 #define RWX		   (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
 
 /* Top-level directories that "fs rx-root" leaves to other rules. */
-static const char *const not_root[] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
+static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
 
 struct walk {
 	const struct kf_policy *policy;
@@ -56,64 +56,60 @@ static int report(struct walk *w, int fd, mode_t mode, const char *path, unsigne
 	return 0;
 }
 
+static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level);
+
+/* One entry of a directory that holds a denied path. */
+static int grant_entry(struct walk *w, int dirfd, const char *dir, const char *name,
+		       unsigned access, int level)
+{
+	/* A symlink's target is granted where it lies, or not at all. */
+	KF_CLOSE int fd = kf_open(dirfd, name, O_PATH | O_NOFOLLOW);
+	KF_UNINIT char path[PATH_MAX];
+	struct stat st;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path) || fd < 0 ||
+	    fstat(fd, &st) < 0 || S_ISLNK(st.st_mode) || kf_deny_covers(&w->deny, path, false))
+		return 0;
+	if (kf_deny_below(&w->deny, path))
+		return grant_around(w, fd, path, access, level);
+	return report(w, fd, st.st_mode, path, access);
+}
+
 /* A directory with denied paths below is granted entry by entry, as is each
- * entry that leads to one.  @level counts down: denied paths are finitely deep. */
+ * entry that leads to one.  @level counts down. */
 static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level)
 {
-	KF_CLOSE int dirfd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
+	KF_CLOSE int dirfd = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
+	KF_UNINIT struct kf_dir dir;
+	const char *name;
 	unsigned n = 0;
-	int ret = -1;
-	DIR *dir;
 
 	if (dirfd < 0) {
 		skip(w, path, "holds a denied path and cannot be listed");
 		return 0;
 	}
 	if (!level)
-		return kf_fail(w->err, ELOOP, "'%s': denied paths too deep", path);
-	dir = fdopendir(dirfd);
-	if (!dir)
-		return kf_fail_sys(w->err, "list '%s'", path);
-	dirfd = -1; /* closedir() closes it */
+		return kf_fail(w->err, ELOOP, "'%s': a denied path lies too deep", path);
 	if ((access & KF_FS_READ) && report(w, fd, S_IFDIR, path, KF_GRANT_LIST) < 0)
-		goto out;
-	for (const struct dirent *entry; (entry = readdir(dir));) {
-		KF_CLOSE int child = -1;
-		char sub[PATH_MAX];
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (++n > AROUND_ENTRIES_MAX) {
-			kf_err_set(w->err, E2BIG,
-				   "'%s' holds a denied path and more than %d entries: grant "
-				   "parts of it instead",
-				   path, AROUND_ENTRIES_MAX);
-			goto out;
-		}
-		if ((size_t)snprintf(sub, sizeof(sub), "%s/%s", path, entry->d_name) >= sizeof(sub))
-			continue;
-		/* A symlink's target is granted where it lies, or not at all. */
-		child = openat(fd, entry->d_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		if (child < 0 || fstat(child, &st) < 0 || S_ISLNK(st.st_mode) ||
-		    kf_deny_covers(&w->deny, sub, false))
-			continue;
-		if (kf_deny_below(&w->deny, sub)
-			    ? grant_around(w, child, sub, access, level - 1) < 0
-			    : report(w, child, st.st_mode, sub, access) < 0)
-			goto out;
+		return -1;
+	kf_dir_init(&dir, dirfd);
+	while ((name = kf_dir_next(&dir))) {
+		if (++n > AROUND_ENTRIES_MAX)
+			return kf_fail(w->err, E2BIG,
+				       "'%s' holds a denied path and more than %d entries: grant "
+				       "parts of it instead",
+				       path, AROUND_ENTRIES_MAX);
+		if (grant_entry(w, dirfd, path, name, access, level - 1) < 0)
+			return -1;
 	}
-	ret = 0;
-out:
-	(void)closedir(dir);
-	return ret;
+	return dir.failed ? kf_fail_sys(w->err, "list '%s'", path) : 0;
 }
 
 /* Grant what @fd, opened as @path, refers to.  @trusted: the policy itself names
  * the place; else it must not turn out to be a part of the system. */
 static int grant_fd(struct walk *w, int fd, const char *path, unsigned access, bool trusted)
 {
-	char real[PATH_MAX];
+	KF_UNINIT char real[PATH_MAX];
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -139,7 +135,7 @@ static int grant_fd(struct walk *w, int fd, const char *path, unsigned access, b
 
 static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
 {
-	KF_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
@@ -153,7 +149,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 
 static int walk_path(struct walk *w, const struct kf_rule *rule)
 {
-	char path[PATH_MAX];
+	KF_UNINIT char path[PATH_MAX];
 	enum kf_expansion how = kf_vars_expand(w->vars, rule->arg, path);
 
 	if (how == KF_EXPANSION_NONE) {
@@ -165,8 +161,6 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 
 static bool leave_out(const char *name)
 {
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return true;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(not_root); i++)
 		if (strcmp(name, not_root[i]) == 0)
 			return true;
@@ -175,39 +169,37 @@ static bool leave_out(const char *name)
 
 static int walk_root(struct walk *w)
 {
-	DIR *dir = opendir("/");
+	KF_CLOSE int root = kf_open(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+	KF_UNINIT struct kf_dir dir;
+	const char *name;
 	unsigned n = 0;
-	int ret = -1;
 
-	if (!dir)
+	if (root < 0)
 		return kf_fail_sys(w->err, "list '/'");
-	if (report(w, dirfd(dir), S_IFDIR, "/", KF_GRANT_LIST) < 0)
-		goto out;
-	for (const struct dirent *entry; (entry = readdir(dir));) {
-		char path[NAME_MAX + 2];
+	if (report(w, root, S_IFDIR, "/", KF_GRANT_LIST) < 0)
+		return -1;
+	kf_dir_init(&dir, root);
+	while ((name = kf_dir_next(&dir))) {
+		KF_UNINIT char path[NAME_MAX + 2];
 
-		if (leave_out(entry->d_name))
+		if (leave_out(name))
 			continue;
-		if (++n > ROOT_ENTRIES_MAX) {
-			kf_err_set(w->err, E2BIG,
-				   "'/' has more than %d entries: use a profile that names what "
-				   "it needs",
-				   ROOT_ENTRIES_MAX);
-			goto out;
-		}
-		(void)snprintf(path, sizeof(path), "/%s", entry->d_name);
+		if (++n > ROOT_ENTRIES_MAX)
+			return kf_fail(
+				w->err, E2BIG,
+				"'/' has more than %d entries: use a profile that names what "
+				"it needs",
+				ROOT_ENTRIES_MAX);
+		(void)snprintf(path, sizeof(path), "/%s", name);
 		if (grant_path(w, path, RX, true) < 0)
-			goto out;
+			return -1;
 	}
-	ret = 0;
-out:
-	(void)closedir(dir);
-	return ret;
+	return dir.failed ? kf_fail_sys(w->err, "list '/'") : 0;
 }
 
 static int walk_homes(struct walk *w)
 {
-	char path[PATH_MAX];
+	KF_UNINIT char path[PATH_MAX];
 
 	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
 		skip(w, "~", "HOME is not set");
@@ -235,7 +227,7 @@ static int walk_volume(void *ctx, const char *path, bool writable, struct kf_err
 
 static int walk_option(struct walk *w, const struct kf_option_grant *option)
 {
-	char path[PATH_MAX];
+	KF_UNINIT char path[PATH_MAX];
 	struct stat st;
 	int n;
 
@@ -271,9 +263,10 @@ static int add_home(struct walk *w, const char *path)
 /* Every directory that "~" of a deny rule stands for. */
 static int find_homes(struct walk *w)
 {
-	char path[PATH_MAX];
-	int ret = 0;
-	DIR *dir;
+	KF_CLOSE int fd = -1;
+	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT char path[PATH_MAX];
+	const char *name;
 
 	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path) < 0)
 		return -1;
@@ -281,17 +274,16 @@ static int find_homes(struct walk *w)
 		return 0;
 	if (add_home(w, "/root") < 0)
 		return -1;
-	dir = opendir("/home");
-	if (!dir)
+	fd = kf_open(AT_FDCWD, "/home", O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
 		return 0;
-	for (const struct dirent *entry; ret == 0 && (entry = readdir(dir));) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void)snprintf(path, sizeof(path), "/home/%s", entry->d_name);
-		ret = add_home(w, path);
+	kf_dir_init(&dir, fd);
+	while ((name = kf_dir_next(&dir))) {
+		(void)snprintf(path, sizeof(path), "/home/%s", name);
+		if (add_home(w, path) < 0)
+			return -1;
 	}
-	(void)closedir(dir);
-	return ret;
+	return dir.failed ? kf_fail_sys(w->err, "list '/home'") : 0;
 }
 
 static int walk_rule(struct walk *w, const struct kf_rule *rule)

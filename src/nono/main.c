@@ -2,46 +2,45 @@
 /* nono: put this process into the sandbox of a profile, then become the workload. */
 #include "base/cleanup.h"
 #include "nono/command.h"
+#include "nono/rt.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct {
-	const char *name;
+	char name[8], help[64];
 	int (*run)(char **argv);
-	const char *help;
 } commands[] = {
-	{"wrap", kf_command_wrap, "wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]"},
-	{"why", kf_command_why, "why [--profile NAME] --path PATH --op read|write|exec"},
-	{"setup", kf_command_setup, "setup --check-only"},
+	{"wrap", "wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]", kf_command_wrap},
+	{"why", "why [--profile NAME] --path PATH --op read|write|exec", kf_command_why},
+	{"setup", "setup --check-only", kf_command_setup},
 };
 
 static const char options[] =
 	"options of wrap:\n"
-	"  -p, --profile NAME     policy to apply (default: default)\n"
-	"      --policy-fd N      read the policy from this descriptor and close it\n"
-	"      --workdir DIR      change to DIR first\n"
-	"      --block-net        no network, whatever the profile says\n"
-	"  -a, --allow DIR        read, write and execute below DIR as well\n"
-	"  -r, --read DIR         read and execute below DIR as well\n"
-	"  -w, --write DIR        write below DIR as well\n"
-	"      --allow-file, --read-file, --write-file FILE   the same for one file\n"
-	"      --dry-run          print what would be accessible; run nothing\n"
-	"  -v, --verbose          print it before running\n"
-	"  -s, --silent           no warnings\n";
+	"  -p, --profile NAME   policy to apply (default: default)\n"
+	"  --policy-fd N        read the policy from this descriptor, and close it\n"
+	"  --workdir DIR        change to DIR first\n"
+	"  --block-net          no network, whatever the profile says\n"
+	"  -a, --allow DIR      read, write and execute below DIR as well\n"
+	"  -r, --read DIR       read and execute\n"
+	"  -w, --write DIR      write\n"
+	"  --allow-file, --read-file, --write-file FILE\n"
+	"  --dry-run            print what would be accessible; run nothing\n"
+	"  -v, --verbose        print it and run\n"
+	"  -s, --silent         accepted: only errors are printed anyway\n";
 
-static void help(FILE *out)
+static void help(int out)
 {
-	(void)fputs("usage:\n", out);
+	kf_print(out, "usage:\n");
 	for (size_t i = 0; i < KF_ARRAY_SIZE(commands); i++)
-		(void)fprintf(out, "  nono %s\n", commands[i].help);
-	(void)fputs("  nono --help | --version\n", out);
-	(void)fputs(options, out);
+		kf_print(out, "  nono %s\n", commands[i].help);
+	kf_print(out, "  nono --help | --version\n");
+	kf_print(out, "%s", options);
 }
 
 int kf_command_usage(const struct kf_err *err)
 {
-	(void)fprintf(stderr, "nono: %s (see nono --help)\n", err->msg);
+	kf_print(STDERR_FILENO, "nono: %s (see nono --help)\n", err->msg);
 	return KF_EXIT_USAGE;
 }
 
@@ -54,15 +53,15 @@ int main(int argc, char **argv)
 	while (*argv && argv[1] && (strcmp(argv[1], "-s") == 0 || strcmp(argv[1], "--silent") == 0))
 		argv++;
 	if (!*argv || !argv[1]) {
-		help(stderr);
+		help(STDERR_FILENO);
 		return KF_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		help(stdout);
+		help(STDOUT_FILENO);
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		(void)puts("nono " KF_VERSION);
+		kf_print(STDOUT_FILENO, "nono " KF_VERSION "\n");
 		return 0;
 	}
 	for (size_t i = 0; i < KF_ARRAY_SIZE(commands); i++)

@@ -22,8 +22,7 @@ enum option {
 #define ANY (KF_OPTIONS_WRAP | KF_OPTIONS_WHY)
 
 static const struct spec {
-	const char *name;
-	char letter;
+	char name[12], letter;
 	bool value, file;
 	enum option option;
 	unsigned commands, access;
@@ -63,19 +62,18 @@ static const struct spec *find(unsigned command, const char *arg, const char **r
 	return NULL;
 }
 
-static int parse_fd(const char *s, int *ret, struct kf_err *err)
+bool kf_parse_fd(const char *s, int *ret)
 {
 	int fd = 0;
 
-	for (const char *p = s; *p; p++)
-		if (*p < '0' || *p > '9' || __builtin_mul_overflow(fd, 10, &fd) ||
-		    __builtin_add_overflow(fd, *p - '0', &fd))
-			return kf_fail(err, EINVAL, "--policy-fd '%s' is not a descriptor number",
-				       s);
 	if (!*s)
-		return kf_fail(err, EINVAL, "--policy-fd needs a descriptor number");
+		return false;
+	for (; *s; s++)
+		if (*s < '0' || *s > '9' || __builtin_mul_overflow(fd, 10, &fd) ||
+		    __builtin_add_overflow(fd, *s - '0', &fd))
+			return false;
 	*ret = fd;
-	return 0;
+	return true;
 }
 
 static int apply(struct kf_options *o, const struct spec *spec, const char *value,
@@ -86,15 +84,17 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		o->profile = value;
 		break;
 	case OPT_POLICY_FD:
-		return parse_fd(value, &o->policy_fd, err);
+		if (!kf_parse_fd(value, &o->policy_fd))
+			return kf_fail(err, EINVAL, "--policy-fd '%s' is not a descriptor number",
+				       value);
+		break;
 	case OPT_WORKDIR:
 		o->workdir = value;
 		break;
 	case OPT_DRY_RUN:
 		o->dry_run = true;
 		break;
-	case OPT_SILENT:
-		o->silent = true;
+	case OPT_SILENT: /* nothing but errors is ever printed */
 		break;
 	case OPT_VERBOSE:
 		o->verbose++;

@@ -21,7 +21,7 @@ struct kf_options {
 	const char *profile; /* "default" if none is given */
 	int policy_fd;	     /* -1 if none */
 	const char *workdir; /* NULL = stay */
-	bool dry_run, silent, block_net;
+	bool dry_run, block_net;
 	unsigned verbose;
 	struct kf_option_grant grants[KF_OPTIONS_GRANTS_MAX];
 	size_t ngrants;
@@ -35,5 +35,8 @@ enum { KF_OPTIONS_WRAP = 1, KF_OPTIONS_WHY = 2 };
 /* Parse @argv after the command's name.  Options end at "--" or at the first
  * argument that is none.  -1 and *err for a usage error. */
 int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err);
+
+/* Decimal descriptor number; false, *ret untouched, if @s is none. */
+bool kf_parse_fd(const char *s, int *ret);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono/program.h"
 
+#include "base/cleanup.h"
 #include "base/path.h"
 
 #include <fcntl.h>
@@ -8,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* What container runtimes fill in for an image that has none. */
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define LAUNCHER_DIR "/nono"
+#define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define LAUNCHER_DIR  "/nono"
+#define NR_FACCESSAT2 439
 
 static int executable(const char *path)
 {
@@ -24,12 +27,17 @@ static int executable(const char *path)
 		errno = EISDIR;
 		return -1;
 	}
-	return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS);
+	/* As the effective user; musl's faccessat() forks where the call is missing. */
+	if (syscall(NR_FACCESSAT2, AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
+		return 0;
+	if (errno != ENOSYS && errno != EPERM)
+		return -1;
+	return access(path, X_OK);
 }
 
 static bool ours(const char *dir, const char *self_dir)
 {
-	char clean[PATH_MAX];
+	KF_UNINIT char clean[PATH_MAX];
 
 	return kf_path_clean(dir, clean, sizeof(clean)) &&
 	       (strcmp(clean, LAUNCHER_DIR) == 0 || (*self_dir && strcmp(clean, self_dir) == 0));
@@ -53,7 +61,7 @@ int kf_program_find(const char *name, const char *self_dir, char ret[static PATH
 	if (!path || !*path)
 		path = DEFAULT_PATH;
 	for (size_t len; *name && *path; path += len + (path[len] == ':')) {
-		char dir[PATH_MAX], full[PATH_MAX];
+		KF_UNINIT char dir[PATH_MAX], full[PATH_MAX];
 
 		len = strcspn(path, ":");
 		if (*path != '/' || len >= sizeof(dir))

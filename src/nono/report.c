@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono/report.h"
 
-#include "base/cleanup.h"
+#include "nono/rt.h"
 
 const char *kf_report_access(unsigned access)
 {
-	static const char *const names[] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
+	static const char names[][4] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
 
 	return access & KF_GRANT_LIST ? "list" : names[access & 7];
 }
@@ -15,11 +15,11 @@ static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
 	const struct kf_report *report = (const struct kf_report *)sink;
 
 	(void)err;
-	(void)fprintf(report->out, "  %-4s  %s", kf_report_access(grant->access), grant->path);
+	kf_print(report->out, "  %-4s  %s", kf_report_access(grant->access), grant->path);
 	if (grant->rule)
-		(void)fprintf(report->out, "  (line %u)\n", grant->rule->line);
+		kf_print(report->out, "  (line %u)\n", grant->rule->line);
 	else
-		(void)fputs("  (command line)\n", report->out);
+		kf_print(report->out, "  (command line)\n");
 	return 0;
 }
 
@@ -29,11 +29,11 @@ static void print_skip(struct kf_grant_sink *sink, const struct kf_rule *rule, c
 	const struct kf_report *report = (const struct kf_report *)sink;
 
 	if (report->skips)
-		(void)fprintf(report->out, "  -     %s  (line %u: %s)\n", path,
-			      rule ? rule->line : 0, why);
+		kf_print(report->out, "  -     %s  (line %u: %s)\n", path, rule ? rule->line : 0,
+			 why);
 }
 
-void kf_report_init(struct kf_report *report, FILE *out, bool skips)
+void kf_report_init(struct kf_report *report, int out, bool skips)
 {
 	*report = (struct kf_report){
 		.sink = {.grant = print_grant, .skip = print_skip},
@@ -42,7 +42,7 @@ void kf_report_init(struct kf_report *report, FILE *out, bool skips)
 	};
 }
 
-void kf_report_rules(const struct kf_policy *policy, bool block_net, FILE *out)
+void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
 {
 	bool block = block_net;
 
@@ -51,29 +51,29 @@ void kf_report_rules(const struct kf_policy *policy, bool block_net, FILE *out)
 
 		switch (rule->kind) {
 		case KF_RULE_FS_DENY:
-			(void)fprintf(out, "  deny  %s  (line %u)\n", rule->arg, rule->line);
+			kf_print(out, "  deny  %s  (line %u)\n", rule->arg, rule->line);
 			break;
 		case KF_RULE_NET_BLOCK:
 			block = true;
 			break;
 		case KF_RULE_NET_CONNECT:
-			(void)fprintf(out, "  net   connect to TCP port %u\n", rule->port);
+			kf_print(out, "  net   connect to TCP port %u\n", rule->port);
 			break;
 		case KF_RULE_NET_BIND:
-			(void)fprintf(out, "  net   listen on TCP port %u\n", rule->port);
+			kf_print(out, "  net   listen on TCP port %u\n", rule->port);
 			break;
 		case KF_RULE_SCOPE:
-			(void)fprintf(out, "  scope %s\n", rule->verb);
+			kf_print(out, "  scope %s\n", rule->verb);
 			break;
 		case KF_RULE_ENV:
-			(void)fprintf(out, "  env   %s %s\n", rule->verb, rule->arg);
+			kf_print(out, "  env   %s %s\n", rule->verb, rule->arg);
 			break;
 		case KF_RULE_RLIMIT:
-			(void)fprintf(out, "  limit %s\n", rule->verb);
+			kf_print(out, "  limit %s\n", rule->verb);
 			break;
 		default:
 			break;
 		}
 	}
-	(void)fprintf(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
+	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
 }

@@ -4,19 +4,17 @@
 
 #include "nono/grants.h"
 
-#include <stdio.h>
-
 /* A sink that prints grants and, with @skips, what grants nothing. */
 struct kf_report {
 	struct kf_grant_sink sink;
-	FILE *out;
+	int out;
 	bool skips;
 };
 
-void kf_report_init(struct kf_report *report, FILE *out, bool skips);
+void kf_report_init(struct kf_report *report, int out, bool skips);
 /* "rwx", "r-x", "list" ... */
 const char *kf_report_access(unsigned access);
 /* The rules that are not about files. */
-void kf_report_rules(const struct kf_policy *policy, bool block_net, FILE *out);
+void kf_report_rules(const struct kf_policy *policy, bool block_net, int out);
 
 #endif

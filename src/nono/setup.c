@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "nono/command.h"
+#include "nono/rt.h"
 #include "sandbox/landlock.h"
 
-#include <stdio.h>
 #include <string.h>
 
-static void line(int abi, int since, const char *what)
-{
-	(void)printf("  %-3s  %s (ABI %d)\n", abi >= since ? "yes" : "no", what, since);
-}
+static const struct {
+	int since;
+	char what[44];
+} features[] = {
+	{1, "files: read, write, execute, make, remove"},
+	{2, "files: rename and link across directories"},
+	{3, "files: truncate"},
+	{KF_LANDLOCK_ABI_NET, "TCP ports: net connect, net bind"},
+	{5, "devices: ioctl"},
+	{KF_LANDLOCK_ABI_SCOPE, "scope signal, scope abstract"},
+	{7, "denials in the audit log"},
+	{9, "unix sockets by path"},
+};
 
 int kf_command_setup(char **argv)
 {
@@ -20,17 +30,13 @@ int kf_command_setup(char **argv)
 		return kf_command_usage(&err);
 	}
 	if (kf_landlock_probe(&abi, &err) < 0) {
-		(void)fprintf(stderr, "nono: %s\n", err.msg);
+		kf_print(STDERR_FILENO, "nono: %s\n", err.msg);
 		return KF_EXIT_FAILED;
 	}
-	(void)printf("Landlock ABI %d\n", abi);
-	line(abi, 1, "files: read, write, execute, make, remove");
-	line(abi, 2, "files: rename and link between directories");
-	line(abi, 3, "files: truncate");
-	line(abi, KF_LANDLOCK_ABI_NET, "TCP ports: net connect, net bind");
-	line(abi, 5, "devices: ioctl");
-	line(abi, KF_LANDLOCK_ABI_SCOPE, "scopes: signal, abstract unix sockets");
-	line(abi, 7, "denials in the audit log");
-	line(abi, 9, "pathname unix sockets");
+	kf_print(STDOUT_FILENO, "Landlock ABI %d\n", abi);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(features); i++)
+		kf_print(STDOUT_FILENO, "  %-3s  %s (ABI %d)\n",
+			 abi >= features[i].since ? "yes" : "no", features[i].what,
+			 features[i].since);
 	return 0;
 }

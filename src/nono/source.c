@@ -4,6 +4,9 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "nono/builtin.h"
+#include "nono/options.h"
+#include "nono/rt.h"
 #include "policy/settings.h"
 
 #include <fcntl.h>
@@ -29,12 +32,8 @@ void kf_self_find(struct kf_self *ret)
 	char *slash;
 
 	ret->exec_fd = -1;
-	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0) {
-		const char *number = execfn + sizeof(FD_PATH) - 1;
-
-		if (*number && strspn(number, "0123456789") == strlen(number) && strlen(number) < 7)
-			ret->exec_fd = (int)strtol(number, NULL, 10);
-	}
+	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0)
+		(void)kf_parse_fd(execfn + sizeof(FD_PATH) - 1, &ret->exec_fd);
 	if (n < 0 || (size_t)n >= sizeof(ret->dir))
 		n = 0;
 	ret->dir[n] = '\0';
@@ -91,12 +90,9 @@ static int parse(const char *text, size_t n, const char *what, const char *profi
 		return -1;
 	}
 	/* The text ends in its own SHA-256. */
-	if (ret_id) {
-		char hex[17] = {0};
-
-		memcpy(hex, text + n - 17, 16);
-		*ret_id = strtoull(hex, NULL, 16);
-	}
+	for (size_t i = n - 17; ret_id && i < n - 1; i++)
+		*ret_id = *ret_id << 4 |
+			  (uint64_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
 	*ret = policy;
 	return 0;
 }
@@ -115,14 +111,15 @@ static int from_fd(int fd, const char *what, const char *profile, struct kf_poli
 static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *ret_id,
 			struct kf_err *err)
 {
-	for (size_t i = 0; i < kf_nbuiltins; i++)
-		if (strcmp(kf_builtins[i].name, profile) == 0)
-			return parse(kf_builtins[i].text, kf_builtins[i].n, "built-in profile",
-				     profile, ret, ret_id, err);
-	return kf_fail(err, ENOENT,
-		       "there is no profile '%s' and no directory of profiles beside "
-		       "this program",
-		       profile);
+	size_t n;
+	KF_FREE char *text = kf_builtin_text(profile, &n);
+
+	if (!text)
+		return kf_fail(err, ENOENT,
+			       "there is no built-in profile '%s', and no directory 'profiles' "
+			       "beside this program",
+			       profile);
+	return parse(text, n, "built-in profile", profile, ret, ret_id, err);
 }
 
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
@@ -139,7 +136,7 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 		return from_fd(policy_fd, "policy descriptor", profile, ret, ret_id, err);
 	if (!*self->dir)
 		return from_builtin(profile, ret, ret_id, err);
-	exe = open(self->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	exe = kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY);
 	if (exe < 0)
 		return kf_fail_sys(err, "open this program's directory '%s'", self->dir);
 	profiles = open_beneath(exe, "profiles", O_PATH | O_DIRECTORY);

@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void kf_vars_init(struct kf_vars *ret)
 {
 	ret->uid = geteuid();
 	/* "(unreachable)/..." is a directory outside the root. */
-	if (!getcwd(ret->workdir, sizeof(ret->workdir)) || ret->workdir[0] != '/')
+	if (syscall(SYS_getcwd, ret->workdir, sizeof(ret->workdir)) <= 0 || ret->workdir[0] != '/')
 		ret->workdir[0] = '\0';
 }
 
@@ -22,11 +23,11 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 {
 	/* Where the XDG specification puts them if nothing is said. */
 	static const struct {
-		const char *name, *fallback;
+		char name[16], fallback[16];
 	} names[] = {
-		{"HOME", NULL},
-		{"TMPDIR", NULL},
-		{"XDG_RUNTIME_DIR", NULL},
+		{"HOME", ""},
+		{"TMPDIR", ""},
+		{"XDG_RUNTIME_DIR", ""},
 		{"XDG_CONFIG_HOME", ".config"},
 		{"XDG_DATA_HOME", ".local/share"},
 		{"XDG_STATE_HOME", ".local/state"},
@@ -47,7 +48,7 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 		if (strlen(names[i].name) != n || memcmp(s + 1, names[i].name, n) != 0)
 			continue;
 		set = getenv(names[i].name);
-		if ((set && *set) || !names[i].fallback || !home)
+		if ((set && *set) || !*names[i].fallback || !home)
 			return set;
 		if ((size_t)snprintf(buf, sizeof(buf), "%s/%s", home, names[i].fallback) >=
 		    sizeof(buf))
@@ -61,7 +62,7 @@ enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
 				 char out[static PATH_MAX])
 {
 	enum kf_expansion ret = KF_EXPANSION_LITERAL;
-	char raw[PATH_MAX];
+	KF_UNINIT char raw[PATH_MAX];
 	size_t n = 0;
 
 	if (*path == '~' || *path == '$') {

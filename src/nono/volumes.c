@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "nono/grants.h"
+#include "nono/rt.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -13,8 +14,8 @@
 #define MOUNTINFO_MAX (4 * 1024 * 1024)
 
 /* What is mounted there belongs to the runtime, or is us. */
-static const char *const not_volumes[] = {"/proc", "/sys", "/nono", "/dev"};
-static const char *const dev_volumes[] = {"/dev/shm", "/dev/termination-log"};
+static const char not_volumes[][8] = {"/proc", "/sys", "/nono", "/dev"};
+static const char dev_volumes[][24] = {"/dev/shm", "/dev/termination-log"};
 
 static bool is_volume(const char *path)
 {
@@ -69,7 +70,7 @@ static bool has_option(const char *options, const char *name)
 /* The file has no size to ask for; it grows with the number of mounts. */
 static int read_mountinfo(char **ret, struct kf_err *err)
 {
-	KF_CLOSE int fd = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
+	KF_CLOSE int fd = kf_open(AT_FDCWD, MOUNTINFO, O_RDONLY);
 	KF_FREE char *buf = NULL;
 	size_t n = 0, cap = 0;
 	ssize_t got;
@@ -113,11 +114,7 @@ int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct
 		if (next)
 			*next++ = '\0';
 		/* ID PARENT DEV ROOT PATH OPTIONS TAG... - TYPE SOURCE SUPER-OPTIONS */
-		super = strstr(line, " - ");
-		if (super) {
-			*super = '\0';
-			super = strrchr(super + 3, ' ');
-		}
+		super = strrchr(line, ' ');
 		for (int i = 0; i < 5; i++)
 			path = field(&line);
 		options = field(&line);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "base/path.h"
 #include "nono/command.h"
 #include "nono/deny.h"
 #include "nono/grants.h"
 #include "nono/report.h"
+#include "nono/rt.h"
 #include "nono/source.h"
 
 #include <fcntl.h>
@@ -27,7 +29,7 @@ struct why {
 static int consider(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err)
 {
 	struct why *why = (struct why *)sink;
-	char real[PATH_MAX];
+	KF_UNINIT char real[PATH_MAX];
 
 	(void)err;
 	if (!kf_fd_path(grant->fd, real) || !kf_path_under(why->path, real) ||
@@ -64,7 +66,7 @@ static void note_skip(struct kf_grant_sink *sink, const struct kf_rule *rule, co
 static int resolve(const char *path, const char *workdir, char out[static PATH_MAX],
 		   struct kf_err *err)
 {
-	char full[PATH_MAX], real[PATH_MAX];
+	KF_UNINIT char full[PATH_MAX], real[PATH_MAX];
 	size_t n;
 
 	if ((size_t)snprintf(real, sizeof(real), "%s/%s", *path == '/' ? "" : workdir, path) >=
@@ -78,7 +80,7 @@ static int resolve(const char *path, const char *workdir, char out[static PATH_M
 		if (c && c != '/')
 			continue;
 		full[n] = '\0';
-		fd = open(n ? full : "/", O_PATH | O_CLOEXEC);
+		fd = kf_open(AT_FDCWD, n ? full : "/", O_PATH);
 		full[n] = c;
 		if (fd < 0)
 			continue;
@@ -99,7 +101,7 @@ static int resolve(const char *path, const char *workdir, char out[static PATH_M
 static int parse_op(const char *op, unsigned *ret, struct kf_err *err)
 {
 	static const struct {
-		const char *name;
+		char name[8];
 		unsigned access;
 	} ops[] = {{"read", KF_FS_READ}, {"write", KF_FS_WRITE}, {"exec", KF_FS_EXEC}};
 
@@ -117,7 +119,7 @@ static const char *denied_by(const struct kf_policy *policy, const struct kf_var
 {
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
-		char asked[PATH_MAX];
+		KF_UNINIT char asked[PATH_MAX];
 
 		if (rule->kind != KF_RULE_FS_DENY ||
 		    kf_vars_expand(vars, rule->arg, asked) == KF_EXPANSION_NONE)
@@ -136,7 +138,7 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	static struct kf_self self;
 	static struct kf_vars vars;
 	struct kf_policy policy;
-	char deny[PATH_MAX];
+	KF_UNINIT char deny[PATH_MAX];
 
 	kf_self_find(&self);
 	if (kf_source_policy(&self, options->profile, options->policy_fd, &policy, NULL, err) < 0)
@@ -146,25 +148,25 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	    kf_grants_walk(&policy, options, &vars, &why->sink, err) < 0)
 		return -1;
 	if (why->granted)
-		(void)printf("allowed: %s %s: profile %s grants %s\n", options->op, why->path,
-			     policy.name, why->by);
+		kf_print(STDOUT_FILENO, "allowed: %s %s: profile %s grants %s\n", options->op,
+			 why->path, policy.name, why->by);
 	else if (denied_by(&policy, &vars, why->path, deny))
-		(void)printf("denied: %s %s: profile %s has %s\n", options->op, why->path,
-			     policy.name, deny);
+		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op,
+			 why->path, policy.name, deny);
 	else
-		(void)printf("denied: %s %s: no rule of profile %s grants it%s\n", options->op,
-			     why->path, policy.name,
-			     why->listed && why->access == KF_FS_READ
-				     ? " (directories can be listed, files not read)"
-				     : "");
+		kf_print(STDOUT_FILENO, "denied: %s %s: no rule of profile %s grants it%s\n",
+			 options->op, why->path, policy.name,
+			 why->listed && why->access == KF_FS_READ
+				 ? " (directories can be listed, files not read)"
+				 : "");
 	if (!why->granted && *why->skipped)
-		(void)printf("note: %s\n", why->skipped);
+		kf_print(STDOUT_FILENO, "note: %s\n", why->skipped);
 	return why->granted ? 0 : KF_EXIT_FAILED;
 }
 
 int kf_command_why(char **argv)
 {
-	static struct why why = {.sink = {.grant = consider, .skip = note_skip}};
+	struct why why = {.sink = {.grant = consider, .skip = note_skip}};
 	struct kf_options options;
 	struct kf_err err;
 	int status;
@@ -175,7 +177,7 @@ int kf_command_why(char **argv)
 		return kf_command_usage(&err);
 	status = answer(&options, &why, &err);
 	if (status < 0) {
-		(void)fprintf(stderr, "nono: %s\n", err.msg);
+		kf_print(STDERR_FILENO, "nono: %s\n", err.msg);
 		return KF_EXIT_FAILED;
 	}
 	return status;

@@ -6,6 +6,7 @@
 #include "nono/options.h"
 #include "nono/program.h"
 #include "nono/report.h"
+#include "nono/rt.h"
 #include "nono/source.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
@@ -35,7 +36,7 @@ struct needs {
  * kubelet shows it in the pod's status. */
 static int fail(const struct kf_err *err)
 {
-	char line[KF_ERR_MSG_MAX + 8];
+	KF_UNINIT char line[KF_ERR_MSG_MAX + 8];
 	struct stat st;
 	size_t n;
 	int fd;
@@ -43,7 +44,7 @@ static int fail(const struct kf_err *err)
 	(void)snprintf(line, sizeof(line), "nono: %s\n", err->msg);
 	n = strlen(line);
 	(void)!write(STDERR_FILENO, line, n);
-	fd = open(TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	fd = kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		(void)!write(fd, line, n);
 	if (fd >= 0)
@@ -136,12 +137,12 @@ static int enter(const struct kf_policy *policy, const struct kf_options *option
 }
 
 static int describe(const struct kf_policy *policy, const struct kf_options *options,
-		    const struct kf_vars *vars, FILE *out, struct kf_err *err)
+		    const struct kf_vars *vars, int out, struct kf_err *err)
 {
 	struct kf_report report;
 
 	kf_report_init(&report, out, options->verbose > 0);
-	(void)fprintf(out, "profile %s\n", policy->name);
+	kf_print(out, "profile %s\n", policy->name);
 	if (kf_grants_walk(policy, options, vars, &report.sink, err) < 0)
 		return -1;
 	kf_report_rules(policy, options->block_net, out);
@@ -175,10 +176,10 @@ static int run(const struct kf_options *options, struct kf_err *err)
 		return kf_fail_sys(err, "--workdir '%s'", options->workdir);
 	kf_vars_init(&vars);
 	if (options->dry_run)
-		return describe(&policy, options, &vars, stdout, err);
+		return describe(&policy, options, &vars, STDOUT_FILENO, err);
 	if (kf_program_find(options->command[0], self.dir, program, err) < 0)
 		return -1;
-	if (options->verbose && describe(&policy, options, &vars, stderr, err) < 0)
+	if (options->verbose && describe(&policy, options, &vars, STDERR_FILENO, err) < 0)
 		return -1;
 	if (kf_process_environment(&policy, environ, &env, err) < 0)
 		return -1;

@@ -78,7 +78,7 @@ static char *next_word(char **s)
 /* Variables that stand for a directory; "~" apart. */
 static bool known_variable(const char *name, size_t n)
 {
-	static const char *const names[] = {
+	static const char names[][16] = {
 		"HOME",		 "WORKDIR",	   "TMPDIR",	     "XDG_CONFIG_HOME",
 		"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
 	};
@@ -91,7 +91,7 @@ static bool known_variable(const char *name, size_t n)
 
 static int check_path(struct parser *p, const char *path)
 {
-	char clean[PATH_MAX];
+	KF_UNINIT char clean[PATH_MAX];
 	const char *rest = path;
 
 	if (*rest == '~') {
@@ -121,7 +121,7 @@ static int check_path(struct parser *p, const char *path)
 static int parse_fs(struct parser *p, char *s)
 {
 	static const struct {
-		const char *word;
+		char word[4];
 		unsigned access;
 	} modes[] = {
 		{"r", KF_FS_READ},
@@ -131,7 +131,7 @@ static int parse_fs(struct parser *p, char *s)
 		{"w", KF_FS_WRITE},
 	};
 	static const struct {
-		const char *word;
+		char word[12];
 		enum kf_rule_kind kind;
 	} sets[] = {
 		{"rx-root", KF_RULE_FS_ROOT},
@@ -215,7 +215,7 @@ static int parse_net(struct parser *p, char *s)
 
 static int parse_scope(struct parser *p, char *s)
 {
-	static const char *const scopes[] = {"signal", "abstract"};
+	static const char scopes[][12] = {"signal", "abstract"};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(scopes); i++) {
 		if (strcmp(s, scopes[i]) == 0) {
@@ -232,7 +232,7 @@ static int parse_scope(struct parser *p, char *s)
 
 static int parse_env(struct parser *p, char *s)
 {
-	static const char *const verbs[] = {"drop", "keep", "set"};
+	static const char verbs[][8] = {"drop", "keep", "set"};
 	const char *word = next_word(&s);
 	const char *end = s;
 	struct kf_rule *rule;
@@ -268,7 +268,7 @@ static int parse_limit(struct parser *p, const char *word, uint64_t *ret)
 
 static int parse_rlimit(struct parser *p, char *s)
 {
-	static const char *const names[] = {
+	static const char names[][12] = {
 		"as",	  "core",  "cpu", "data",   "fsize",  "memlock",    "msgqueue", "nice",
 		"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
 	};
@@ -306,7 +306,7 @@ static int parse_note(struct parser *p, char *s)
 static int parse_line(struct parser *p, char *s)
 {
 	static const struct {
-		const char *word;
+		char word[8];
 		int (*parse)(struct parser *p, char *s);
 	} words[] = {
 		{"env", parse_env},	    {"fs", parse_fs},	      {"net", parse_net},

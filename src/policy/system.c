@@ -4,13 +4,13 @@
 #include "policy/flat.h"
 
 /* Where programs and their configuration live, in any image. */
-static const char *const dirs[] = {
+static const char dirs[][16] = {
 	"/bin",		  "/boot",     "/etc",	     "/lib",	 "/lib32",	 "/lib64",
 	"/libx32",	  "/nono",     "/sbin",	     "/usr/bin", "/usr/lib",	 "/usr/lib64",
 	"/usr/local/bin", "/usr/sbin", "/usr/share", "/var/run", "/run/secrets",
 };
 /* Kernel file systems: nothing at all below them is anybody's home. */
-static const char *const trees[] = {"/dev", "/proc", "/sys"};
+static const char trees[][8] = {"/dev", "/proc", "/sys"};
 
 bool kf_policy_covers_system(const char *path)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kf-profilec: runs while building; writes the built-in profiles' flat texts as
- * the C table kf_builtins, for programs that do not compile profiles. */
+/* kf-profilec [NAME...]: runs while building; writes the built-in profiles' flat
+ * texts as the C table kf_builtins, for programs that do not compile profiles.
+ * With names, the texts of these, one after the other. */
 #include "base/limits.h"
 #include "policy/profile.h"
 
@@ -21,8 +22,22 @@ static void write_string(const char *s)
 	putchar('"');
 }
 
-/* One row of the table; problems, warnings too, go to stderr. */
-static int write_builtin(const struct kf_profile_library *library, const char *name)
+static void write_row(const char *name, const struct kf_compiled *compiled)
+{
+	printf("\t{\"%s\",\n", name);
+	write_string(compiled->text);
+	printf(",\n\t\t%zu},\n", compiled->n);
+}
+
+static void write_text(const char *name, const struct kf_compiled *compiled)
+{
+	(void)name;
+	(void)fwrite(compiled->text, 1, compiled->n, stdout);
+}
+
+/* One profile; problems, warnings too, go to stderr. */
+static int write_builtin(const struct kf_profile_library *library, const char *name,
+			 void (*write)(const char *name, const struct kf_compiled *compiled))
 {
 	struct kf_buf messages = KF_BUF_INIT(1024 * 1024);
 	struct kf_arena arena;
@@ -34,11 +49,8 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 	kf_arena_init(&arena, KF_LIMIT_PROFILE_MEMORY);
 	kf_diags_init(&diags, &arena);
 	r = kf_profile_compile(library, name, &arena, &diags, &compiled, &err);
-	if (r == 0) {
-		printf("\t{\"%s\",\n", name);
-		write_string(compiled.text);
-		printf(",\n\t\t%zu},\n", compiled.n);
-	}
+	if (r == 0)
+		write(name, &compiled);
 	kf_diags_format(&diags, &messages);
 	if (messages.n)
 		fputs(messages.p, stderr);
@@ -51,14 +63,18 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 	return r;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct kf_profile_library library = {kf_profile_builtins, kf_nprofile_builtins};
 	int failed = 0;
 
+	for (int i = 1; i < argc; i++)
+		failed |= write_builtin(&library, argv[i], write_text) < 0;
+	if (argc > 1)
+		return failed || fflush(stdout) != 0;
 	printf("#include \"policy/flat.h\"\n\nconst struct kf_builtin kf_builtins[] = {\n");
 	for (size_t i = 0; i < library.n; i++)
-		failed |= write_builtin(&library, library.v[i].name) < 0;
+		failed |= write_builtin(&library, library.v[i].name, write_row) < 0;
 	printf("};\nconst size_t kf_nbuiltins = %zu;\n", library.n);
 	return failed || fflush(stdout) != 0;
 }

@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 
-#include <assert.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -67,7 +66,8 @@ struct prog {
 
 static size_t emit(struct prog *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
-	assert(p->n < KF_FILTER_MAX);
+	if (p->n >= KF_FILTER_MAX)
+		__builtin_trap();
 	p->at[p->n] = (struct kf_filter_insn){.code = code, .jt = jt, .jf = jf, .k = k};
 	return p->n++;
 }
@@ -100,7 +100,8 @@ static size_t when_any_bit(struct prog *p, uint32_t k)
 
 static void end(struct prog *p, size_t jump)
 {
-	assert(p->n - jump - 1 <= UINT8_MAX);
+	if (p->n - jump - 1 > UINT8_MAX)
+		__builtin_trap();
 	p->at[jump].jf = (uint8_t)(p->n - jump - 1);
 }
 
@@ -244,7 +245,7 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 
 int kf_filter_install(const struct kf_filter *filter, struct kf_err *err)
 {
-	struct kf_filter_insn prog[KF_FILTER_MAX];
+	KF_UNINIT struct kf_filter_insn prog[KF_FILTER_MAX];
 	struct {
 		unsigned short len;
 		struct kf_filter_insn *filter;

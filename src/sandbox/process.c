@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Whether the variable of @entry ("KEY=VALUE") is meant by @pattern (KEY, PREFIX*
  * or KEY=VALUE). */
@@ -60,7 +62,7 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 static int limit_number(const char *name)
 {
 	static const struct {
-		const char *name;
+		char name[12];
 		int number;
 	} limits[] = {
 		{"as", RLIMIT_AS},
@@ -92,6 +94,7 @@ static rlim_t lower(uint64_t wanted, rlim_t now)
 	return wanted < now ? (rlim_t)wanted : now;
 }
 
+/* prlimit64() by number: musl's setrlimit() first stops all threads, which we have none of. */
 int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
 {
 	for (size_t i = 0; i < policy->nrules; i++) {
@@ -102,14 +105,14 @@ int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
 		if (rule->kind != KF_RULE_RLIMIT)
 			continue;
 		number = limit_number(rule->verb);
-		if (number < 0 || getrlimit(number, &limit) < 0)
+		if (number < 0 || syscall(SYS_prlimit64, 0, number, NULL, &limit) < 0)
 			return kf_fail(err, EINVAL, "line %u: rlimit %s: not on this system",
 				       rule->line, rule->verb);
 		limit.rlim_cur = lower(rule->soft, limit.rlim_cur);
 		limit.rlim_max = lower(rule->hard, limit.rlim_max);
 		if (limit.rlim_cur > limit.rlim_max)
 			limit.rlim_cur = limit.rlim_max;
-		if (setrlimit(number, &limit) < 0)
+		if (syscall(SYS_prlimit64, 0, number, &limit, NULL) < 0)
 			return kf_fail_sys(err, "line %u: rlimit %s", rule->line, rule->verb);
 	}
 	return 0;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono/rt.h"
+#include "base/cleanup.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct entry { /* struct linux_dirent64 */
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+const char *kf_dir_next(struct kf_dir *dir)
+{
+	for (;;) {
+		const struct entry *entry;
+		const char *s;
+
+		if (dir->at >= dir->n) {
+			long got = syscall(SYS_getdents64, dir->fd, dir->buf, sizeof(dir->buf));
+
+			dir->failed = got < 0;
+			if (got <= 0)
+				return NULL;
+			dir->n = (size_t)got;
+			dir->at = 0;
+		}
+		entry = (const struct entry *)(const void *)(dir->buf + dir->at);
+		dir->at += entry->len;
+		s = entry->name;
+		if (!(s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2]))))
+			return s;
+	}
+}
+
+void kf_print(int fd, const char *fmt, ...)
+{
+	KF_UNINIT char buf[8192];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	n = strlen(buf);
+	(void)!write(fd, buf, n);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_RT_H
+#define KF_NONO_RT_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The few system calls that a start is made of, without the detours of libc. */
+
+/* openat(), close-on-exec; musl's adds a fcntl() to each. */
+static inline int kf_open(int dirfd, const char *path, int flags)
+{
+	return (int)syscall(SYS_openat, dirfd, path, flags | O_CLOEXEC, 0);
+}
+
+/* A directory being listed; no allocation.  @fd is the caller's. */
+struct kf_dir {
+	int fd;
+	bool failed; /* kf_dir_next() stopped because of an error, in errno */
+	size_t n, at;
+	_Alignas(uint64_t) char buf[4096];
+};
+
+/* The buffer is left as it is: declare the variable KF_UNINIT. */
+static inline void kf_dir_init(struct kf_dir *dir, int fd)
+{
+	dir->fd = fd;
+	dir->failed = false;
+	dir->n = dir->at = 0;
+}
+
+/* Next name but "." and "..", valid until the next call; NULL at the end. */
+const char *kf_dir_next(struct kf_dir *dir);
+
+/* Formatted text to @fd, at most 8 KiB a call. */
+void kf_print(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
