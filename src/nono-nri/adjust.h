@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_NRI_ADJUST_H
+#define KF_NONO_NRI_ADJUST_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "policy/plan.h"
+
+#include <nri/nri.h>
+
+/* A plan as NRI's answer to CreateContainer.  What is the same for all
+ * containers of a profile (mount, environment, seccomp) is encoded once. */
+
+struct kf_adjust_part;
+
+struct kf_adjust {
+	char *launcher_dir; /* what is mounted at KF_LAUNCHER_DIR */
+	struct kf_adjust_part *parts;
+};
+
+/* @settings: of the plans to come.  After each change of the settings: done, init. */
+int kf_adjust_init(struct kf_adjust *adjust, const struct kf_settings *settings,
+		   struct kf_err *err);
+void kf_adjust_done(struct kf_adjust *adjust);
+
+/* Put together the answer for @plan, which is KF_SANDBOX.  On failure the request
+ * must be refused. */
+int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan, struct kf_arena *arena,
+		    struct nri_reply *reply, struct kf_err *err);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "nono-nri/options.h"
+#include "nono-nri/plugin.h"
+#include "nono-nri/publish.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* What main owns. */
+struct daemon {
+	struct kf_options options;
+	struct kf_plugin plugin;
+	struct event_base *base;
+	struct event *signals[3];
+	struct nri_plugin *nri;
+	int status;
+};
+
+static void log_diags(struct kf_diags *diags)
+{
+	kf_diags_sort(diags);
+	for (size_t i = 0; i < diags->n; i++) {
+		const struct kf_diag *d = &diags->v[i];
+		char at[512];
+
+		(void)snprintf(at, sizeof(at), d->at.line ? "%s:%u:%u" : "%s", d->at.file,
+			       d->at.line, d->at.column);
+		kf_log(d->warning ? KF_LOG_WARN : KF_LOG_ERROR,
+		       d->warning ? "configuration-warning" : "configuration-error", {"at", at},
+		       {"reason", d->msg});
+	}
+	if (diags->nomem)
+		kf_log(KF_LOG_ERROR, "configuration-error", {"reason", "out of memory"});
+}
+
+static int load(const char *path, struct kf_setup *ret)
+{
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	struct kf_diags diags;
+	int r;
+
+	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
+	kf_diags_init(&diags, &arena);
+	r = kf_setup_load(path, ret, &diags);
+	log_diags(&diags);
+	return r;
+}
+
+static void publish(struct kf_plugin *p)
+{
+	struct kf_err err;
+
+	p->unpublished = NULL;
+	if (!p->node_dir[0] ||
+	    kf_publish_settings(p->node_dir, &p->setup.config.settings, &err) == 0)
+		return;
+	p->unpublished = "the settings for the guard could not be written; see the log";
+	kf_log(KF_LOG_ERROR, "settings-not-published", {"error", err.msg});
+}
+
+/* The previous configuration stays in force if the new one is wrong. */
+static void reload(struct daemon *d)
+{
+	struct kf_plugin *p = &d->plugin;
+	struct kf_setup setup;
+
+	if (load(d->options.config, &setup) < 0) {
+		kf_metric_inc(&p->metrics, KF_METRIC_RELOAD_ERRORS);
+		kf_log(KF_LOG_ERROR, "configuration-kept", {"config", d->options.config});
+		return;
+	}
+	if (strcmp(setup.config.socket_path, p->setup.config.socket_path) != 0)
+		kf_log(KF_LOG_WARN, "restart-needed", {"reason", "socket_path has changed"});
+	kf_setup_done(&p->setup);
+	p->setup = setup;
+	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
+	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
+	publish(p);
+	kf_log(KF_LOG_INFO, "configuration-loaded", {"config", d->options.config});
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+
+	(void)what;
+	if (sig == SIGHUP) {
+		reload(d);
+		return;
+	}
+	kf_log(KF_LOG_INFO, "stopping", {"reason", sig == SIGTERM ? "SIGTERM" : "SIGINT"});
+	d->status = EXIT_OK;
+	(void)event_base_loopbreak(d->base);
+}
+
+static int watch_signals(struct daemon *d, struct kf_err *err)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(signals); i++) {
+		d->signals[i] = evsignal_new(d->base, signals[i], on_signal, d);
+		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
+			return kf_fail(err, ENOMEM, "cannot wait for signals");
+	}
+	return 0;
+}
+
+static void open_state(struct daemon *d, struct kf_err *err)
+{
+	if (kf_state_open(d->options.state_dir, &d->plugin.state, err) < 0 && err->code != EBUSY) {
+		kf_metric_inc(&d->plugin.metrics, KF_METRIC_STATE_ERRORS);
+		kf_log(KF_LOG_WARN, "no-state-directory", {"error", err->msg});
+		err->code = 0;
+	}
+}
+
+static int start(struct daemon *d, struct kf_err *err)
+{
+	struct nri_plugin_options options = {.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX};
+	struct event_config *config;
+	struct kf_plugin *p = &d->plugin;
+	struct nri_error nerr;
+
+	if (nri_plugin_options_from_environment(&options, &nerr) < 0)
+		return kf_fail(err, EINVAL, "%s", nerr.message);
+	if (load(d->options.config, &p->setup) < 0)
+		return kf_fail(err, EINVAL, "the configuration is wrong");
+	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, p->setup.config.settings.nprofiles);
+	open_state(d, err);
+	if (err->code)
+		return -1;
+	config = event_config_new();
+	if (config) {
+		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		d->base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (!d->base)
+		return kf_fail_nomem(err, "event loop");
+	if (watch_signals(d, err) < 0)
+		return -1;
+	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options.index, options.name);
+	options.socket_path = p->setup.config.socket_path;
+	if (nri_plugin_new(d->base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
+		return kf_fail(err, EINVAL, "%s", nerr.message);
+	publish(p);
+	nri_plugin_start(d->nri);
+	return 0;
+}
+
+static void stop(struct daemon *d)
+{
+	nri_plugin_free(d->nri);
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)
+		if (d->signals[i])
+			event_free(d->signals[i]);
+	if (d->base)
+		event_base_free(d->base);
+	kf_sync_free(d->plugin.sync);
+	kf_runtimes_done(&d->plugin.guard);
+	kf_state_close(&d->plugin.state);
+	kf_setup_done(&d->plugin.setup);
+	kf_arena_done(&d->plugin.request);
+}
+
+static int run(struct daemon *d)
+{
+	struct kf_err err = {0};
+
+	d->status = EXIT_FAILED;
+	d->plugin.state.dirfd = -1;
+	d->plugin.node_dir = d->options.node_dir;
+	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
+	if (start(d, &err) < 0) {
+		kf_log(KF_LOG_ERROR, "not-started", {"error", err.msg});
+	} else {
+		kf_log(KF_LOG_INFO, "started", {"version", KF_VERSION},
+		       {"config", d->options.config});
+		(void)event_base_dispatch(d->base);
+	}
+	stop(d);
+	return d->status;
+}
+
+int main(int argc, char **argv)
+{
+	/* A runtime that starts us has /dev/null for our output. */
+	const char *adopted = getenv("NRI_PLUGIN_SOCKET");
+	struct daemon d = {0};
+	struct kf_err err;
+
+	if (kf_options_parse(argc, argv, &d.options, &err) < 0) {
+		(void)fprintf(stderr, "nono-nri: %s\n", err.msg);
+		return EXIT_USAGE;
+	}
+	if (d.options.help || d.options.version) {
+		(void)fputs(d.options.help ? kf_options_help() : "nono-nri " KF_VERSION "\n",
+			    stdout);
+		return EXIT_OK;
+	}
+	kf_log_init(adopted && *adopted ? KF_LOG_SYSLOG
+					: (d.options.json ? KF_LOG_JSON : KF_LOG_TEXT),
+		    d.options.level, KF_PLUGIN_NAME);
+	(void)signal(SIGPIPE, SIG_IGN);
+	return run(&d);
+}

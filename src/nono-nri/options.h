@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_NRI_OPTIONS_H
+#define KF_NONO_NRI_OPTIONS_H
+
+#include "base/err.h"
+#include "base/log.h"
+
+#include <stdbool.h>
+
+/* The command line. */
+struct kf_options {
+	const char *config;    /* configuration file */
+	const char *state_dir; /* see observe/state.h */
+	const char *node_dir;  /* settings for the guard, and what it wraps; "" = none */
+	const char *listen;    /* ADDRESS:PORT of health and metrics; "" = none */
+	bool json;
+	enum kf_log_level level;
+	bool help, version; /* print that and end */
+};
+
+/* @argv's strings are borrowed.  Returns -1 and *err for a wrong command line. */
+int kf_options_parse(int argc, char **argv, struct kf_options *ret, struct kf_err *err);
+/* The text of --help. */
+const char *kf_options_help(void);
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the plugin answers to the runtime's events.  Every container of the node
+ * comes along here: those that are not ours cost one comparison. */
+#include "nono-nri/plugin.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "nono-nri/view.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define WANTED_EVENTS                                                                             \
+	(NRI_EVENT_BIT(NRI__EVENT__CREATE_CONTAINER) |                                            \
+	 NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT) |                               \
+	 NRI_EVENT_BIT(NRI__EVENT__START_CONTAINER) | NRI_EVENT_BIT(NRI__EVENT__STOP_CONTAINER) | \
+	 NRI_EVENT_BIT(NRI__EVENT__REMOVE_CONTAINER) |                                            \
+	 NRI_EVENT_BIT(NRI__EVENT__REMOVE_POD_SANDBOX))
+
+/* The keys that every line about a container has. */
+#define log_container(level, msg, pod, container, decision_, reason_, profile_)                  \
+	kf_log(level, msg, {"decision", decision_}, {"reason", reason_},                         \
+	       {"container_id", (container)->id}, {"container", (container)->name},              \
+	       {"namespace", (pod)->pod_namespace}, {"pod", (pod)->name}, {"profile", profile_}, \
+	       {"runtime_handler", (pod)->runtime_handler})
+
+static bool in_scope(const struct kf_plugin *p, const Nri__PodSandbox *pod)
+{
+	return kf_settings_in_scope(&p->setup.config.settings, pod->runtime_handler);
+}
+
+bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler)
+{
+	return kf_runtimes_find(&plugin->guard, handler) != NULL;
+}
+
+const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
+{
+	if (!plugin->connected)
+		return "not connected to the runtime";
+	if (plugin->unpublished)
+		return plugin->unpublished;
+	return plugin->too_old[0] ? plugin->too_old : NULL;
+}
+
+void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
+		      const Nri__Container *container, const char *profile, const char *unsandboxed)
+{
+	const struct kf_state_entry entry = {
+		.container_id = container->id,
+		.pod_uid = pod->uid,
+		.pod = pod->name,
+		.namespace_ = pod->pod_namespace,
+		.profile = profile,
+		.time = time(NULL),
+		.unsandboxed = unsandboxed,
+	};
+	struct kf_err err;
+
+	if (kf_state_write(&plugin->state, &entry, &err) == 0)
+		return;
+	kf_metric_inc(&plugin->metrics, KF_METRIC_STATE_ERRORS);
+	kf_log(KF_LOG_WARN, "state-not-written", {"container_id", container->id},
+	       {"error", err.msg});
+}
+
+/* ---- configure ---- */
+
+/* The handlers that node set-up gave the guard.  No file: no guard. */
+static void read_guard(struct kf_plugin *p)
+{
+	KF_FREE char *text = NULL;
+	KF_CLOSE int fd = -1;
+	struct kf_runtimes found;
+	char path[PATH_MAX];
+	struct kf_err err;
+	size_t n;
+
+	kf_runtimes_done(&p->guard);
+	if (!p->node_dir[0])
+		return;
+	(void)snprintf(path, sizeof(path), "%s/runtime", p->node_dir);
+	if (kf_file_open_trusted(path, &fd, &err) < 0) {
+		if (err.code != ENOENT)
+			kf_log(KF_LOG_ERROR, "guard-not-trusted", {"error", err.msg});
+		return;
+	}
+	if (kf_fd_slurp(fd, path, KF_LIMIT_CONFIG, &text, &n, &err) < 0 ||
+	    kf_runtimes_parse(text, n, &found, &err) < 0)
+		kf_log(KF_LOG_ERROR, "guard-not-trusted", {"error", err.msg});
+	else
+		p->guard = found;
+}
+
+/* A runtime that drops what we answer is one on which only the guard helps. */
+static void check_age(struct kf_plugin *p, const Nri__ConfigureRequest *req)
+{
+	const struct kf_settings *s = &p->setup.config.settings;
+	const char *unguarded = NULL;
+
+	p->too_old[0] = '\0';
+	if (p->features.adjust_args)
+		return;
+	for (size_t i = 0; i < s->nhandlers && !unguarded; i++)
+		if (!kf_plugin_guarded(p, s->handlers[i]))
+			unguarded = s->handlers[i];
+	if (!unguarded)
+		return;
+	(void)snprintf(p->too_old, sizeof(p->too_old),
+		       "%.32s %.32s drops the sandbox silently (NRI before 0.10) and handler '%s' "
+		       "has no guard: its containers are refused; upgrade to containerd 2.2 or "
+		       "CRI-O 1.34, or install the guard",
+		       req->runtime_name, req->runtime_version, unguarded);
+	kf_log(KF_LOG_ERROR, "runtime-too-old", {"reason", p->too_old});
+}
+
+static int configure(void *ctx, const Nri__ConfigureRequest *req,
+		     const struct nri_features *features, uint32_t *events, struct nri_error *err)
+{
+	struct kf_plugin *p = ctx;
+
+	(void)err;
+	p->features = *features;
+	read_guard(p);
+	check_age(p, req);
+	*events = WANTED_EVENTS & features->events;
+	kf_log(KF_LOG_INFO, "configured", {"runtime", req->runtime_name},
+	       {"runtime_version", req->runtime_version}, {"nri_version", req->nri_version},
+	       {"validates", features->validate ? "true" : "false"},
+	       {"guard", p->guard.n ? "true" : "false"});
+	return 0;
+}
+
+/* ---- create ---- */
+
+static int refuse(struct kf_plugin *p, const Nri__CreateContainerRequest *req, const char *reason,
+		  struct nri_error *err)
+{
+	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
+	log_container(KF_LOG_WARN, "refused", req->pod, req->container, "refuse", reason, NULL);
+	return nri_fail(err, NRI_FAILED_PRECONDITION, "%s", reason);
+}
+
+/* A container of ours: wrap it, or refuse it.  Never answered with "no change",
+ * but where the guard does the work. */
+static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
+		   struct nri_reply *reply, struct nri_error *nerr)
+{
+	const struct kf_launch launch = {.guard_follows =
+						 kf_plugin_guarded(p, req->pod->runtime_handler)};
+	struct kf_view view;
+	struct kf_plan plan;
+	struct kf_err err;
+
+	if (kf_view_from_nri(req->pod, req->container, &p->request, &view, &err) < 0 ||
+	    kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
+		    0)
+		return refuse(p, req, err.msg, nerr);
+	if (plan.decision != KF_SANDBOX)
+		return refuse(p, req, plan.reason, nerr);
+	if (!p->features.adjust_args && !launch.guard_follows)
+		return refuse(p, req, p->too_old, nerr);
+	/* What such a runtime would take of our answer, the mount, is only in the guard's way. */
+	if (p->features.adjust_args &&
+	    kf_adjust_reply(&p->setup.adjust, &plan, &p->request, reply, &err) < 0)
+		return refuse(p, req, err.msg, nerr);
+	kf_metric_inc(&p->metrics, KF_METRIC_INJECTED);
+	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
+		      p->features.adjust_args ? NULL : "by_guard", plan.profile->name);
+	kf_plugin_record(p, req->pod, req->container, plan.profile->name, NULL);
+	return 0;
+}
+
+static uint64_t microseconds(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int create_container(void *ctx, const Nri__CreateContainerRequest *req,
+			    struct nri_reply *reply, struct nri_error *err)
+{
+	struct kf_plugin *p = ctx;
+	uint64_t start;
+	int r;
+
+	if (!in_scope(p, req->pod)) {
+		kf_metric_inc(&p->metrics, KF_METRIC_SKIPPED);
+		log_container(KF_LOG_DEBUG, "skip", req->pod, req->container, "skip",
+			      *req->pod->runtime_handler ? "runtime_class_not_matched"
+							 : "no_runtime_handler",
+			      NULL);
+		return 0;
+	}
+	start = microseconds();
+	r = sandbox(p, req, reply, err);
+	kf_arena_reset(&p->request);
+	kf_metric_observe(&p->metrics, microseconds() - start);
+	return r;
+}
+
+/* ---- after the other plugins ---- */
+
+static const char *simple_owner(const Nri__FieldOwners *owners, Nri__Field field)
+{
+	for (size_t i = 0; owners && i < owners->n_simple; i++)
+		if (owners->simple[i]->key == (int32_t)field)
+			return owners->simple[i]->value;
+	return NULL;
+}
+
+static const Nri__FieldOwners *owners_of(const Nri__ValidateContainerAdjustmentRequest *req)
+{
+	for (size_t i = 0; req->owners && i < req->owners->n_owners; i++)
+		if (strcmp(req->owners->owners[i]->key, req->container->id) == 0)
+			return req->owners->owners[i]->value;
+	return NULL;
+}
+
+/* Whoever set these last must be us; the runtime tells. */
+static int check_owners(const struct kf_plugin *p,
+			const Nri__ValidateContainerAdjustmentRequest *req, struct kf_err *err)
+{
+	static const struct {
+		Nri__Field field;
+		const char *name;
+	} fields[] = {
+		{NRI__FIELD__ARGS, "args"},
+		{NRI__FIELD__SECCOMP_POLICY, "the seccomp policy"},
+	};
+	const Nri__FieldOwners *owners = owners_of(req);
+
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(fields); i++) {
+		const char *owner = simple_owner(owners, fields[i].field);
+
+		if (owner && strcmp(owner, p->id) != 0)
+			return kf_fail(err, EPERM,
+				       "NRI plugin '%.64s' replaced %s that the sandbox needs; "
+				       "disable it for this pod",
+				       owner, fields[i].name);
+	}
+	return 0;
+}
+
+static int check_adjusted(struct kf_plugin *p, const Nri__ValidateContainerAdjustmentRequest *req,
+			  struct kf_err *err)
+{
+	struct kf_view view;
+
+	if (kf_view_adjusted(req->pod, req->container, req->adjust, &p->request, &view, err) < 0 ||
+	    kf_verify_container(&p->setup.config.settings, &view, err) < 0)
+		return -1;
+	return check_owners(p, req, err);
+}
+
+static int validate(void *ctx, const Nri__ValidateContainerAdjustmentRequest *req,
+		    struct nri_reply *reply, struct nri_error *nerr)
+{
+	struct kf_plugin *p = ctx;
+	struct kf_err err;
+	int r;
+
+	(void)reply;
+	if (!in_scope(p, req->pod))
+		return 0;
+	r = check_adjusted(p, req, &err);
+	kf_arena_reset(&p->request);
+	if (r == 0)
+		return 0;
+	kf_metric_inc(&p->metrics, KF_METRIC_VALIDATE_REFUSED);
+	log_container(KF_LOG_ERROR, "validate-refused", req->pod, req->container, "refuse", err.msg,
+		      NULL);
+	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
+}
+
+static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Container *container,
+			   struct nri_error *nerr)
+{
+	struct kf_plugin *p = ctx;
+	struct kf_view view;
+	struct kf_err err;
+	int r;
+
+	if (!in_scope(p, pod))
+		return 0;
+	r = kf_view_from_nri(pod, container, &p->request, &view, &err);
+	if (r == 0)
+		r = kf_verify_container(&p->setup.config.settings, &view, &err);
+	kf_arena_reset(&p->request);
+	if (r == 0)
+		return 0;
+	/* Created while we were away, say: the guard wrapped it, which does not show here. */
+	if (kf_plugin_guarded(p, pod->runtime_handler)) {
+		log_container(KF_LOG_DEBUG, "started-by-guard", pod, container, "inject", err.msg,
+			      NULL);
+		return 0;
+	}
+	kf_metric_inc(&p->metrics, KF_METRIC_START_REFUSED);
+	log_container(KF_LOG_ERROR, "start-refused", pod, container, "refuse", err.msg, NULL);
+	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
+}
+
+/* ---- the end ---- */
+
+static int stop_container(void *ctx, const Nri__StopContainerRequest *req, struct nri_reply *reply,
+			  struct nri_error *err)
+{
+	struct kf_plugin *p = ctx;
+
+	(void)reply;
+	(void)err;
+	if (in_scope(p, req->pod))
+		log_container(KF_LOG_INFO, "container-stopping", req->pod, req->container, NULL,
+			      NULL, NULL);
+	return 0;
+}
+
+static int remove_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Container *container,
+			    struct nri_error *err)
+{
+	struct kf_plugin *p = ctx;
+
+	(void)err;
+	if (!in_scope(p, pod))
+		return 0;
+	kf_state_remove(&p->state, pod->uid, container->id);
+	log_container(KF_LOG_INFO, "container-removed", pod, container, NULL, NULL, NULL);
+	return 0;
+}
+
+static int remove_pod_sandbox(void *ctx, const Nri__PodSandbox *pod, struct nri_error *err)
+{
+	struct kf_plugin *p = ctx;
+
+	(void)err;
+	if (in_scope(p, pod))
+		kf_state_remove_pod(&p->state, pod->uid);
+	return 0;
+}
+
+static void state_changed(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
+{
+	struct kf_plugin *p = ctx;
+	bool was_connected = p->connected;
+
+	p->connected = state == NRI_PLUGIN_READY;
+	kf_metric_set(&p->metrics, KF_METRIC_READY, !kf_plugin_not_ready(p));
+	if (p->connected) {
+		kf_metric_inc(&p->metrics, KF_METRIC_CONNECTIONS);
+		kf_log(KF_LOG_INFO, "connected", {"socket", p->setup.config.socket_path});
+	}
+	if (state != NRI_PLUGIN_OFFLINE && state != NRI_PLUGIN_ENDED)
+		return;
+	kf_sync_free(p->sync);
+	p->sync = NULL;
+	kf_log(was_connected ? KF_LOG_WARN : KF_LOG_INFO, "disconnected",
+	       {"reason", why ? why->message : NULL});
+}
+
+const struct nri_plugin_ops kf_plugin_ops = {
+	.configure = configure,
+	.synchronize = kf_plugin_synchronize,
+	.create_container = create_container,
+	.validate = validate,
+	.stop_container = stop_container,
+	.start_container = start_container,
+	.remove_container = remove_container,
+	.remove_pod_sandbox = remove_pod_sandbox,
+	.state_changed = state_changed,
+};

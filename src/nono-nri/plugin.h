@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_NRI_PLUGIN_H
+#define KF_NONO_NRI_PLUGIN_H
+
+#include "base/arena.h"
+#include "nono-nri/adjust.h"
+#include "nono-nri/config.h"
+#include "nono-nri/options.h"
+#include "observe/metrics.h"
+#include "observe/state.h"
+#include "policy/runtime_text.h"
+
+#include <nri/nri.h>
+
+#define KF_PLUGIN_NAME	"nono-nri"
+#define KF_PLUGIN_INDEX "10"
+
+struct kf_sync;
+
+/* A configuration and all that is derived from it: replaced as a whole. */
+struct kf_setup {
+	struct kf_arena arena;
+	struct kf_config config; /* with profiles */
+	struct kf_adjust adjust;
+};
+
+/* What the callbacks share. */
+struct kf_plugin {
+	const char *node_dir; /* where the guard's files lie; "" = nowhere */
+	char id[64];	      /* "10-nono-nri": how validation names us */
+	struct kf_setup setup;
+	struct kf_state state;
+	struct kf_metrics metrics;
+	struct kf_arena request;  /* memory of the request at hand */
+	struct kf_sync *sync;	  /* between the parts of a Synchronize */
+	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
+	struct nri_features features;
+	bool connected; /* registered and synchronised */
+	/* Why we are not ready although connected; NULL if we are. */
+	const char *unpublished; /* settings could not be handed to the guard */
+	char too_old[256];	 /* the runtime drops adjustments; "" if not */
+};
+
+extern const struct nri_plugin_ops kf_plugin_ops;
+
+/* NULL while everything that was asked for is enforced, else the reason why not. */
+const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
+
+/* Read and check everything that @options->config leads to.  Returns -1 with
+ * errors in @diags. */
+int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags);
+void kf_setup_done(struct kf_setup *setup);
+
+/* synchronize (sync.c). */
+int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,
+			  struct nri_error *err);
+void kf_sync_free(struct kf_sync *sync);
+
+/* The guard wraps this handler's containers whatever becomes of our answer. */
+bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler);
+
+/* Record a container in the state directory; a failure is logged and counted. */
+void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
+		      const Nri__Container *container, const char *profile,
+		      const char *unsandboxed);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_NRI_PROFILES_H
+#define KF_NONO_NRI_PROFILES_H
+
+#include "base/arena.h"
+#include "policy/diag.h"
+#include "policy/settings.h"
+
+/* Give @settings the profiles that exist for its launcher: the compiled ones in
+ * the directory "profiles" beside it or, if there is no such directory, those
+ * linked in.  One that cannot be used is a warning and does not exist: pods
+ * that name it are refused.  Memory is @arena's.  Returns -1, with an error in
+ * @diags, if there is no usable default profile or memory runs out. */
+int kf_profiles_find(struct kf_settings *settings, struct kf_arena *arena, struct kf_diags *diags);
+
+#endif

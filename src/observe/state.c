@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "observe/state.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FILE_NAME "metadata.json"
+#define TEMP_NAME ".metadata.json"
+#define TEXT_MAX  (16 * 1024)
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+int kf_state_open(const char *dir, struct kf_state *ret, struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+
+	*ret = (struct kf_state){.dirfd = -1};
+	if (kf_mkdir_parents(dir, 0700, err) < 0)
+		return kf_fail_wrap(err, "state directory");
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return kf_fail_sys(err, "state directory '%s'", dir);
+	/* The directory itself: that works on a read-only file system too. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? kf_fail(err, EBUSY,
+					 "another instance is running (it holds the lock on '%s'); "
+					 "two would refuse every container",
+					 dir)
+			       : kf_fail_sys(err, "lock state directory '%s'", dir);
+	(void)fchmod(fd, 0700);
+	ret->dirfd = kf_steal_fd(&fd);
+	return 0;
+}
+
+void kf_state_close(struct kf_state *state)
+{
+	if (state->dirfd >= 0)
+		(void)close(state->dirfd);
+	state->dirfd = -1;
+}
+
+/* Names come from the runtime; none may lead out of the directory. */
+static bool name_valid(const char *name)
+{
+	return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
+}
+
+/* Make @name under @at if it is not there, and open it. */
+static int open_made(int at, const char *name)
+{
+	int fd = openat(at, name, DIR_FLAGS);
+
+	if (fd < 0 && errno == ENOENT && mkdirat(at, name, 0700) == 0)
+		fd = openat(at, name, DIR_FLAGS);
+	return fd;
+}
+
+static void add_member(struct kf_buf *b, const char *key, const char *value)
+{
+	kf_buf_addf(b, "%s\"%s\":\"", b->n ? "," : "{", key);
+	kf_buf_add_json(b, value);
+	kf_buf_adds(b, "\"");
+}
+
+static void format(struct kf_buf *b, const struct kf_state_entry *e)
+{
+	time_t seconds = (time_t)e->time;
+	char stamp[sizeof("-2147483648-12-31T23:59:60Z")];
+	struct tm tm = {0};
+
+	(void)gmtime_r(&seconds, &tm);
+	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	add_member(b, "container_id", e->container_id);
+	add_member(b, "pod", e->pod);
+	add_member(b, "namespace", e->namespace_);
+	add_member(b, "profile", e->profile);
+	add_member(b, "timestamp", stamp);
+	if (e->unsandboxed)
+		add_member(b, "unsandboxed", e->unsandboxed);
+	kf_buf_adds(b, "}\n");
+}
+
+/* Readers see the old or the new text, never a part. */
+static int replace(int dirfd, const void *data, size_t n, struct kf_err *err)
+{
+	KF_CLOSE int fd = openat(dirfd, TEMP_NAME,
+				 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return kf_fail_sys(err, "create '%s'", TEMP_NAME);
+	if (kf_write_all(fd, data, n, err) < 0) {
+		(void)unlinkat(dirfd, TEMP_NAME, 0);
+		return -1;
+	}
+	if (renameat(dirfd, TEMP_NAME, dirfd, FILE_NAME) < 0)
+		return kf_fail_sys(err, "replace '%s'", FILE_NAME);
+	return 0;
+}
+
+int kf_state_write(const struct kf_state *state, const struct kf_state_entry *entry,
+		   struct kf_err *err)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
+	KF_CLOSE int pod = -1, container = -1;
+
+	if (state->dirfd < 0)
+		return kf_fail(err, ENOENT, "there is no state directory");
+	if (!name_valid(entry->pod_uid) || !name_valid(entry->container_id))
+		return kf_fail(err, EINVAL, "pod UID or container ID is no file name");
+	format(&text, entry);
+	if (text.failed)
+		return kf_fail_nomem(err, FILE_NAME);
+	pod = open_made(state->dirfd, entry->pod_uid);
+	if (pod < 0)
+		return kf_fail_sys(err, "state directory of pod '%s'", entry->pod_uid);
+	container = open_made(pod, entry->container_id);
+	if (container < 0)
+		return kf_fail_sys(err, "state directory of container '%s'", entry->container_id);
+	return replace(container, text.p, text.n, err);
+}
+
+bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id)
+{
+	char path[2 * NAME_MAX + sizeof(FILE_NAME) + 3];
+	struct stat st;
+
+	if (state->dirfd < 0 || !name_valid(pod_uid) || !name_valid(container_id))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", pod_uid, container_id, FILE_NAME);
+	return fstatat(state->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Only what we put there; a directory that holds more stays. */
+static void remove_container(int pod, const char *container_id)
+{
+	KF_CLOSE int fd = openat(pod, container_id, DIR_FLAGS);
+
+	if (fd < 0)
+		return;
+	(void)unlinkat(fd, FILE_NAME, 0);
+	(void)unlinkat(fd, TEMP_NAME, 0);
+	(void)unlinkat(pod, container_id, AT_REMOVEDIR);
+}
+
+void kf_state_remove(const struct kf_state *state, const char *pod_uid, const char *container_id)
+{
+	KF_CLOSE int pod = -1;
+
+	if (state->dirfd < 0 || !name_valid(pod_uid) || !name_valid(container_id))
+		return;
+	pod = openat(state->dirfd, pod_uid, DIR_FLAGS);
+	if (pod < 0)
+		return;
+	remove_container(pod, container_id);
+	(void)unlinkat(state->dirfd, pod_uid, AT_REMOVEDIR); /* fails while there are others */
+}
+
+struct walk {
+	bool (*keep)(void *ctx, const char *pod_uid, const char *container_id);
+	void *ctx;
+	unsigned removed;
+};
+
+static DIR *open_dir(int at, const char *name)
+{
+	int fd = openat(at, name, DIR_FLAGS);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (fd >= 0 && !d)
+		(void)close(fd);
+	return d;
+}
+
+static void walk_pod(const struct kf_state *state, const char *pod_uid, struct walk *w)
+{
+	DIR *d = open_dir(state->dirfd, pod_uid);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		if (!name_valid(e->d_name) || w->keep(w->ctx, pod_uid, e->d_name))
+			continue;
+		remove_container(dirfd(d), e->d_name);
+		w->removed++;
+	}
+	(void)closedir(d);
+	(void)unlinkat(state->dirfd, pod_uid, AT_REMOVEDIR);
+}
+
+static bool keep_none(void *ctx, const char *pod_uid, const char *container_id)
+{
+	(void)ctx;
+	(void)pod_uid;
+	(void)container_id;
+	return false;
+}
+
+void kf_state_remove_pod(const struct kf_state *state, const char *pod_uid)
+{
+	struct walk w = {.keep = keep_none};
+
+	if (state->dirfd >= 0 && name_valid(pod_uid))
+		walk_pod(state, pod_uid, &w);
+}
+
+unsigned kf_state_reconcile(const struct kf_state *state,
+			    bool (*keep)(void *ctx, const char *pod_uid, const char *container_id),
+			    void *ctx)
+{
+	struct walk w = {.keep = keep, .ctx = ctx};
+	DIR *d = state->dirfd < 0 ? NULL : open_dir(state->dirfd, ".");
+	struct dirent *e;
+
+	if (!d)
+		return 0;
+	while ((e = readdir(d)))
+		if (name_valid(e->d_name))
+			walk_pod(state, e->d_name, &w);
+	(void)closedir(d);
+	return w.removed;
+}
