@@ -128,9 +128,9 @@ enum nri_plugin_state {
 
 /* The callbacks of a plugin; a NULL one stands for "fine, nothing to change".
  * They run one at a time inside the event loop and must not block: a runtime
- * waits 2 s, then closes the connection and goes on *without* the plugin, whereas an
- * error (return -1, *err set) is an answer.  Requests and what they point to are
- * valid during the call only.  @pod and @container are never NULL. */
+ * waits 2 s, then closes the connection and goes on *without* the plugin (but see
+ * .fail_closed), whereas an error (return -1, *err set) is an answer.  Requests and what they point
+ * to are valid during the call only.  @pod and @container are never NULL. */
 struct nri_plugin_ops {
 	/* The runtime introduced itself.  Set *events to the subscription, a non-empty
 	 * subset of @features->events.  Without this callback: every event
@@ -200,6 +200,9 @@ struct nri_plugin_options {
 	 * 0: 1000 and 30000.  Each connection attempt blocks other requests of
 	 * the runtime for as long as a container is being stopped, so be gentle. */
 	unsigned backoff_min_ms, backoff_max_ms;
+	/* Ask the runtime to fail what the plugin does not answer, in time or because it is
+	 * gone.  NRI < 0.12.4 does not know this wish and goes on without the plugin. */
+	bool fail_closed;
 	size_t memory_max; /* for decoding one request; 0: 64 MiB */
 };
 

@@ -36,6 +36,7 @@ static int configure(struct nri_plugin *p, const struct method *m, const void *m
 {
 	const Nri__ConfigureRequest *req = msg;
 	Nri__ConfigureResponse answer = NRI__CONFIGURE_RESPONSE__INIT;
+	Nri__FailurePolicy policy = NRI__FAILURE_POLICY__INIT;
 	struct nri_features features;
 	uint32_t events;
 
@@ -50,6 +51,9 @@ static int configure(struct nri_plugin *p, const struct method *m, const void *m
 				"events 0x%x: subscribe to some of 0x%x (%s %s)", events,
 				features.events, req->runtime_name, req->runtime_version);
 	answer.events = (int32_t)events;
+	policy.fail_request = true;
+	if (p->fail_closed)
+		answer.failure_policy = &policy;
 	nri_reply_add(&p->reply, &answer.base);
 	p->next_state = NRI_PLUGIN_CONFIGURED;
 	return 0;

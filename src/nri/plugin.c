@@ -198,6 +198,7 @@ int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *opt
 	p->socket_path = strdup(non_empty(options->socket_path, NRI_SOCKET_PATH));
 	p->adopted = options->adopted;
 	p->adopted_fd = -1;
+	p->fail_closed = options->fail_closed;
 	p->backoff_min_ms = options->backoff_min_ms ? options->backoff_min_ms : BACKOFF_MIN_MS;
 	p->backoff_max_ms = options->backoff_max_ms ? options->backoff_max_ms : BACKOFF_MAX_MS;
 	p->backoff_ms = p->backoff_min_ms;

@@ -13,7 +13,7 @@ struct nri_plugin {
 	void *ctx;
 	char *name, *index, *socket_path;
 	int adopted_fd; /* until it is used; -1: none */
-	bool adopted;
+	bool adopted, fail_closed;
 	unsigned backoff_min_ms, backoff_max_ms, backoff_ms;
 	enum nri_plugin_state state;
 	enum nri_plugin_state next_state; /* once the answer being made is sent */
