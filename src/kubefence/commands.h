@@ -3,8 +3,9 @@
 #define KF_KUBEFENCE_COMMANDS_H
 
 /* X(name, summary): one line a subcommand; kf_cmd_<name>() lives in cmd_<name>.c. */
-#define KF_COMMANDS(X)                                             \
-	X(seccomp, "what the seccomp levels let through, and why") \
+#define KF_COMMANDS(X)                                                          \
+	X(node, "prepare this machine's container runtime, and take that back") \
+	X(seccomp, "what the seccomp levels let through, and why")              \
 	X(try, "run a command as a sandboxed container of this machine, without a cluster")
 
 #define KF_DECLARE_COMMAND(name, summary) int kf_cmd_##name(int argc, char **argv);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence node install|plan|status|verify|uninstall */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "kubefence/command.h"
+#include "kubefence/commands.h"
+#include "node/diff.h"
+#include "node/node.h"
+#include "node/payload.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: kubefence node install|plan|status|verify|uninstall [OPTION...]\n\n"
+	"Prepares this node's container runtime for sandboxed pods, and takes that back.\n\n"
+	"  install     install guard and launcher, register the handlers, turn NRI on\n"
+	"  plan        show what install would change, as a diff; writes nothing\n"
+	"  status      what was installed, and whether it is still as it was left\n"
+	"  verify      check everything with the runtime itself; exit 1 if not\n"
+	"  uninstall   restore the configuration, remove what is not in use\n\n"
+	"  --host-root DIR        where the node's root is mounted (default: /)\n"
+	"  --distribution NAME    containerd, crio, k3s, rke2, k0s or microk8s (default: found "
+	"out)\n"
+	"  --handler NAME         runtime_classes; may be repeated (default: nono-runc)\n"
+	"  --default-profile NAME default_profile (default: default)\n"
+	"  --launcher PATH        nono_bin_path (default: " KF_NODE_LAUNCHER ")\n"
+	"  --payload DIR          where nono and nono-runc are (default: beside this program)\n"
+	"  --nri-socket PATH      (default: /var/run/nri/nri.sock)\n"
+	"  --nri-plugins DIR      (default: /opt/nri/plugins)\n"
+	"  --nri-config DIR       (default: /etc/nri/conf.d)\n"
+	"  --no-restart           do not restart the runtime; the administrator does\n"
+	"  --timeout SECONDS      for the runtime to come back (default: 120)\n"
+	"  -o text|json           output format\n";
+
+enum {
+	OPT_ROOT = 256,
+	OPT_DISTRO,
+	OPT_HANDLER,
+	OPT_PROFILE,
+	OPT_LAUNCHER,
+	OPT_PAYLOAD,
+	OPT_SOCKET,
+	OPT_PLUGINS,
+	OPT_CONFIG,
+	OPT_NO_RESTART,
+	OPT_TIMEOUT
+};
+
+static const struct option long_options[] = {
+	{"host-root", required_argument, NULL, OPT_ROOT},
+	{"distribution", required_argument, NULL, OPT_DISTRO},
+	{"handler", required_argument, NULL, OPT_HANDLER},
+	{"default-profile", required_argument, NULL, OPT_PROFILE},
+	{"launcher", required_argument, NULL, OPT_LAUNCHER},
+	{"payload", required_argument, NULL, OPT_PAYLOAD},
+	{"nri-socket", required_argument, NULL, OPT_SOCKET},
+	{"nri-plugins", required_argument, NULL, OPT_PLUGINS},
+	{"nri-config", required_argument, NULL, OPT_CONFIG},
+	{"no-restart", no_argument, NULL, OPT_NO_RESTART},
+	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"output", required_argument, NULL, 'o'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* What a run has to say, printed line by line or kept for the JSON object. */
+struct report {
+	bool json;
+	struct kf_buf events;
+};
+
+static void say(void *ctx, const char *action, const char *object, const char *detail)
+{
+	struct report *r = ctx;
+
+	if (!r->json) {
+		printf("%-10s %s%s%s\n", action, object, *detail ? ": " : "", detail);
+		(void)fflush(stdout);
+		return;
+	}
+	kf_buf_adds(&r->events, r->events.n ? ",{\"action\":\"" : "{\"action\":\"");
+	kf_buf_add_json(&r->events, action);
+	kf_buf_adds(&r->events, "\",\"object\":\"");
+	kf_buf_add_json(&r->events, object);
+	kf_buf_adds(&r->events, "\",\"detail\":\"");
+	kf_buf_add_json(&r->events, detail);
+	kf_buf_adds(&r->events, "\"}");
+}
+
+/* The closing line or the whole JSON object; @state is "changed", "kept" ... */
+static int finish(struct report *r, const char *command, int status, const char *state,
+		  const struct kf_err *err)
+{
+	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+
+	if (r->json) {
+		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
+			    status == 0 ? "true" : "false", state);
+		if (status) {
+			kf_buf_adds(&out, "\"error\":\"");
+			kf_buf_add_json(&out, err->msg);
+			kf_buf_adds(&out, "\",");
+		}
+		kf_buf_adds(&out, "\"events\":[");
+		if (r->events.n)
+			kf_buf_add(&out, r->events.p, r->events.n);
+		kf_buf_adds(&out, "]}\n");
+		(void)fwrite(out.p, 1, out.n, stdout);
+		kf_buf_done(&out);
+	} else if (status == 0) {
+		puts(state);
+	}
+	kf_buf_done(&r->events);
+	if (status)
+		return kf_command_fail("node %s: %s", command, err->msg);
+	return KF_EXIT_OK;
+}
+
+static int do_install(struct kf_node *node, struct report *r)
+{
+	struct kf_err err = {0};
+	bool changed;
+	int status = kf_node_install(node, &changed, &err);
+
+	return finish(r, "install", status, changed ? "done" : "nothing to do", &err);
+}
+
+static int do_uninstall(struct kf_node *node, struct report *r)
+{
+	bool there = node->journal.exists, kept;
+	struct kf_err err = {0};
+	int status = kf_node_uninstall(node, &kept, &err);
+
+	return finish(r, "uninstall", status,
+		      kept    ? "not finished, run again when nothing uses the guard any more"
+		      : there ? "done"
+			      : "nothing to do",
+		      &err);
+}
+
+static int do_verify(struct kf_node *node, struct report *r)
+{
+	struct kf_err err = {0};
+
+	return finish(r, "verify", kf_node_verify(node, &err), "as installed", &err);
+}
+
+static int do_plan(struct kf_node *node, struct report *r)
+{
+	struct kf_buf diff = KF_BUF_INIT(2 * 1024 * 1024);
+	struct kf_payload payload = {0};
+	struct kf_node_plan plan;
+	struct kf_err err = {0};
+	bool changes = false;
+	int status = kf_node_plan(node, &plan, &err);
+
+	if (status < 0)
+		return finish(r, "plan", status, "", &err);
+	if (node->journal.busy)
+		say(r, "recover", plan.config, "an earlier run did not get to its end");
+	status = kf_payload_load(node->options->payload, &payload, &err);
+	if (status == 0)
+		status = kf_payload_plan(node, &plan, &payload, &err);
+	for (size_t i = 0; i < payload.n && status == 0; i++) {
+		bool there;
+
+		status = kf_payload_there(node, &payload.files[i], &there, &err);
+		if (status == 0 && !there) {
+			say(r, "install", payload.files[i].path, "");
+			changes = true;
+		}
+	}
+	for (size_t i = 0; i < plan.nhandlers; i++)
+		say(r, "handler", plan.handlers[i].name,
+		    plan.handlers[i].guard ? plan.handlers[i].real : plan.handlers[i].why);
+	kf_diff_unified(plan.config, plan.existed, plan.before, plan.nbefore, plan.after,
+			plan.nafter, &diff);
+	if (status == 0 && diff.failed)
+		status = kf_fail_nomem(&err, "diff");
+	if (status == 0 && diff.n) {
+		changes = true;
+		if (r->json)
+			say(r, "change", plan.config, diff.p);
+		else
+			(void)fwrite(diff.p, 1, diff.n, stdout);
+		say(r, "restart", node->distro->units[0], node->options->restart ? "" : "by hand");
+	}
+	kf_buf_done(&diff);
+	kf_payload_done(&payload);
+	kf_node_plan_done(&plan);
+	return finish(r, "plan", status, changes ? "nothing was written" : "nothing to do", &err);
+}
+
+static int do_status(struct kf_node *node, struct report *r)
+{
+	const struct kf_journal *j = &node->journal;
+	struct kf_err err = {0};
+	unsigned containers = 0;
+	char count[16];
+	kf_digest now;
+	int status = 0;
+
+	if (!j->exists)
+		return finish(r, "status", 0, "not installed", &err);
+	say(r, "runtime", node->distro->name, "");
+	for (size_t i = 0; i < j->nhandlers; i++)
+		say(r, "handler", j->handlers[i].name,
+		    j->handlers[i].created ? "" : "existed before");
+	if (j->config[0])
+		status = kf_journal_digest(&node->host, j->config, now, &err);
+	if (j->config[0] && status == 0)
+		say(r, "config", j->config,
+		    strcmp(now, j->after) == 0	? "as installed"
+		    : strcmp(now, j->base) == 0 ? "as before the installation"
+						: "changed by somebody else");
+	for (size_t i = 0; i < j->nfiles && status == 0; i++) {
+		status = kf_journal_digest(&node->host, j->files[i].path, now, &err);
+		if (status == 0)
+			say(r, "file", j->files[i].path,
+			    strcmp(now, j->files[i].sum) == 0	  ? ""
+			    : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
+								  : "changed since");
+	}
+	if (status == 0)
+		status = kf_payload_in_use(node, &containers, &err);
+	(void)snprintf(count, sizeof(count), "%u", containers);
+	say(r, "containers", count, "");
+	return finish(r, "status", status,
+		      j->busy	   ? "interrupted, run install or uninstall again"
+		      : j->pending ? "installed, restart pending"
+				   : "installed",
+		      &err);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct kf_node *node, struct report *r);
+} actions[] = {
+	{"install", do_install}, {"plan", do_plan},	      {"status", do_status},
+	{"verify", do_verify},	 {"uninstall", do_uninstall},
+};
+
+/* The directory of this program. */
+static bool own_directory(char out[static PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	out[n] = '\0';
+	slash = strrchr(out, '/');
+	if (!slash)
+		return false;
+	slash[slash == out] = '\0';
+	return true;
+}
+
+static int parse(int argc, char **argv, struct kf_node_options *o, const char **handlers,
+		 struct report *report)
+{
+	char *end;
+	int c;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
+		switch (c) {
+		case OPT_ROOT:
+			o->host_root = optarg;
+			break;
+		case OPT_DISTRO:
+			o->distribution = optarg;
+			break;
+		case OPT_PROFILE:
+			o->default_profile = optarg;
+			break;
+		case OPT_LAUNCHER:
+			o->launcher = optarg;
+			break;
+		case OPT_PAYLOAD:
+			o->payload = optarg;
+			break;
+		case OPT_SOCKET:
+			o->nri_socket = optarg;
+			break;
+		case OPT_PLUGINS:
+			o->nri_plugins = optarg;
+			break;
+		case OPT_CONFIG:
+			o->nri_config = optarg;
+			break;
+		case OPT_NO_RESTART:
+			o->restart = false;
+			break;
+		case OPT_HANDLER:
+			if (o->nhandlers == KF_JOURNAL_HANDLERS)
+				return kf_command_usage("node: more than %d handlers",
+							KF_JOURNAL_HANDLERS);
+			handlers[o->nhandlers++] = optarg;
+			break;
+		case OPT_TIMEOUT:
+			o->timeout = (unsigned)strtoul(optarg, &end, 10);
+			if (*end || !*optarg || o->timeout < 1 || o->timeout > 3600)
+				return kf_command_usage(
+					"node: --timeout: '%s' is not between 1 and "
+					"3600 seconds",
+					optarg);
+			break;
+		case 'o':
+			report->json = strcmp(optarg, "json") == 0;
+			if (!report->json && strcmp(optarg, "text") != 0)
+				return kf_command_usage("node: -o: '%s' is neither text nor json",
+							optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return -1;
+		default:
+			return KF_EXIT_USAGE; /* getopt has said why */
+		}
+	}
+	return KF_EXIT_OK;
+}
+
+int kf_cmd_node(int argc, char **argv)
+{
+	static const char *const default_handlers[] = {"nono-runc"};
+	const char *handlers[KF_JOURNAL_HANDLERS];
+	struct report report = {.events = KF_BUF_INIT(4 * 1024 * 1024)};
+	char self[PATH_MAX];
+	struct kf_node_options options = {
+		.host_root = "/",
+		.launcher = KF_NODE_LAUNCHER,
+		.default_profile = "default",
+		.nri_socket = "/var/run/nri/nri.sock",
+		.nri_plugins = "/opt/nri/plugins",
+		.nri_config = "/etc/nri/conf.d",
+		.restart = true,
+		.timeout = 120,
+	};
+	struct kf_node node;
+	struct kf_err err;
+	int status = parse(argc, argv, &options, handlers, &report);
+
+	if (status != KF_EXIT_OK)
+		return status < 0 ? KF_EXIT_OK : status;
+	if (argc - optind != 1)
+		return kf_command_usage("node: one of install, plan, status, verify, uninstall is "
+					"needed; 'kubefence node --help' tells more");
+	options.handlers = options.nhandlers ? handlers : default_handlers;
+	options.nhandlers = options.nhandlers ? options.nhandlers : 1;
+	if (!options.payload)
+		options.payload = own_directory(self) ? self : ".";
+	for (size_t i = 0; i < KF_ARRAY_SIZE(actions); i++) {
+		if (strcmp(actions[i].name, argv[optind]) != 0)
+			continue;
+		if (kf_node_open(&options, say, &report, &node, &err) < 0)
+			return finish(&report, argv[optind], -1, "", &err);
+		status = actions[i].run(&node, &report);
+		kf_node_done(&node);
+		return status;
+	}
+	return kf_command_usage("node: '%s' is none of install, plan, status, verify, uninstall",
+				argv[optind]);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One gRPC call in its smallest form: HTTP/2 with prior knowledge on a unix
+ * socket, one stream, headers never indexed, the answer's headers not read. */
+#include "node/cri.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+
+#define WINDOW	   (4 * 1024 * 1024)
+#define FRAME_MAX  (16 * 1024) /* what we have not offered to raise */
+#define ANSWER_MAX (2 * 1024 * 1024)
+
+enum {
+	H2_DATA = 0,
+	H2_HEADERS = 1,
+	H2_RST = 3,
+	H2_SETTINGS = 4,
+	H2_PING = 6,
+	H2_GOAWAY = 7,
+	H2_WINDOW = 8
+};
+enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4, H2_PADDED = 8 };
+
+static void add_frame(struct kf_buf *buf, unsigned type, unsigned flags, uint32_t stream,
+		      const void *data, size_t n)
+{
+	const unsigned char head[9] = {
+		(unsigned char)(n >> 16),
+		(unsigned char)(n >> 8),
+		(unsigned char)n,
+		(unsigned char)type,
+		(unsigned char)flags,
+		(unsigned char)(stream >> 24),
+		(unsigned char)(stream >> 16),
+		(unsigned char)(stream >> 8),
+		(unsigned char)stream,
+	};
+
+	kf_buf_add(buf, head, sizeof(head));
+	kf_buf_add(buf, data, n);
+}
+
+/* The whole of what we say unasked: StatusRequest{verbose: true}. */
+static void add_request(struct kf_buf *buf)
+{
+	static const char headers[] = "\x83\x86"				  /* POST, http */
+				      "\x04\x21/runtime.v1.RuntimeService/Status" /* :path */
+				      "\x01\x09localhost"			  /* :authority */
+				      "\x0f\x10\x10"
+				      "application/grpc" /* content-type */
+				      "\x00\x02te\x08trailers";
+	static const unsigned char message[] = {0, 0, 0, 0, 2, 0x08, 0x01};
+	const uint32_t window = htonl(WINDOW);
+	unsigned char settings[6] = {0, 4}; /* INITIAL_WINDOW_SIZE */
+
+	memcpy(settings + 2, &window, 4);
+	kf_buf_adds(buf, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+	add_frame(buf, H2_SETTINGS, 0, 0, settings, sizeof(settings));
+	add_frame(buf, H2_WINDOW, 0, 0, &window, sizeof(window));
+	add_frame(buf, H2_HEADERS, H2_END_HEADERS, 1, headers, sizeof(headers) - 1);
+	add_frame(buf, H2_DATA, H2_END_STREAM, 1, message, sizeof(message));
+}
+
+/* Read frames into @answer until the stream ends. */
+static int read_answer(int fd, struct kf_buf *answer, struct kf_err *err)
+{
+	unsigned char head[9], payload[FRAME_MAX];
+	struct kf_buf reply = KF_BUF_INIT(FRAME_MAX + 9);
+	int r = 0;
+
+	for (bool end = false; !end && r == 0;) {
+		size_t n, pad = 0;
+
+		if (kf_read_all(fd, head, sizeof(head), err) < 0)
+			return -1;
+		n = ((size_t)head[0] << 16) | ((size_t)head[1] << 8) | head[2];
+		if (n > sizeof(payload))
+			return kf_fail(err, EPROTO, "frame of %zu bytes", n);
+		if (kf_read_all(fd, payload, n, err) < 0)
+			return -1;
+		if ((head[3] == H2_SETTINGS || head[3] == H2_PING) && !(head[4] & H2_ACK)) {
+			add_frame(&reply, head[3], H2_ACK, 0, payload, head[3] == H2_PING ? n : 0);
+			r = kf_write_all(fd, reply.p, reply.n, err);
+			kf_buf_reset(&reply);
+		} else if (head[3] == H2_RST || head[3] == H2_GOAWAY) {
+			r = kf_fail(err, ECONNRESET, "the runtime refused the request");
+		} else if (head[3] == H2_DATA) {
+			if (head[4] & H2_PADDED)
+				pad = n ? payload[0] + 1u : 0;
+			if (pad > n)
+				r = kf_fail(err, EPROTO, "bad padding");
+			else
+				kf_buf_add(answer, payload + (pad ? 1 : 0), n - pad);
+		}
+		end = (head[3] == H2_DATA || head[3] == H2_HEADERS) && (head[4] & H2_END_STREAM);
+	}
+	kf_buf_done(&reply);
+	if (r == 0 && answer->failed)
+		r = kf_fail(err, EFBIG, "answer of more than %d bytes", ANSWER_MAX);
+	return r;
+}
+
+static int connect_to(const struct kf_node *node, const char *path, int *ret_fd, struct kf_err *err)
+{
+	const struct timeval patience = {.tv_sec = 10};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	KF_CLOSE int at = -1;
+	KF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || kf_host_fd(&node->host, path, O_PATH, &at, err) < 0)
+		return fd < 0 ? kf_fail_sys(err, "socket") : -1;
+	/* By descriptor: the path is the host's, and may be longer than fits. */
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return kf_fail_sys(err, "connect to '%s'", path);
+	*ret_fd = kf_steal_fd(&fd);
+	return 0;
+}
+
+/* A protobuf field at *@at; false at the end or if it is none. */
+struct field {
+	uint64_t number;
+	const char *p; /* length-delimited only */
+	size_t n;
+};
+
+static bool varint(const char **at, const char *end, uint64_t *ret)
+{
+	*ret = 0;
+	for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
+		unsigned char c = (unsigned char)*(*at)++;
+
+		*ret |= (uint64_t)(c & 0x7f) << shift;
+		if (!(c & 0x80))
+			return true;
+	}
+	return false;
+}
+
+static bool next_field(const char **at, const char *end, struct field *ret)
+{
+	uint64_t tag, n;
+
+	if (*at >= end || !varint(at, end, &tag))
+		return false;
+	*ret = (struct field){.number = tag >> 3};
+	if ((tag & 7) == 0)
+		return varint(at, end, &n);
+	n = (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : 0;
+	if ((tag & 7) == 2 && !varint(at, end, &n))
+		return false;
+	if (n > (uint64_t)(end - *at))
+		return false;
+	ret->p = *at;
+	ret->n = (size_t)n;
+	*at += n;
+	return true;
+}
+
+static bool equals(const struct field *f, const char *s)
+{
+	return f->p && f->n == strlen(s) && memcmp(f->p, s, f->n) == 0;
+}
+
+/* Whether StatusResponse @p lists @handler: runtime_handlers (3), else the
+ * configuration in info (2), JSON with "HANDLER":{ in it. */
+static bool lists(const char *p, size_t n, const char *handler)
+{
+	const char *end = p + n;
+	bool any = false, configured = false;
+	char quoted[80];
+	struct field f, in;
+
+	(void)snprintf(quoted, sizeof(quoted), "\"%s\":{", handler);
+	while (next_field(&p, end, &f)) {
+		const char *at = f.p;
+
+		if (!f.p || (f.number != 2 && f.number != 3))
+			continue;
+		any = any || f.number == 3;
+		while (next_field(&at, f.p + f.n, &in))
+			if (f.number == 3 && in.number == 1 && equals(&in, handler))
+				return true;
+			else if (f.number == 2 && in.number == 2 && in.p)
+				configured = configured ||
+					     memmem(in.p, in.n, quoted, strlen(quoted)) != NULL;
+	}
+	return !any && configured;
+}
+
+/* One question, and whether the answer lists all @handlers. */
+static int ask(const struct kf_node *node, const char *path, const char *const *handlers,
+	       size_t nhandlers, struct kf_err *err)
+{
+	struct kf_buf request = KF_BUF_INIT(4096), answer = KF_BUF_INIT(ANSWER_MAX);
+	KF_CLOSE int fd = -1;
+	int r = connect_to(node, path, &fd, err);
+
+	add_request(&request);
+	if (r == 0)
+		r = kf_write_all(fd, request.p, request.n, err);
+	if (r == 0)
+		r = read_answer(fd, &answer, err);
+	/* gRPC's own header: not compressed, length. */
+	if (r == 0 && (answer.n < 5 || answer.p[0] != 0))
+		r = kf_fail(err, EAGAIN, "the runtime is not ready");
+	for (size_t i = 0; i < nhandlers && r == 0; i++)
+		if (!lists(answer.p + 5, answer.n - 5, handlers[i]))
+			r = kf_fail(err, ENOENT, "the runtime does not list handler '%s'",
+				    handlers[i]);
+	kf_buf_done(&request);
+	kf_buf_done(&answer);
+	return r;
+}
+
+int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
+		struct kf_err *err)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	struct timespec start, now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		const char *path = kf_host_first(&node->host, node->distro->sockets);
+
+		if (!path)
+			kf_err_set(err, ENOENT, "there is no socket '%s'",
+				   node->distro->sockets[0]);
+		else if (ask(node, path, handlers, nhandlers, err) == 0)
+			return 0;
+		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec - start.tv_sec >= (time_t)node->options->timeout)
+			return kf_fail_wrap(err, "no answer on the CRI socket after %u s",
+					    node->options->timeout);
+		(void)nanosleep(&pause, NULL);
+	}
+}

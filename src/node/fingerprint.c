@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/fingerprint.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Who a file is, without reading it: programs of the host's are large. */
+static void add_identity(struct kf_buf *buf, const struct kf_node *node, const char *path)
+{
+	KF_CLOSE int fd = -1;
+	struct stat st;
+
+	if (path && kf_host_fd(&node->host, path, O_PATH, &fd, NULL) == 0 && fstat(fd, &st) == 0)
+		kf_buf_addf(buf, "%s %ju %ju %jd %jd.%09ld %o\n", path, (uintmax_t)st.st_dev,
+			    (uintmax_t)st.st_ino, (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
+			    st.st_mtim.tv_nsec, (unsigned)st.st_mode);
+	else
+		kf_buf_addf(buf, "%s absent\n", path ? path : "program");
+}
+
+static int add_contents(struct kf_buf *buf, const struct kf_node *node, const char *path,
+			struct kf_err *err)
+{
+	kf_digest sum;
+
+	if (kf_journal_digest(&node->host, path, sum, err) < 0)
+		return -1;
+	kf_buf_addf(buf, "%s %s\n", path, sum);
+	return 0;
+}
+
+static int add_matches(struct kf_buf *buf, const struct kf_node *node, const char *pattern,
+		       struct kf_err *err)
+{
+	char **list;
+	int r = 0;
+
+	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = add_contents(buf, node, *p, err);
+	kf_host_list_free(list);
+	return r;
+}
+
+/* The root file and what it imports; a text that does not parse counts as text. */
+static int add_config(struct kf_buf *buf, const struct kf_node *node, struct kf_err *err)
+{
+	const char *root = node->distro->config;
+	const struct kf_toml_node *imports;
+	KF_FREE char *text = NULL;
+	struct kf_toml toml;
+	size_t n;
+	int r = 0;
+
+	if (add_contents(buf, node, root, err) < 0)
+		return -1;
+	if (kf_host_read(&node->host, root, KF_LIMIT_CONFIG, &text, &n, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	if (kf_toml_parse(text, n, root, &toml, NULL) < 0)
+		return 0;
+	imports = kf_toml_get(toml.root, "imports");
+	for (const struct kf_toml_node *i = imports ? imports->first_child : NULL; i && r == 0;
+	     i = i->next)
+		if (i->kind == KF_TOML_STRING && i->string[0] == '/')
+			r = add_matches(buf, node, i->string, err);
+	kf_toml_done(&toml);
+	return r;
+}
+
+static void add_options(struct kf_buf *buf, const struct kf_node_options *o)
+{
+	kf_buf_addf(buf, "kubefence %s\n%s\n%s\n%s\n%s\n%s\n%s\n", KF_VERSION,
+		    o->distribution ? o->distribution : "", o->launcher, o->default_profile,
+		    o->nri_socket, o->nri_plugins, o->nri_config);
+	for (size_t i = 0; i < o->nhandlers; i++)
+		kf_buf_addf(buf, "handler %s\n", o->handlers[i]);
+}
+
+int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload, kf_digest ret,
+		   struct kf_err *err)
+{
+	const struct kf_distro *d = node->distro;
+	struct kf_buf buf = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	kf_digest sum;
+	int r;
+
+	add_options(&buf, node->options);
+	kf_sha256_hex(payload->launcher, payload->nlauncher, sum);
+	kf_buf_addf(&buf, "launcher %s\n", sum);
+	kf_sha256_hex(payload->guard, payload->nguard, sum);
+	kf_buf_addf(&buf, "guard %s\n", sum);
+	add_identity(&buf, node, kf_host_first(&node->host, d->programs));
+	r = add_config(&buf, node, err);
+	if (r == 0 && d->edit)
+		r = add_contents(&buf, node, d->edit, err);
+	if (r == 0 && d->dropins) {
+		KF_FREE char *pattern = NULL;
+
+		if (asprintf(&pattern, "%s/*", d->dropins) < 0) {
+			pattern = NULL;
+			r = kf_fail_nomem(err, "fingerprint");
+		} else {
+			r = add_matches(&buf, node, pattern, err);
+		}
+	}
+	for (size_t i = 0; i < node->journal.nfiles && r == 0; i++) {
+		add_identity(&buf, node, node->journal.files[i].path);
+		r = add_contents(&buf, node, node->journal.files[i].path, err);
+	}
+	if (r == 0 && buf.failed)
+		r = kf_fail_nomem(err, "fingerprint");
+	if (r == 0)
+		kf_sha256_hex(buf.p, buf.n, ret);
+	kf_buf_done(&buf);
+	return r;
+}

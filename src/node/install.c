@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "node/fingerprint.h"
+#include "node/payload.h"
+#include "node/transaction.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int check(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+{
+	return node->adapter->check(node, ctx, installed, err);
+}
+
+/* What uninstall will put back: note it before the file is first changed, keep
+ * it from run to run as long as nobody else changes the file. */
+static int note_original(struct kf_node *node, const struct kf_node_plan *plan, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	kf_digest now;
+
+	if (kf_journal_digest(&node->host, plan->config, now, err) < 0)
+		return -1;
+	if (j->config[0] && strcmp(j->config, plan->config) != 0)
+		return kf_fail(err, EEXIST,
+			       "this node was set up through '%s', which no longer is the place; "
+			       "uninstall first, then install again",
+			       j->config);
+	if (j->config[0] && (strcmp(now, j->after) == 0 || strcmp(now, j->base) == 0))
+		return 0;
+	if (j->config[0])
+		node->say(
+			node->ctx, "note", plan->config,
+			"somebody else changed it since; uninstall will go back to what it is now");
+	(void)snprintf(j->config, sizeof(j->config), "%s", plan->config);
+	memcpy(j->base, now, sizeof(kf_digest));
+	memcpy(j->after, now, sizeof(kf_digest));
+	return plan->existed ? kf_journal_keep(&node->host, plan->before, plan->nbefore, now, err)
+			     : 0;
+}
+
+static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
+		    const struct kf_payload *payload, bool config, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	kf_digest sum;
+
+	for (size_t i = 0; i < payload->n; i++) {
+		kf_sha256_hex(payload->files[i].data, payload->files[i].n, sum);
+		if (kf_journal_add_file(j, payload->files[i].path, sum, err) < 0)
+			return -1;
+	}
+	j->nhandlers = 0;
+	for (size_t i = 0; i < plan->nhandlers; i++) {
+		if (!plan->handlers[i].guard)
+			continue;
+		(void)snprintf(j->handlers[j->nhandlers].name, sizeof(j->handlers[0].name), "%s",
+			       plan->handlers[i].name);
+		j->handlers[j->nhandlers++].created = plan->handlers[i].created;
+	}
+	return config ? note_original(node, plan, err) : 0;
+}
+
+static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
+		 bool restart, bool *ret_changed, struct kf_err *err)
+{
+	const char *handlers[KF_JOURNAL_HANDLERS];
+	struct kf_change change = {
+		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
+	bool config = !plan->existed || plan->nbefore != plan->nafter ||
+		      memcmp(plan->before, plan->after, plan->nafter) != 0;
+
+	for (size_t i = 0; i < plan->nhandlers; i++)
+		if (plan->handlers[i].guard)
+			handlers[change.nhandlers++] = plan->handlers[i].name;
+		else
+			node->say(node->ctx, "note", plan->handlers[i].name, plan->handlers[i].why);
+	if (kf_payload_plan(node, plan, payload, err) < 0 ||
+	    note_all(node, plan, payload, config, err) < 0 ||
+	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
+	    kf_payload_write(node, payload, ret_changed, err) < 0)
+		return -1;
+	if (config) {
+		*ret_changed = true;
+		if (kf_transaction_run(node, &change, err) < 0)
+			return -1;
+		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
+	} else if (restart && node->options->restart) {
+		*ret_changed = true;
+		if (kf_transaction_restart(node, handlers, change.nhandlers, err) < 0)
+			return -1;
+		node->journal.pending = false;
+	}
+	if (kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
+		return -1;
+	return kf_transaction_end(node, err);
+}
+
+int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
+{
+	KF_CLOSE int lock = -1;
+	struct kf_payload payload;
+	struct kf_node_plan plan;
+	kf_digest now;
+	bool restart;
+	int r;
+
+	*ret_changed = false;
+	if (kf_payload_load(node->options->payload, &payload, err) < 0)
+		return -1;
+	r = kf_transaction_lock(node, &lock, err);
+	/* The one that we waited for may have changed it. */
+	if (r == 0)
+		r = kf_journal_read(&node->host, &node->journal, err);
+	if (r == 0 && node->journal.exists && !node->journal.busy &&
+	    !(node->journal.pending && node->options->restart)) {
+		r = kf_fingerprint(node, &payload, now, err);
+		if (r == 0 && strcmp(now, node->journal.fingerprint) == 0) {
+			kf_payload_done(&payload);
+			return 0;
+		}
+	}
+	if (r == 0)
+		r = kf_transaction_recover(node, &restart, err);
+	if (r == 0)
+		r = kf_node_plan(node, &plan, err);
+	if (r == 0) {
+		r = apply(node, &plan, &payload, restart, ret_changed, err);
+		kf_node_plan_done(&plan);
+	}
+	kf_payload_done(&payload);
+	return r;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NODE_JOURNAL_H
+#define KF_NODE_JOURNAL_H
+
+#include "base/sha256.h"
+#include "node/host.h"
+
+#include <stdbool.h>
+
+/* What node set-up did to a host, so that it can be taken back whatever
+ * happened in between.  Lines of text with a checksum, replaced atomically:
+ *
+ *	kubefence-node 1
+ *	phase done			or busy: a run did not get to its end
+ *	distribution containerd
+ *	fingerprint HEX			of all that the last run looked at
+ *	restart pending			written, but the runtime still runs with the old
+ *	config BASE AFTER PATH		digests (or "absent") of the original and of what
+ *					we made of it
+ *	undo PREV NEXT PATH		while busy: what the run found and what it writes
+ *	handler created|found NAME	who has the guard
+ *	file HEX PATH			installed by us
+ *	sum HEX
+ *
+ * The texts behind BASE and PREV are kept beside it, in files named after their
+ * digests. */
+
+#define KF_JOURNAL_DIR	    "/opt/kubefence/node"
+#define KF_JOURNAL_ABSENT   "absent"
+#define KF_JOURNAL_FILES    64
+#define KF_JOURNAL_HANDLERS 32
+/* A configuration file and a journal. */
+#define KF_JOURNAL_MAX	    (256 * 1024)
+
+typedef char kf_digest[KF_SHA256_HEX + 1]; /* or KF_JOURNAL_ABSENT */
+
+struct kf_journal {
+	bool exists;
+	bool busy;
+	bool pending; /* restart */
+	char distribution[32];
+	kf_digest fingerprint;
+	char config[512]; /* "" = no configuration file of somebody else's was changed */
+	kf_digest base, after;
+	char undo[512]; /* "" = nothing to take back */
+	kf_digest prev, next;
+	struct {
+		char name[64];
+		bool created;
+	} handlers[KF_JOURNAL_HANDLERS];
+	size_t nhandlers;
+	struct {
+		char path[256];
+		kf_digest sum;
+	} files[KF_JOURNAL_FILES];
+	size_t nfiles;
+};
+
+/* None yet: ret->exists is false.  A damaged one is an error. */
+int kf_journal_read(const struct kf_host *host, struct kf_journal *ret, struct kf_err *err);
+int kf_journal_write(const struct kf_host *host, const struct kf_journal *journal,
+		     struct kf_err *err);
+/* Keep @n bytes at @data under their digest, which goes to @ret. */
+int kf_journal_keep(const struct kf_host *host, const void *data, size_t n, kf_digest ret,
+		    struct kf_err *err);
+/* What was kept under @digest, checked against it; the caller's. */
+int kf_journal_kept(const struct kf_host *host, const char *digest, char **ret, size_t *ret_n,
+		    struct kf_err *err);
+/* Remove what was kept and @journal (NULL = no more) does not name. */
+int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journal,
+		     struct kf_err *err);
+int kf_journal_remove(const struct kf_host *host, struct kf_err *err);
+/* Remember that @path with contents of digest @sum is ours. */
+int kf_journal_add_file(struct kf_journal *journal, const char *path, const char *sum,
+			struct kf_err *err);
+/* Digest of the file @path, KF_JOURNAL_ABSENT if there is none. */
+int kf_journal_digest(const struct kf_host *host, const char *path, kf_digest ret,
+		      struct kf_err *err);
+
+#endif

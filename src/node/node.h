@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NODE_NODE_H
+#define KF_NODE_NODE_H
+
+#include "base/arena.h"
+#include "node/distro.h"
+#include "node/journal.h"
+#include "node/toml_edit.h"
+
+#include <stdbool.h>
+
+/* Node set-up: what makes a host able to run sandboxed pods, and back. */
+
+#define KF_NODE_GUARD	 "/opt/kubefence/bin/nono-runc"
+#define KF_NODE_LAUNCHER "/opt/nono-nri/nono"
+#define KF_NODE_SETTINGS "/opt/kubefence/settings"
+
+struct kf_adapter;
+
+struct kf_node_options {
+	const char *host_root;	  /* "/" or where the host's root is mounted */
+	const char *distribution; /* NULL = find out */
+	const char *payload;	  /* directory with nono and nono-runc */
+	const char *launcher;	  /* nono_bin_path */
+	const char *default_profile;
+	const char *const *handlers; /* runtime_classes */
+	size_t nhandlers;
+	const char *nri_socket, *nri_plugins, *nri_config;
+	bool restart;	  /* else the administrator restarts the runtime */
+	unsigned timeout; /* seconds for the runtime to come back */
+};
+
+/* One thing that was, or for a plan would be, done; @detail may be "".  In the
+ * order of events. */
+typedef void kf_node_say(void *ctx, const char *action, const char *object, const char *detail);
+
+/* A handler of runtime_classes on this node. */
+struct kf_node_handler {
+	const char *name;
+	const char *guard; /* the guard's file; NULL: it gets none, see @why */
+	const char *real;  /* the runtime behind it */
+	const char *why;
+	bool created; /* not there without us */
+};
+
+/* All that is known before anything is written.  Lives in @arena. */
+struct kf_node_plan {
+	struct kf_arena arena;
+	const struct kf_distro *distro;
+	const char *program;   /* containerd or crio */
+	unsigned major, minor; /* its version */
+	const char *config;    /* the file that is to change */
+	const char *before, *after;
+	size_t nbefore, nafter;
+	bool existed; /* @config does */
+	struct kf_node_handler *handlers;
+	size_t nhandlers;
+	/* For the check with the runtime's own parser: what it said before and
+	 * which of its values are to change, in its own names. */
+	const char *effective;
+	size_t neffective;
+	struct kf_toml_want *wants, *ignore;
+	size_t nwants, nignore;
+};
+
+/* What a node is found to be, before or between runs. */
+struct kf_node {
+	struct kf_host host;
+	const struct kf_node_options *options;
+	const struct kf_distro *distro;
+	const struct kf_adapter *adapter;
+	struct kf_journal journal;
+	kf_node_say *say;
+	void *ctx;
+};
+
+int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *ctx,
+		 struct kf_node *ret, struct kf_err *err);
+void kf_node_done(struct kf_node *node);
+
+/* Work out what install would do; writes nothing.  Release with kf_node_plan_done(). */
+int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf_err *err);
+void kf_node_plan_done(struct kf_node_plan *plan);
+
+/* Make it so.  *ret_changed tells whether anything was written. */
+int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err);
+/* Take it back.  *ret_kept: files that must stay for now (containers still use
+ * them, or somebody else changed the configuration since); said through say(). */
+int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
+/* Check that the node is as install leaves it; each finding goes through say()
+ * as "ok" or "fail".  -1 if one failed. */
+int kf_node_verify(struct kf_node *node, struct kf_err *err);
+
+/* One container runtime. */
+struct kf_adapter {
+	/* Fill config, before, after, handlers and what the check needs. */
+	int (*plan)(const struct kf_node *node, struct kf_node_plan *plan, struct kf_err *err);
+	/* Have the runtime parse its configuration as it is on disk now and compare
+	 * with the plan: changed as intended if @installed, else as it was before. */
+	int (*check)(const struct kf_node *node, const struct kf_node_plan *plan, bool installed,
+		     struct kf_err *err);
+	/* Have it parse its configuration; no handler may have the guard any more. */
+	int (*removed)(const struct kf_node *node, struct kf_err *err);
+};
+extern const struct kf_adapter kf_containerd, kf_crio;
+
+#endif

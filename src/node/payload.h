@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NODE_PAYLOAD_H
+#define KF_NODE_PAYLOAD_H
+
+#include "node/node.h"
+
+#define KF_PAYLOAD_MAX 48
+
+/* Files of ours on the host. */
+struct kf_payload {
+	struct kf_payload_file {
+		const char *path;
+		const char *data; /* in the arena or owned below */
+		size_t n;
+		mode_t mode;
+		bool once; /* not touched if there is one: the plugin writes it as well */
+	} files[KF_PAYLOAD_MAX];
+	size_t n;
+	char *launcher, *guard; /* the programs, owned */
+	size_t nlauncher, nguard;
+};
+
+/* Read the programs of @dir. */
+int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err);
+/* List what belongs on the node for @plan, whose arena it uses. */
+int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
+		    struct kf_payload *payload, struct kf_err *err);
+/* Whether file @i is there already as it should be. */
+int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
+		     struct kf_err *err);
+/* Write those that are not, one by one, and say so. */
+int kf_payload_write(const struct kf_node *node, const struct kf_payload *payload,
+		     bool *ret_changed, struct kf_err *err);
+void kf_payload_done(struct kf_payload *payload);
+
+/* How many containers on the host were started through the guard. */
+int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err);
+
+#endif

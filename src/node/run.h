@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NODE_RUN_H
+#define KF_NODE_RUN_H
+
+#include "node/host.h"
+
+/* What a program of the host's said and how it ended. */
+struct kf_run {
+	int status; /* exit code, or 128 + signal */
+	char *out;  /* standard output, NUL-terminated */
+	size_t n;
+	char why[256]; /* the end of its standard error, one line, for messages */
+};
+
+/* Run @argv (argv[0] is absolute on the host; NULL-terminated; no shell) in a
+ * chroot of the host's root with a plain environment, and wait.  It and what it
+ * started are killed after @timeout_ms or when it says more than @max bytes;
+ * that is an error, as is not being able to start it.  An exit code is not. */
+int kf_run_host(const struct kf_host *host, const char *const *argv, unsigned timeout_ms,
+		size_t max, struct kf_run *ret, struct kf_err *err);
+void kf_run_done(struct kf_run *run);
+
+#endif

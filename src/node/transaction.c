@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/transaction.h"
+
+#include "base/cleanup.h"
+#include "node/cri.h"
+#include "node/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOCK	     "/run/kubefence/node.lock"
+/* kata-deploy edits the same files under this one. */
+#define LOCK_KATA    "/run/lock/kata-deploy.lock"
+#define LOCK_SECONDS 120
+
+int kf_transaction_lock(const struct kf_node *node, int *ret_fd, struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+
+	if (kf_host_lock(&node->host, LOCK, LOCK_SECONDS, &fd, err) < 0)
+		return -1;
+	*ret_fd = kf_steal_fd(&fd);
+	return 0;
+}
+
+/* Contents of @path become what was kept under @digest. */
+static int put_back(const struct kf_node *node, const char *path, const char *digest,
+		    struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
+		return kf_host_unlink(&node->host, path, err);
+	if (kf_journal_kept(&node->host, digest, &text, &n, err) < 0)
+		return -1;
+	return kf_host_write(&node->host, path, text, n, 0644, err);
+}
+
+int kf_transaction_recover(struct kf_node *node, bool *ret_recovered, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	kf_digest now;
+
+	*ret_recovered = j->pending;
+	if (!j->busy || !j->undo[0])
+		return 0;
+	*ret_recovered = true;
+	if (kf_journal_digest(&node->host, j->undo, now, err) < 0)
+		return -1;
+	if (strcmp(now, j->prev) == 0)
+		return 0;
+	if (strcmp(now, j->next) != 0) {
+		node->say(node->ctx, "left", j->undo,
+			  "somebody else changed it after a run of ours was interrupted");
+		return 0;
+	}
+	if (put_back(node, j->undo, j->prev, err) < 0)
+		return kf_fail_wrap(err, "recovery of an interrupted run");
+	node->say(node->ctx, "recovered", j->undo, "from a run that was interrupted");
+	return 0;
+}
+
+int kf_transaction_begin(struct kf_node *node, const struct kf_change *change, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	j->exists = true;
+	j->busy = true;
+	j->fingerprint[0] = '\0';
+	(void)snprintf(j->distribution, sizeof(j->distribution), "%s", node->distro->name);
+	if (!change)
+		return kf_journal_write(&node->host, j, err);
+	if ((size_t)snprintf(j->undo, sizeof(j->undo), "%s", change->path) >= sizeof(j->undo))
+		return kf_fail(err, ENAMETOOLONG, "'%s': too long a path", change->path);
+	if (kf_host_read(&node->host, change->path, KF_JOURNAL_MAX, &text, &n, err) == 0) {
+		if (kf_journal_keep(&node->host, text, n, j->prev, err) < 0)
+			return -1;
+	} else if (err->code == ENOENT) {
+		memcpy(j->prev, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
+	} else {
+		return -1;
+	}
+	if (change->text)
+		kf_sha256_hex(change->text, change->n, j->next);
+	else
+		memcpy(j->next, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
+	return kf_journal_write(&node->host, j, err);
+}
+
+int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,
+			   size_t nhandlers, struct kf_err *err)
+{
+	const char *unit;
+
+	if (kf_unit_find(node, &unit, err) < 0)
+		return -1;
+	node->say(node->ctx, "restart", unit, "");
+	if (kf_unit_restart(node, unit, err) < 0)
+		return -1;
+	return kf_cri_wait(node, handlers, nhandlers, err);
+}
+
+/* Undo after @why: the file, and the runtime if it may run with the new one. */
+static int roll_back(struct kf_node *node, const struct kf_change *change, bool restarted,
+		     struct kf_err *why)
+{
+	struct kf_journal *j = &node->journal;
+	struct kf_err err = {0};
+	int r = put_back(node, change->path, j->prev, &err);
+
+	if (r == 0 && restarted)
+		r = kf_transaction_restart(node, NULL, 0, &err);
+	if (r < 0) {
+		/* The journal stays busy: the next run tries again. */
+		node->say(node->ctx, "failed", change->path, err.msg);
+		return kf_fail_wrap(why, "could not go back either (%.160s)", err.msg);
+	}
+	node->say(node->ctx, "restored", change->path, "");
+	j->undo[0] = '\0';
+	j->busy = false;
+	if (kf_journal_write(&node->host, j, &err) < 0)
+		node->say(node->ctx, "failed", "journal", err.msg);
+	return -1;
+}
+
+int kf_transaction_run(struct kf_node *node, const struct kf_change *change, struct kf_err *err)
+{
+	bool late = node->distro->late, restart = node->options->restart, restarted = false;
+	struct kf_err first;
+	int r;
+
+	/* Ask before anything is written: without a unit there is no way. */
+	if (restart) {
+		const char *unit;
+
+		r = kf_unit_find(node, &unit, err);
+		if (r < 0)
+			goto fail;
+	}
+	r = change->text
+		    ? kf_host_write(&node->host, change->path, change->text, change->n, 0644, err)
+		    : kf_host_unlink(&node->host, change->path, err);
+	if (r == 0)
+		node->say(node->ctx, change->text ? "changed" : "removed", change->path, "");
+	if (r == 0 && !late)
+		r = change->check(node, change->ctx, true, err);
+	if (r == 0 && restart) {
+		restarted = true;
+		r = kf_transaction_restart(node, change->handlers, change->nhandlers, err);
+	}
+	if (r == 0 && late && restart)
+		r = change->check(node, change->ctx, true, err);
+	if (r == 0) {
+		node->journal.pending = !restart;
+		return 0;
+	}
+fail:
+	first = *err;
+	r = roll_back(node, change, restarted, &first);
+	*err = first;
+	return r;
+}
+
+int kf_transaction_end(struct kf_node *node, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+
+	j->busy = false;
+	j->undo[0] = '\0';
+	if (kf_journal_write(&node->host, j, err) < 0)
+		return -1;
+	return kf_journal_sweep(&node->host, j, err);
+}

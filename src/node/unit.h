@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NODE_UNIT_H
+#define KF_NODE_UNIT_H
+
+#include "node/node.h"
+
+/* The runtime's unit, the first of the distribution's that systemd knows to be
+ * active; an error with the remedy if there is none. */
+int kf_unit_find(const struct kf_node *node, const char **ret, struct kf_err *err);
+/* Restart it through the host's own systemctl and wait until systemd calls it active. */
+int kf_unit_restart(const struct kf_node *node, const char *unit, struct kf_err *err);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "node/cri.h"
+#include "node/handler.h"
+#include "node/node.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool finding(const struct kf_node *node, bool ok, const char *what, const char *why)
+{
+	node->say(node->ctx, ok ? "ok" : "fail", what, ok ? "" : why);
+	return ok;
+}
+
+static bool file_fine(const struct kf_node *node, size_t i)
+{
+	const char *path = node->journal.files[i].path;
+	KF_CLOSE int fd = -1;
+	struct kf_err err;
+	struct stat st;
+	kf_digest now;
+
+	if (kf_host_fd(&node->host, path, O_PATH | O_NOFOLLOW, &fd, &err) < 0)
+		return finding(node, false, path, "is missing; run 'kubefence node install'");
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
+		return finding(node, false, path,
+			       "must be a regular file of root's that only root can write");
+	/* The plugin publishes its own settings. */
+	if (strcmp(path, KF_NODE_SETTINGS) == 0)
+		return finding(node, true, path, "");
+	if (kf_journal_digest(&node->host, path, now, &err) < 0)
+		return finding(node, false, path, err.msg);
+	return finding(node, strcmp(now, node->journal.files[i].sum) == 0, path,
+		       "was changed since; run 'kubefence node install'");
+}
+
+static bool plan_fine(const struct kf_node *node)
+{
+	const char *handlers[KF_JOURNAL_HANDLERS];
+	struct kf_node_plan plan;
+	struct kf_err err;
+	size_t n = 0;
+	bool ok;
+
+	if (kf_node_plan(node, &plan, &err) < 0)
+		return finding(node, false, "configuration", err.msg);
+	ok = finding(node,
+		     plan.existed && plan.nbefore == plan.nafter &&
+			     memcmp(plan.before, plan.after, plan.nafter) == 0,
+		     plan.config, "is not as install leaves it; run 'kubefence node install'");
+	if (ok)
+		ok = finding(node, node->adapter->check(node, &plan, true, &err) == 0,
+			     "effective configuration", err.msg);
+	for (size_t i = 0; i < plan.nhandlers; i++)
+		if (plan.handlers[i].guard)
+			handlers[n++] = plan.handlers[i].name;
+	if (ok && node->options->restart)
+		ok = finding(node, kf_cri_wait(node, handlers, n, &err) == 0,
+			     "handlers served by the runtime", err.msg);
+	kf_node_plan_done(&plan);
+	return ok;
+}
+
+int kf_node_verify(struct kf_node *node, struct kf_err *err)
+{
+	const struct kf_journal *j = &node->journal;
+	bool ok = true;
+
+	if (!finding(node, j->exists, "journal",
+		     "node is not set up; run 'kubefence node install'"))
+		return kf_fail(err, ENOENT, "the node is not set up");
+	ok = finding(node, !j->busy, "last run",
+		     "did not get to its end; run 'kubefence node install' again") &&
+	     ok;
+	ok = finding(node, !j->pending, "restart",
+		     "the runtime was not restarted since its configuration changed") &&
+	     ok;
+	for (size_t i = 0; i < j->nfiles; i++)
+		ok = file_fine(node, i) && ok;
+	ok = plan_fine(node) && ok;
+	return ok ? 0 : kf_fail(err, EINVAL, "the node is not as install leaves it");
+}
