@@ -54,8 +54,8 @@ static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, cons
 		/* Never outlive the command, however it ends. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(127);
-		execl(program, program, "--config", config_path, "--state-dir", state,
-		      "--json=false", "--log-level", "warn", (char *)NULL);
+		execl(program, program, "--config", config_path, "--state-dir", state, "--node-dir",
+		      "", "--json=false", "--log-level", "warn", (char *)NULL);
 		(void)fprintf(stderr, "kubefence: cannot execute '%s': %s\n", program,
 			      strerror(errno));
 		_exit(127);

@@ -8,19 +8,17 @@
 
 #include <nri/nri.h>
 
-/* A plan as NRI's answer to CreateContainer.  What is the same for all
- * containers of a profile (mount, environment, seccomp) is encoded once. */
+/* A plan as NRI's answer to CreateContainer.  What many answers have in common
+ * (the launcher's mount and a constant seccomp policy) is encoded once. */
 
 struct kf_adjust_part;
 
 struct kf_adjust {
-	char *launcher_dir; /* what is mounted at KF_LAUNCHER_DIR */
+	char *launcher_dir;
 	struct kf_adjust_part *parts;
 };
 
-/* @settings: of the plans to come.  After each change of the settings: done, init. */
-int kf_adjust_init(struct kf_adjust *adjust, const struct kf_settings *settings,
-		   struct kf_err *err);
+int kf_adjust_init(struct kf_adjust *adjust, const char *launcher, struct kf_err *err);
 void kf_adjust_done(struct kf_adjust *adjust);
 
 /* Put together the answer for @plan, which is KF_SANDBOX.  On failure the request

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "nono-nri/view.h"
+#include "nri-plan/view.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -157,7 +158,7 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 	struct kf_plan plan;
 	struct kf_err err;
 
-	if (kf_view_from_nri(req->pod, req->container, &p->request, &view, &err) < 0 ||
+	if (kf_nri_view(req->pod, req->container, &p->request, &view, &err) < 0 ||
 	    kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
 		    0)
 		return refuse(p, req, err.msg, nerr);
@@ -290,7 +291,7 @@ static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Con
 
 	if (!in_scope(p, pod))
 		return 0;
-	r = kf_view_from_nri(pod, container, &p->request, &view, &err);
+	r = kf_nri_view(pod, container, &p->request, &view, &err);
 	if (r == 0)
 		r = kf_verify_container(&p->setup.config.settings, &view, &err);
 	kf_arena_reset(&p->request);

@@ -17,7 +17,7 @@ int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags
 		kf_arena_done(&s.arena);
 		return -1;
 	}
-	if (kf_adjust_init(&s.adjust, &s.config.settings, &err) < 0) {
+	if (kf_adjust_init(&s.adjust, s.config.settings.launcher, &err) < 0) {
 		kf_diag_error(diags, &(struct kf_origin){.file = path}, "%s", err.msg);
 		kf_arena_done(&s.arena);
 		return -1;

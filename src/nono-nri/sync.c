@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "nono-nri/plugin.h"
-#include "nono-nri/view.h"
+#include "nri-plan/view.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -177,7 +177,7 @@ static int check_container(struct kf_plugin *p, const Nri__PodSandbox *pod,
 	struct kf_view view;
 	struct kf_err err;
 
-	if (!live || kf_view_from_nri(pod, container, &p->request, &view, &err) < 0)
+	if (!live || kf_nri_view(pod, container, &p->request, &view, &err) < 0)
 		return -1;
 	live->pod_uid = kf_arena_strdup(&s->arena, pod->uid);
 	live->container_id = kf_arena_strdup(&s->arena, container->id);

@@ -19,6 +19,15 @@ void kf_nri_launcher_mount(const char *source, Nri__Mount *ret)
 	ret->n_options = KF_ARRAY_SIZE(launcher_options);
 }
 
+/* A destination that is listed already: claimed twice it would conflict with itself. */
+static bool listed_before(const struct kf_plan *plan, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(plan->remove_mounts[k], plan->remove_mounts[i]) == 0)
+			return true;
+	return false;
+}
+
 int kf_nri_adjust(const struct kf_plan *plan, struct kf_arena *arena,
 		  Nri__ContainerAdjustment **ret, struct kf_err *err)
 {
@@ -40,14 +49,15 @@ int kf_nri_adjust(const struct kf_plan *plan, struct kf_arena *arena,
 	adjust->env = env_list;
 	adjust->n_env = 1;
 	for (size_t i = 0; i < plan->nremove_mounts; i++) {
+		if (listed_before(plan, i))
+			continue;
 		nri__mount__init(&mounts[i]);
 		mounts[i].destination = kf_arena_printf(arena, "-%s", plan->remove_mounts[i]);
 		if (!mounts[i].destination)
 			return kf_fail_nomem(err, "adjustment");
-		list[i] = &mounts[i];
+		list[adjust->n_mounts++] = &mounts[i];
 	}
 	adjust->mounts = list;
-	adjust->n_mounts = plan->nremove_mounts;
 	*ret = adjust;
 	return 0;
 }
