@@ -89,6 +89,7 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 		     struct kf_profile_info *info, struct kf_err *err)
 {
 	KF_CLEANUP(policy_done) struct kf_policy policy = {0};
+	struct kf_profile_info out = {.name = info->name};
 	const char **deny;
 
 	if (kf_policy_parse(text->text, text->n, &policy, err) < 0)
@@ -102,17 +103,18 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 		const struct kf_rule *rule = &policy.rules[i];
 
 		if (rule->kind == KF_RULE_FS_DENY) {
-			deny[info->ndeny] = kf_arena_strdup(s->arena, rule->arg);
-			if (!deny[info->ndeny++])
+			deny[out.ndeny] = kf_arena_strdup(s->arena, rule->arg);
+			if (!deny[out.ndeny++])
 				return kf_fail_nomem(err, info->name);
 		} else if (rule->kind == KF_RULE_SECCOMP) {
-			if (!kf_seccomp_level_parse(rule->arg, &info->seccomp))
+			if (!kf_seccomp_level_parse(rule->arg, &out.seccomp))
 				return kf_fail(err, EINVAL, "seccomp level '%s' is unknown",
 					       rule->arg);
-			info->has_seccomp = true;
+			out.has_seccomp = true;
 		}
 	}
-	info->deny = deny;
+	out.deny = deny;
+	*info = out;
 	return 0;
 }
 
