@@ -4,7 +4,9 @@
 
 /* X(name, summary): one line a subcommand; kf_cmd_<name>() lives in cmd_<name>.c. */
 #define KF_COMMANDS(X)                                                          \
+	X(explain, "which rule of a profile decides about a path")              \
 	X(node, "prepare this machine's container runtime, and take that back") \
+	X(profile, "write, check and look at profiles")                         \
 	X(seccomp, "what the seccomp levels let through, and why")              \
 	X(try, "run a command as a sandboxed container of this machine, without a cluster")
 

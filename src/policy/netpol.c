@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/netpol.h"
+
+#include <string.h>
+
+static bool blocked(const struct kf_compiled *c)
+{
+	const char *s = c->profile.scalars[KF_SCALAR_BLOCK].s;
+
+	return s && strcmp(s, "true") == 0;
+}
+
+static void head(const struct kf_netpol *o, struct kf_buf *out)
+{
+	bool cilium = o->kind == KF_NETPOL_CILIUM;
+
+	kf_buf_addf(out, "apiVersion: %s\nkind: %s\nmetadata:\n  name: \"%s\"\n",
+		    cilium ? "cilium.io/v2" : "networking.k8s.io/v1",
+		    cilium ? "CiliumNetworkPolicy" : "NetworkPolicy", o->name);
+	if (o->namespace_)
+		kf_buf_addf(out, "  namespace: \"%s\"\n", o->namespace_);
+	kf_buf_addf(out, "spec:\n  %s:\n    matchLabels:\n      \"%s\": \"%s\"\n",
+		    cilium ? "endpointSelector" : "podSelector", o->label_key, o->label_value);
+}
+
+/* The ports that connections may go to: the profile's, else HTTPS. */
+static void ports(const struct kf_compiled *c, const char *indent, bool cilium, struct kf_buf *out)
+{
+	static const struct kf_item https = {.u = 443};
+	const struct kf_items *list = &c->profile.lists[KF_LIST_CONNECT];
+	const struct kf_item *v = list->n ? list->v : &https;
+	size_t n = list->n ? list->n : 1;
+
+	for (size_t i = 0; i < n; i++)
+		kf_buf_addf(out,
+			    cilium ? "%s- port: \"%u\"\n%s  protocol: TCP\n"
+				   : "%s- port: %u\n%s  protocol: TCP\n",
+			    indent, (unsigned)v[i].u, indent);
+}
+
+static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
+{
+	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
+
+	kf_buf_adds(out, "  policyTypes: [Egress]\n");
+	if (blocked(c)) {
+		kf_buf_adds(out, "  egress: []\n");
+		return;
+	}
+	kf_buf_adds(out, "  egress:\n"
+			 "    # Name resolution by the cluster's DNS.\n"
+			 "    - to:\n"
+			 "        - namespaceSelector:\n"
+			 "            matchLabels:\n"
+			 "              kubernetes.io/metadata.name: kube-system\n"
+			 "          podSelector:\n"
+			 "            matchLabels:\n"
+			 "              k8s-app: kube-dns\n"
+			 "      ports:\n"
+			 "        - port: 53\n"
+			 "          protocol: UDP\n"
+			 "        - port: 53\n"
+			 "          protocol: TCP\n");
+	if (!domains->n)
+		return;
+	kf_buf_adds(
+		out,
+		"    # NetworkPolicy knows no host names: everything outside of private networks\n"
+		"    # and of the node's metadata service, on these ports.  Meant are:\n");
+	for (size_t i = 0; i < domains->n; i++)
+		kf_buf_addf(out, "    #   %s\n", domains->v[i].s);
+	kf_buf_adds(
+		out,
+		"    - to:\n"
+		"        - ipBlock:\n"
+		"            cidr: 0.0.0.0/0\n"
+		"            except: [10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, "
+		"192.168.0.0/16]\n"
+		"        - ipBlock:\n"
+		"            cidr: \"::/0\"\n"
+		"            except: [\"fc00::/7\", \"fe80::/10\"]\n"
+		"      ports:\n");
+	ports(c, "        ", false, out);
+}
+
+static void cilium(const struct kf_compiled *c, struct kf_buf *out)
+{
+	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
+
+	if (blocked(c)) {
+		kf_buf_adds(out, "  # One rule that matches nothing: egress is denied.\n  "
+				 "egress:\n    - {}\n");
+		return;
+	}
+	kf_buf_adds(out,
+		    "  egress:\n"
+		    "    # Name resolution by the cluster's DNS; Cilium learns addresses from it.\n"
+		    "    - toEndpoints:\n"
+		    "        - matchLabels:\n"
+		    "            k8s:io.kubernetes.pod.namespace: kube-system\n"
+		    "            k8s-app: kube-dns\n"
+		    "      toPorts:\n"
+		    "        - ports:\n"
+		    "            - port: \"53\"\n"
+		    "              protocol: ANY\n"
+		    "          rules:\n"
+		    "            dns:\n");
+	for (size_t i = 0; i < domains->n; i++) {
+		const char *s = domains->v[i].s;
+
+		kf_buf_addf(out, "              - match%s: \"%s\"\n",
+			    *s == '*' ? "Pattern" : "Name", s);
+	}
+	if (!domains->n) {
+		kf_buf_adds(out, "              - matchPattern: \"*\"\n");
+		return;
+	}
+	kf_buf_adds(out, "    - toFQDNs:\n");
+	for (size_t i = 0; i < domains->n; i++) {
+		const char *s = domains->v[i].s;
+
+		kf_buf_addf(out, "        - match%s: \"%s\"\n", *s == '*' ? "Pattern" : "Name", s);
+	}
+	kf_buf_adds(out, "      toPorts:\n        - ports:\n");
+	ports(c, "            ", true, out);
+}
+
+void kf_netpol_write(const struct kf_compiled *compiled, const struct kf_netpol *options,
+		     struct kf_buf *out)
+{
+	head(options, out);
+	if (options->kind == KF_NETPOL_CILIUM)
+		cilium(compiled, out);
+	else
+		kubernetes(compiled, out);
+}
