@@ -85,6 +85,7 @@ struct kf_item {
 struct kf_items {
 	struct kf_item *v;
 	size_t n, cap;
+	bool full; /* there were more; reported */
 };
 
 struct kf_scalar {

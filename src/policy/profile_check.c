@@ -69,9 +69,9 @@ static void apply_bypass(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 
 static void check_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 {
-	const struct kf_items *denies = &profile->lists[KF_LIST_DENY];
+	struct kf_items *denies = &profile->lists[KF_LIST_DENY];
 
-	for (size_t i = 0; i < denies->n; i++) {
+	for (size_t i = 0; i < denies->n;) {
 		const struct kf_item *deny = &denies->v[i];
 
 		if (strcmp(deny->s, "/") == 0)
@@ -83,6 +83,9 @@ static void check_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 				      "variable "
 				      "is; write the path, or one that starts with '~'",
 				      deny->s);
+		else if (++i)
+			continue;
+		remove_item(denies, i);
 	}
 }
 
@@ -92,13 +95,20 @@ static void apply_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 {
 	struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 	const struct kf_items *denies = &profile->lists[KF_LIST_DENY];
+	const char **places = kf_arena_calloc(ctx->arena, denies->n, sizeof(*places));
 
+	if (denies->n && !places) {
+		ctx->diags->nomem = true;
+		return;
+	}
+	for (size_t d = 0; d < denies->n; d++)
+		places[d] = canonical(ctx, denies->v[d].s);
 	for (size_t i = 0; i < grants->n;) {
 		const struct kf_item *grant = &grants->v[i], *by = NULL;
 		const char *path = canonical(ctx, grant->s);
 
 		for (size_t d = 0; d < denies->n; d++)
-			if (kf_profile_path_under(path, canonical(ctx, denies->v[d].s)) &&
+			if (kf_profile_path_under(path, places[d]) &&
 			    (!by || denies->v[d].at.order > by->at.order))
 				by = &denies->v[d];
 		if (!by) {

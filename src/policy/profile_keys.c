@@ -76,9 +76,9 @@ const struct kf_profile_key kf_profile_keys[] = {
 
 	{"network", KF_KEY_SECTION, "Which connections may be made."},
 	{"network.block", KF_KEY_BOOL, "No network at all.", .scalar = KF_SCALAR_BLOCK},
-	{"network.open_port", KF_KEY_PORTS, "TCP ports to connect to and listen on; all others are closed.", .access = KF_PORT_CONNECT | KF_PORT_BIND},
-	{"network.connect_port", KF_KEY_PORTS, "TCP ports to connect to; all others are closed.", .access = KF_PORT_CONNECT},
-	{"network.listen_port", KF_KEY_PORTS, "TCP ports to listen on; all others are closed.", .access = KF_PORT_BIND},
+	{"network.open_port", KF_KEY_PORTS, "TCP ports to connect to and listen on; other TCP ports are closed, and with block all else too.", .access = KF_PORT_CONNECT | KF_PORT_BIND},
+	{"network.connect_port", KF_KEY_PORTS, "TCP ports to connect to; other TCP ports are closed, and with block all else too.", .access = KF_PORT_CONNECT},
+	{"network.listen_port", KF_KEY_PORTS, "TCP ports to listen on; other TCP ports are closed, and with block all else too.", .access = KF_PORT_BIND},
 	{"network.allow_domain", KF_KEY_DOMAINS, "Hosts to connect to; for 'kubefence profile netpol'.", .list = KF_LIST_DOMAIN},
 	{"network.network_profile", KF_KEY_STRING, "Named set of hosts, as allow_domain.", .scalar = KF_SCALAR_NETWORK_PROFILE},
 	{"network.enforced_by", KF_KEY_ENUM, "Says that a policy of the cluster enforces the hosts.", .scalar = KF_SCALAR_DOMAINS_BY,

@@ -52,26 +52,35 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 
 	for (size_t i = 0; i < items->n; i++) {
 		if (map ? same_key(&items->v[i], item) : same_item(&items->v[i], item)) {
+			/* Said again, it counts as said last. */
 			if (map)
 				items->v[i] = *item;
+			else if (item->at.order > items->v[i].at.order)
+				items->v[i].at = item->at;
 			return;
 		}
 	}
-	if (items->n == KF_LIMIT_PROFILE_ENTRIES)
-		kf_diag_error(ctx->diags, &item->at,
-			      "more than %d entries of one kind; grant "
-			      "directories rather than what is in them",
-			      KF_LIMIT_PROFILE_ENTRIES);
-	if (items->n < KF_LIMIT_PROFILE_ENTRIES)
+	if (items->n < KF_LIMIT_PROFILE_ENTRIES) {
 		kf_profile_add(ctx, items, item);
+		return;
+	}
+	if (!items->full)
+		kf_diag_error(
+			ctx->diags, &item->at,
+			"more than %d entries of one kind; grant directories rather than what is "
+			"in them",
+			KF_LIMIT_PROFILE_ENTRIES);
+	items->full = true;
 }
 
 void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
 		      const struct kf_profile *child)
 {
-	for (unsigned l = 0; l < KF_NLISTS; l++)
+	for (unsigned l = 0; l < KF_NLISTS; l++) {
+		base->lists[l].full |= child->lists[l].full;
 		for (size_t i = 0; i < child->lists[l].n; i++)
 			kf_profile_put(ctx, base, (enum kf_list)l, &child->lists[l].v[i]);
+	}
 	for (unsigned i = 0; i < KF_NSCALARS; i++) {
 		/* A base that blocks the network is not undone by its heirs. */
 		if (i == KF_SCALAR_BLOCK && kf_profile_is(base, KF_SCALAR_BLOCK, "true"))

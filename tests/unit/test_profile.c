@@ -309,6 +309,32 @@ static void test_platform_predicates(void **state)
 	done(run);
 }
 
+static void test_the_number_of_bases_is_limited(void **state)
+{
+	(void)state;
+	struct kf_profile_source sources[80];
+	char names[80][8], texts[80][1024];
+	struct run *run;
+
+	/* p0 builds on p1 ... p8, each of which builds on eight of its own. */
+	for (int i = 0; i < 80; i++) {
+		int n = snprintf(texts[i], sizeof(texts[i]), "{\"extends\": [\"strict\"");
+
+		for (int k = 1; k <= 8 && 8 * i + k < 80; k++)
+			n += snprintf(texts[i] + n, sizeof(texts[i]) - (size_t)n, ", \"p%d\"",
+				      8 * i + k);
+		snprintf(texts[i] + n, sizeof(texts[i]) - (size_t)n, "]}");
+		snprintf(names[i], sizeof(names[i]), "p%d", i);
+		sources[i] = (struct kf_profile_source){names[i], "many.json", texts[i], 0};
+	}
+	run = compile(sources, 80, "p0");
+	expect_error(run, "builds on more than 64 profiles");
+	done(run);
+	run = compile(sources, 80, "no/name");
+	expect_error(run, "not a profile name: letters, digits, '_' and '-', at most 64");
+	done(run);
+}
+
 static void test_limits(void **state)
 {
 	(void)state;
@@ -344,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_required_groups_stay),
 		cmocka_unit_test(test_show_compiles_to_the_same_text),
 		cmocka_unit_test(test_platform_predicates),
+		cmocka_unit_test(test_the_number_of_bases_is_limited),
 		cmocka_unit_test(test_limits),
 	};
 
