@@ -88,9 +88,7 @@ static int accept_plugin(struct try_nri *nri, int listener, int *ret_fd, struct 
 
 static void close_plugin(struct try_nri *nri)
 {
-	nri_runtime_free(nri->rt);
-	if (nri->base)
-		event_base_free(nri->base);
+	/* The plugin goes first: a connection that we cut would be a warning to it. */
 	if (nri->plugin > 0) {
 		(void)kill(nri->plugin, SIGTERM);
 		while (waitpid(nri->plugin, NULL, 0) < 0 && errno == EINTR)
@@ -98,6 +96,9 @@ static void close_plugin(struct try_nri *nri)
 	}
 	if (nri->pidfd >= 0)
 		(void)close(nri->pidfd);
+	nri_runtime_free(nri->rt);
+	if (nri->base)
+		event_base_free(nri->base);
 	nri__linux_seccomp__free_unpacked(nri->seccomp, NULL);
 	free(nri);
 }
