@@ -18,7 +18,6 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 struct daemon {
 	struct kf_options options;
 	struct kf_plugin plugin;
-	struct event_base *base;
 	struct event *signals[3];
 	struct nri_plugin *nri;
 	int status;
@@ -98,7 +97,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 	}
 	kf_log(KF_LOG_INFO, "stopping", {"reason", sig == SIGTERM ? "SIGTERM" : "SIGINT"});
 	d->status = EXIT_OK;
-	(void)event_base_loopbreak(d->base);
+	(void)event_base_loopbreak(d->plugin.base);
 }
 
 static int watch_signals(struct daemon *d, struct kf_err *err)
@@ -106,7 +105,7 @@ static int watch_signals(struct daemon *d, struct kf_err *err)
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(signals); i++) {
-		d->signals[i] = evsignal_new(d->base, signals[i], on_signal, d);
+		d->signals[i] = evsignal_new(d->plugin.base, signals[i], on_signal, d);
 		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
 			return kf_fail(err, ENOMEM, "cannot wait for signals");
 	}
@@ -140,16 +139,16 @@ static int start(struct daemon *d, struct kf_err *err)
 	config = event_config_new();
 	if (config) {
 		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-		d->base = event_base_new_with_config(config);
+		d->plugin.base = event_base_new_with_config(config);
 		event_config_free(config);
 	}
-	if (!d->base)
+	if (!d->plugin.base)
 		return kf_fail_nomem(err, "event loop");
 	if (watch_signals(d, err) < 0)
 		return -1;
 	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options.index, options.name);
 	options.socket_path = p->setup.config.socket_path;
-	if (nri_plugin_new(d->base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
+	if (nri_plugin_new(d->plugin.base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish(p);
 	nri_plugin_start(d->nri);
@@ -159,12 +158,13 @@ static int start(struct daemon *d, struct kf_err *err)
 static void stop(struct daemon *d)
 {
 	nri_plugin_free(d->nri);
+	kf_plugin_records_done(&d->plugin);
+	kf_sync_free(d->plugin.sync);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);
-	if (d->base)
-		event_base_free(d->base);
-	kf_sync_free(d->plugin.sync);
+	if (d->plugin.base)
+		event_base_free(d->plugin.base);
 	kf_runtimes_done(&d->plugin.guard);
 	kf_state_close(&d->plugin.state);
 	kf_setup_done(&d->plugin.setup);
@@ -184,7 +184,7 @@ static int run(struct daemon *d)
 	} else {
 		kf_log(KF_LOG_INFO, "started", {"version", KF_VERSION},
 		       {"config", d->options.config});
-		(void)event_base_dispatch(d->base);
+		(void)event_base_dispatch(d->plugin.base);
 	}
 	stop(d);
 	return d->status;

@@ -10,6 +10,7 @@
 #include "nono-nri/view.h"
 #include "nri-plan/view.h"
 
+#include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -47,27 +48,6 @@ const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
 	if (plugin->unpublished)
 		return plugin->unpublished;
 	return plugin->too_old[0] ? plugin->too_old : NULL;
-}
-
-void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
-		      const Nri__Container *container, const char *profile, const char *unsandboxed)
-{
-	const struct kf_state_entry entry = {
-		.container_id = container->id,
-		.pod_uid = pod->uid,
-		.pod = pod->name,
-		.namespace_ = pod->pod_namespace,
-		.profile = profile,
-		.time = time(NULL),
-		.unsandboxed = unsandboxed,
-	};
-	struct kf_err err;
-
-	if (kf_state_write(&plugin->state, &entry, &err) == 0)
-		return;
-	kf_metric_inc(&plugin->metrics, KF_METRIC_STATE_ERRORS);
-	kf_log(KF_LOG_WARN, "state-not-written", {"container_id", container->id},
-	       {"error", err.msg});
 }
 
 /* ---- configure ---- */
@@ -331,6 +311,7 @@ static int remove_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Co
 	(void)err;
 	if (!in_scope(p, pod))
 		return 0;
+	kf_plugin_write_records(p);
 	kf_state_remove(&p->state, pod->uid, container->id);
 	log_container(KF_LOG_INFO, "container-removed", pod, container, NULL, NULL, NULL);
 	return 0;
@@ -341,8 +322,10 @@ static int remove_pod_sandbox(void *ctx, const Nri__PodSandbox *pod, struct nri_
 	struct kf_plugin *p = ctx;
 
 	(void)err;
-	if (in_scope(p, pod))
-		kf_state_remove_pod(&p->state, pod->uid);
+	if (!in_scope(p, pod))
+		return 0;
+	kf_plugin_write_records(p);
+	kf_state_remove_pod(&p->state, pod->uid);
 	return 0;
 }
 
@@ -363,6 +346,10 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 	p->sync = NULL;
 	kf_log(was_connected ? KF_LOG_WARN : KF_LOG_INFO, "disconnected",
 	       {"reason", why ? why->message : NULL});
+	if (state == NRI_PLUGIN_ENDED) {
+		p->ended = true;
+		(void)event_base_loopbreak(p->base);
+	}
 }
 
 const struct nri_plugin_ops kf_plugin_ops = {

@@ -15,6 +15,9 @@
 #define KF_PLUGIN_NAME	"nono-nri"
 #define KF_PLUGIN_INDEX "10"
 
+struct event;
+struct event_base;
+struct kf_record;
 struct kf_sync;
 
 /* A configuration and all that is derived from it: replaced as a whole. */
@@ -26,6 +29,7 @@ struct kf_setup {
 
 /* What the callbacks share. */
 struct kf_plugin {
+	struct event_base *base;
 	const char *node_dir; /* where the guard's files lie; "" = nowhere */
 	char id[64];	      /* "10-nono-nri": how validation names us */
 	struct kf_setup setup;
@@ -35,7 +39,10 @@ struct kf_plugin {
 	struct kf_sync *sync;	  /* between the parts of a Synchronize */
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
-	bool connected; /* registered and synchronised */
+	bool connected;		   /* registered and synchronised */
+	bool ended;		   /* the runtime that started us has gone */
+	struct kf_record *records; /* state entries to be written, newest first */
+	struct event *write_records;
 	/* Why we are not ready although connected; NULL if we are. */
 	const char *unpublished; /* settings could not be handed to the guard */
 	char too_old[256];	 /* the runtime drops adjustments; "" if not */
@@ -59,9 +66,14 @@ void kf_sync_free(struct kf_sync *sync);
 /* The guard wraps this handler's containers whatever becomes of our answer. */
 bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler);
 
-/* Record a container in the state directory; a failure is logged and counted. */
+/* Record a container in the state directory (record.c): after the answer at hand is
+ * on its way, since a slow disk must not delay it.  A failure is logged and
+ * counted. */
 void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		      const Nri__Container *container, const char *profile,
 		      const char *unsandboxed);
+/* Write what is still to be written. */
+void kf_plugin_write_records(struct kf_plugin *plugin);
+void kf_plugin_records_done(struct kf_plugin *plugin);
 
 #endif

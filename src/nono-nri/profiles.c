@@ -113,7 +113,8 @@ static void add_builtins(struct finder *f)
 					"built-in profile is not usable: %s", err.msg);
 }
 
-int kf_profiles_find(struct kf_settings *settings, struct kf_arena *arena, struct kf_diags *diags)
+int kf_profiles_find(struct kf_settings *settings, const char *file, struct kf_arena *arena,
+		     struct kf_diags *diags)
 {
 	struct finder f = {.arena = arena, .diags = diags, .capacity = PROFILES_MAX};
 	size_t n = (size_t)(strrchr(settings->launcher, '/') - settings->launcher);
@@ -128,7 +129,7 @@ int kf_profiles_find(struct kf_settings *settings, struct kf_arena *arena, struc
 	} else if (d) {
 		add_directory(&f, d, dir);
 	} else if (absent) {
-		at.file = "built-in profiles";
+		dir = "the built-in profiles";
 		add_builtins(&f);
 	} else {
 		kf_diag_error(diags, &at, "cannot be read: %s", strerror(errno));
@@ -141,9 +142,9 @@ int kf_profiles_find(struct kf_settings *settings, struct kf_arena *arena, struc
 	settings->nprofiles = f.n;
 	if (kf_settings_profile(settings, settings->default_profile))
 		return 0;
-	kf_diag_error(diags, &at,
-		      "default_profile: there is no usable profile '%s' here; install it or "
+	kf_diag_error(diags, &(struct kf_origin){.file = file},
+		      "default_profile: there is no usable profile '%s' in %s; install it or "
 		      "configure another one",
-		      settings->default_profile);
+		      settings->default_profile, dir);
 	return -1;
 }

@@ -10,7 +10,9 @@
  * the directory "profiles" beside it or, if there is no such directory, those
  * linked in.  One that cannot be used is a warning and does not exist: pods
  * that name it are refused.  Memory is @arena's.  Returns -1, with an error in
- * @diags, if there is no usable default profile or memory runs out. */
-int kf_profiles_find(struct kf_settings *settings, struct kf_arena *arena, struct kf_diags *diags);
+ * @diags, if there is no usable default profile (that @file configures) or
+ * memory runs out. */
+int kf_profiles_find(struct kf_settings *settings, const char *file, struct kf_arena *arena,
+		     struct kf_diags *diags);
 
 #endif

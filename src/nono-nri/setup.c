@@ -13,7 +13,7 @@ int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags
 
 	kf_arena_init(&s.arena, SETUP_MEMORY);
 	if (kf_config_load(path, &s.arena, &s.config, diags) < 0 ||
-	    kf_profiles_find(&s.config.settings, &s.arena, diags) < 0) {
+	    kf_profiles_find(&s.config.settings, path, &s.arena, diags) < 0) {
 		kf_arena_done(&s.arena);
 		return -1;
 	}

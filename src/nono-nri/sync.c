@@ -258,6 +258,7 @@ static int finish(struct kf_plugin *p)
 		return -1;
 	for (const struct live *l = s->live; l; l = l->next)
 		index.v[index.n++] = l;
+	kf_plugin_write_records(p);
 	qsort(index.v, index.n, sizeof(*index.v), by_id);
 	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, keep, &index));
 	(void)snprintf(sandboxed, sizeof(sandboxed), "%u", s->sandboxed);

@@ -56,16 +56,6 @@ static bool name_valid(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
 }
 
-/* Make @name under @at if it is not there, and open it. */
-static int open_made(int at, const char *name)
-{
-	int fd = openat(at, name, DIR_FLAGS);
-
-	if (fd < 0 && errno == ENOENT && mkdirat(at, name, 0700) == 0)
-		fd = openat(at, name, DIR_FLAGS);
-	return fd;
-}
-
 static void add_member(struct kf_buf *b, const char *key, const char *value)
 {
 	kf_buf_addf(b, "%s\"%s\":\"", b->n ? "," : "{", key);
@@ -91,20 +81,49 @@ static void format(struct kf_buf *b, const struct kf_state_entry *e)
 	kf_buf_adds(b, "}\n");
 }
 
-/* Readers see the old or the new text, never a part. */
-static int replace(int dirfd, const void *data, size_t n, struct kf_err *err)
+/* Everything is beneath the directory, which is root's alone: no links to fear. */
+struct paths {
+	char container[2 * NAME_MAX + 2];
+	char temp[2 * NAME_MAX + 2 + sizeof(TEMP_NAME)];
+	char file[2 * NAME_MAX + 2 + sizeof(FILE_NAME)];
+};
+
+static bool make_paths(const char *pod_uid, const char *container_id, struct paths *ret)
 {
-	KF_CLOSE int fd = openat(dirfd, TEMP_NAME,
+	if (!name_valid(pod_uid) || !name_valid(container_id))
+		return false;
+	(void)snprintf(ret->container, sizeof(ret->container), "%s/%s", pod_uid, container_id);
+	(void)snprintf(ret->temp, sizeof(ret->temp), "%s/" TEMP_NAME, ret->container);
+	(void)snprintf(ret->file, sizeof(ret->file), "%s/" FILE_NAME, ret->container);
+	return true;
+}
+
+static int make_directories(int dirfd, const char *pod_uid, const struct paths *paths,
+			    struct kf_err *err)
+{
+	if (mkdirat(dirfd, paths->container, 0700) == 0 || errno == EEXIST)
+		return 0;
+	if (errno == ENOENT && (mkdirat(dirfd, pod_uid, 0700) == 0 || errno == EEXIST) &&
+	    (mkdirat(dirfd, paths->container, 0700) == 0 || errno == EEXIST))
+		return 0;
+	return kf_fail_sys(err, "state directory '%s'", paths->container);
+}
+
+/* Readers see the old or the new text, never a part. */
+static int replace(int dirfd, const struct paths *paths, const void *data, size_t n,
+		   struct kf_err *err)
+{
+	KF_CLOSE int fd = openat(dirfd, paths->temp,
 				 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return kf_fail_sys(err, "create '%s'", TEMP_NAME);
+		return kf_fail_sys(err, "create '%s'", paths->temp);
 	if (kf_write_all(fd, data, n, err) < 0) {
-		(void)unlinkat(dirfd, TEMP_NAME, 0);
+		(void)unlinkat(dirfd, paths->temp, 0);
 		return -1;
 	}
-	if (renameat(dirfd, TEMP_NAME, dirfd, FILE_NAME) < 0)
-		return kf_fail_sys(err, "replace '%s'", FILE_NAME);
+	if (renameat(dirfd, paths->temp, dirfd, paths->file) < 0)
+		return kf_fail_sys(err, "replace '%s'", paths->file);
 	return 0;
 }
 
@@ -112,33 +131,27 @@ int kf_state_write(const struct kf_state *state, const struct kf_state_entry *en
 		   struct kf_err *err)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
-	KF_CLOSE int pod = -1, container = -1;
+	struct paths paths;
 
 	if (state->dirfd < 0)
 		return kf_fail(err, ENOENT, "there is no state directory");
-	if (!name_valid(entry->pod_uid) || !name_valid(entry->container_id))
+	if (!make_paths(entry->pod_uid, entry->container_id, &paths))
 		return kf_fail(err, EINVAL, "pod UID or container ID is no file name");
 	format(&text, entry);
 	if (text.failed)
 		return kf_fail_nomem(err, FILE_NAME);
-	pod = open_made(state->dirfd, entry->pod_uid);
-	if (pod < 0)
-		return kf_fail_sys(err, "state directory of pod '%s'", entry->pod_uid);
-	container = open_made(pod, entry->container_id);
-	if (container < 0)
-		return kf_fail_sys(err, "state directory of container '%s'", entry->container_id);
-	return replace(container, text.p, text.n, err);
+	if (make_directories(state->dirfd, entry->pod_uid, &paths, err) < 0)
+		return -1;
+	return replace(state->dirfd, &paths, text.p, text.n, err);
 }
 
 bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id)
 {
-	char path[2 * NAME_MAX + sizeof(FILE_NAME) + 3];
+	struct paths paths;
 	struct stat st;
 
-	if (state->dirfd < 0 || !name_valid(pod_uid) || !name_valid(container_id))
-		return false;
-	(void)snprintf(path, sizeof(path), "%s/%s/%s", pod_uid, container_id, FILE_NAME);
-	return fstatat(state->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return state->dirfd >= 0 && make_paths(pod_uid, container_id, &paths) &&
+	       fstatat(state->dirfd, paths.file, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Only what we put there; a directory that holds more stays. */

@@ -358,6 +358,10 @@ int kf_verify_container(const struct kf_settings *settings, const struct kf_view
 			return kf_fail(err, EPERM,
 				       "mount '%.200s' lies under the launcher's " KF_LAUNCHER_DIR,
 				       view->mounts[i].destination);
+		if (denied(plan.profile, dir))
+			return kf_fail(err, EPERM,
+				       "mount '%.200s' lies at a path which the profile denies",
+				       view->mounts[i].destination);
 		if (strcmp(dir, KF_LAUNCHER_DIR) == 0)
 			launcher = &view->mounts[i];
 	}

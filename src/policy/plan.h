@@ -63,8 +63,9 @@ size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, s
 
 /* Check a container as it is about to start (after every other plugin) against
  * what kf_plan_container() must have made of it: args outermost ours with the
- * right profile, and the last mount at or under /nono our own launcher
- * directory.  Out of scope is fine.  Returns 0, or -1 and *err with the reason. */
+ * right profile, the last mount at or under /nono our own launcher directory,
+ * and no mount where the profile denies one.  Out of scope is fine.  Returns 0, or -1 and *err with
+ * the reason. */
 int kf_verify_container(const struct kf_settings *settings, const struct kf_view *view,
 			struct kf_err *err);
 

@@ -273,6 +273,9 @@ static void verifier_accepts_what_the_plan_made_and_nothing_else(void **state)
 	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
 	m[0].destination = "/nono/../nono"; /* an earlier mount, covered by ours */
 	assert_int_equal(kf_verify_container(&base_settings, &v, &err), 0);
+	m[0].destination = "/var/run/secrets/x"; /* taken away, and put back by another */
+	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
+	m[0].destination = "/nono/../nono";
 	v.nmounts = 1;
 	assert_int_equal(kf_verify_container(&base_settings, &v, &err), -1);
 	m[0].destination = "/data";

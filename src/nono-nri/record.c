@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State entries, written after the answer that they belong to: the runtime waits
+ * for answers, nobody waits for these. */
+#include "base/log.h"
+#include "nono-nri/plugin.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* One entry to be written; the strings lie behind it. */
+struct kf_record {
+	struct kf_record *next;
+	struct kf_state_entry entry;
+	char strings[];
+};
+
+static void write_one(struct kf_plugin *p, const struct kf_state_entry *entry)
+{
+	struct kf_err err;
+
+	if (kf_state_write(&p->state, entry, &err) == 0)
+		return;
+	kf_metric_inc(&p->metrics, KF_METRIC_STATE_ERRORS);
+	kf_log(KF_LOG_WARN, "state-not-written", {"container_id", entry->container_id},
+	       {"error", err.msg});
+}
+
+void kf_plugin_write_records(struct kf_plugin *plugin)
+{
+	struct kf_record *r = plugin->records, *next;
+
+	plugin->records = NULL;
+	for (; r; r = next) {
+		next = r->next;
+		write_one(plugin, &r->entry);
+		free(r);
+	}
+}
+
+static void on_idle(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	kf_plugin_write_records(ctx);
+}
+
+/* Move @s behind the record, at *@at. */
+static const char *keep(char **at, const char *s)
+{
+	size_t n = s ? strlen(s) + 1 : 0;
+	char *p = *at;
+
+	if (!s)
+		return NULL;
+	*at += n;
+	return memcpy(p, s, n);
+}
+
+static size_t size(const char *s)
+{
+	return s ? strlen(s) + 1 : 0;
+}
+
+void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
+		      const Nri__Container *container, const char *profile, const char *unsandboxed)
+{
+	const struct timeval now = {0};
+	size_t n = size(container->id) + size(pod->uid) + size(pod->name) +
+		   size(pod->pod_namespace) + size(profile) + size(unsandboxed);
+	struct kf_record *r = malloc(sizeof(*r) + n);
+	char *at;
+
+	if (!plugin->write_records)
+		plugin->write_records = evtimer_new(plugin->base, on_idle, plugin);
+	if (!r || !plugin->write_records) {
+		kf_metric_inc(&plugin->metrics, KF_METRIC_STATE_ERRORS);
+		free(r);
+		return;
+	}
+	at = r->strings;
+	r->entry = (struct kf_state_entry){
+		.container_id = keep(&at, container->id),
+		.pod_uid = keep(&at, pod->uid),
+		.pod = keep(&at, pod->name),
+		.namespace_ = keep(&at, pod->pod_namespace),
+		.profile = keep(&at, profile),
+		.time = time(NULL),
+		.unsandboxed = keep(&at, unsandboxed),
+	};
+	r->next = plugin->records;
+	plugin->records = r;
+	(void)evtimer_add(plugin->write_records, &now);
+}
+
+void kf_plugin_records_done(struct kf_plugin *plugin)
+{
+	kf_plugin_write_records(plugin);
+	if (plugin->write_records)
+		event_free(plugin->write_records);
+	plugin->write_records = NULL;
+}

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A nono-nri process and the driver that plays its container runtime."""
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin") / "nono-nri"
+DRIVER = ROOT / "out/asan/tests/plugin/plugin_driver"
+DEADLINE = 15
+
+
+def build_driver() -> None:
+    """The same build directory that the unit tests use."""
+    build = ROOT / "out/asan"
+    if not (build / "build.ninja").exists():
+        subprocess.run(["meson", "setup", "--fatal-meson-warnings", "-Dtests=true", str(build),
+                        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"],
+                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", str(build), "--quiet", "tests/plugin/plugin_driver"], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+def wait(condition, what: str):
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.005)
+    raise TimeoutError(what)
+
+
+class Node:
+    """A directory of its own with launcher, state, configuration; a driver; plugins on demand."""
+
+    def __init__(self, **config):
+        self.dir = Path(tempfile.mkdtemp(prefix="kf-plugin-", dir="/dev/shm"))
+        os.chmod(self.dir, 0o755)
+        self.launcher = self.dir / "opt/nono"
+        self.launcher.parent.mkdir()
+        self.launcher.write_text("#!/bin/sh\n")
+        self.launcher.chmod(0o755)
+        self.state = self.dir / "state"
+        self.node_dir = self.dir / "node"
+        self.socket = self.dir / "nri.sock"
+        self.config = self.dir / "nono-nri.toml"
+        self.configure(**config)
+        self.log = self.dir / "log"
+        self.plugins: list[subprocess.Popen] = []
+        self.driver = subprocess.Popen([DRIVER, self.socket], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True)
+        wait(self.socket.exists, "the driver's socket")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in self.plugins:
+            if p.poll() is None:
+                p.kill()
+            p.wait()
+        self.driver.stdin.close()
+        self.driver.wait(DEADLINE)
+        shutil.rmtree(self.dir)
+
+    def configure(self, text: str | None = None, **config) -> None:
+        values = {"runtime_classes": ["nono-runc"], "default_profile": "default",
+                  "nono_bin_path": str(self.launcher), "socket_path": str(self.socket), **config}
+        lines = [f"{k} = {json.dumps(v)}\n" for k, v in values.items() if v is not None]
+        self.config.write_text("".join(lines) if text is None else text)
+
+    def command(self, *flags: str) -> list:
+        return [PLUGIN, "--config", self.config, "--state-dir", self.state,
+                "--node-dir", self.node_dir, *flags]
+
+    def spawn(self, *flags: str, **popen) -> subprocess.Popen:
+        with open(self.log, "ab") as log:
+            p = subprocess.Popen(self.command(*flags), stdout=log, stderr=log, **popen)
+        self.plugins.append(p)
+        return p
+
+    def start(self, *flags: str, accept: str = "", sync: str = "") -> subprocess.Popen:
+        """A plugin that is registered, configured and synchronised."""
+        p = self.spawn(*flags)
+        self.connect(accept, sync)
+        return p
+
+    def connect(self, accept: str = "", sync: str = "") -> dict:
+        answer = self.must(f"accept {accept}")
+        self.must(f"sync {sync}")
+        return answer
+
+    def call(self, line: str) -> dict:
+        self.driver.stdin.write(line + "\n")
+        self.driver.stdin.flush()
+        return json.loads(self.driver.stdout.readline())
+
+    def must(self, line: str) -> dict:
+        answer = self.call(line)
+        if not answer["ok"]:
+            raise AssertionError(f"{line}: {answer}\n{self.log.read_text()[-2000:]}")
+        return answer
+
+    def entries(self, msg: str = "", **keys) -> list[dict]:
+        out = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if msg in ("", entry.get("msg")) and all(entry.get(k) == v for k, v in keys.items()):
+                out.append(entry)
+        return out
+
+    def wait_entry(self, msg: str, **keys) -> dict:
+        return wait(lambda: self.entries(msg, **keys), f"log entry {msg} {keys}")[0]
+
+    def metadata(self, uid: str = "uid-1", cid: str = "container-1") -> Path:
+        return self.state / uid / cid / "metadata.json"
+
+
+def resident_kib(p: subprocess.Popen) -> int:
+    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{p.pid}/status").read_text())[1])
+
+
+def threads(p: subprocess.Popen) -> int:
+    return len(os.listdir(f"/proc/{p.pid}/task"))
+
+
+def cpu_seconds(p: subprocess.Popen) -> float:
+    """Exact, unlike the ticks in stat."""
+    return int(Path(f"/proc/{p.pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def end(p: subprocess.Popen, sig: int = signal.SIGTERM) -> tuple[int, float]:
+    """Exit status, and milliseconds from the signal to the end."""
+    start = time.monotonic()
+    p.send_signal(sig)
+    status = p.wait(DEADLINE)
+    return status, (time.monotonic() - start) * 1e3
+
+
+def limit_file_size(n: int):
+    """For preexec_fn: writing beyond @n bytes fails, as on a full disk."""
+    def set_limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n, n))
+    return set_limit
