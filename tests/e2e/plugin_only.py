@@ -71,7 +71,7 @@ def workload_unchanged(t: Tap, c: Containerd, image: str) -> None:
         r = c.run(image, ["sh", "-c", "exit 42"], handler=handler)
         t.equal(r.code, 42, f"{handler}: the workload's exit code comes out")
         pod = c.pod(handler=handler)
-        ctr = pod.container(image, ["sh", "-c", "tty; test -t 0 && test -t 1 && echo both; tr '\\0' ' ' </proc/1/cmdline"],
+        ctr = pod.container(image, ["sh", "-c", "tty; test -t 0 && test -t 1 && echo both; tr '\\0' ' ' </proc/1/cmdline; true"],
                             tty=True)
         ctr.start().wait()
         t.ok("/dev/pts/0" in ctr.log() and "both" in ctr.log(), f"{handler}: tty", ctr.log())
