@@ -5,6 +5,7 @@
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/publish.h"
+#include "observe/http.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -20,6 +21,7 @@ struct daemon {
 	struct kf_plugin plugin;
 	struct event *signals[3];
 	struct nri_plugin *nri;
+	struct kf_http *http;
 	int status;
 };
 
@@ -112,6 +114,31 @@ static int watch_signals(struct daemon *d, struct kf_err *err)
 	return 0;
 }
 
+static const char *not_ready(void *ctx)
+{
+	return kf_plugin_not_ready(ctx);
+}
+
+static void metrics(void *ctx, struct kf_buf *out)
+{
+	struct kf_plugin *p = ctx;
+
+	kf_metric_set(&p->metrics, KF_METRIC_READY, !kf_plugin_not_ready(p));
+	kf_metrics_format(&p->metrics, out);
+}
+
+static int serve(struct daemon *d, struct kf_err *err)
+{
+	const struct kf_http_source source = {
+		.not_ready = not_ready, .metrics = metrics, .ctx = &d->plugin};
+
+	if (!d->options.listen[0])
+		return 0;
+	if (kf_http_listen(d->plugin.base, d->options.listen, &source, &d->http, err) < 0)
+		return kf_fail_wrap(err, "--listen");
+	return 0;
+}
+
 static void open_state(struct daemon *d, struct kf_err *err)
 {
 	if (kf_state_open(d->options.state_dir, &d->plugin.state, err) < 0 && err->code != EBUSY) {
@@ -144,7 +171,7 @@ static int start(struct daemon *d, struct kf_err *err)
 	}
 	if (!d->plugin.base)
 		return kf_fail_nomem(err, "event loop");
-	if (watch_signals(d, err) < 0)
+	if (watch_signals(d, err) < 0 || serve(d, err) < 0)
 		return -1;
 	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options.index, options.name);
 	options.socket_path = p->setup.config.socket_path;
@@ -158,6 +185,7 @@ static int start(struct daemon *d, struct kf_err *err)
 static void stop(struct daemon *d)
 {
 	nri_plugin_free(d->nri);
+	kf_http_free(d->http);
 	kf_plugin_records_done(&d->plugin);
 	kf_sync_free(d->plugin.sync);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)

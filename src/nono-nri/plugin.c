@@ -335,7 +335,6 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 	bool was_connected = p->connected;
 
 	p->connected = state == NRI_PLUGIN_READY;
-	kf_metric_set(&p->metrics, KF_METRIC_READY, !kf_plugin_not_ready(p));
 	if (p->connected) {
 		kf_metric_inc(&p->metrics, KF_METRIC_CONNECTIONS);
 		kf_log(KF_LOG_INFO, "connected", {"socket", p->setup.config.socket_path});

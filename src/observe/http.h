@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_OBSERVE_HTTP_H
+#define KF_OBSERVE_HTTP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct event_base;
+
+/* What the server tells. */
+struct kf_http_source {
+	/* NULL if ready, else why not. */
+	const char *(*not_ready)(void *ctx);
+	/* Append the metrics in Prometheus' text format. */
+	void (*metrics)(void *ctx, struct kf_buf *out);
+	void *ctx;
+};
+
+struct kf_http;
+
+/* Serve /healthz (alive), /readyz, /metrics and a list of these at / on @address:
+ * "127.0.0.1:9464", "[::1]:9464", or ":9464" for all addresses.  Read-only, small requests only,
+ * idle connections are closed.  @source is copied. */
+int kf_http_listen(struct event_base *base, const char *address,
+		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err);
+/* NULL is fine. */
+void kf_http_free(struct kf_http *http);
+
+#endif
