@@ -215,9 +215,9 @@ int kf_cmdline_parse(int argc, char *const *argv, struct kf_cmdline *ret, struct
 }
 
 char **kf_cmdline_rewrite(const struct kf_cmdline *cmd, const char *const *extra, size_t nextra,
-			  const char *const *wrap, size_t nwrap)
+			  const char *const *args, size_t nargs)
 {
-	char **out = calloc((size_t)cmd->argc + nextra + nwrap + 1, sizeof(*out));
+	char **out = calloc((size_t)cmd->argc + nextra + nargs + 1, sizeof(*out));
 	size_t n = 0;
 
 	if (!out)
@@ -238,11 +238,10 @@ char **kf_cmdline_rewrite(const struct kf_cmdline *cmd, const char *const *extra
 	}
 	for (size_t i = 0; i < nextra; i++)
 		out[n++] = (char *)extra[i];
-	for (int i = cmd->id_at; i < cmd->argc; i++) {
+	for (int i = cmd->id_at; i < (args ? cmd->id_at + 1 : cmd->argc); i++)
 		out[n++] = cmd->argv[i];
-		for (size_t w = 0; i == cmd->id_at && w < nwrap; w++)
-			out[n++] = (char *)wrap[w];
-	}
+	for (size_t i = 0; args && i < nargs; i++)
+		out[n++] = (char *)args[i];
 	return out;
 }
 

@@ -54,11 +54,11 @@ int kf_cmdline_parse(int argc, char *const *argv, struct kf_cmdline *ret, struct
 
 /* The runtime's argv for a create, run or exec (all understood): the same, but
  * in place of --bundle and --preserve-fds of the caller the @nextra arguments
- * @extra directly before the container's ID (the last of equal flags counts), and
- * @nwrap arguments @wrap directly after it.  NULL-terminated, from malloc; the strings are
- * borrowed.  NULL: out of memory. */
+ * @extra directly before the container's ID (the last of equal flags counts); and
+ * if @args is not NULL, its @nargs arguments in place of what follows the ID.  NULL-terminated,
+ * from malloc; the strings are borrowed.  NULL: out of memory. */
 char **kf_cmdline_rewrite(const struct kf_cmdline *cmd, const char *const *extra, size_t nextra,
-			  const char *const *wrap, size_t nwrap);
+			  const char *const *args, size_t nargs);
 
 /* The command line as it is; ownership as above. */
 char **kf_cmdline_copy(const struct kf_cmdline *cmd);

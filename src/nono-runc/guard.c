@@ -120,8 +120,8 @@ static int add(struct work *w, const char **flags, size_t *n, const char *flag)
 }
 
 /* The runtime's command line: ours with the flags that carry the descriptors. */
-static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const char *const *wrap,
-		   size_t nwrap, struct kf_err *err)
+static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const char *const *args,
+		   size_t nargs, struct kf_err *err)
 {
 	const char *flags[FLAGS_MAX], *count = kf_arena_printf(w->arena, "%lu", w->caller_fds + 2);
 	size_t n = 0;
@@ -130,7 +130,7 @@ static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const 
 	    add(w, flags, &n, "--preserve-fds") < 0 || add(w, flags, &n, count) < 0 ||
 	    (no_new_privs && add(w, flags, &n, "--no-new-privs") < 0))
 		return kf_fail_nomem(err, "arguments");
-	w->guard->argv = kf_cmdline_rewrite(w->guard->cmd, flags, n, wrap, nwrap);
+	w->guard->argv = kf_cmdline_rewrite(w->guard->cmd, flags, n, args, nargs);
 	return w->guard->argv ? 0 : kf_fail_nomem(err, "arguments");
 }
 
@@ -236,15 +236,6 @@ static int read_process(struct work *w, const char *path, struct kf_err *err)
 				    &w->oci, err);
 }
 
-/* Number of leading arguments of the plan that are not the command's own. */
-static size_t wrap_length(const struct work *w)
-{
-	const struct kf_cmdline *cmd = w->guard->cmd;
-	size_t own = (size_t)(cmd->argc - cmd->id_at - 1);
-
-	return w->plan.nargs - own;
-}
-
 static int exec_by_file(struct work *w, const char *path, struct kf_err *err)
 {
 	if (read_process(w, path, err) < 0 || edit_process(w, err) < 0)
@@ -269,7 +260,7 @@ static int exec_by_args(struct work *w, struct kf_err *err)
 	};
 	if (decide(w, err) < 0)
 		return -1;
-	return rewrite(w, NULL, true, w->plan.args, wrap_length(w), err);
+	return rewrite(w, NULL, true, w->plan.args, w->plan.nargs, err);
 }
 
 static int exec(struct work *w, struct kf_err *err)

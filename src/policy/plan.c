@@ -124,7 +124,32 @@ static bool denied(const struct kf_profile_info *profile, const char *destinatio
 	return false;
 }
 
-static int plan_mounts(const struct kf_view *view, struct kf_arena *arena, struct kf_plan *plan,
+/* Whether @mount at @clean, "/proc" or below, could put something else in the
+ * place of /proc/self/fd: anything but a procfs on /proc, and anything in a
+ * process's directory.  Files such as /proc/cpuinfo (lxcfs) are fine. */
+static bool proc_mount_misleads(const struct kf_view_mount *mount, const char *clean)
+{
+	const char *name = clean + sizeof("/proc");
+
+	if (strcmp(clean, "/proc") == 0)
+		return strcmp(mount->type, "proc") != 0 && strcmp(mount->source, "/proc") != 0;
+	return kf_path_under(clean, "/proc") &&
+	       (kf_path_under(clean, "/proc/self") || kf_path_under(clean, "/proc/thread-self") ||
+		(*name >= '0' && *name <= '9'));
+}
+
+/* The last component of the launcher's path cut off, is it what is mounted? */
+static bool is_launcher_mount(const struct kf_settings *settings, const struct kf_view_mount *mount,
+			      const char *clean)
+{
+	size_t n = (size_t)(strrchr(settings->launcher, '/') - settings->launcher);
+
+	return strcmp(clean, KF_LAUNCHER_DIR) == 0 && strlen(mount->source) == n &&
+	       strncmp(mount->source, settings->launcher, n) == 0;
+}
+
+static int plan_mounts(const struct kf_settings *settings, const struct kf_view *view,
+		       const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *plan,
 		       struct kf_err *err)
 {
 	const char **remove = kf_arena_calloc(arena, view->nmounts, sizeof(*remove));
@@ -141,6 +166,19 @@ static int plan_mounts(const struct kf_view *view, struct kf_arena *arena, struc
 				      kf_arena_printf(arena, "mount '%.120s...': path too long",
 						      destination),
 				      err);
+		if (launch->by_fd) {
+			if (proc_mount_misleads(&view->mounts[i], clean))
+				return refuse(
+					plan,
+					kf_arena_printf(arena,
+							"mount '%.200s': nothing may lie over a "
+							"process's part of /proc, by which the "
+							"launcher is reached; mount it elsewhere",
+							destination),
+					err);
+			if (is_launcher_mount(settings, &view->mounts[i], clean))
+				continue; /* the plugin's, of no use and no harm */
+		}
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
 			return refuse(
 				plan,
@@ -170,10 +208,34 @@ static bool env_ambiguous(const struct kf_view *view)
 	return seen > 1;
 }
 
+static bool all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+/* LAUNCHER wrap --policy-fd N --profile NAME --, as a bundle has it that is
+ * created a second time. */
+static size_t fd_prefix(const char *const *args, size_t nargs, const char **ret_profile)
+{
+	static const char fd[] = "/proc/self/fd/";
+
+	if (nargs < PREFIX_LEN_FD || strncmp(args[0], fd, sizeof(fd) - 1) != 0 ||
+	    !all_digits(args[0] + sizeof(fd) - 1) || strcmp(args[1], "wrap") != 0 ||
+	    strcmp(args[2], "--policy-fd") != 0 || !all_digits(args[3]) ||
+	    strcmp(args[4], "--profile") != 0 || strcmp(args[6], "--") != 0)
+		return 0;
+	if (ret_profile)
+		*ret_profile = args[5];
+	return PREFIX_LEN_FD;
+}
+
 size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, size_t nargs,
 		      const char **ret_profile)
 {
-	(void)launch;
+	size_t n = launch->by_fd ? fd_prefix(args, nargs, ret_profile) : 0;
+
+	if (n)
+		return n;
 	if (nargs < PREFIX_LEN_PATH || strcmp(args[0], KF_LAUNCHER_PATH) != 0 ||
 	    strcmp(args[1], "wrap") != 0 || strcmp(args[2], "--profile") != 0 ||
 	    strcmp(args[4], "--") != 0)
@@ -315,7 +377,8 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 			   err) < 0)
 			return -1;
 	}
-	if (plan.decision == KF_SANDBOX && plan_mounts(view, arena, &plan, err) < 0)
+	if (plan.decision == KF_SANDBOX &&
+	    plan_mounts(settings, view, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX && plan_args(view, launch, arena, &plan, err) < 0)
 		return -1;

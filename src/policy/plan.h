@@ -55,8 +55,9 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 		      const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *ret,
 		      struct kf_err *err);
 
-/* Number of leading elements of @args that are exactly our prefix for @launch
- * ("/nono/nono" "wrap" "--profile" NAME "--"), 0 if they are not.  With
+/* Number of leading elements of @args that are exactly our prefix
+ * ("/nono/nono" "wrap" "--profile" NAME "--", or if @launch is by descriptor also
+ * the guard's own), 0 if they are not.  With
  * *@ret_profile (may be NULL) set to NAME. */
 size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, size_t nargs,
 		      const char **ret_profile);

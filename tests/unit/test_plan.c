@@ -249,6 +249,57 @@ static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
 	assert_int_equal(p.nargs, 5 + KF_ARRAY_SIZE(ours));
 }
 
+static void guard_wraps_a_bundle_that_it_has_wrapped_before_once(void **state)
+{
+	static const char *const again[] = {"/proc/self/fd/9", "wrap",	  "--policy-fd", "10",
+					    "--profile",       "default", "--",		 "sh"};
+	static const char *const want[] = {"/proc/self/fd/3", "wrap",	 "--policy-fd", "4",
+					   "--profile",	      "default", "--",		"sh"};
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	v.args = again;
+	v.nargs = KF_ARRAY_SIZE(again);
+	p = plan(&base_settings, &v, &by_fd);
+	assert_args(&p, want, KF_ARRAY_SIZE(want));
+	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(p.nargs, 5 + KF_ARRAY_SIZE(again));
+}
+
+/* The launcher is reached through /proc/self/fd: nothing may be put there. */
+static void guard_refuses_mounts_that_could_stand_for_the_descriptor(void **state)
+{
+	static const struct {
+		struct kf_view_mount mount;
+		enum kf_decision decision;
+	} cases[] = {
+		{{.destination = "/proc", .type = "proc", .source = "proc"}, KF_SANDBOX},
+		{{.destination = "/proc", .type = "bind", .source = "/proc"}, KF_SANDBOX},
+		{{.destination = "/proc/cpuinfo", .type = "bind", .source = "/lxcfs"}, KF_SANDBOX},
+		{{.destination = "/process", .type = "bind", .source = "/x"}, KF_SANDBOX},
+		{{.destination = "/proc", .type = "bind", .source = "/x"}, KF_REFUSE},
+		{{.destination = "/proc/", .type = "tmpfs", .source = "tmpfs"}, KF_REFUSE},
+		{{.destination = "/a/../proc/self", .type = "bind", .source = "/x"}, KF_REFUSE},
+		{{.destination = "proc/self/fd", .type = "bind", .source = "/x"}, KF_REFUSE},
+		{{.destination = "/proc/thread-self/fd", .type = "", .source = ""}, KF_REFUSE},
+		{{.destination = "/proc/1/fd/3", .type = "bind", .source = "/x"}, KF_REFUSE},
+		/* The plugin's own mount, and what only looks like it. */
+		{{.destination = "/nono", .type = "bind", .source = "/opt/nono-nri"}, KF_SANDBOX},
+		{{.destination = "/nono", .type = "bind", .source = "/opt/nono-nr"}, KF_REFUSE},
+		{{.destination = "/nono/x", .type = "bind", .source = "/opt/nono-nri"}, KF_REFUSE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_view v = base_view;
+
+		v.mounts = &cases[i].mount;
+		v.nmounts = 1;
+		assert_int_equal(plan(&base_settings, &v, &by_fd).decision, cases[i].decision);
+	}
+}
+
 static void verifier_accepts_what_the_plan_made_and_nothing_else(void **state)
 {
 	struct kf_view_mount m[] = {{.destination = "/data", .source = "/x"},
@@ -434,6 +485,8 @@ int main(void)
 		cmocka_unit_test(unusable_containers_are_refused),
 		cmocka_unit_test(denied_mounts_are_taken_away),
 		cmocka_unit_test(guard_replaces_the_plugins_prefix_and_only_that),
+		cmocka_unit_test(guard_wraps_a_bundle_that_it_has_wrapped_before_once),
+		cmocka_unit_test(guard_refuses_mounts_that_could_stand_for_the_descriptor),
 		cmocka_unit_test(verifier_accepts_what_the_plan_made_and_nothing_else),
 		cmocka_unit_test(seccomp_level_is_the_configured_one_or_the_profiles),
 		cmocka_unit_test(pods_own_seccomp_is_never_weakened),
