@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence try: what the product does to one container, without a cluster. */
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "base/path.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
@@ -8,6 +10,7 @@
 #include "kubefence/try_nri.h"
 #include "kubefence/try_stage.h"
 #include "policy/plan.h"
+#include "policy/runtime_text.h"
 
 #include <fcntl.h>
 #include <getopt.h>
@@ -22,6 +25,7 @@
 #define MEMORY_MAX  (16 * 1024 * 1024)
 #define VOLUMES_MAX 32
 #define ENV_MAX	    256
+#define GUARD_DIR   "kubefence" /* in the stage: what /opt/kubefence is on a node */
 #define TOKEN_DIR   "/var/run/secrets/kubernetes.io/serviceaccount"
 
 static const char help[] =
@@ -163,6 +167,26 @@ static int parse(int argc, char **argv, struct options *o, bool *ret_done)
 	return KF_EXIT_OK;
 }
 
+/* Absolute path of @name, which is looked up in PATH if it has no slash. */
+static int find_program(const char *name, char ret[static PATH_MAX], struct kf_err *err)
+{
+	const char *path = strchr(name, '/') ? "" : getenv("PATH");
+	char candidate[PATH_MAX];
+
+	for (path = path ? path : ""; path; path = strchr(path, ':'), path += path ? 1 : 0) {
+		size_t n = strcspn(path, ":");
+
+		if ((size_t)snprintf(candidate, sizeof(candidate), "%.*s%s%s", (int)n, path,
+				     n ? "/" : "", name) < sizeof(candidate) &&
+		    access(candidate, X_OK) == 0 && realpath(candidate, ret))
+			return 0;
+	}
+	return kf_fail(err, ENOENT,
+		       "OCI runtime '%s' not found; install it or name another one with "
+		       "--runtime",
+		       name);
+}
+
 /* SRC:DST[:ro] as a bind mount. */
 static int add_volume(const char *spec, struct try_container *c, struct kf_arena *arena,
 		      struct kf_err *err)
@@ -263,9 +287,29 @@ static int describe(const struct options *o, const struct try_stage *stage, stru
 	return 0;
 }
 
+/* The guard's part: itself and the file that names the real runtime behind it,
+ * laid out as on a node under @node_dir.  Returns the program to run instead. */
+static int guard(const struct try_stage *stage, const char *node_dir, const char *runtime,
+		 struct kf_arena *arena, const char **ret, struct kf_err *err)
+{
+	struct kf_runtime entry = {TRY_HANDLER, NULL};
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	char real[PATH_MAX];
+
+	if (find_program(runtime, real, err) < 0)
+		return -1;
+	entry.path = real;
+	if (kf_runtimes_format(&entry, 1, &text, err) < 0 ||
+	    try_stage_program(stage, "nono-runc", GUARD_DIR "/bin/nono-runc", err) < 0 ||
+	    try_stage_file(stage, GUARD_DIR "/runtime", text.p, err) < 0)
+		return -1;
+	*ret = kf_arena_printf(arena, "%s/bin/nono-runc", node_dir);
+	return *ret ? 0 : kf_fail_nomem(err, "try");
+}
+
 /* The plugin's part: configuration, process, and its answer put into @c. */
-static int sandbox(const struct try_stage *stage, struct try_container *c, struct kf_arena *arena,
-		   struct try_nri **ret, struct kf_err *err)
+static int sandbox(const struct try_stage *stage, const char *node_dir, struct try_container *c,
+		   struct kf_arena *arena, struct try_nri **ret, struct kf_err *err)
 {
 	const char *socket_path = kf_arena_printf(arena, "%s/nri.sock", stage->dir);
 	const char *config = kf_arena_printf(arena,
@@ -280,7 +324,7 @@ static int sandbox(const struct try_stage *stage, struct try_container *c, struc
 	if (try_stage_program(stage, "nono", "nono/nono", err) < 0 ||
 	    try_stage_program(stage, "nono-nri", "bin/nono-nri", err) < 0 ||
 	    try_stage_file(stage, "etc/10-nono-nri.toml", config, err) < 0 ||
-	    try_nri_start(stage, "etc/10-nono-nri.toml", socket_path, ret, err) < 0)
+	    try_nri_start(stage, "etc/10-nono-nri.toml", node_dir, socket_path, ret, err) < 0)
 		return -1;
 	return try_nri_create(*ret, c, arena, err);
 }
@@ -339,6 +383,26 @@ static int run(const struct try_stage *stage, const char *runtime, const struct 
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+static int run_all(const struct options *o, struct try_stage *stage, struct kf_arena *arena,
+		   struct try_container *c, struct try_nri **ret_nri, struct kf_err *err)
+{
+	const char *runtime = o->runtime, *node_dir = "";
+
+	if (try_stage_init(stage, err) < 0 || try_stage_rootfs(stage, o->rootfs, err) < 0 ||
+	    describe(o, stage, arena, c, err) < 0)
+		return -1;
+	if (!o->plain && !o->no_guard) {
+		node_dir = kf_arena_printf(arena, "%s/" GUARD_DIR, stage->dir);
+		if (!node_dir)
+			return kf_fail_nomem(err, "try");
+		if (guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
+			return -1;
+	}
+	if (!o->plain && sandbox(stage, node_dir, c, arena, ret_nri, err) < 0)
+		return -1;
+	return run(stage, runtime, c, err);
+}
+
 int kf_cmd_try(int argc, char **argv)
 {
 	struct options o = {.rootfs = "/", .runtime = "runc"};
@@ -353,11 +417,7 @@ int kf_cmd_try(int argc, char **argv)
 	kf_arena_init(&arena, MEMORY_MAX);
 	if (status != KF_EXIT_OK || done)
 		return status;
-	status = -1;
-	if (try_stage_init(&stage, &err) == 0 && try_stage_rootfs(&stage, o.rootfs, &err) == 0 &&
-	    describe(&o, &stage, &arena, &c, &err) == 0 &&
-	    (o.plain || sandbox(&stage, &c, &arena, &nri, &err) == 0))
-		status = run(&stage, o.runtime, &c, &err);
+	status = run_all(&o, &stage, &arena, &c, &nri, &err);
 	try_nri_stop(nri, &c);
 	return status < 0 ? kf_command_fail("try: %s", err.msg) : status;
 }

@@ -39,7 +39,7 @@ static int nri_failed(struct kf_err *err, const char *what, const struct nri_err
 }
 
 static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, const char *config,
-			struct kf_err *err)
+			const char *node_dir, struct kf_err *err)
 {
 	char program[PATH_MAX], config_path[PATH_MAX], state[PATH_MAX];
 	pid_t parent = getpid();
@@ -55,7 +55,7 @@ static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, cons
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(127);
 		execl(program, program, "--config", config_path, "--state-dir", state, "--node-dir",
-		      "", "--json=false", "--log-level", "warn", (char *)NULL);
+		      node_dir, "--json=false", "--log-level", "warn", (char *)NULL);
 		(void)fprintf(stderr, "kubefence: cannot execute '%s': %s\n", program,
 			      strerror(errno));
 		_exit(127);
@@ -103,8 +103,8 @@ static void close_plugin(struct try_nri *nri)
 	free(nri);
 }
 
-int try_nri_start(const struct try_stage *stage, const char *config, const char *socket_path,
-		  struct try_nri **ret, struct kf_err *err)
+int try_nri_start(const struct try_stage *stage, const char *config, const char *node_dir,
+		  const char *socket_path, struct try_nri **ret, struct kf_err *err)
 {
 	static const struct nri_runtime_options options = {
 		.name = "containerd", /* whose rules this command follows */
@@ -125,7 +125,7 @@ int try_nri_start(const struct try_stage *stage, const char *config, const char 
 		kf_err_set(err, ENOMEM, "event loop");
 	else if (nri_listen(socket_path, &listener, &nerr) < 0)
 		(void)nri_failed(err, "NRI socket", &nerr);
-	else if (spawn_plugin(nri, stage, config, err) < 0 ||
+	else if (spawn_plugin(nri, stage, config, node_dir, err) < 0 ||
 		 accept_plugin(nri, listener, &fd, err) < 0)
 		;
 	else if (nri_runtime_new(nri->base, fd, &options, &nri->rt, &nerr) < 0)

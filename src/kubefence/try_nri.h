@@ -14,9 +14,10 @@ struct try_nri;
 /* Be the runtime of a real nono-nri process that is started from the stage
  * (bin/nono-nri with configuration file @config, both relative to it):
  * register, configure and synchronise it over the NRI socket @socket_path that
- * the configuration names too. */
-int try_nri_start(const struct try_stage *stage, const char *config, const char *socket_path,
-		  struct try_nri **ret, struct kf_err *err);
+ * the configuration names too.  @node_dir: where it publishes settings for the
+ * guard; "" = nowhere. */
+int try_nri_start(const struct try_stage *stage, const char *config, const char *node_dir,
+		  const char *socket_path, struct try_nri **ret, struct kf_err *err);
 
 /* Send CreateContainer for @c, change @c as the answer says, then send
  * ValidateContainerAdjustment and StartContainer as far as the plugin asked for
