@@ -18,7 +18,7 @@ struct kf_filter {
 	uint64_t policy;       /* mark: which policy */
 };
 
-#define KF_FILTER_MAX 160
+#define KF_FILTER_MAX 256
 
 /* One instruction of classic BPF, as the kernel's struct kf_filter_insn. */
 struct kf_filter_insn {
