@@ -38,9 +38,10 @@ void kf_self_find(struct kf_self *ret)
 		n = 0;
 	ret->dir[n] = '\0';
 	slash = strrchr(ret->dir, '/');
-	/* "/memfd:nono (deleted)" has no directory either. */
-	if (!slash || slash == ret->dir || ret->exec_fd >= 0)
+	if (!slash || ret->exec_fd >= 0 || strncmp(ret->dir, "/memfd:", 7) == 0)
 		slash = ret->dir;
+	else if (slash == ret->dir)
+		slash++;
 	*slash = '\0';
 }
 

@@ -87,6 +87,8 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 		ret->landlock.connect = ret->landlock.bind = true;
 		ret->filter.tcp = true;
 	}
+	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork. */
+	ret->landlock.abstract_if_can = ret->filter.block;
 	ret->filter.restrict_connect = ret->landlock.connect;
 	/* Only a policy as it is written is recognised again, without additions. */
 	ret->filter.mark = !options->ngrants && !options->block_net;

@@ -22,7 +22,7 @@
  *	fs rwx-homes                  ~, and for uid 0 also /root and /home
  *	fs volumes                    what is mounted into the container
  *	fs deny /run/secrets
- *	net block
+ *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
  *	net connect 443 8443
  *	net bind 8080
  *	scope signal

@@ -170,7 +170,10 @@ int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *re
 	if (abi >= KF_LANDLOCK_ABI_SCOPE)
 		size = ATTR_SIZE_SCOPE;
 	attr.handled_net = (want->bind ? NET_BIND_TCP : 0) | (want->connect ? NET_CONNECT_TCP : 0);
-	attr.scoped = (want->abstract ? SCOPE_ABSTRACT : 0) | (want->signal ? SCOPE_SIGNAL : 0);
+	attr.scoped = (want->abstract || (want->abstract_if_can && size == ATTR_SIZE_SCOPE)
+			       ? SCOPE_ABSTRACT
+			       : 0) |
+		      (want->signal ? SCOPE_SIGNAL : 0);
 	fd = syscall(NR_CREATE_RULESET, &attr, size, 0);
 	if (fd < 0)
 		return kf_fail_sys(err, "create Landlock ruleset (ABI %d)", abi);

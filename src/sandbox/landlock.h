@@ -20,6 +20,7 @@ struct kf_landlock {
 struct kf_landlock_want {
 	bool connect, bind; /* TCP; only ports with a rule remain */
 	bool signal, abstract;
+	bool abstract_if_can; /* as abstract, but nothing where the kernel cannot */
 };
 
 /* First ABI that has what; below it the request is an error, not a silent nothing. */
