@@ -5,6 +5,7 @@
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/publish.h"
+#include "nono-nri/watch.h"
 #include "observe/http.h"
 
 #include <event2/event.h>
@@ -22,6 +23,7 @@ struct daemon {
 	struct event *signals[3];
 	struct nri_plugin *nri;
 	struct kf_http *http;
+	struct kf_watch *watch;
 	int status;
 };
 
@@ -52,6 +54,8 @@ static int load(const char *path, struct kf_setup *ret)
 	kf_diags_init(&diags, &arena);
 	r = kf_setup_load(path, ret, &diags);
 	log_diags(&diags);
+	if (r < 0)
+		kf_setup_done(ret);
 	return r;
 }
 
@@ -67,12 +71,35 @@ static void publish(struct kf_plugin *p)
 	kf_log(KF_LOG_ERROR, "settings-not-published", {"error", err.msg});
 }
 
-/* The previous configuration stays in force if the new one is wrong. */
-static void reload(struct daemon *d)
+static const char *or_empty(const char *s)
 {
+	return s ? s : "";
+}
+
+static void reload(void *ctx);
+
+/* Without a watch there is still SIGHUP. */
+static void watch(struct daemon *d, const char *profiles_dir)
+{
+	struct kf_err err;
+
+	kf_watch_free(d->watch);
+	d->watch = NULL;
+	if (kf_watch_new(d->plugin.base, d->options.config, profiles_dir, reload, d, &d->watch,
+			 &err) < 0)
+		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
+}
+
+/* The previous configuration stays in force if the new one is wrong. */
+static void reload(void *ctx)
+{
+	struct daemon *d = ctx;
 	struct kf_plugin *p = &d->plugin;
 	struct kf_setup setup;
+	bool other_dir;
 
+	/* Anew and first, so that no change falls between. */
+	watch(d, p->setup.config.profiles_dir);
 	if (load(d->options.config, &setup) < 0) {
 		kf_metric_inc(&p->metrics, KF_METRIC_RELOAD_ERRORS);
 		kf_log(KF_LOG_ERROR, "configuration-kept", {"config", d->options.config});
@@ -80,8 +107,13 @@ static void reload(struct daemon *d)
 	}
 	if (strcmp(setup.config.socket_path, p->setup.config.socket_path) != 0)
 		kf_log(KF_LOG_WARN, "restart-needed", {"reason", "socket_path has changed"});
+	other_dir = strcmp(or_empty(setup.config.profiles_dir),
+			   or_empty(p->setup.config.profiles_dir)) != 0;
 	kf_setup_done(&p->setup);
 	p->setup = setup;
+	kf_plugin_setup_changed(p);
+	if (other_dir)
+		watch(d, setup.config.profiles_dir);
 	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
 	publish(p);
@@ -178,6 +210,7 @@ static int start(struct daemon *d, struct kf_err *err)
 	if (nri_plugin_new(d->plugin.base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish(p);
+	watch(d, p->setup.config.profiles_dir);
 	nri_plugin_start(d->nri);
 	return 0;
 }
@@ -186,6 +219,7 @@ static void stop(struct daemon *d)
 {
 	nri_plugin_free(d->nri);
 	kf_http_free(d->http);
+	kf_watch_free(d->watch);
 	kf_plugin_records_done(&d->plugin);
 	kf_sync_free(d->plugin.sync);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)

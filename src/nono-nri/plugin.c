@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "nono-nri/library.h"
 #include "nono-nri/view.h"
 #include "nri-plan/view.h"
 
@@ -79,13 +80,13 @@ static void read_guard(struct kf_plugin *p)
 }
 
 /* A runtime that drops what we answer is one on which only the guard helps. */
-static void check_age(struct kf_plugin *p, const Nri__ConfigureRequest *req)
+static void check_age(struct kf_plugin *p)
 {
 	const struct kf_settings *s = &p->setup.config.settings;
 	const char *unguarded = NULL;
 
 	p->too_old[0] = '\0';
-	if (p->features.adjust_args)
+	if (p->features.adjust_args || !p->runtime[0])
 		return;
 	for (size_t i = 0; i < s->nhandlers && !unguarded; i++)
 		if (!kf_plugin_guarded(p, s->handlers[i]))
@@ -93,11 +94,18 @@ static void check_age(struct kf_plugin *p, const Nri__ConfigureRequest *req)
 	if (!unguarded)
 		return;
 	(void)snprintf(p->too_old, sizeof(p->too_old),
-		       "%.32s %.32s drops the sandbox silently (NRI before 0.10) and handler '%s' "
+		       "%s drops the sandbox silently (NRI before 0.10) and handler '%s' "
 		       "has no guard: its containers are refused; upgrade to containerd 2.2 or "
 		       "CRI-O 1.34, or install the guard",
-		       req->runtime_name, req->runtime_version, unguarded);
+		       p->runtime, unguarded);
 	kf_log(KF_LOG_ERROR, "runtime-too-old", {"reason", p->too_old});
+}
+
+void kf_plugin_setup_changed(struct kf_plugin *plugin)
+{
+	check_age(plugin);
+	kf_plugin_write_records(plugin);
+	kf_library_prune(&plugin->setup.config, &plugin->state);
 }
 
 static int configure(void *ctx, const Nri__ConfigureRequest *req,
@@ -108,7 +116,9 @@ static int configure(void *ctx, const Nri__ConfigureRequest *req,
 	(void)err;
 	p->features = *features;
 	read_guard(p);
-	check_age(p, req);
+	(void)snprintf(p->runtime, sizeof(p->runtime), "%.32s %.32s", req->runtime_name,
+		       req->runtime_version);
+	check_age(p);
 	*events = WANTED_EVENTS & features->events;
 	kf_log(KF_LOG_INFO, "configured", {"runtime", req->runtime_name},
 	       {"runtime_version", req->runtime_version}, {"nri_version", req->nri_version},

@@ -45,6 +45,7 @@ struct kf_plugin {
 	struct event *write_records;
 	/* Why we are not ready although connected; NULL if we are. */
 	const char *unpublished; /* settings could not be handed to the guard */
+	char runtime[80];	 /* its name and version */
 	char too_old[256];	 /* the runtime drops adjustments; "" if not */
 };
 
@@ -53,10 +54,14 @@ extern const struct nri_plugin_ops kf_plugin_ops;
 /* NULL while everything that was asked for is enforced, else the reason why not. */
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
 
-/* Read and check everything that @options->config leads to.  Returns -1 with
- * errors in @diags. */
+/* Read and check configuration file @path and everything that it leads to, and
+ * publish profiles if it says so.  Returns -1 with errors in @diags.  *ret is to be
+ * released in either case, after the last use of @diags, which point into it. */
 int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags);
 void kf_setup_done(struct kf_setup *setup);
+
+/* To be called after plugin->setup was replaced. */
+void kf_plugin_setup_changed(struct kf_plugin *plugin);
 
 /* synchronize (sync.c). */
 int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,

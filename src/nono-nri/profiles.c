@@ -12,6 +12,7 @@
 #define PROFILES_MAX 1024
 
 struct finder {
+	const struct kf_library_names *names;
 	struct kf_arena *arena;
 	struct kf_diags *diags;
 	struct kf_profile_info *v;
@@ -81,6 +82,14 @@ static int add_file(struct finder *f, const char *path, const char *name, struct
 	return add(f, name, text, n, err);
 }
 
+static bool wanted(const struct finder *f, const char *name)
+{
+	for (size_t i = 0; f->names && i < f->names->n; i++)
+		if (strcmp(f->names->v[i], name) == 0)
+			return true;
+	return !f->names;
+}
+
 static void add_directory(struct finder *f, DIR *d, const char *dir)
 {
 	struct dirent *e;
@@ -90,7 +99,7 @@ static void add_directory(struct finder *f, DIR *d, const char *dir)
 		struct kf_err err;
 
 		/* What is no name no pod can ask for: temporary files, mostly. */
-		if (!kf_profile_name_valid(e->d_name))
+		if (!kf_profile_name_valid(e->d_name) || !wanted(f, e->d_name))
 			continue;
 		path = kf_arena_printf(f->arena, "%s/%s", dir, e->d_name);
 		if (!path) {
@@ -113,10 +122,12 @@ static void add_builtins(struct finder *f)
 					"built-in profile is not usable: %s", err.msg);
 }
 
-int kf_profiles_find(struct kf_settings *settings, const char *file, struct kf_arena *arena,
-		     struct kf_diags *diags)
+int kf_settings_add_profiles(struct kf_settings *settings, const char *file,
+			     const struct kf_library_names *names, struct kf_arena *arena,
+			     struct kf_diags *diags)
 {
-	struct finder f = {.arena = arena, .diags = diags, .capacity = PROFILES_MAX};
+	struct finder f = {
+		.names = names, .arena = arena, .diags = diags, .capacity = PROFILES_MAX};
 	size_t n = (size_t)(strrchr(settings->launcher, '/') - settings->launcher);
 	const char *dir = kf_arena_printf(arena, "%.*s/profiles", (int)n, settings->launcher);
 	DIR *d = dir ? opendir(dir) : NULL;

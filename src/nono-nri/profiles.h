@@ -3,16 +3,18 @@
 #define KF_NONO_NRI_PROFILES_H
 
 #include "base/arena.h"
+#include "nono-nri/library.h"
 #include "policy/diag.h"
 #include "policy/settings.h"
 
 /* Give @settings the profiles that exist for its launcher: the compiled ones in
  * the directory "profiles" beside it or, if there is no such directory, those
- * linked in.  One that cannot be used is a warning and does not exist: pods
- * that name it are refused.  Memory is @arena's.  Returns -1, with an error in
+ * linked in.  With @names (may be NULL) only these.  One that cannot be used is a warning and does
+ * not exist: pods that name it are refused.  Memory is @arena's.  Returns -1, with an error in
  * @diags, if there is no usable default profile (that @file configures) or
  * memory runs out. */
-int kf_profiles_find(struct kf_settings *settings, const char *file, struct kf_arena *arena,
-		     struct kf_diags *diags);
+int kf_settings_add_profiles(struct kf_settings *settings, const char *file,
+			     const struct kf_library_names *names, struct kf_arena *arena,
+			     struct kf_diags *diags);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "nono-nri/library.h"
 #include "nono-nri/plugin.h"
 #include "nri-plan/view.h"
 
@@ -263,6 +264,7 @@ static int finish(struct kf_plugin *p)
 	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, keep, &index));
 	(void)snprintf(sandboxed, sizeof(sandboxed), "%u", s->sandboxed);
 	(void)snprintf(unsandboxed, sizeof(unsandboxed), "%u", s->unsandboxed);
+	kf_library_prune(&p->setup.config, &p->state);
 	kf_metric_set(&p->metrics, KF_METRIC_SANDBOXED, s->sandboxed);
 	kf_metric_set(&p->metrics, KF_METRIC_UNSANDBOXED, s->unsandboxed);
 	kf_log(KF_LOG_INFO, "synchronized", {"sandboxed", sandboxed}, {"unsandboxed", unsandboxed},

@@ -244,3 +244,32 @@ unsigned kf_state_reconcile(const struct kf_state *state,
 	(void)closedir(d);
 	return w.removed;
 }
+
+struct search {
+	const struct kf_state *state;
+	char member[NAME_MAX + 16]; /* as it is written */
+	bool found;
+};
+
+static bool search_one(void *ctx, const char *pod_uid, const char *container_id)
+{
+	struct search *s = ctx;
+	KF_FREE char *text = NULL;
+	struct paths paths;
+
+	if (!s->found && make_paths(pod_uid, container_id, &paths) &&
+	    kf_file_slurp(s->state->dirfd, paths.file, TEXT_MAX, &text, NULL, NULL) == 0)
+		s->found = strstr(text, s->member) != NULL;
+	return true; /* nothing is taken away */
+}
+
+bool kf_state_uses_profile(const struct kf_state *state, const char *profile)
+{
+	struct search s = {.state = state};
+
+	if (state->dirfd < 0)
+		return true;
+	(void)snprintf(s.member, sizeof(s.member), "\"profile\":\"%s\"", profile);
+	(void)kf_state_reconcile(state, search_one, &s);
+	return s.found;
+}

@@ -37,6 +37,8 @@ int kf_state_write(const struct kf_state *state, const struct kf_state_entry *en
 		   struct kf_err *err);
 /* Whether there is an entry. */
 bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id);
+/* Whether some container runs under @profile; true when that cannot be told. */
+bool kf_state_uses_profile(const struct kf_state *state, const char *profile);
 /* Take an entry away, and its pod's directory with the last one.  Absent is fine. */
 void kf_state_remove(const struct kf_state *state, const char *pod_uid, const char *container_id);
 /* All of a pod's. */

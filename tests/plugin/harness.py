@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -142,10 +143,15 @@ def cpu_seconds(p: subprocess.Popen) -> float:
 
 def end(p: subprocess.Popen, sig: int = signal.SIGTERM) -> tuple[int, float]:
     """Exit status, and milliseconds from the signal to the end."""
-    start = time.monotonic()
-    p.send_signal(sig)
-    status = p.wait(DEADLINE)
-    return status, (time.monotonic() - start) * 1e3
+    fd = os.pidfd_open(p.pid)
+    try:
+        start = time.monotonic()
+        p.send_signal(sig)
+        select.select([fd], [], [], DEADLINE)
+        ms = (time.monotonic() - start) * 1e3
+    finally:
+        os.close(fd)
+    return p.wait(DEADLINE), ms
 
 
 def limit_file_size(n: int):

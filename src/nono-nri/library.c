@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-nri/library.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "policy/profile.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILES_MAX 1024
+#define DIR_NAME  "profiles"
+/* Filled and then renamed: once the directory exists, what is not in it does not exist. */
+#define NEW_NAME  ".profiles.new"
+
+struct publisher {
+	struct kf_arena *arena;
+	struct kf_diags *diags;
+	struct kf_profile_source *v;
+	size_t n;
+	int dirfd; /* where compiled profiles go */
+};
+
+/* ---- sources ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct kf_profile_source *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return c ? c : strcmp(x->file, y->file);
+}
+
+static void read_source(struct publisher *p, const char *dir, const char *file, const char *name)
+{
+	struct kf_profile_source *s = &p->v[p->n];
+	KF_FREE char *text = NULL;
+	KF_CLOSE int fd = -1;
+	struct kf_err err;
+	char *copy;
+	size_t n;
+
+	s->name = kf_arena_strdup(p->arena, name);
+	s->file = kf_arena_printf(p->arena, "%s/%s", dir, file);
+	if (!s->name || !s->file) {
+		p->diags->nomem = true;
+		return;
+	}
+	/* A ConfigMap's files are symlinks. */
+	fd = open(s->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || kf_fd_slurp(fd, s->file, KF_LIMIT_PROFILE_JSON, &text, &n, &err) < 0) {
+		kf_diag_warning(p->diags, &(struct kf_origin){.file = s->file},
+				"profile '%s' is not updated: %s", name,
+				fd < 0 ? strerror(errno) : err.msg);
+		/* Its name exists nevertheless: an empty text does not compile. */
+		n = 0;
+	}
+	copy = kf_arena_alloc(p->arena, n + 1);
+	if (!copy) {
+		p->diags->nomem = true;
+		return;
+	}
+	if (n)
+		memcpy(copy, text, n);
+	s->text = copy;
+	s->n = n;
+	p->n++;
+}
+
+static int read_sources(struct publisher *p, const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+
+	if (!d) {
+		kf_diag_error(p->diags, &(struct kf_origin){.file = dir},
+			      "profiles_dir: cannot be read: %s; create it, or remove the key",
+			      strerror(errno));
+		return -1;
+	}
+	while ((e = readdir(d)) && !p->diags->nomem) {
+		char name[KF_LIMIT_PROFILE_NAME + 1];
+
+		if (!kf_profile_file_name(e->d_name, name, sizeof(name)))
+			continue;
+		if (p->n == FILES_MAX) {
+			kf_diag_warning(p->diags, &(struct kf_origin){.file = dir},
+					"more than %d profiles: the rest is ignored", FILES_MAX);
+			break;
+		}
+		read_source(p, dir, e->d_name, name);
+	}
+	(void)closedir(d);
+	qsort(p->v, p->n, sizeof(*p->v), by_name);
+	memcpy(p->v + p->n, kf_profile_builtins, kf_nprofile_builtins * sizeof(*p->v));
+	p->n += kf_nprofile_builtins;
+	return p->diags->nomem ? -1 : 0;
+}
+
+/* ---- compiled ---- */
+
+static int write_profile(const struct publisher *p, const char *name, const char *text, size_t n,
+			 struct kf_err *err)
+{
+	KF_FREE char *old = NULL;
+	size_t nold;
+
+	if (kf_file_slurp(p->dirfd, name, KF_LIMIT_POLICY_TEXT, &old, &nold, NULL) == 0 &&
+	    nold == n && memcmp(old, text, n) == 0)
+		return 0;
+	return kf_file_replace(p->dirfd, name, text, n, 0644, err);
+}
+
+static int compile(struct publisher *p, const struct kf_profile_source *source)
+{
+	const struct kf_profile_library library = {p->v, p->n};
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	struct kf_compiled compiled;
+	struct kf_diags diags;
+	struct kf_err err;
+
+	kf_arena_init(&arena, KF_LIMIT_PROFILE_MEMORY);
+	kf_diags_init(&diags, &arena);
+	if (kf_profile_compile(&library, source->name, &arena, &diags, &compiled, &err) < 0) {
+		for (size_t i = 0; i < diags.n; i++)
+			if (!diags.v[i].warning)
+				kf_diag_warning(p->diags,
+						&(struct kf_origin){
+							.file = kf_arena_strdup(p->arena,
+										diags.v[i].at.file),
+							.line = diags.v[i].at.line,
+							.column = diags.v[i].at.column},
+						"profile '%s' is not updated: %s", source->name,
+						diags.v[i].msg);
+		if (!diags.n)
+			kf_diag_warning(p->diags, &(struct kf_origin){.file = source->file},
+					"profile '%s' is not updated: %s", source->name, err.msg);
+		return 0;
+	}
+	if (write_profile(p, source->name, compiled.text, compiled.n, &err) == 0)
+		return 0;
+	kf_diag_error(p->diags, &(struct kf_origin){.file = source->file},
+		      "profile '%s' cannot be published: %s", source->name, err.msg);
+	return -1;
+}
+
+static int compile_all(struct publisher *p, struct kf_library_names *names)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		bool seen = false;
+
+		for (size_t k = 0; k < names->n && !seen; k++)
+			seen = strcmp(names->v[k], p->v[i].name) == 0;
+		if (seen)
+			continue;
+		names->v[names->n++] = p->v[i].name;
+		if (compile(p, &p->v[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the directory ---- */
+
+static const char *launcher_dir(const struct kf_config *config, struct kf_arena *arena)
+{
+	const char *launcher = config->settings.launcher;
+
+	return kf_arena_printf(arena, "%.*s", (int)(strrchr(launcher, '/') - launcher), launcher);
+}
+
+static int publish_into(struct publisher *p, int parent, struct kf_library_names *names,
+			const char *dir)
+{
+	struct kf_origin at = {.file = dir};
+	bool fresh = false;
+
+	p->dirfd = openat(parent, DIR_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (p->dirfd < 0 && errno == ENOENT) {
+		fresh = true;
+		if (mkdirat(parent, NEW_NAME, 0755) < 0 && errno != EEXIST) {
+			kf_diag_error(p->diags, &at, "cannot be written: %s", strerror(errno));
+			return -1;
+		}
+		p->dirfd =
+			openat(parent, NEW_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (p->dirfd < 0 || fchmod(p->dirfd, 0755) < 0) {
+		kf_diag_error(p->diags, &at, "cannot be opened: %s", strerror(errno));
+		return -1;
+	}
+	if (compile_all(p, names) < 0)
+		return -1;
+	if (fresh && renameat(parent, NEW_NAME, parent, DIR_NAME) < 0) {
+		kf_diag_error(p->diags, &at, "cannot be made: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int kf_library_publish(const struct kf_config *config, struct kf_arena *arena,
+		       struct kf_library_names *ret, struct kf_diags *diags)
+{
+	struct publisher p = {.arena = arena, .diags = diags, .dirfd = -1};
+	const char *dir = launcher_dir(config, arena);
+	const size_t most = FILES_MAX + kf_nprofile_builtins;
+	struct kf_library_names names = {.v = kf_arena_calloc(arena, most, sizeof(*names.v))};
+	KF_CLOSE int parent = -1;
+	int r;
+
+	p.v = kf_arena_calloc(arena, most, sizeof(*p.v));
+	if (!dir || !names.v || !p.v) {
+		diags->nomem = true;
+		return -1;
+	}
+	if (read_sources(&p, config->profiles_dir) < 0)
+		return -1;
+	parent = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent < 0) {
+		kf_diag_error(diags, &(struct kf_origin){.file = dir}, "cannot be opened: %s",
+			      strerror(errno));
+		return -1;
+	}
+	r = publish_into(&p, parent, &names, dir);
+	if (p.dirfd >= 0)
+		(void)close(p.dirfd);
+	*ret = names;
+	return r;
+}
+
+void kf_library_prune(const struct kf_config *config, const struct kf_state *state)
+{
+	const char *launcher = config->settings.launcher;
+	char path[PATH_MAX];
+	struct dirent *e;
+	DIR *d;
+
+	if (!config->profiles_dir)
+		return;
+	(void)snprintf(path, sizeof(path), "%.*s/" DIR_NAME,
+		       (int)(strrchr(launcher, '/') - launcher), launcher);
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		if (!kf_profile_name_valid(e->d_name) ||
+		    kf_settings_profile(&config->settings, e->d_name) ||
+		    kf_state_uses_profile(state, e->d_name))
+			continue;
+		if (unlinkat(dirfd(d), e->d_name, 0) == 0)
+			kf_log(KF_LOG_INFO, "profile-removed", {"profile", e->d_name});
+	}
+	(void)closedir(d);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NONO_NRI_LIBRARY_H
+#define KF_NONO_NRI_LIBRARY_H
+
+#include "base/arena.h"
+#include "nono-nri/config.h"
+#include "observe/state.h"
+#include "policy/diag.h"
+
+/* The administrator's profiles: JSON in config->profiles_dir, compiled together with
+ * the built-in ones into the directory "profiles" beside the launcher.  Each file there
+ * is replaced as a whole and only by a version that compiles. */
+
+/* Names of the profiles that the directory defines, built-in ones included. */
+struct kf_library_names {
+	const char **v;
+	size_t n;
+};
+
+/* Compile and write what has changed.  A profile that does not compile is a
+ * warning, and what was published of it before stays.  -1, with an error in
+ * @diags: the directories cannot be read or written.  Memory is @arena's. */
+int kf_library_publish(const struct kf_config *config, struct kf_arena *arena,
+		       struct kf_library_names *ret, struct kf_diags *diags);
+
+/* Take away published profiles that are not among the settings' and that no
+ * container runs under: processes may still enter those that do. */
+void kf_library_prune(const struct kf_config *config, const struct kf_state *state);
+
+#endif
