@@ -23,6 +23,7 @@ bool kf_cmp_from_arg(const struct kf_seccomp_arg *arg, struct kf_cmp *ret, size_
 	} else if (strcmp(arg->op, "SCMP_CMP_LT") == 0) {
 		cmp.op = KF_CMP_LE;
 		cmp.value--;
+		cmp.strict = true;
 		never = arg->value == 0;
 	} else if (strcmp(arg->op, "SCMP_CMP_GE") == 0) {
 		cmp.op = KF_CMP_GE;
@@ -30,6 +31,7 @@ bool kf_cmp_from_arg(const struct kf_seccomp_arg *arg, struct kf_cmp *ret, size_
 	} else if (strcmp(arg->op, "SCMP_CMP_GT") == 0) {
 		cmp.op = KF_CMP_GE;
 		cmp.value++;
+		cmp.strict = true;
 		never = arg->value == UINT64_MAX;
 	} else if (strcmp(arg->op, "SCMP_CMP_MASKED_EQ") == 0) {
 		cmp.op = KF_CMP_MASKED;
@@ -58,6 +60,13 @@ void kf_cmp_to_arg(const struct kf_cmp *cmp, struct kf_seccomp_arg *ret)
 
 	*ret = (struct kf_seccomp_arg){.index = cmp->index, .value = cmp->value};
 	ret->op = ops[cmp->op];
+	if (cmp->strict && cmp->op == KF_CMP_LE) {
+		ret->op = "SCMP_CMP_LT";
+		ret->value++;
+	} else if (cmp->strict && cmp->op == KF_CMP_GE) {
+		ret->op = "SCMP_CMP_GT";
+		ret->value--;
+	}
 	if (cmp->op == KF_CMP_MASKED) {
 		ret->value = cmp->mask;
 		ret->value_two = cmp->value;
@@ -102,7 +111,8 @@ bool kf_cond_add(struct kf_cond *cond, const struct kf_cmp *cmp)
 
 /* All that is known of one argument. */
 struct range {
-	uint64_t low, high;   /* both included */
+	uint64_t low, high; /* both included */
+	bool low_strict, high_strict;
 	uint64_t mask, value; /* (arg & mask) == value */
 	bool empty;
 	size_t nholes;
@@ -118,12 +128,16 @@ static void add_to_range(struct range *r, const struct kf_cmp *cmp)
 		r->holes[r->nholes++] = cmp->value;
 		return;
 	case KF_CMP_LE:
-		if (cmp->value < r->high)
+		if (cmp->value < r->high) {
 			r->high = cmp->value;
+			r->high_strict = cmp->strict;
+		}
 		return;
 	case KF_CMP_GE:
-		if (cmp->value > r->low)
+		if (cmp->value > r->low) {
 			r->low = cmp->value;
+			r->low_strict = cmp->strict;
+		}
 		return;
 	default:
 		common = cmp->op == KF_CMP_EQ ? UINT64_MAX : cmp->mask;
@@ -190,17 +204,17 @@ static size_t write_range(const struct range *r, uint8_t index, struct kf_cond *
 	size_t before = cond->n;
 
 	if (r->low == r->high) {
-		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_EQ, r->low, 0});
+		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_EQ, false, r->low, 0});
 		return 1;
 	}
 	if (r->mask)
-		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_MASKED, r->value, r->mask});
+		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_MASKED, false, r->value, r->mask});
 	if (r->low > 0)
-		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_GE, r->low, 0});
+		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_GE, r->low_strict, r->low, 0});
 	if (r->high < UINT64_MAX)
-		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_LE, r->high, 0});
+		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_LE, r->high_strict, r->high, 0});
 	for (size_t i = 0; i < r->nholes; i++)
-		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_NE, r->holes[i], 0});
+		kf_cond_add(cond, &(struct kf_cmp){index, KF_CMP_NE, false, r->holes[i], 0});
 	return cond->n - before;
 }
 
@@ -239,6 +253,7 @@ size_t kf_cmp_negate(const struct kf_cmp *cmp, struct kf_cmp ret[static 64])
 
 		ret[0] = *cmp;
 		ret[0].op = opposite[cmp->op];
+		ret[0].strict = !cmp->strict;
 		/* Comparisons that always hold are never kept, so neither wraps. */
 		if (cmp->op == KF_CMP_LE)
 			ret[0].value++;
@@ -250,7 +265,7 @@ size_t kf_cmp_negate(const struct kf_cmp *cmp, struct kf_cmp ret[static 64])
 		uint64_t mask = UINT64_C(1) << bit;
 
 		if (cmp->mask & mask)
-			ret[n++] = (struct kf_cmp){cmp->index, KF_CMP_MASKED,
+			ret[n++] = (struct kf_cmp){cmp->index, KF_CMP_MASKED, false,
 						   (cmp->value & mask) ^ mask, mask};
 	}
 	return n;

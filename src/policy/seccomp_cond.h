@@ -13,11 +13,13 @@
 
 enum kf_cmp_op { KF_CMP_EQ, KF_CMP_NE, KF_CMP_LE, KF_CMP_GE, KF_CMP_MASKED };
 
-/* One comparison of an argument, unsigned, 64 bits.  < and > are written as <=
- * and >= of the neighbour. */
+/* One comparison of an argument, unsigned, 64 bits.  < and > are kept as <= and
+ * >= of the neighbour, and @strict tells to write them as they were: libseccomp
+ * 2.5 does not make the same filter of both. */
 struct kf_cmp {
 	uint8_t index;
 	uint8_t op;
+	bool strict;
 	uint64_t value;
 	uint64_t mask; /* KF_CMP_MASKED only: (arg & mask) == value */
 };

@@ -20,6 +20,11 @@
  * given the strictest verdict instead of being worked out. */
 #define BUDGET_MAX (1000 * 1000)
 
+/* Rules of one call that compare several arguments, of one verdict; no real
+ * profile has more than a few.  libseccomp 2.5 takes exponential time to make a
+ * filter of many, and makes a wrong one of several verdicts. */
+#define PAIRS_MAX  8
+
 struct cell {
 	struct kf_seccomp_verdict verdict;
 	struct kf_cond cond;
@@ -62,6 +67,9 @@ struct merge {
 	struct kf_seccomp_verdict otherwise;
 	struct side a, b;
 	struct cells rules, work, regions; /* raw rules of a call; scratch; result of a call */
+	bool mixed; /* the result of this call is not the same for all arguments */
+	struct kf_seccomp_verdict first;
+	bool any;
 	size_t budget;
 	struct output *out;
 	size_t nout, out_cap;
@@ -70,6 +78,11 @@ struct merge {
 static bool same_verdict(struct kf_seccomp_verdict a, struct kf_seccomp_verdict b)
 {
 	return kf_seccomp_action_compare(a.action, b.action) == 0 && a.data == b.data;
+}
+
+static bool beats(struct kf_seccomp_verdict a, struct kf_seccomp_verdict b)
+{
+	return !same_verdict(a, b) && same_verdict(kf_seccomp_stricter(a, b), a);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -209,6 +222,10 @@ static bool subtract(struct merge *m, const struct cell *from, size_t n,
 		for (size_t k = 0; k < minus->n; k++) {
 			size_t nnegated = kf_cmp_negate(&minus->c[k], negated);
 
+			/* "Any of these bits differs" takes a rule a bit, and
+			 * libseccomp does not come back from such sets. */
+			if (nnegated > 1)
+				return false;
 			for (size_t j = 0; j < nnegated; j++) {
 				struct kf_cond cond = from[i].cond;
 
@@ -235,7 +252,7 @@ static bool remaining(struct merge *m, const struct kf_cond *cond,
 		const struct cell *rule = &m->rules.c[i];
 		size_t end = work->n;
 
-		if (!all && kf_seccomp_action_compare(rule->verdict.action, verdict.action) <= 0)
+		if (!all && !beats(rule->verdict, verdict))
 			continue;
 		if (!subtract(m, work->c, end, &rule->cond, work))
 			return false;
@@ -304,38 +321,63 @@ static bool add_region(struct merge *m, const struct kf_cond *cond,
 	return add_cell(m, r, cond, verdict);
 }
 
+/* Keep track of whether all cells of a call end up alike. */
+static void note_verdict(struct merge *m, struct kf_seccomp_verdict v)
+{
+	m->mixed |= m->any && !same_verdict(m->first, v);
+	m->first = v;
+	m->any = true;
+}
+
 /* The common part of two cells.  False if it has to be a rule and cannot. */
 static bool join_cells(struct merge *m, const struct cell *x, const struct cell *y)
 {
 	struct kf_seccomp_verdict v = kf_seccomp_stricter(x->verdict, y->verdict);
-	int order = kf_seccomp_action_compare(v.action, m->otherwise.action);
 	struct kf_cond both = x->cond;
 	enum kf_cond_kind kind = KF_COND_EXACT;
 
-	if (same_verdict(v, m->otherwise))
-		return true;
 	for (size_t i = 0; i < y->cond.n; i++)
 		if (!kf_cond_add(&both, &y->cond.c[i]))
 			kind = KF_COND_WIDE;
 	if (kind == KF_COND_EXACT)
 		kind = kf_cond_simplify(&both);
+	if (kind == KF_COND_EMPTY)
+		return true;
+	note_verdict(m, v);
+	if (same_verdict(v, m->otherwise))
+		return true;
 	if (kind == KF_COND_EXACT)
 		return add_region(m, &both, v);
 	/* Left out, as in loss_matters(). */
-	return kind == KF_COND_EMPTY || order <= 0;
+	return kf_seccomp_action_compare(v.action, m->otherwise.action) <= 0;
 }
 
+/* Fill m->regions for the current name.  False if rules cannot say it. */
 static bool join(struct merge *m)
 {
+	size_t pairs = 0;
+	bool alike = true;
+
 	m->regions.n = 0;
+	m->any = false;
 	if (!make_cells(m, &m->a) || !make_cells(m, &m->b) || loss_matters(m, &m->a, &m->b) ||
 	    loss_matters(m, &m->b, &m->a))
 		return false;
+	m->mixed = m->a.cells.lost || m->b.cells.lost;
 	for (size_t i = 0; i < m->a.cells.n; i++)
 		for (size_t k = 0; k < m->b.cells.n; k++)
 			if (!join_cells(m, &m->a.cells.c[i], &m->b.cells.c[k]))
 				return false;
-	return true;
+	if (!m->mixed && m->regions.n) {
+		/* The regions together are everything: no condition at all. */
+		m->regions.n = 1;
+		m->regions.c[0].cond.n = 0;
+	}
+	for (size_t i = 0; i < m->regions.n; i++) {
+		pairs += m->regions.c[i].cond.n > 1;
+		alike &= same_verdict(m->regions.c[i].verdict, m->regions.c[0].verdict);
+	}
+	return pairs <= (alike ? PAIRS_MAX : 0);
 }
 
 static int add_output(struct merge *m, const char *name, struct kf_seccomp_verdict verdict,
