@@ -53,6 +53,9 @@ class Node:
             nri = {"default_validator": {"enable": True}}
         self.c = Containerd(line, handlers=node.GUARDED if strength == GUARD else {}, nri=nri)
         self.plugin: node.Plugin | None = None
+        self.before: Container | None = None  # runs since before the fault; entered while it lasts
+        self.victim: Pod | None = None  # too; stopped and removed while it lasts
+        self.stoppable = True
 
     def __enter__(self) -> "Node":
         self.c.__enter__()
@@ -119,8 +122,8 @@ class Outcome:
             f" ({self.note})" if self.note else "")
 
 
-def creations(n: Node, out: Outcome, count: int = 2, parallel: bool = False, remove: bool = True) -> None:
-    """Create pods and exec into those that run."""
+def creations(n: Node, out: Outcome, count: int = 2, parallel: bool = False) -> None:
+    """Create pods and exec into those that run and into the one from before; stop another from before."""
     results = []
 
     def one() -> None:
@@ -141,9 +144,14 @@ def creations(n: Node, out: Outcome, count: int = 2, parallel: bool = False, rem
             out.execed.update(n.execs(ctr))
     if len(results) != count:
         out.created["odd: an exception"] += count - len(results)
-    for _what, _ctr, pod in results if remove else ():
-        if pod:
-            pod.remove()
+    out.execed.update(n.execs(n.before))
+    for pod in [n.victim, *(pod for _what, _ctr, pod in results)]:
+        try:
+            if pod:
+                pod.remove()
+        except CriError:
+            n.stoppable = False
+    n.victim = None
 
 
 # -- faults: each gets a node whose plugin runs, and leaves one that can be healed -------------
@@ -199,7 +207,7 @@ def killed_at_each_point(n: Node, out: Outcome) -> None:
         tracer.stdout.readline()
         what, ctr, pod = n.create()
         out.created[what] += 1
-        out.execed.update(n.execs(ctr) if point % 5 == 1 else [])
+        out.execed.update([*n.execs(ctr), *n.execs(n.before)] if point % 5 == 1 else [])
         if pod:
             pod.remove()
         survived = n.plugin.process.poll() is None
@@ -242,17 +250,25 @@ def cpu_cgroup(name: str) -> tuple[Path, dict[str, str]]:
     return Path("/sys/fs/cgroup") / name, {"cpu.max": "1000 1000000"}
 
 
-@fault("plugin starved of CPU (0.1 percent)")
+@fault("plugin starved of CPU (0.1 percent, shared with eight others)")
 def starved(n: Node, out: Outcome) -> None:
     group, values = cpu_cgroup(f"{n.c.name}-starved")
     group.mkdir()
+    hogs = []
     try:
         for file, value in values.items():
             (group / file).write_text(value)
-        (group / "cgroup.procs").write_text(str(n.plugin.pid))
+        for _ in range(8):
+            hogs.append(subprocess.Popen(["sh", "-c", "while :; do :; done"]))
+        for p in [*hogs, n.plugin.process]:
+            (group / "cgroup.procs").write_text(str(p.pid))
         creations(n, out, 4, parallel=True)
     finally:
+        for p in hogs:
+            p.kill()
         n.plugin.stop(signal.SIGKILL)
+        for p in hogs:
+            p.wait()
         wait_until(lambda: not (group / "cgroup.procs").read_text(), "the starved plugin to end")
         group.rmdir()
 
@@ -273,7 +289,7 @@ def out_of_memory(n: Node, out: Outcome) -> None:
             ctr = pod.container(n.image, ["sh", "-c", f"{PROBE}; exec sleep 300"], env=env).start()
             said = wait_until(ctr.log, "the probe's word", 20).strip()
             out.created[said] += 1
-            out.execed.update(n.execs(ctr))
+            out.execed.update([*n.execs(ctr), *n.execs(n.before)])
         except CriError:
             out.created["refused"] += 1
         results.append(pod)
@@ -340,25 +356,37 @@ def runtime_restart(n: Node, out: Outcome) -> None:
         creations(n, out, 1)
 
 
-def mounted_state(n: Node, out: Outcome, options: str, fill: bool) -> None:
-    n.c.sh(f"mkdir -p {node.STATE} && mount -t tmpfs -o size=64k,nr_inodes=64 full {node.STATE}")
+def mounted(n: Node, out: Outcome, path: str, options: str, fill: bool) -> None:
+    """Have a file system of its own at @path that is full, or cannot be written."""
+    n.c.sh(f"mkdir -p {path} && mount -t tmpfs -o size=64k,nr_inodes=64,mode=700 full {path}")
     try:
         if fill:
-            n.c.sh(f"cat /dev/zero >{node.STATE}/fill || true", check=False)
-        n.c.sh(f"mount -o remount,{options} {node.STATE}")
+            n.c.sh(f"cat /dev/zero >{path}/fill", check=False)
+            n.c.sh(f"i=0; while : >{path}/f$i; do i=$((i + 1)); done", check=False)
+        n.c.sh(f"mount -o remount,{options} {path}")
         creations(n, out)
     finally:
-        n.c.sh(f"umount -l {node.STATE}")
+        n.c.sh(f"umount -l {path}")
 
 
-@fault("disk of the state directory full")
-def full_disk(n: Node, out: Outcome) -> None:
-    mounted_state(n, out, "rw", True)
+@fault("disk of the plugin's state directory full")
+def full_state(n: Node, out: Outcome) -> None:
+    mounted(n, out, node.STATE, "rw", True)
 
 
-@fault("state directory read-only")
+@fault("plugin's state directory read-only")
 def read_only_state(n: Node, out: Outcome) -> None:
-    mounted_state(n, out, "ro", False)
+    mounted(n, out, node.STATE, "ro", False)
+
+
+@fault("disk of the guard's record directory full")
+def full_records(n: Node, out: Outcome) -> None:
+    mounted(n, out, node.RECORDS, "rw", True)
+
+
+@fault("guard's record directory read-only")
+def read_only_records(n: Node, out: Outcome) -> None:
+    mounted(n, out, node.RECORDS, "ro", False)
 
 
 @fault("/opt of the node read-only")
@@ -382,6 +410,29 @@ def launcher_removed(n: Node, out: Outcome) -> None:
         n.c.sh(f"mv {node.LAUNCHER}.away {node.LAUNCHER}")
 
 
+@fault("guard removed from the node")
+def guard_removed(n: Node, out: Outcome) -> None:
+    if n.strength != GUARD:
+        return
+    n.c.sh(f"mv {node.GUARD} {node.GUARD}.away")
+    try:
+        creations(n, out)
+    finally:
+        n.c.sh(f"mv {node.GUARD}.away {node.GUARD}")
+
+
+@fault("settings for the guard damaged")
+def settings_damaged(n: Node, out: Outcome) -> None:
+    if n.strength != GUARD:
+        return
+    good = n.c.host(node.SETTINGS).read_text()
+    n.c.write(node.SETTINGS, good.replace("exec sandbox", "exec  sandbox"))
+    try:
+        creations(n, out)
+    finally:
+        n.c.write(node.SETTINGS, good)
+
+
 @fault("110 pods at once")
 def burst(n: Node, out: Outcome) -> None:
     creations(n, out, 110, parallel=True)
@@ -400,16 +451,16 @@ def cell(line: str, strength: str, names: list[str]):
                 continue
             out = Outcome()
             n.healthy()
-            what, ctr, before = n.create()  # runs before the fault; entered while it lasts
+            what, n.before, before = n.create()
+            _what, _ctr, n.victim = n.create()
+            n.stoppable = True
             f.run(n, out)
-            out.execed.update(n.execs(ctr))
-            if before:
-                before.remove()
             n.healthy()
             healed, _ctr, pod = n.create()
-            if pod:
-                pod.remove()
-            yield f, out, what, healed
+            for old in (before, pod, n.victim):
+                if old:
+                    old.remove()
+            yield f, out, what, healed, n.stoppable
 
 
 def run(t: Tap, lines=LINES, names: list[str] | None = None) -> dict:
@@ -423,9 +474,14 @@ def run(t: Tap, lines=LINES, names: list[str] | None = None) -> dict:
             well = {GUARD: "sandboxed", NEITHER: "bare"}.get(
                 strength, "sandboxed" if line not in ("1.7", "2.1") else "refused")
             try:
-                for f, out, before, healed in cell(line, strength, names or []):
+                for f, out, before, healed, stoppable in cell(line, strength, names or []):
+                    if not out.every():
+                        continue
                     table[f.name, line, strength] = str(out)
                     t.equal((before, healed), (well, well), f"{label}, {f.title}: before and after it, pods are {well}")
+                    # Without the runtime's program nothing of it can be stopped: why it is never removed early.
+                    can = (strength, f.name) != (GUARD, "guard_removed")
+                    t.equal(stoppable, can, f"{label}, {f.title}: pods can{'' if can else 'not'} be stopped meanwhile")
                     if strength == GUARD:
                         t.ok(out.every() <= {"sandboxed", "refused"}, f"{label}, {f.title}: {out}", out.every())
                     elif strength == NEITHER:

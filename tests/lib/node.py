@@ -31,6 +31,7 @@ GUARD = "/opt/kubefence/bin/nono-runc"
 SETTINGS = "/opt/kubefence/settings"
 RUNTIME = "/opt/kubefence/runtime"
 STATE = "/run/nono-nri"
+RECORDS = "/run/kubefence/guard"
 NRI_SOCKET = "/run/nri/nri.sock"
 # handlers= of a Containerd whose "nono-runc" is the guard.
 GUARDED = {"nono-runc": GUARD}
