@@ -312,10 +312,13 @@ static int plan_nri(struct work *w, struct kf_err *err)
 	return 0;
 }
 
-/* The directory whose files the root file imports and the version merges, or NULL. */
+/* The directory whose files the root file imports and the version merges, or
+ * NULL.  If a file that is imported by its name is missing, containerd silently
+ * imports nothing at all. */
 static const char *dropin_dir(const struct work *w)
 {
 	const struct kf_toml_node *imports = kf_toml_get(w->root.root, "imports");
+	const char *found = NULL;
 
 	/* 1.x does not merge, it replaces each plugin's whole table. */
 	if (w->plan->major < 2 || w->version < 3)
@@ -323,11 +326,15 @@ static const char *dropin_dir(const struct work *w)
 	for (const struct kf_toml_node *n = imports ? imports->first_child : NULL; n; n = n->next) {
 		const char *star = n->kind == KF_TOML_STRING ? strchr(n->string, '*') : NULL;
 
-		if (star && n->string[0] == '/' && star[-1] == '/' && strcmp(star, "*.toml") == 0)
-			return kf_arena_printf(&w->plan->arena, "%.*s", (int)(star - 1 - n->string),
-					       n->string);
+		if (!star && n->kind == KF_TOML_STRING &&
+		    !kf_host_exists(&w->node->host, n->string))
+			return NULL;
+		if (star && !found && n->string[0] == '/' && star[-1] == '/' &&
+		    strcmp(star, "*.toml") == 0)
+			found = kf_arena_printf(&w->plan->arena, "%.*s",
+						(int)(star - 1 - n->string), n->string);
 	}
-	return NULL;
+	return found;
 }
 
 /* Contents of @path in the plan's arena; *ret_exists false and "" if there is none. */
@@ -440,6 +447,25 @@ static int make_text(struct work *w, const char *root, size_t nroot, struct kf_e
 	return p->after ? 0 : kf_fail_nomem(err, "plan");
 }
 
+/* Runtimes that a file of version 3 or 4 has under version 2's name: containerd
+ * from 2.3 on takes them over, but only as long as there are none under the new
+ * name.  Ours would make them vanish. */
+static int check_old_name(struct work *w, const char *path, struct kf_err *err)
+{
+	const struct kf_toml_node *old = w->version >= 3 ? runtimes(w->root.root, 2) : NULL;
+	const struct kf_toml_node *new = runtimes(w->root.root, w->version);
+	const struct kf_toml_node *all = runtimes(w->dump.root, version_of(w->dump.root));
+
+	for (const struct kf_toml_node *n = old ? old->first_child : NULL; n; n = n->next)
+		if (kf_toml_get(all, n->key) && !kf_toml_get(new, n->key))
+			return kf_fail(err, ENOTSUP,
+				       "%s:%u: runtime '%s' is under version 2's name; rename the "
+				       "section to 'io.containerd.cri.v1.runtime', or containerd "
+				       "forgets it as soon as another one is there",
+				       path, n->key_begin.line, n->key);
+	return 0;
+}
+
 static int plan_all(struct work *w, struct kf_err *err)
 {
 	const struct kf_distro *d = w->node->distro;
@@ -456,7 +482,8 @@ static int plan_all(struct work *w, struct kf_err *err)
 		return -1;
 	if (w->version == 0) /* nothing in it, or no such file */
 		w->version = version_of(w->dump.root);
-	if (kf_node_want(p, &p->ignore, &p->nignore, NULL, KF_TOML_PATH("imports"), err) < 0 ||
+	if (check_old_name(w, root, err) < 0 ||
+	    kf_node_want(p, &p->ignore, &p->nignore, NULL, KF_TOML_PATH("imports"), err) < 0 ||
 	    keep_builtin_runtimes(w, err) < 0)
 		return -1;
 	/* Handlers that lose the guard in this run. */

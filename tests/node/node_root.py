@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host root in a directory: a real containerd, somebody's configuration, kubefence node on it."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
+GUARD = "/opt/kubefence/bin/nono-runc"
+NRI = "io.containerd.nri.v1.nri"
+
+
+def place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+class NodeRoot:
+    def __init__(self, program: Path | None = None, at: str = "/usr/bin/containerd",
+                 config: bytes | None = None, config_at: str = "/etc/containerd/config.toml"):
+        self.dir = Path(tempfile.mkdtemp(prefix="kf-node-"))
+        self.dir.chmod(0o755)
+        self.at, self.config_at = at, config_at
+        (self.dir / "run").mkdir()
+        if program:
+            place(program, self.dir / at.lstrip("/"))
+        self.write("/usr/sbin/runc", b"", 0o755)
+        if config is not None:
+            self.write(config_at, config)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, path: str) -> Path:
+        return self.dir / path.lstrip("/")
+
+    def write(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
+        p = self.path(path)
+        p.parent.mkdir(parents=True, exist_ok=True)
+        p.write_bytes(data.encode() if isinstance(data, str) else data)
+        p.chmod(mode)
+
+    def read(self, path: str) -> bytes | None:
+        p = self.path(path)
+        return p.read_bytes() if p.exists() else None
+
+    def node(self, command: str, *args: str, restart: bool = False, prefix=(), env=None):
+        """kubefence node COMMAND -o json: (exit code, the object, standard error)."""
+        cmd = [*prefix, BIN / "kubefence", "node", command, "--host-root", self.dir, "-o", "json",
+               *([] if restart else ["--no-restart"]), *args]
+        p = subprocess.run(list(map(str, cmd)), capture_output=True, text=True, timeout=120, env=env)
+        try:
+            return p.returncode, json.loads(p.stdout), p.stderr
+        except ValueError:
+            return p.returncode, {}, p.stdout + p.stderr
+
+    def dump(self) -> dict:
+        p = subprocess.run(["chroot", self.dir, self.at, "--config", self.config_at, "config", "dump"],
+                           capture_output=True, text=True, timeout=30)
+        if p.returncode:
+            raise RuntimeError(f"config dump: {p.stderr}")
+        return tomllib.loads(p.stdout)
+
+    def snapshot(self) -> dict:
+        """Every file's identity, contents' age and mode: equal means that nothing was written."""
+        out = {}
+        for base, dirs, files in os.walk(self.dir):
+            for name in dirs + files:
+                s = os.lstat(os.path.join(base, name))
+                out[os.path.join(base, name)] = (s.st_ino, s.st_size, s.st_mtime_ns, s.st_mode)
+        return out
+
+
+def runtimes(dump: dict) -> dict:
+    cri = "io.containerd.cri.v1.runtime" if dump["version"] >= 3 else "io.containerd.grpc.v1.cri"
+    return dump["plugins"][cri]["containerd"]["runtimes"]
+
+
+def without_ours(dump: dict, handlers: dict, nri_too: bool = True) -> dict:
+    """@dump less what install is meant to change."""
+    d = json.loads(json.dumps(dump, default=str))
+    d.pop("imports", None)
+    for h in handlers:
+        runtimes(d).pop(h, None)
+    if nri_too:
+        nri = d["plugins"].get(NRI, {})
+        for key in ("disable", "disable_connections", "socket_path", "plugin_path", "plugin_config_path"):
+            nri.pop(key, None)
+        nri.get("default_validator", {}).pop("enable", None)
+    return d
+
+
+def changed_files(before: dict, after: dict, root: Path) -> list[str]:
+    return sorted(k[len(str(root)):] for k in set(before) | set(after) if before.get(k) != after.get(k))
