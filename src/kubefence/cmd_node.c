@@ -199,7 +199,6 @@ static int do_status(struct kf_node *node, struct report *r)
 {
 	const struct kf_journal *j = &node->journal;
 	struct kf_err err = {0};
-	unsigned containers = 0;
 	char count[16];
 	kf_digest now;
 	int status = 0;
@@ -225,9 +224,7 @@ static int do_status(struct kf_node *node, struct report *r)
 			    : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
 								  : "changed since");
 	}
-	if (status == 0)
-		status = kf_payload_in_use(node, &containers, &err);
-	(void)snprintf(count, sizeof(count), "%u", containers);
+	(void)snprintf(count, sizeof(count), "%u", kf_payload_in_use(node));
 	say(r, "containers", count, "");
 	return finish(r, "status", status,
 		      j->busy	   ? "interrupted, run install or uninstall again"

@@ -111,6 +111,10 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 		}
 	}
 	for (size_t i = 0; i < node->journal.nfiles && r == 0; i++) {
+		/* The settings are the plugin's to replace. */
+		if (strcmp(node->journal.files[i].path, KF_NODE_SETTINGS) == 0 &&
+		    kf_host_exists(&node->host, KF_NODE_SETTINGS))
+			continue;
 		add_identity(&buf, node, node->journal.files[i].path);
 		r = add_contents(&buf, node, node->journal.files[i].path, err);
 	}

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "node/handler.h"
 #include "node/payload.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define BUNDLE_FILE_MAX (1024 * 1024)
 
 /* Whether @name under directory @dir holds the guard's path. */
 static bool names_guard(int dir, const char *name)
@@ -67,25 +67,47 @@ static unsigned process(const struct kf_node *node, int dir, const char *name)
 	       names_guard(fd, "cmdline");
 }
 
-int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err)
+/* Where the root file says that containerd keeps its state, or NULL. */
+static char *configured_state(const struct kf_node *node)
 {
-	static const char *const tails[] = {"", "/containerd"};
+	KF_FREE char *text = NULL;
+	struct kf_toml toml;
+	char *state = NULL;
+	const char *set;
+	size_t n;
+
+	if (kf_host_read(&node->host, node->distro->config, KF_LIMIT_CONFIG, &text, &n, NULL) < 0 ||
+	    kf_toml_parse(text, n, "configuration", &toml, NULL) < 0)
+		return NULL;
+	set = kf_toml_string(toml.root, KF_TOML_PATH("state"), "");
+	if (*set)
+		state = strdup(set);
+	kf_toml_done(&toml);
+	return state;
+}
+
+static unsigned bundles(const struct kf_node *node, const char *state, size_t n, const char *tail)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%.*s%s/io.containerd.runtime.v2.task/k8s.io",
+			     (int)n, state, tail) >= sizeof(path))
+		return 0;
+	return each(node, path, bundle);
+}
+
+unsigned kf_payload_in_use(const struct kf_node *node)
+{
+	KF_FREE char *state = configured_state(node);
 	unsigned count = each(node, "/proc", process);
 
-	/* Where containerd keeps bundles: beside or below its socket. */
+	if (state)
+		return count + bundles(node, state, strlen(state), "");
+	/* Beside or below its socket. */
 	for (const char *const *s = node->distro->sockets; *s; s++) {
-		for (size_t i = 0; i < KF_ARRAY_SIZE(tails); i++) {
-			KF_FREE char *path = NULL;
-			int n = (int)(strrchr(*s, '/') - *s);
+		size_t n = (size_t)(strrchr(*s, '/') - *s);
 
-			if (asprintf(&path, "%.*s%s/io.containerd.runtime.v2.task/k8s.io", n, *s,
-				     tails[i]) < 0) {
-				path = NULL;
-				return kf_fail_nomem(err, "containers");
-			}
-			count += each(node, path, bundle);
-		}
+		count += bundles(node, *s, n, "") + bundles(node, *s, n, "/containerd");
 	}
-	*ret = count;
-	return 0;
+	return count;
 }

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +184,27 @@ int kf_journal_kept(const struct kf_host *host, const char *digest, char **ret, 
 	return 0;
 }
 
-int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journal,
+/* Temporary files of kf_file_replace() beside @path. */
+static int sweep_temporaries(const struct kf_host *host, const char *path, struct kf_err *err)
+{
+	const char *name = kf_path_base(path);
+	KF_FREE char *pattern = NULL;
+	char **list;
+	int r = 0;
+
+	if (asprintf(&pattern, "%.*s.%s.*.tmp", (int)(name - path), path, name) < 0) {
+		pattern = NULL;
+		return kf_fail_nomem(err, path);
+	}
+	if (kf_host_glob(host, pattern, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = kf_host_unlink(host, *p, err);
+	kf_host_list_free(list);
+	return r;
+}
+
+int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, bool all,
 		     struct kf_err *err)
 {
 	char **list;
@@ -194,11 +215,20 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journa
 	for (char **p = list; *p && r == 0; p++) {
 		const char *digest = *p + strlen(KEPT);
 
-		if (!journal || (strcmp(digest, journal->base) != 0 &&
-				 (!journal->undo[0] || strcmp(digest, journal->prev) != 0)))
+		if (all ||
+		    (strcmp(digest, j->base) != 0 && (!j->undo[0] || strcmp(digest, j->prev) != 0)))
 			r = kf_host_unlink(host, *p, err);
 	}
 	kf_host_list_free(list);
+	if (r < 0 || kf_host_glob(host, KF_JOURNAL_DIR "/.*.tmp", &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = kf_host_unlink(host, *p, err);
+	kf_host_list_free(list);
+	for (size_t i = 0; i < j->nfiles && r == 0; i++)
+		r = sweep_temporaries(host, j->files[i].path, err);
+	if (r == 0 && j->config[0])
+		r = sweep_temporaries(host, j->config, err);
 	return r;
 }
 

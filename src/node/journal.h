@@ -66,8 +66,9 @@ int kf_journal_keep(const struct kf_host *host, const void *data, size_t n, kf_d
 /* What was kept under @digest, checked against it; the caller's. */
 int kf_journal_kept(const struct kf_host *host, const char *digest, char **ret, size_t *ret_n,
 		    struct kf_err *err);
-/* Remove what was kept and @journal (NULL = no more) does not name. */
-int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journal,
+/* Remove what was kept and @journal does not name (all of it if @all), and the
+ * temporary files of writers that were killed. */
+int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journal, bool all,
 		     struct kf_err *err);
 int kf_journal_remove(const struct kf_host *host, struct kf_err *err);
 /* Remember that @path with contents of digest @sum is ours. */

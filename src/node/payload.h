@@ -34,6 +34,6 @@ int kf_payload_write(const struct kf_node *node, const struct kf_payload *payloa
 void kf_payload_done(struct kf_payload *payload);
 
 /* How many containers on the host were started through the guard. */
-int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err);
+unsigned kf_payload_in_use(const struct kf_node *node);
 
 #endif

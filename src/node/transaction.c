@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #define LOCK	     "/run/kubefence/node.lock"
-/* kata-deploy edits the same files under this one. */
-#define LOCK_KATA    "/run/lock/kata-deploy.lock"
 #define LOCK_SECONDS 120
 
 int kf_transaction_lock(const struct kf_node *node, int *ret_fd, struct kf_err *err)
@@ -45,6 +43,8 @@ int kf_transaction_recover(struct kf_node *node, bool *ret_recovered, struct kf_
 	kf_digest now;
 
 	*ret_recovered = j->pending;
+	if (j->busy && kf_journal_sweep(&node->host, j, false, err) < 0)
+		return -1;
 	if (!j->busy || !j->undo[0])
 		return 0;
 	*ret_recovered = true;
@@ -174,5 +174,5 @@ int kf_transaction_end(struct kf_node *node, struct kf_err *err)
 	j->undo[0] = '\0';
 	if (kf_journal_write(&node->host, j, err) < 0)
 		return -1;
-	return kf_journal_sweep(&node->host, j, err);
+	return kf_journal_sweep(&node->host, j, false, err);
 }

@@ -78,7 +78,8 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 		node->say(node->ctx, "removed", j->files[i].path, "");
 	}
 	/* The journal last: until then a next run can finish. */
-	if (kf_journal_sweep(&node->host, NULL, err) < 0 || kf_journal_remove(&node->host, err) < 0)
+	if (kf_journal_sweep(&node->host, j, true, err) < 0 ||
+	    kf_journal_remove(&node->host, err) < 0)
 		return -1;
 	for (const char *const *d = directories; *d; d++)
 		remove_directory(node, *d);
@@ -90,25 +91,33 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	KF_CLOSE int lock = -1;
 	bool restart = false, left = false;
 	unsigned containers;
-	char detail[64];
+	char detail[96];
 
 	*ret_kept = false;
-	if (!node->journal.exists)
+	/* Without a journal there may be the beginnings of one. */
+	if (!node->journal.exists && !kf_host_exists(&node->host, KF_JOURNAL_DIR))
 		return 0;
 	if (kf_transaction_lock(node, &lock, err) < 0 ||
-	    kf_journal_read(&node->host, &node->journal, err) < 0)
+	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
+	    kf_transaction_recover(node, &restart, err) < 0)
 		return -1;
-	if (!node->journal.exists)
-		return 0;
-	if (kf_transaction_recover(node, &restart, err) < 0 ||
-	    restore(node, restart, &left, err) < 0 || kf_payload_in_use(node, &containers, err) < 0)
+	/* Without its handler a running container cannot be entered (containerd:
+	 * "no runtime is configured"), so its probes would fail. */
+	containers = kf_payload_in_use(node);
+	if (!containers && restore(node, restart, &left, err) < 0)
 		return -1;
-	if (left || containers) {
-		(void)snprintf(detail, sizeof(detail), "%u containers", containers);
-		node->say(node->ctx, "kept", "/opt/kubefence",
-			  containers ? detail : "the configuration still names the guard");
-		*ret_kept = true;
-		return 0;
+	if (!containers && !left)
+		return remove_all(node, err);
+	(void)snprintf(detail, sizeof(detail), "%u containers were started through the guard",
+		       containers);
+	node->say(node->ctx, "kept", "/opt/kubefence",
+		  containers ? detail : "the configuration still names the guard");
+	*ret_kept = true;
+	/* What recovery may have put back needs a restart all the same. */
+	if (restart && node->options->restart && node->journal.busy) {
+		if (kf_transaction_restart(node, NULL, 0, err) < 0)
+			return -1;
+		return kf_transaction_end(node, err);
 	}
-	return remove_all(node, err);
+	return 0;
 }
