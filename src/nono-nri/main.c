@@ -182,7 +182,8 @@ static void open_state(struct daemon *d, struct kf_err *err)
 
 static int start(struct daemon *d, struct kf_err *err)
 {
-	struct nri_plugin_options options = {.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX};
+	struct nri_plugin_options options = {
+		.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX, .fail_closed = true};
 	struct event_config *config;
 	struct kf_plugin *p = &d->plugin;
 	struct nri_error nerr;

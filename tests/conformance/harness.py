@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +102,7 @@ class Scene:
         self.dir = Path(tempfile.mkdtemp(prefix="kf-nri-"))
         self.socket = self.dir / "nri.sock"
         self.processes = []
-        self.driver = self.spawn([driver], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.boot()
         launcher = self.dir / "opt"
         launcher.mkdir()
         shutil.copy(BIN / "nono", launcher / "nono")
@@ -165,6 +164,15 @@ class Scene:
 
     # the runtime
 
+    def boot(self) -> None:
+        self.driver = self.spawn([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def crash(self) -> None:
+        """The runtime's process ends, and with it every connection; then there is a new one."""
+        self.driver.kill()
+        self.driver.wait()
+        self.boot()
+
     def call(self, op: str, **kw) -> dict:
         self.driver.stdin.write(json.dumps({"Op": op, **kw}) + "\n")
         self.driver.stdin.flush()
@@ -207,16 +215,6 @@ class Scene:
             self.ok(says in str(e), what, e)
         else:
             self.ok(False, what, f"not refused: {str(got)[:300]}")
-
-
-def until(condition, timeout: float = 10) -> bool:
-    """Poll for what has no event to wait for."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 def end(process: subprocess.Popen, sig=signal.SIGTERM) -> int:
