@@ -89,9 +89,10 @@ struct nri_features {
 	bool is_containerd, is_crio;
 	int major, minor;	  /* of the runtime; -1 if they cannot be made out */
 	int nri_major, nri_minor; /* of NRI, as told or from the runtime's version; -1 if unknown */
-	uint32_t events;  /* all that may be subscribed to; one unknown bit ends the connection */
-	bool adjust_args; /* args and seccomp_policy are applied; before, silently dropped */
-	bool validate;	  /* ValidateContainerAdjustment exists */
+	uint32_t events;    /* all that may be subscribed to; one unknown bit ends the connection */
+	bool adjust_args;   /* args and seccomp_policy are applied; before, silently dropped */
+	bool seccomp_errno; /* LinuxSyscall.errno_ret may be set; NRI 0.10 and 0.11 crash on it */
+	bool validate;	    /* ValidateContainerAdjustment exists */
 	bool start_can_fail; /* an error to StartContainer prevents the start */
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "nri-plan/adjust.h"
+#include "nri-plan/errno.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 struct kf_adjust_part {
 	struct kf_adjust_part *next;
 	const struct kf_seccomp *seccomp; /* compared, never followed */
+	bool with_errno;
 	void *data;
 	size_t n;
 };
@@ -47,7 +49,7 @@ static bool is_builtin(const struct kf_seccomp *policy)
 	return false;
 }
 
-static int encode(const struct kf_adjust *adjust, const struct kf_seccomp *seccomp,
+static int encode(const struct kf_adjust *adjust, const struct kf_seccomp *seccomp, bool with_errno,
 		  struct kf_arena *arena, void **ret, size_t *ret_n, struct kf_err *err)
 {
 	Nri__CreateContainerResponse response = NRI__CREATE_CONTAINER_RESPONSE__INIT;
@@ -60,6 +62,8 @@ static int encode(const struct kf_adjust *adjust, const struct kf_seccomp *secco
 	body.mounts = mounts;
 	body.n_mounts = 1;
 	if (seccomp) {
+		if (!with_errno && kf_nri_seccomp_without_errno(seccomp, arena, &seccomp, err) < 0)
+			return -1;
 		if (kf_nri_seccomp_message(seccomp, arena, &linux_adjust.seccomp_policy, err) < 0)
 			return -1;
 		body.linux_adjust = &linux_adjust;
@@ -81,7 +85,8 @@ static int add_own_part(const struct kf_plan *plan, struct kf_arena *arena, stru
 	return 0;
 }
 
-int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan, struct kf_arena *arena,
+int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan,
+		    const struct nri_features *features, struct kf_arena *arena,
 		    struct nri_reply *reply, struct kf_err *err)
 {
 	struct kf_adjust_part *part = adjust->parts;
@@ -90,13 +95,14 @@ int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan, struct
 
 	if (add_own_part(plan, arena, reply, err) < 0)
 		return -1;
-	while (part && part->seccomp != plan->seccomp)
+	while (part &&
+	       (part->seccomp != plan->seccomp || part->with_errno != features->seccomp_errno))
 		part = part->next;
 	if (part) {
 		nri_reply_add_encoded(reply, part->data, part->n);
 		return 0;
 	}
-	if (encode(adjust, plan->seccomp, arena, &data, &n, err) < 0)
+	if (encode(adjust, plan->seccomp, features->seccomp_errno, arena, &data, &n, err) < 0)
 		return -1;
 	nri_reply_add_encoded(reply, data, n);
 	if (!is_builtin(plan->seccomp))
@@ -104,8 +110,11 @@ int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan, struct
 	part = calloc(1, sizeof(*part));
 	if (!part)
 		return 0;
-	*part = (struct kf_adjust_part){
-		.next = adjust->parts, .seccomp = plan->seccomp, .data = KF_STEAL(data), .n = n};
+	*part = (struct kf_adjust_part){.next = adjust->parts,
+					.seccomp = plan->seccomp,
+					.with_errno = features->seccomp_errno,
+					.data = KF_STEAL(data),
+					.n = n};
 	adjust->parts = part;
 	return 0;
 }

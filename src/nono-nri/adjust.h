@@ -21,9 +21,10 @@ struct kf_adjust {
 int kf_adjust_init(struct kf_adjust *adjust, const char *launcher, struct kf_err *err);
 void kf_adjust_done(struct kf_adjust *adjust);
 
-/* Put together the answer for @plan, which is KF_SANDBOX.  On failure the request
- * must be refused. */
-int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan, struct kf_arena *arena,
+/* Put together the answer for @plan, which is KF_SANDBOX, for a runtime with
+ * @features.  On failure the request must be refused. */
+int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan,
+		    const struct nri_features *features, struct kf_arena *arena,
 		    struct nri_reply *reply, struct kf_err *err);
 
 #endif

@@ -158,7 +158,7 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 		return refuse(p, req, p->too_old, nerr);
 	/* What such a runtime would take of our answer, the mount, is only in the guard's way. */
 	if (p->features.adjust_args &&
-	    kf_adjust_reply(&p->setup.adjust, &plan, &p->request, reply, &err) < 0)
+	    kf_adjust_reply(&p->setup.adjust, &plan, &p->features, &p->request, reply, &err) < 0)
 		return refuse(p, req, err.msg, nerr);
 	kf_metric_inc(&p->metrics, KF_METRIC_INJECTED);
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",

@@ -81,6 +81,7 @@ void nri_features_parse(const char *runtime_name, const char *runtime_version,
 		}
 	}
 	f.adjust_args = f.validate = at_least(f.nri_major, f.nri_minor, 0, 10);
+	f.seccomp_errno = at_least(f.nri_major, f.nri_minor, 0, 12);
 	f.events = f.validate ? EVENTS_SINCE_0_10 : EVENTS_BEFORE_0_10;
 	f.start_can_fail = f.is_containerd;
 	*ret = f;

@@ -27,6 +27,7 @@ class Version:
     without: tuple  # files of driver/ that this release cannot have
     adjusts: bool = True  # arguments and seccomp policy
     fail_closed: bool = False  # knows plugins' failure policy
+    crashes_on_errno: bool = False  # on a seccomp rule with an error number
 
 
 OLD, DIRECT = ("validator.go", "args.go"), ("statechange.go",)
@@ -35,8 +36,8 @@ VERSIONS = {
     v.name: v
     for v in (
         Version("0.8", "2.1.6", OLD + ("direct.go",), adjusts=False),
-        Version("0.10", "v2.2.0", NEW + ("direct.go",)),
-        Version("0.11", "2.2.6+unknown", NEW + ("direct.go",)),
+        Version("0.10", "v2.2.0", NEW + ("direct.go",), crashes_on_errno=True),
+        Version("0.11", "2.2.6+unknown", NEW + ("direct.go",), crashes_on_errno=True),
         Version("0.12", "v2.3.4", NEW + DIRECT),
         Version("newest", "2.4.2", NEW + DIRECT, fail_closed=True),
     )
