@@ -304,6 +304,12 @@ static int explain_paths(struct options *o, struct kf_buf *out)
 	return all ? KF_EXIT_OK : KF_EXIT_FAILED;
 }
 
+/* A note for people, and not one that the launcher tells them when it is time. */
+static bool is_recipe(const struct kf_rule *rule)
+{
+	return rule->kind == KF_RULE_NOTE && strncmp(rule->arg, "hint ", 5) != 0;
+}
+
 /* What there is to say about the profile as a whole. */
 static void explain_profile(const struct options *o, struct kf_buf *out)
 {
@@ -313,7 +319,7 @@ static void explain_profile(const struct options *o, struct kf_buf *out)
 	kf_buf_addf(out, "%s", o->compiled.name);
 	kf_buf_addf(out, text ? ": %s\n" : "%s\n", text ? text : "");
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		if (o->compiled.rules[i].kind != KF_RULE_NOTE)
+		if (!is_recipe(&o->compiled.rules[i]))
 			continue;
 		kf_buf_addf(out, "%s  %s\n", noted ? "" : "\nTo use it:\n",
 			    o->compiled.rules[i].arg);
@@ -321,7 +327,7 @@ static void explain_profile(const struct options *o, struct kf_buf *out)
 	}
 	kf_buf_adds(out, "\nRules:\n");
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		if (o->compiled.rules[i].kind == KF_RULE_NOTE)
+		if (is_recipe(&o->compiled.rules[i]))
 			continue;
 		kf_buf_adds(out, "  ");
 		rule_text(&o->compiled.rules[i], out);
@@ -339,7 +345,7 @@ static void explain_profile_json(const struct options *o, struct kf_buf *out)
 	quoted(out, o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s);
 	kf_buf_adds(out, ", \"recipe\": [");
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		if (o->compiled.rules[i].kind != KF_RULE_NOTE)
+		if (!is_recipe(&o->compiled.rules[i]))
 			continue;
 		kf_buf_adds(out, first ? "" : ", ");
 		quoted(out, o->compiled.rules[i].arg);

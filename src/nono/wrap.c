@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "base/file.h"
+#include "base/path.h"
 #include "nono/command.h"
 #include "nono/grants.h"
 #include "nono/options.h"
@@ -160,6 +160,28 @@ static void close_own(const struct kf_self *self, int policy_fd)
 		(void)close(self->exec_fd);
 }
 
+/* What is known not to work inside a sandbox is told before it fails: notes
+ * "hint PROGRAM OPTION TEXT", unless an argument starts with OPTION. */
+static void tell_hints(const struct kf_policy *policy, char *const *argv)
+{
+	const char *program = kf_path_base(argv[0]);
+	const size_t n = strlen(program);
+
+	for (const struct kf_rule *r = policy->rules; r < policy->rules + policy->nrules; r++) {
+		const char *option = r->arg, *text;
+		char *const *arg = argv;
+
+		if (r->kind != KF_RULE_NOTE || strncmp(option, "hint ", 5) != 0 ||
+		    strncmp(option += 5, program, n) != 0 || option[n] != ' ' ||
+		    !(text = strchr(option += n + 1, ' ')))
+			continue;
+		while (*++arg && strncmp(*arg, option, (size_t)(text - option)) != 0)
+			;
+		if (!*arg)
+			kf_print(STDERR_FILENO, "nono: %s\n", text + 1);
+	}
+}
+
 static int run(const struct kf_options *options, struct kf_err *err)
 {
 	static struct kf_self self;
@@ -191,6 +213,7 @@ static int run(const struct kf_options *options, struct kf_err *err)
 		return -1;
 	if (kf_process_limits(&policy, err) < 0)
 		return -1;
+	tell_hints(&policy, options->command);
 	(void)execve(program, options->command, env);
 	return kf_fail_sys(err, "cannot start '%s'", program);
 }

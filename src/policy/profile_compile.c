@@ -130,6 +130,7 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 static void emit_rest(struct emitter *e, const struct kf_profile *p)
 {
 	const struct kf_items *limits = &p->lists[KF_LIST_RLIMIT];
+	const struct kf_items *hints = &p->lists[KF_LIST_HINT];
 	const struct kf_items *recipe = &p->lists[KF_LIST_RECIPE];
 
 	for (size_t i = 0; i < limits->n; i++)
@@ -138,6 +139,14 @@ static void emit_rest(struct emitter *e, const struct kf_profile *p)
 				      .verb = limits->v[i].s,
 				      .soft = limits->v[i].u,
 				      .hard = limits->v[i].u2});
+	for (size_t i = 0; i < hints->n; i++) {
+		const char *arg = kf_arena_printf(e->ctx->arena, "hint %s %s", hints->v[i].s,
+						  hints->v[i].value);
+
+		if (!arg)
+			e->ctx->diags->nomem = true;
+		emit(e, &hints->v[i].at, (struct kf_rule){.kind = KF_RULE_NOTE, .arg = arg});
+	}
 	for (size_t i = 0; i < recipe->n; i++)
 		emit(e, &recipe->v[i].at,
 		     (struct kf_rule){.kind = KF_RULE_NOTE, .arg = recipe->v[i].s});

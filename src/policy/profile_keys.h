@@ -26,7 +26,7 @@ enum kf_key_kind {
 	KF_KEY_ENV_NAMES, /* list of NAME or PREFIX*, into @list */
 	KF_KEY_ENV_SET,	  /* object NAME: value */
 	KF_KEY_RLIMITS,	  /* object name: number | "unlimited" | [soft, hard] */
-	KF_KEY_HINTS,	  /* object program: text */
+	KF_KEY_HINTS,	  /* object program: {text, unless} */
 };
 
 enum { KF_PORT_CONNECT = 1, KF_PORT_BIND = 2 };

@@ -429,19 +429,63 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 	}
 }
 
+/* A word of "unless": something to look for in arguments. */
+static const char *add_word(struct reader *r, const struct kf_profile_key *key, const char *words,
+			    const struct kf_jsonc *v)
+{
+	const char *s = words;
+
+	if (!want(r, key, v, KF_JSONC_STRING))
+		return words;
+	if (!*v->s || strpbrk(v->s, ", ") || !one_line(r, key, v))
+		kf_diag_error(r->ctx->diags, &v->at,
+			      "%s: '%.80s' is not a word without space or comma", key->name, v->s);
+	else
+		s = kf_arena_printf(r->ctx->arena, "%s%s%s", words, *words ? "," : "", v->s);
+	return s ? s : words;
+}
+
+static void read_hint(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+{
+	const struct kf_jsonc *text = NULL;
+	const char *words = "", *value;
+
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
+		static const char *const names[] = {"text", "unless", NULL};
+
+		if (strcmp(m->key, "text") == 0)
+			text = m;
+		else if (strcmp(m->key, "unless") != 0)
+			kf_diag_error(r->ctx->diags, &m->key_at, "unknown key '%.80s' in a hint%s",
+				      m->key, kf_profile_did_you_mean(r->ctx, m->key, names));
+		else if (want(r, key, m, KF_JSONC_ARRAY))
+			for (const struct kf_jsonc *e = m->child; e; e = e->next)
+				words = add_word(r, key, words, e);
+	}
+	if (!text || !one_line(r, key, text) || !*text->s || *text->s == ' ' ||
+	    text->s[strlen(text->s) - 1] == ' ') {
+		kf_diag_error(r->ctx->diags, &v->at,
+			      "a hint needs \"text\", without space around it");
+		return;
+	}
+	value = kf_arena_printf(r->ctx->arena, "%s %s", *words ? words : "-", text->s);
+	if (value)
+		put(r, key->list, (struct kf_item){.s = v->key, .value = value}, v);
+}
+
 static void read_hints(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
 	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
-		if (!one_line(r, key, m))
+		if (!want(r, key, m, KF_JSONC_OBJECT))
 			continue;
 		if (!*m->key || strpbrk(m->key, " /"))
 			kf_diag_error(r->ctx->diags, &m->key_at,
 				      "%s: '%.80s' is not a program's name (without directory)",
 				      key->name, m->key);
 		else
-			put(r, key->list, (struct kf_item){.s = m->key, .value = m->s}, m);
+			read_hint(r, key, m);
 	}
 }
 

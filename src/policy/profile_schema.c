@@ -42,7 +42,11 @@ static const char *const fragments[] = {
 		"\"type\": \"object\", \"propertyNames\": {\"pattern\": "
 		"\"^[A-Za-z_][A-Za-z0-9_]*$\", \"not\": {\"pattern\": \"^(PATH$|NONO_)\"}}, "
 		"\"additionalProperties\": {\"type\": \"string\"}",
-	[KF_KEY_HINTS] = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"string\"}",
+	[KF_KEY_HINTS] = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\", "
+			 "\"required\": [\"text\"], "
+			 "\"additionalProperties\": false, \"properties\": {\"text\": {\"type\": "
+			 "\"string\"}, "
+			 "\"unless\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}}",
 };
 
 static void strings(struct kf_buf *out, const char *const *values)

@@ -2,6 +2,8 @@
 #include "policy/profile.h"
 #include "policy/profile_keys.h"
 
+#include <string.h>
+
 /* The resolved profile as JSON: no bases, no groups, everything spelled out. */
 
 struct writer {
@@ -110,6 +112,35 @@ static void map(struct writer *w, const char *key, const struct kf_items *items)
 	close_(w, "}");
 }
 
+static void hints(struct writer *w, const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	open_(w, "hints", "{");
+	for (size_t i = 0; i < items->n; i++) {
+		const char *words = items->v[i].value, *text = strchr(words, ' ');
+
+		open_(w, items->v[i].s, "{");
+		entry(w, "text");
+		quoted(w, text + 1);
+		if (*words != '-' || words[1] != ' ') {
+			entry(w, "unless");
+			kf_buf_adds(w->out, "[\"");
+			for (; words < text; words++) {
+				char one[2] = {*words, '\0'};
+
+				if (*words == ',')
+					kf_buf_adds(w->out, "\", \"");
+				else
+					kf_buf_add_json(w->out, one);
+			}
+			kf_buf_adds(w->out, "\"]");
+		}
+		close_(w, "}");
+	}
+	close_(w, "}");
+}
+
 static void grants(struct writer *w, const struct kf_items *items)
 {
 	if (!items->n)
@@ -171,7 +202,7 @@ static void meta(struct writer *w, const char *name, const struct kf_profile *p)
 	string(w, "name", &named);
 	string(w, "description", &p->scalars[KF_SCALAR_DESCRIPTION]);
 	list(w, "recipe", &p->lists[KF_LIST_RECIPE], false);
-	map(w, "hints", &p->lists[KF_LIST_HINT]);
+	hints(w, &p->lists[KF_LIST_HINT]);
 	close_(w, "}");
 }
 
