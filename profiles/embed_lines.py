@@ -13,6 +13,7 @@ def main(out: str, texts: str) -> None:
         policies = f.read().split(b"nono-policy 1\n")[1:]
     for policy in policies:
         policy = [b"nono-policy 1"] + policy.splitlines()
+        policy[-1] = b"sum "  # the launcher computes it
         name = policy[1].removeprefix(b"name ").decode("ascii")
         numbers = [lines.setdefault(line, len(lines)) for line in policy]
         rows.append(f'\t{{"{name}", {len(numbers)}, {{{", ".join(map(str, numbers))}}}}},\n')

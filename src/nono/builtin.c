@@ -2,6 +2,7 @@
 #include "nono/builtin.h"
 
 #include "base/limits.h"
+#include "base/sha256.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,12 @@ char *kf_builtin_text(const char *name, size_t *ret_n)
 		memcpy(end, s, len);
 		end[len] = '\n';
 		end += len + 1;
+	}
+	/* The last line is "sum " and what only the launcher need not store. */
+	if (text) {
+		kf_sha256_hex(text, (size_t)(end - text) - 5, end - 1);
+		end += KF_SHA256_HEX;
+		end[-1] = '\n';
 	}
 	*ret_n = text ? (size_t)(end - text) : 0;
 	return text;

@@ -32,9 +32,9 @@
  *	env set KEY=VALUE
  *	rlimit nofile 1024 4096       soft hard, or one number for both; "unlimited"
  *	note TEXT                     for people (an agent's recipe); ignored
- *	note hint PROGRAM WORD,... TEXT
- *	                              printed when PROGRAM is started and no argument has one of
- *	                              the words in it ("-": none will do)
+ *	note hint PROGRAM OPTION TEXT
+ *	                              printed when PROGRAM is started, unless an argument
+ *	                              starts with OPTION
  *	sum HEX                       SHA-256 of everything before this line
  *
  * Paths are absolute and clean, or start with "~" or a variable; "$UID" may

@@ -38,7 +38,7 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"meta.version", KF_KEY_NOTHING, "Version of the profile."},
 	{"meta.author", KF_KEY_NOTHING, "Who wrote it."},
 	{"meta.recipe", KF_KEY_TEXTS, "What users of the profile must set or pass, one line each.", .list = KF_LIST_RECIPE},
-	{"meta.hints", KF_KEY_HINTS, "Program: {\"text\": what to tell when a container starts it, \"unless\": words in its arguments}.", .list = KF_LIST_HINT},
+	{"meta.hints", KF_KEY_HINTS, "Program: {\"text\": what to tell when a container starts it, \"unless\": how an argument starts that makes it needless}.", .list = KF_LIST_HINT},
 
 	{"groups", KF_KEY_SECTION, "Shared sets of grants and denials."},
 	{"groups.include", KF_KEY_NAMES, "Groups to take in.", .list = KF_LIST_INCLUDE},

@@ -29,6 +29,9 @@ enum kf_key_kind {
 	KF_KEY_HINTS,	  /* object program: {text, unless} */
 };
 
+/* In place of "unless" in a hint that has none: no program has such an option. */
+#define KF_HINT_ALWAYS "--always"
+
 enum { KF_PORT_CONNECT = 1, KF_PORT_BIND = 2 };
 
 struct kf_profile_key {

@@ -429,38 +429,25 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 	}
 }
 
-/* A word of "unless": something to look for in arguments. */
-static const char *add_word(struct reader *r, const struct kf_profile_key *key, const char *words,
-			    const struct kf_jsonc *v)
-{
-	const char *s = words;
-
-	if (!want(r, key, v, KF_JSONC_STRING))
-		return words;
-	if (!*v->s || strpbrk(v->s, ", ") || !one_line(r, key, v))
-		kf_diag_error(r->ctx->diags, &v->at,
-			      "%s: '%.80s' is not a word without space or comma", key->name, v->s);
-	else
-		s = kf_arena_printf(r->ctx->arena, "%s%s%s", words, *words ? "," : "", v->s);
-	return s ? s : words;
-}
-
 static void read_hint(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	const struct kf_jsonc *text = NULL;
-	const char *words = "", *value;
+	static const char *const names[] = {"text", "unless", NULL};
+	const struct kf_jsonc *text = NULL, *unless = NULL;
+	const char *value;
 
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
-		static const char *const names[] = {"text", "unless", NULL};
-
 		if (strcmp(m->key, "text") == 0)
 			text = m;
-		else if (strcmp(m->key, "unless") != 0)
+		else if (strcmp(m->key, "unless") == 0)
+			unless = m;
+		else
 			kf_diag_error(r->ctx->diags, &m->key_at, "unknown key '%.80s' in a hint%s",
 				      m->key, kf_profile_did_you_mean(r->ctx, m->key, names));
-		else if (want(r, key, m, KF_JSONC_ARRAY))
-			for (const struct kf_jsonc *e = m->child; e; e = e->next)
-				words = add_word(r, key, words, e);
+	}
+	if (unless && (!one_line(r, key, unless) || !*unless->s || strchr(unless->s, ' '))) {
+		kf_diag_error(r->ctx->diags, &unless->at,
+			      "\"unless\" is how an argument starts, without spaces");
+		return;
 	}
 	if (!text || !one_line(r, key, text) || !*text->s || *text->s == ' ' ||
 	    text->s[strlen(text->s) - 1] == ' ') {
@@ -468,7 +455,8 @@ static void read_hint(struct reader *r, const struct kf_profile_key *key, const 
 			      "a hint needs \"text\", without space around it");
 		return;
 	}
-	value = kf_arena_printf(r->ctx->arena, "%s %s", *words ? words : "-", text->s);
+	value = kf_arena_printf(r->ctx->arena, "%s %s", unless ? unless->s : KF_HINT_ALWAYS,
+				text->s);
 	if (value)
 		put(r, key->list, (struct kf_item){.s = v->key, .value = value}, v);
 }

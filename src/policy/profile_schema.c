@@ -46,7 +46,7 @@ static const char *const fragments[] = {
 			 "\"required\": [\"text\"], "
 			 "\"additionalProperties\": false, \"properties\": {\"text\": {\"type\": "
 			 "\"string\"}, "
-			 "\"unless\": {\"type\": \"array\", \"items\": {\"type\": \"string\"}}}}",
+			 "\"unless\": {\"type\": \"string\"}}}",
 };
 
 static void strings(struct kf_buf *out, const char *const *values)

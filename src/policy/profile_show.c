@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "policy/profile.h"
 #include "policy/profile_keys.h"
 
@@ -123,18 +124,13 @@ static void hints(struct writer *w, const struct kf_items *items)
 		open_(w, items->v[i].s, "{");
 		entry(w, "text");
 		quoted(w, text + 1);
-		if (*words != '-' || words[1] != ' ') {
-			entry(w, "unless");
-			kf_buf_adds(w->out, "[\"");
-			for (; words < text; words++) {
-				char one[2] = {*words, '\0'};
+		if ((size_t)(text - words) != strlen(KF_HINT_ALWAYS) ||
+		    strncmp(words, KF_HINT_ALWAYS, strlen(KF_HINT_ALWAYS)) != 0) {
+			KF_FREE char *option = strndup(words, (size_t)(text - words));
 
-				if (*words == ',')
-					kf_buf_adds(w->out, "\", \"");
-				else
-					kf_buf_add_json(w->out, one);
-			}
-			kf_buf_adds(w->out, "\"]");
+			w->out->failed |= !option;
+			entry(w, "unless");
+			quoted(w, option ? option : "");
 		}
 		close_(w, "}");
 	}
