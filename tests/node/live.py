@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib import images
 from lib.containerd import Containerd, CriError
+from doctor import doctor
 from node_root import BIN
 
 SYSTEMCTL = """#!/bin/sh
@@ -102,6 +103,8 @@ def scenario(t, line: str) -> None:
         t.ok(nnp(boxed) and not nnp(plain), f"{line}: a pod of the new handler is sandboxed, one of the old is not")
         code, said, err = h.node("verify")
         t.ok(code == 0, f"{line}: verify agrees, handler listed on the CRI socket", f"{said} {err}")
+        code, out, err = doctor("-o", "json", inside=c.inside)
+        t.ok(code == 0 and json.loads(out)["success"] is True, f"{line}: doctor finds no error", out)
         before = h.restarts
         code, said, err = h.node("install")
         t.ok(code == 0 and said["state"] == "nothing to do" and h.restarts == before, f"{line}: nothing to do, no restart", said)
