@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FDS_MAX	   1000 /* of the caller's */
@@ -157,14 +158,31 @@ static int real_path(int fd, char ret[static PATH_MAX], struct kf_err *err)
 	return 0;
 }
 
+/* An image whose /proc is a symlink would have procfs mounted where the symlink
+ * leads, and the workload could later move that away from under the next exec. */
+static int check_proc(int rootfs, struct kf_err *err)
+{
+	struct stat st;
+
+	if (fstatat(rootfs, "proc", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : kf_fail_sys(err, "stat /proc of the image");
+	if (!S_ISDIR(st.st_mode))
+		return kf_fail(err, EPERM,
+			       "/proc of the image is not a directory; use another image");
+	return 0;
+}
+
 static int edit_config(struct work *w, struct kf_err *err)
 {
 	KF_CLOSE int rootfs = -1;
 	const char *const *masks, *text;
 	size_t nmasks, n;
 
-	if (*w->oci.rootfs)
-		rootfs = openat(w->file.dirfd, w->oci.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	rootfs = openat(w->file.dirfd, w->oci.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfs < 0)
+		return kf_fail_sys(err, "open root.path '%s'", w->oci.rootfs);
+	if (check_proc(rootfs, err) < 0)
+		return -1;
 	if (kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
 	    kf_oci_apply(&w->oci, &w->plan, masks, nmasks, err) < 0)
 		return -1;

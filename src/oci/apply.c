@@ -2,10 +2,12 @@
 #include "oci/apply.h"
 
 #include "base/limits.h"
+#include "base/path.h"
 
 #include "oci/json.h"
 #include "oci/seccomp.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +76,46 @@ static int remove_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct 
 	return 0;
 }
 
+/* Put /proc, and what is meant to lie below it, behind all other mounts.  A
+ * destination that is a symlink of the image or of a volume can lead into /proc
+ * (crun follows it there) and would put a file of the pod's in the place of
+ * /proc/self/fd/N, by which the launcher is reached; now /proc covers it. */
+static int proc_last(struct kf_oci *oci, struct kf_err *err)
+{
+	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
+	struct json_object *ordered = json_object_new_array();
+	bool proc = false;
+
+	for (int below = 0; ordered && mounts && below < 3; below++) {
+		for (size_t i = 0; i < json_object_array_length(mounts); i++) {
+			struct json_object *m = json_object_array_get_idx(mounts, i);
+			char clean[PATH_MAX];
+			int class = 0;
+
+			if (!kf_path_clean(json_object_get_string(
+						   json_object_object_get(m, "destination")),
+					   clean, sizeof(clean)))
+				return json_object_put(ordered),
+				       kf_fail(err, ENAMETOOLONG, "mount: path too long");
+			if (kf_path_under(clean, "/proc"))
+				class = strcmp(clean, "/proc") == 0 ? 1 : 2;
+			proc |= class == 1;
+			if (class == below &&
+			    json_object_array_add(ordered, json_object_get(m)) < 0) {
+				json_object_put(m);
+				json_object_put(ordered);
+				return kf_fail_nomem(err, "mounts");
+			}
+		}
+	}
+	if (!proc) {
+		json_object_put(ordered);
+		return kf_fail(err, EINVAL,
+			       "no /proc is mounted: the sandbox launcher is reached through it");
+	}
+	return set(oci->root, "mounts", ordered, err);
+}
+
 static int add_masks(struct json_object *linux_, const char *const *masks, size_t nmasks,
 		     struct kf_err *err)
 {
@@ -97,7 +139,7 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 {
 	struct json_object *linux_;
 
-	if (remove_mounts(oci, plan, err) < 0)
+	if (remove_mounts(oci, plan, err) < 0 || proc_last(oci, err) < 0)
 		return -1;
 	if (!nmasks && !plan->seccomp)
 		return 0;

@@ -124,13 +124,15 @@ static bool denied(const struct kf_profile_info *profile, const char *destinatio
 	return false;
 }
 
-/* Whether @mount at @clean, "/proc" or below, could put something else in the
+/* Whether @mount at @clean, could put something else in the
  * place of /proc/self/fd: anything but a procfs on /proc, and anything in a
  * process's directory.  Files such as /proc/cpuinfo (lxcfs) are fine. */
 static bool proc_mount_misleads(const struct kf_view_mount *mount, const char *clean)
 {
 	const char *name = clean + sizeof("/proc");
 
+	if (strcmp(clean, "/") == 0)
+		return true;
 	if (strcmp(clean, "/proc") == 0)
 		return strcmp(mount->type, "proc") != 0 && strcmp(mount->source, "/proc") != 0;
 	return kf_path_under(clean, "/proc") &&

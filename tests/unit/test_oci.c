@@ -194,6 +194,7 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 			     "9223372036854775808,"
 			     "\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
 			     "\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
+			     "{\"destination\":\"/proc/cpuinfo\"},{\"destination\":\"//proc\"},"
 			     "{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep\"},"
 			     "{\"destination\":\"/run/secrets/token\"}],"
 			     "\"linux\":{\"maskedPaths\":[\"/proc/kcore\"],\"seccomp\":{"
@@ -206,7 +207,8 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 		"\"n\":null},\"process\":{\"env\":[\"A=1\",\"NONO_PROFILE=strict\"],"
 		"\"args\":[\"/proc/self/fd/3\",\"wrap\",\"--\",\"sh\"],"
 		"\"noNewPrivileges\":true,\"cwd\":\"/a/b\"},\"mounts\":["
-		"{\"destination\":\"/keep\"}],"
+		"{\"destination\":\"/keep\"},{\"destination\":\"//proc\"},"
+		"{\"destination\":\"/proc/cpuinfo\"}],"
 		"\"linux\":{\"maskedPaths\":[\"/proc/kcore\",\"/run/secrets\"],\"seccomp\":{"
 		"\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}");
 	kf_oci_done(&oci);

@@ -279,6 +279,7 @@ static void guard_refuses_mounts_that_could_stand_for_the_descriptor(void **stat
 		{{.destination = "/proc/cpuinfo", .type = "bind", .source = "/lxcfs"}, KF_SANDBOX},
 		{{.destination = "/process", .type = "bind", .source = "/x"}, KF_SANDBOX},
 		{{.destination = "/proc", .type = "bind", .source = "/x"}, KF_REFUSE},
+		{{.destination = "/x/..", .type = "bind", .source = "/x"}, KF_REFUSE},
 		{{.destination = "/proc/", .type = "tmpfs", .source = "tmpfs"}, KF_REFUSE},
 		{{.destination = "/a/../proc/self", .type = "bind", .source = "/x"}, KF_REFUSE},
 		{{.destination = "proc/self/fd", .type = "bind", .source = "/x"}, KF_REFUSE},
