@@ -217,6 +217,7 @@ def killed_at_each_point(n: Node, out: Outcome) -> None:
             break
         n.plugin.process.wait()
         point += step
+    n.plugin.stop(signal.SIGKILL)  # traced, it may have been too slow for the runtime
     out.note = f"{(point - 1) // step} points"
     if point < 20:
         out.created["odd: too few points"] += 1
@@ -381,12 +382,14 @@ def read_only_state(n: Node, out: Outcome) -> None:
 
 @fault("disk of the guard's record directory full")
 def full_records(n: Node, out: Outcome) -> None:
-    mounted(n, out, node.RECORDS, "rw", True)
+    if n.strength == GUARD:
+        mounted(n, out, node.RECORDS, "rw", True)
 
 
 @fault("guard's record directory read-only")
 def read_only_records(n: Node, out: Outcome) -> None:
-    mounted(n, out, node.RECORDS, "ro", False)
+    if n.strength == GUARD:
+        mounted(n, out, node.RECORDS, "ro", False)
 
 
 @fault("/opt of the node read-only")
