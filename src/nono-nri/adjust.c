@@ -40,15 +40,6 @@ void kf_adjust_done(struct kf_adjust *adjust)
 	*adjust = (struct kf_adjust){0};
 }
 
-/* Whether @policy is one of the constant ones, so that its address identifies it. */
-static bool is_builtin(const struct kf_seccomp *policy)
-{
-	for (int level = KF_SECCOMP_LEVEL_NONE; level <= KF_SECCOMP_LEVEL_RESTRICTED; level++)
-		if (policy == kf_seccomp_builtin((enum kf_seccomp_level)level, KF_SECCOMP_ARCH))
-			return true;
-	return false;
-}
-
 static int encode(const struct kf_adjust *adjust, const struct kf_seccomp *seccomp, bool with_errno,
 		  struct kf_arena *arena, void **ret, size_t *ret_n, struct kf_err *err)
 {
@@ -105,7 +96,8 @@ int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan,
 	if (encode(adjust, plan->seccomp, features->seccomp_errno, arena, &data, &n, err) < 0)
 		return -1;
 	nri_reply_add_encoded(reply, data, n);
-	if (!is_builtin(plan->seccomp))
+	/* What is built in or kept has an address that identifies it. */
+	if (plan->intersected)
 		return 0;
 	part = calloc(1, sizeof(*part));
 	if (!part)

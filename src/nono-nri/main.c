@@ -9,6 +9,7 @@
 #include "observe/http.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -232,6 +233,7 @@ static void stop(struct daemon *d)
 	kf_state_close(&d->plugin.state);
 	kf_setup_done(&d->plugin.setup);
 	kf_arena_done(&d->plugin.request);
+	kf_seccomp_cache_done(&d->plugin.seccomp);
 }
 
 static int run(struct daemon *d)
@@ -242,6 +244,7 @@ static int run(struct daemon *d)
 	d->plugin.state.dirfd = -1;
 	d->plugin.node_dir = d->options.node_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
+	kf_seccomp_cache_init(&d->plugin.seccomp);
 	if (start(d, &err) < 0) {
 		kf_log(KF_LOG_ERROR, "not-started", {"error", err.msg});
 	} else {
@@ -272,6 +275,8 @@ int main(int argc, char **argv)
 	kf_log_init(adopted && *adopted ? KF_LOG_SYSLOG
 					: (d.options.json ? KF_LOG_JSON : KF_LOG_TEXT),
 		    d.options.level, KF_PLUGIN_NAME);
+	/* Fixed, else it grows with the first large message and the next ones stay in the heap. */
+	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)signal(SIGPIPE, SIG_IGN);
 	return run(&d);
 }

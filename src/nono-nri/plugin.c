@@ -148,9 +148,11 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 	struct kf_plan plan;
 	struct kf_err err;
 
-	if (kf_nri_view(req->pod, req->container, &p->request, &view, &err) < 0 ||
-	    kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
-		    0)
+	if (kf_nri_view(req->pod, req->container, &p->request, &view, &err) < 0)
+		return refuse(p, req, err.msg, nerr);
+	kf_seccomp_cache_find(&p->seccomp, &view);
+	if (kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
+	    0)
 		return refuse(p, req, err.msg, nerr);
 	if (plan.decision != KF_SANDBOX)
 		return refuse(p, req, plan.reason, nerr);
@@ -160,6 +162,7 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 	if (p->features.adjust_args &&
 	    kf_adjust_reply(&p->setup.adjust, &plan, &p->features, &p->request, reply, &err) < 0)
 		return refuse(p, req, err.msg, nerr);
+	kf_seccomp_cache_keep(&p->seccomp, &view, &plan);
 	kf_metric_inc(&p->metrics, KF_METRIC_INJECTED);
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
 		      p->features.adjust_args ? NULL : "by_guard", plan.profile->name);

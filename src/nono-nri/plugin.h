@@ -6,6 +6,7 @@
 #include "nono-nri/adjust.h"
 #include "nono-nri/config.h"
 #include "nono-nri/options.h"
+#include "nono-nri/seccomp_cache.h"
 #include "observe/metrics.h"
 #include "observe/state.h"
 #include "policy/runtime_text.h"
@@ -35,7 +36,8 @@ struct kf_plugin {
 	struct kf_setup setup;
 	struct kf_state state;
 	struct kf_metrics metrics;
-	struct kf_arena request;  /* memory of the request at hand */
+	struct kf_arena request; /* memory of the request at hand */
+	struct kf_seccomp_cache seccomp;
 	struct kf_sync *sync;	  /* between the parts of a Synchronize */
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;

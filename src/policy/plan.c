@@ -313,6 +313,12 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 	struct kf_err why = {0};
 	const char *denied;
 
+	for (size_t i = 0; ours && i < view->nknown; i++) {
+		if (view->known[i].ours == ours) {
+			plan->seccomp = view->known[i].both;
+			return 0;
+		}
+	}
 	if (view->seccomp && kf_seccomp_check(view->seccomp, &why) < 0)
 		return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
 	if (ours && view->seccomp) {
@@ -325,6 +331,7 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 				       ? kf_fail_nomem(err, "plan")
 				       : refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
 		plan->seccomp = result = both;
+		plan->intersected = ours;
 	} else if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
 		if (!launch->guard_follows)
 			return refuse(

@@ -47,6 +47,9 @@ struct kf_plan {
 	const char *const *remove_mounts; /* destinations, as the view spells them */
 	size_t nremove_mounts;
 	const struct kf_seccomp *seccomp; /* to be set; NULL = leave as it is */
+	/* The level of ours of which @seccomp is an intersection that was worked out
+	 * now, in the arena: see struct kf_seccomp_known.  Else NULL. */
+	const struct kf_seccomp *intersected;
 };
 
 /* Decide about @view.  Results live in @arena and borrow from @settings and

@@ -29,6 +29,11 @@ enum kf_view_seccomp {
 	KF_VIEW_SECCOMP_LOCALHOST,	 /* a custom profile; the rules may not be visible */
 };
 
+/* What an earlier plan made of a policy of the pod's and one of our levels. */
+struct kf_seccomp_known {
+	const struct kf_seccomp *ours, *both;
+};
+
 struct kf_view {
 	const char *handler; /* runtime handler of the pod sandbox; "" = the default runtime */
 	const char *namespace_, *pod, *pod_uid;
@@ -43,6 +48,9 @@ struct kf_view {
 	size_t nmounts;
 	enum kf_view_seccomp seccomp_source;
 	const struct kf_seccomp *seccomp; /* its rules; NULL if there are none or they are hidden */
+	/* For exactly these rules; saves working them out again.  Optional. */
+	const struct kf_seccomp_known *known;
+	size_t nknown;
 };
 
 /* Value of the pod annotation @key, or NULL. */

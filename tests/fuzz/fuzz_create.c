@@ -36,6 +36,7 @@ static struct kf_plugin *plugin(void)
 		.nprofiles = 2,
 	};
 	kf_arena_init(&p.request, KF_LIMIT_PLAN_MEMORY);
+	kf_seccomp_cache_init(&p.seccomp);
 	if (!p.base || kf_adjust_init(&p.setup.adjust, "/opt/nono-nri/nono", NULL) < 0)
 		abort();
 	return &p;

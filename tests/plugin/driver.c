@@ -5,7 +5,7 @@
  *	accept [name= version= nri= statechange=1 timeout=MS]   wait for a plugin, register
  *	sync [n= handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
  *	create|validate|start|stop|remove|rmpod [id= uid= pod= ns= handler= annotation=K:V
- *		arg=... env=... mount=DESTINATION:SOURCE type=N]
+ *		arg=... env=... mount=DESTINATION:SOURCE type=N rules=1]
  *	bench n= [like create]                                  n times create
  *	close                                                   hang up
  *
@@ -14,6 +14,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "nri-plan/adjust.h"
+#include "policy/seccomp.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -111,6 +113,17 @@ static Nri__PodSandbox *pod(struct driver *d, const struct words *w)
 	return p;
 }
 
+/* The runtime's own policy as containerd shows it: some 400 names, some conditions. */
+static Nri__LinuxSeccomp *policy(struct driver *d)
+{
+	const struct kf_seccomp *p =
+		kf_seccomp_builtin(KF_SECCOMP_LEVEL_RUNTIME_DEFAULT, KF_SECCOMP_ARCH);
+	Nri__LinuxSeccomp *msg = NULL;
+
+	(void)kf_nri_seccomp_message(p, &d->arena, &msg, NULL);
+	return msg;
+}
+
 static Nri__Container *container(struct driver *d, const struct words *w)
 {
 	Nri__Container *c = kf_arena_alloc(&d->arena, sizeof(*c));
@@ -131,6 +144,8 @@ static Nri__Container *container(struct driver *d, const struct words *w)
 		nri__security_profile__init(c->linux_container->seccomp_profile);
 		c->linux_container->seccomp_profile->profile_type =
 			(Nri__SecurityProfile__ProfileType)strtoul(type, NULL, 10);
+		if (number(w, "rules", 0))
+			c->linux_container->seccomp_policy = policy(d);
 	}
 	return c;
 }
