@@ -343,7 +343,9 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 				err);
 	} else if (ours &&
 		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {
-		plan->seccomp = result = ours;
+		/* Our own levels let the launcher pass: test_seccomp.c. */
+		plan->seccomp = ours;
+		return 0;
 	}
 	if (!result)
 		return 0;
