@@ -81,11 +81,15 @@ static int dump(const struct kf_node *node, const char *program, struct kf_arena
 		const char **ret, size_t *ret_n, struct kf_err *err)
 {
 	const char *argv[] = {program, "--config", node->distro->config, "config", "dump", NULL};
+	/* Named, a file must exist; not named, the default one need not. */
+	const char *plain[] = {program, "config", "dump", NULL};
+	bool exists = kf_host_exists(&node->host, node->distro->config);
 	struct kf_run run;
 	char *copy;
 	int r = 0;
 
-	if (kf_run_host(&node->host, argv, DUMP_TIMEOUT, KF_LIMIT_CONFIG, &run, err) < 0)
+	if (kf_run_host(&node->host, exists ? argv : plain, DUMP_TIMEOUT, KF_LIMIT_CONFIG, &run,
+			err) < 0)
 		return -1;
 	copy = kf_arena_alloc(arena, run.n + 1);
 	if (run.status != 0)

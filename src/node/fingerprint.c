@@ -10,16 +10,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Who a file is, without reading it: programs of the host's are large. */
+/* Who a file is, without reading it: programs are large.  Whatever changes its
+ * contents, owner or mode changes its ctime. */
 static void add_identity(struct kf_buf *buf, const struct kf_node *node, const char *path)
 {
 	KF_CLOSE int fd = -1;
 	struct stat st;
 
 	if (path && kf_host_fd(&node->host, path, O_PATH, &fd, NULL) == 0 && fstat(fd, &st) == 0)
-		kf_buf_addf(buf, "%s %ju %ju %jd %jd.%09ld %o\n", path, (uintmax_t)st.st_dev,
-			    (uintmax_t)st.st_ino, (intmax_t)st.st_size, (intmax_t)st.st_mtim.tv_sec,
-			    st.st_mtim.tv_nsec, (unsigned)st.st_mode);
+		kf_buf_addf(buf, "%s %ju %ju %jd %jd.%09ld %jd.%09ld %o\n", path,
+			    (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, (intmax_t)st.st_size,
+			    (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
+			    (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec, (unsigned)st.st_mode);
 	else
 		kf_buf_addf(buf, "%s absent\n", path ? path : "program");
 }
@@ -116,7 +118,6 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 		    kf_host_exists(&node->host, KF_NODE_SETTINGS))
 			continue;
 		add_identity(&buf, node, node->journal.files[i].path);
-		r = add_contents(&buf, node, node->journal.files[i].path, err);
 	}
 	if (r == 0 && buf.failed)
 		r = kf_fail_nomem(err, "fingerprint");

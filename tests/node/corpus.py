@@ -104,7 +104,7 @@ def run(t, tools, everything: bool) -> None:
         program = tools.program("containerd", used)
         modern = used not in ("1.7", "2.0", "2.1")
         cases = [(f.stem, f.read_bytes()) for f in files if f.parent.name == line]
-        if everything or line == "2.4":
+        if everything or line in ("1.7", "2.4"):
             cases.append((ABSENT, None))
         for name, text in cases:
             t.case(f"{line}/{name}", one, t, line, name, program, text, modern)
