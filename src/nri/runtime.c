@@ -299,9 +299,10 @@ int nri_runtime_synchronize(struct nri_runtime *rt, Nri__PodSandbox *const *pods
 		Nri__SynchronizeRequest req = NRI__SYNCHRONIZE_REQUEST__INIT;
 		size_t room = NRI_TTRPC_DATA_MAX - 2 * NRI_TTRPC_ENVELOPE_MAX;
 
-		req.pods = (Nri__PodSandbox **)(uintptr_t)(pods + pod);
+		req.pods = pods ? (Nri__PodSandbox **)(uintptr_t)(pods + pod) : NULL;
 		req.n_pods = fit((ProtobufCMessage *const *)pods, npods, pod, &room);
-		req.containers = (Nri__Container **)(uintptr_t)(containers + container);
+		req.containers =
+			containers ? (Nri__Container **)(uintptr_t)(containers + container) : NULL;
 		if (pod + req.n_pods == npods)
 			req.n_containers = fit((ProtobufCMessage *const *)containers, ncontainers,
 					       container, &room);
