@@ -37,15 +37,16 @@ static void block(uint32_t h[static 8], const unsigned char *p)
 	}
 	memcpy(v, h, sizeof(v));
 	for (size_t i = 0; i < 64; i++) {
-		uint32_t e = v[4], a = v[0];
-		uint32_t t1 = v[7] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +
-			      ((e & v[5]) ^ (~e & v[6])) + k[i] + w[i];
-		uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +
-			      ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
+		/* The working variables move up by one each round: v[at(j)] is the j-th. */
+#define at(j) (((j)-i) & 7)
+		uint32_t e = v[at(4)], a = v[at(0)];
+		uint32_t t1 = v[at(7)] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +
+			      ((e & v[at(5)]) ^ (~e & v[at(6)])) + k[i] + w[i];
 
-		memmove(v + 1, v, 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + t2;
+		v[at(3)] += t1;
+		v[at(7)] = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +
+			   ((a & v[at(1)]) ^ (a & v[at(2)]) ^ (v[at(1)] & v[at(2)]));
+#undef at
 	}
 	for (size_t i = 0; i < 8; i++)
 		h[i] += v[i];

@@ -7,18 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *line_text(unsigned number)
-{
-	const char *s = kf_builtin_lines;
-
-	while (number--)
-		s += strlen(s) + 1;
-	return s;
-}
-
 char *kf_builtin_text(const char *name, size_t *ret_n)
 {
 	const struct kf_builtin_numbers *p = kf_builtin_policies;
+	const char *s = kf_builtin_lines;
 	char *text, *end;
 
 	for (; p < kf_builtin_policies + kf_builtin_npolicies; p++)
@@ -26,14 +18,24 @@ char *kf_builtin_text(const char *name, size_t *ret_n)
 			break;
 	if (p == kf_builtin_policies + kf_builtin_npolicies)
 		return NULL;
+	/* Lines are numbered in the order in which policies first use them, so most
+	 * of the time the next one needed is the next one there. */
 	end = text = malloc(KF_LIMIT_POLICY_TEXT);
-	for (size_t i = 0; text && i < p->n; i++) {
-		const char *s = line_text(p->line[i]);
-		size_t len = strlen(s);
+	for (size_t i = 0, at = 0; text && i < p->n; i++, at++) {
+		size_t len;
+
+		if (p->line[i] < at) {
+			s = kf_builtin_lines;
+			at = 0;
+		}
+		for (; at < p->line[i]; at++)
+			s += strlen(s) + 1;
+		len = strlen(s);
 
 		memcpy(end, s, len);
 		end[len] = '\n';
 		end += len + 1;
+		s += len + 1;
 	}
 	/* The last line is "sum " and what only the launcher need not store. */
 	if (text) {

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 /* How many directories are looked into before one counts as not empty. */
-#define EMPTY_DIRS_MAX 32
+#define EMPTY_DIRS_MAX	 32
+/* A home with more is not listed to its end. */
+#define HOME_ENTRIES_MAX 1024
 
 bool kf_fd_path(int fd, char out[static PATH_MAX])
 {
@@ -139,36 +141,78 @@ static int add(struct kf_deny *deny, const char *path, const struct kf_rule *rul
 	return push(deny, real, rule, live(fd, &st, real), err);
 }
 
-int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
-		    struct kf_deny *ret, struct kf_err *err)
+/* Mark in @maybe which "~" rules can have something in @home: one listing instead
+ * of a lookup for each.  Whatever cannot be told is marked. */
+static void look_into_home(const struct kf_policy *policy, const char *home, bool *maybe)
 {
-	struct kf_deny deny = {0};
+	KF_CLOSE int fd = kf_open(AT_FDCWD, home, O_RDONLY | O_DIRECTORY);
+	KF_UNINIT struct kf_dir dir;
+	const char *name;
+	unsigned n = 0;
 
+	memset(maybe, fd < 0 && errno != ENOENT, policy->nrules * sizeof(*maybe));
+	if (fd < 0)
+		return;
+	kf_dir_init(&dir, fd);
+	while ((name = kf_dir_next(&dir)) && n++ < HOME_ENTRIES_MAX) {
+		size_t len = strlen(name);
+
+		for (size_t i = 0; i < policy->nrules; i++) {
+			const struct kf_rule *rule = &policy->rules[i];
+
+			if (rule->kind == KF_RULE_FS_DENY && rule->arg[0] == '~' &&
+			    rule->arg[1] == '/' && strncmp(rule->arg + 2, name, len) == 0)
+				maybe[i] = true;
+		}
+	}
+	if (name || dir.failed)
+		memset(maybe, true, policy->nrules * sizeof(*maybe));
+}
+
+static int collect_home(const struct kf_policy *policy, const char *home, bool *maybe,
+			struct kf_deny *deny, struct kf_err *err)
+{
+	look_into_home(policy, home, maybe);
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 		KF_UNINIT char path[PATH_MAX];
 
-		if (rule->kind != KF_RULE_FS_DENY)
+		if (rule->kind != KF_RULE_FS_DENY || *rule->arg != '~' ||
+		    (rule->arg[1] && !maybe[i]))
 			continue;
-		if (*rule->arg != '~') {
-			if (kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
-			    strcmp(path, "/") != 0 && add(&deny, path, rule, err) < 0)
-				goto fail;
-			continue;
-		}
-		for (size_t h = 0; homes[h]; h++) {
-			if ((size_t)snprintf(path, sizeof(path), "%s%s", homes[h], rule->arg + 1) >=
-			    sizeof(path))
-				continue; /* longer than any path that can be opened */
-			if (add(&deny, path, rule, err) < 0)
-				goto fail;
-		}
+		if ((size_t)snprintf(path, sizeof(path), "%s%s", home, rule->arg + 1) >=
+		    sizeof(path))
+			continue; /* longer than any path that can be opened */
+		if (add(deny, path, rule, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
+		    struct kf_deny *ret, struct kf_err *err)
+{
+	KF_FREE bool *maybe = calloc(policy->nrules + 1, sizeof(*maybe));
+	struct kf_deny deny = {0};
+	int r = maybe ? 0 : kf_fail_nomem(err, "fs deny");
+
+	for (size_t i = 0; r == 0 && i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+		KF_UNINIT char path[PATH_MAX];
+
+		if (rule->kind == KF_RULE_FS_DENY && *rule->arg != '~' &&
+		    kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
+		    strcmp(path, "/") != 0)
+			r = add(&deny, path, rule, err);
+	}
+	for (size_t h = 0; r == 0 && homes[h]; h++)
+		r = collect_home(policy, homes[h], maybe, &deny, err);
+	if (r < 0) {
+		kf_deny_done(&deny);
+		return -1;
 	}
 	*ret = deny;
 	return 0;
-fail:
-	kf_deny_done(&deny);
-	return -1;
 }
 
 void kf_deny_done(struct kf_deny *deny)

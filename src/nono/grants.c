@@ -6,6 +6,7 @@
 #include "nono/deny.h"
 #include "nono/rt.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,17 +106,21 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 	return dir.failed ? kf_fail_sys(w->err, "list '%s'", path) : 0;
 }
 
-/* Grant what @fd, opened as @path, refers to.  @trusted: the policy itself names
- * the place; else it must not turn out to be a part of the system. */
-static int grant_fd(struct walk *w, int fd, const char *path, unsigned access, bool trusted)
+/* Grant what @fd, opened as @path, refers to.  @mode: its type if that is known, else
+ * 0.  @trusted: the policy itself names the place; else it must not turn out to be
+ * a part of the system. */
+static int grant_fd(struct walk *w, int fd, mode_t mode, const char *path, unsigned access,
+		    bool trusted)
 {
 	KF_UNINIT char real[PATH_MAX];
 	struct stat st;
 
-	if (fstat(fd, &st) < 0)
+	if (!mode && fstat(fd, &st) < 0)
 		return kf_fail_sys(w->err, "stat '%s'", path);
+	if (!mode)
+		mode = st.st_mode;
 	if (trusted && !w->deny.any_live)
-		return report(w, fd, st.st_mode, path, access);
+		return report(w, fd, mode, path, access);
 	if (!kf_fd_path(fd, real)) {
 		skip(w, path, "cannot tell where it is");
 		return 0;
@@ -130,7 +135,7 @@ static int grant_fd(struct walk *w, int fd, const char *path, unsigned access, b
 	}
 	if (kf_deny_below(&w->deny, real))
 		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
-	return report(w, fd, st.st_mode, path, access);
+	return report(w, fd, mode, path, access);
 }
 
 static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
@@ -144,7 +149,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 	}
 	if (fd < 0)
 		return kf_fail_sys(w->err, "open '%s'", path);
-	return grant_fd(w, fd, path, access, trusted);
+	return grant_fd(w, fd, 0, path, access, trusted);
 }
 
 static int walk_path(struct walk *w, const struct kf_rule *rule)
@@ -181,6 +186,7 @@ static int walk_root(struct walk *w)
 	kf_dir_init(&dir, root);
 	while ((name = kf_dir_next(&dir))) {
 		KF_UNINIT char path[NAME_MAX + 2];
+		KF_CLOSE int fd = -1;
 
 		if (leave_out(name))
 			continue;
@@ -190,8 +196,13 @@ static int walk_root(struct walk *w)
 				"'/' has more than %d entries: use a profile that names what "
 				"it needs",
 				ROOT_ENTRIES_MAX);
-		(void)snprintf(path, sizeof(path), "/%s", name);
-		if (grant_path(w, path, RX, true) < 0)
+		path[0] = '/';
+		memcpy(path + 1, name, strlen(name) + 1);
+		/* The type of what the name is now, if the directory says so. */
+		if (dir.type == DT_DIR)
+			fd = kf_open(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+		if (fd < 0 ? grant_path(w, path, RX, true) < 0
+			   : grant_fd(w, fd, S_IFDIR, path, RX, true) < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '/'") : 0;

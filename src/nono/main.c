@@ -15,19 +15,18 @@ static const struct {
 	{"setup", "setup --check-only", kf_command_setup},
 };
 
-static const char options[] =
-	"options of wrap:\n"
-	"  -p, --profile NAME   policy to apply (default: default)\n"
-	"  --policy-fd N        read the policy from this descriptor, and close it\n"
-	"  --workdir DIR        change to DIR first\n"
-	"  --block-net          no network, whatever the profile says\n"
-	"  -a, --allow DIR      read, write and execute below DIR as well\n"
-	"  -r, --read DIR       read and execute\n"
-	"  -w, --write DIR      write\n"
-	"  --allow-file, --read-file, --write-file FILE\n"
-	"  --dry-run            print what would be accessible; run nothing\n"
-	"  -v, --verbose        print it and run\n"
-	"  -s, --silent         accepted: only errors are printed anyway\n";
+static const char options[] = "options of wrap:\n"
+			      "  -p, --profile NAME   policy to apply (default: default)\n"
+			      "  --policy-fd N        read the policy from this descriptor\n"
+			      "  --workdir DIR        change to DIR first\n"
+			      "  --block-net          no network, whatever the profile says\n"
+			      "  -a, --allow DIR      read, write and execute below DIR as well\n"
+			      "  -r, --read DIR       read and execute\n"
+			      "  -w, --write DIR      write\n"
+			      "  --allow-file, --read-file, --write-file FILE\n"
+			      "  --dry-run            print what it grants, run nothing\n"
+			      "  -v, --verbose        print it and run\n"
+			      "  -s, --silent         the default\n";
 
 static void help(int out)
 {

@@ -104,8 +104,7 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		break;
 	case OPT_GRANT:
 		if (o->ngrants == KF_OPTIONS_GRANTS_MAX)
-			return kf_fail(err, E2BIG, "more than %d paths granted; write a profile",
-				       KF_OPTIONS_GRANTS_MAX);
+			return kf_fail(err, E2BIG, "more than %d paths", KF_OPTIONS_GRANTS_MAX);
 		o->grants[o->ngrants++] = (struct kf_option_grant){
 			.path = value, .access = spec->access, .file = spec->file};
 		break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono/report.h"
 
+#include "base/cleanup.h"
 #include "nono/rt.h"
 
 const char *kf_report_access(unsigned access)
@@ -44,36 +45,24 @@ void kf_report_init(struct kf_report *report, int out, bool skips)
 
 void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
 {
+	static const char labels[][8] = {
+		[KF_RULE_FS_DENY] = "deny",  [KF_RULE_NET_CONNECT] = "connect",
+		[KF_RULE_NET_BIND] = "bind", [KF_RULE_SCOPE] = "scope",
+		[KF_RULE_ENV] = "env",	     [KF_RULE_RLIMIT] = "rlimit",
+	};
 	bool block = block_net;
 
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		switch (rule->kind) {
-		case KF_RULE_FS_DENY:
-			kf_print(out, "  deny  %s  (line %u)\n", rule->arg, rule->line);
-			break;
-		case KF_RULE_NET_BLOCK:
-			block = true;
-			break;
-		case KF_RULE_NET_CONNECT:
-			kf_print(out, "  net   connect to TCP port %u\n", rule->port);
-			break;
-		case KF_RULE_NET_BIND:
-			kf_print(out, "  net   listen on TCP port %u\n", rule->port);
-			break;
-		case KF_RULE_SCOPE:
-			kf_print(out, "  scope %s\n", rule->verb);
-			break;
-		case KF_RULE_ENV:
-			kf_print(out, "  env   %s %s\n", rule->verb, rule->arg);
-			break;
-		case KF_RULE_RLIMIT:
-			kf_print(out, "  limit %s\n", rule->verb);
-			break;
-		default:
-			break;
-		}
+		block |= rule->kind == KF_RULE_NET_BLOCK;
+		if (rule->kind >= KF_ARRAY_SIZE(labels) || !labels[rule->kind][0])
+			continue;
+		kf_print(out, "  %-4s  %s%s%s", labels[rule->kind], rule->verb ? rule->verb : "",
+			 rule->verb && rule->arg ? " " : "", rule->arg ? rule->arg : "");
+		if (rule->port)
+			kf_print(out, "TCP port %u", rule->port);
+		kf_print(out, "  (line %u)\n", rule->line);
 	}
 	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
 }

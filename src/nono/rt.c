@@ -31,6 +31,7 @@ const char *kf_dir_next(struct kf_dir *dir)
 		}
 		entry = (const struct entry *)(const void *)(dir->buf + dir->at);
 		dir->at += entry->len;
+		dir->type = entry->type;
 		s = entry->name;
 		if (!(s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2]))))
 			return s;

@@ -20,7 +20,8 @@ static inline int kf_open(int dirfd, const char *path, int flags)
 /* A directory being listed; no allocation.  @fd is the caller's. */
 struct kf_dir {
 	int fd;
-	bool failed; /* kf_dir_next() stopped because of an error, in errno */
+	bool failed;	    /* kf_dir_next() stopped because of an error, in errno */
+	unsigned char type; /* of the last name: DT_* of <dirent.h>, 0 if unknown */
 	size_t n, at;
 	_Alignas(uint64_t) char buf[4096];
 };

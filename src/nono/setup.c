@@ -26,7 +26,7 @@ int kf_command_setup(char **argv)
 	int abi;
 
 	if (!*argv || strcmp(*argv, "--check-only") != 0 || argv[1]) {
-		kf_err_set(&err, EINVAL, "setup: only --check-only; there is nothing to set up");
+		kf_err_set(&err, EINVAL, "setup: only --check-only");
 		return kf_command_usage(&err);
 	}
 	if (kf_landlock_probe(&abi, &err) < 0) {

@@ -76,22 +76,22 @@ static int read_mountinfo(char **ret, struct kf_err *err)
 	ssize_t got;
 
 	if (fd < 0)
-		return kf_fail_sys(err, "fs volumes: open " MOUNTINFO);
+		return kf_fail_sys(err, "open " MOUNTINFO);
 	do {
 		if (cap - n < 4096) {
 			char *more;
 
 			cap = cap ? 2 * cap : 32 * 1024;
 			if (cap > MOUNTINFO_MAX)
-				return kf_fail(err, E2BIG, "fs volumes: too many mounts");
+				return kf_fail(err, E2BIG, "too many mounts");
 			more = realloc(buf, cap);
 			if (!more)
-				return kf_fail_nomem(err, "fs volumes");
+				return kf_fail_nomem(err, MOUNTINFO);
 			buf = more;
 		}
 		got = read(fd, buf + n, cap - n - 1);
 		if (got < 0)
-			return kf_fail_sys(err, "fs volumes: read " MOUNTINFO);
+			return kf_fail_sys(err, "read " MOUNTINFO);
 		n += (size_t)got;
 	} while (got);
 	buf[n] = '\0';
@@ -119,7 +119,7 @@ int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct
 			path = field(&line);
 		options = field(&line);
 		if (!super || !options)
-			return kf_fail(err, EINVAL, "fs volumes: " MOUNTINFO ": bad line");
+			return kf_fail(err, EINVAL, MOUNTINFO ": bad line");
 		unescape(path);
 		if (is_volume(path) &&
 		    fn(ctx, path, !has_option(options, "ro") && !has_option(super + 1, "ro"), err) <

@@ -158,8 +158,7 @@ static int parse_fs(struct parser *p, char *s)
 		if (check_path(p, s) < 0)
 			return -1;
 		if (strcmp(s, "/") == 0)
-			return bad(p, "granting '/' covers everything and no deny could hold; "
-				      "use 'fs rx-root' and name the rest");
+			return bad(p, "granting '/' leaves nothing to deny; use 'fs rx-root'");
 		rule = add_rule(p, KF_RULE_FS, s);
 		if (!rule)
 			return -1;

@@ -140,18 +140,14 @@ int kf_landlock_probe(int *ret, struct kf_err *err)
 
 static int check_want(const struct kf_landlock_want *want, int abi, struct kf_err *err)
 {
-	if ((want->connect || want->bind) && abi < KF_LANDLOCK_ABI_NET)
-		return kf_fail(
-			err, EOPNOTSUPP,
-			"the policy allows single TCP ports, which needs Landlock ABI %d "
-			"(Linux 6.7); this kernel has ABI %d: use 'net block' or no net rule",
-			KF_LANDLOCK_ABI_NET, abi);
-	if ((want->signal || want->abstract) && abi < KF_LANDLOCK_ABI_SCOPE)
-		return kf_fail(err, EOPNOTSUPP,
-			       "the policy has a scope rule, which needs Landlock ABI %d (Linux "
-			       "6.12); this kernel has ABI %d",
-			       KF_LANDLOCK_ABI_SCOPE, abi);
-	return 0;
+	const bool net = (want->connect || want->bind) && abi < KF_LANDLOCK_ABI_NET;
+
+	if (!net && !((want->signal || want->abstract) && abi < KF_LANDLOCK_ABI_SCOPE))
+		return 0;
+	return kf_fail(err, EOPNOTSUPP,
+		       "%s needs Landlock ABI %d (Linux 6.%d); this kernel has ABI %d",
+		       net ? "allowing single ports" : "a scope rule",
+		       net ? KF_LANDLOCK_ABI_NET : KF_LANDLOCK_ABI_SCOPE, net ? 7 : 12, abi);
 }
 
 int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *ret,
