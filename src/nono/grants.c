@@ -248,10 +248,8 @@ static int walk_option(struct walk *w, const struct kf_option_grant *option)
 	if (n < 0 || (size_t)n >= sizeof(path) || (*option->path != '/' && !*w->vars->workdir))
 		return kf_fail(w->err, EINVAL, "'%s': not a usable path", option->path);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) == option->file)
-		return kf_fail(w->err, EINVAL, "'%s' is %s directory; use --%s", option->path,
-			       option->file ? "a" : "not a",
-			       option->file ? "allow, --read or --write"
-					    : "allow-file, --read-file or --write-file");
+		return kf_fail(w->err, EINVAL, "'%s' is %sa directory", option->path,
+			       option->file ? "" : "not ");
 	return grant_path(w, path, option->access, true);
 }
 
