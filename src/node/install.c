@@ -62,14 +62,24 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 	return config ? note_original(node, plan, err) : 0;
 }
 
+static int all_there(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
+		     struct kf_err *err)
+{
+	*ret = true;
+	for (size_t i = 0; i < payload->n && *ret; i++)
+		if (kf_payload_there(node, &payload->files[i], ret, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
 		 bool restart, bool *ret_changed, struct kf_err *err)
 {
 	const char *handlers[KF_JOURNAL_HANDLERS];
 	struct kf_change change = {
 		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
-	bool config = !plan->existed || plan->nbefore != plan->nafter ||
-		      memcmp(plan->before, plan->after, plan->nafter) != 0;
+	bool there, config = !plan->existed || plan->nbefore != plan->nafter ||
+			     memcmp(plan->before, plan->after, plan->nafter) != 0;
 
 	for (size_t i = 0; i < plan->nhandlers; i++)
 		if (plan->handlers[i].guard)
@@ -77,7 +87,13 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 		else
 			node->say(node->ctx, "note", plan->handlers[i].name, plan->handlers[i].why);
 	if (kf_payload_plan(node, plan, payload, err) < 0 ||
-	    note_all(node, plan, payload, config, err) < 0 ||
+	    all_there(node, payload, &there, err) < 0)
+		return -1;
+	/* Something that we look at changed, but not what we make of it. */
+	if (there && !config && !(restart && node->options->restart) && node->journal.exists &&
+	    !node->journal.busy)
+		return 0;
+	if (note_all(node, plan, payload, config, err) < 0 ||
 	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
 	    kf_payload_write(node, payload, ret_changed, err) < 0)
 		return -1;

@@ -33,6 +33,15 @@ static int restore(struct kf_node *node, bool restart, bool *ret_left, struct kf
 	if (kf_journal_digest(&node->host, j->config, now, err) < 0)
 		return -1;
 	if (strcmp(now, j->base) != 0 && strcmp(now, j->after) != 0) {
+		struct kf_err names_guard;
+
+		if (node->adapter->removed(node, &names_guard) == 0) {
+			node->say(
+				node->ctx, "left", j->config,
+				"somebody else changed it since, the guard is not in it any more");
+			j->config[0] = '\0';
+			return kf_transaction_end(node, err);
+		}
 		node->say(node->ctx, "left", j->config,
 			  "somebody else changed it since; take the guard's handlers out by hand, "
 			  "then run this again");

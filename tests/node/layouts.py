@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where distributions keep their runtime: detected, changed in the right place, undone."""
+import os
 import shutil
 import time
 import tomllib
@@ -181,6 +182,19 @@ def choices(t, tools) -> None:
         n.write("/etc/containerd/config.toml", first)
         code, said, err = n.node("uninstall")
         t.ok(code == 0 and n.read("/etc/containerd/config.toml") == b"version = 3\n", "once it is as we left it, it goes back", said)
+    with NodeRoot(tools.program("containerd", "2.4"), config=b"version = 3\n") as n:
+        n.node("install")
+        settled = n.snapshot()
+        n.path("/usr/bin/containerd").unlink()  # the same program, another file
+        shutil.copy2(tools.program("containerd", "2.4"), n.path("/usr/bin/containerd"))
+        code, said, err = n.node("install")
+        for p in ("/usr/bin", "/usr/bin/containerd"):
+            settled[str(n.path(p))] = n.snapshot()[str(n.path(p))]
+        t.ok(said["state"] == "nothing to do" and n.snapshot() == settled, "another containerd, same outcome: asked again, nothing written", said)
+        n.write("/etc/containerd/config.toml", b"version = 3\n# by hand\n")
+        code, said, err = n.node("uninstall")
+        t.ok(code == 0 and said["state"] == "done" and n.read("/etc/containerd/config.toml") == b"version = 3\n# by hand\n"
+             and not n.path("/opt/kubefence").exists(), "a guard taken out by hand: uninstall leaves the file and finishes", said)
     with NodeRoot(tools.program("containerd", "2.4"), config=b"version = 3\n") as n:
         n.path("/etc/containerd/config.toml").rename(n.path("/etc/containerd/real.toml"))
         n.path("/etc/containerd/config.toml").symlink_to("real.toml")
