@@ -126,7 +126,20 @@ def netpol(tap, d: str) -> None:
     tap.ok(status == 1 and "limits no hosts" in err, "netpol: a profile without hosts has none to enforce", err)
 
 
+def examples(tap) -> None:
+    for path in sorted(glob.glob(f"{corpus.ROOT}/examples/agents/*.yaml")):
+        with open(path, encoding="utf-8") as f:
+            documents = list(yaml.safe_load_all(f))
+        pods = [d["spec"].get("template") or d["spec"].get("podTemplate") for d in documents if d["kind"] in ("Job", "Sandbox")]
+        name = pods[0]["metadata"]["annotations"]["nono.sh/profile"]
+        tap.ok(pods[0]["spec"]["runtimeClassName"] == "nono-runc" and kubefence("profile", "show", name)[0] == 0,
+               f"{os.path.basename(path)}: our runtime class and a profile that exists")
+        policies = [d for d in documents if d["kind"] == "NetworkPolicy"]
+        if policies:
+            tap.equal(policies[0], yaml.safe_load(kubefence("profile", "netpol", name)[1]), f"{os.path.basename(path)}: its policy is what netpol writes")
+
+
 def run(tap) -> None:
     with tempfile.TemporaryDirectory(prefix="kf-profiles.") as d:
-        for fn, args in ((builtins, ()), (files, (d,)), (explain, (d,)), (schema, ()), (netpol, (d,))):
+        for fn, args in ((builtins, ()), (files, (d,)), (explain, (d,)), (schema, ()), (netpol, (d,)), (examples, ())):
             tap.case(f"cli {fn.__name__}", fn, tap, *args)
