@@ -65,22 +65,11 @@ static bool removed(const struct kf_plan *plan, const char *destination)
 	return false;
 }
 
-static int remove_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
-{
-	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
-
-	for (size_t i = oci->view.nmounts; i-- > 0;)
-		if (removed(plan, oci->view.mounts[i].destination) &&
-		    json_object_array_del_idx(mounts, i, 1) < 0)
-			return kf_fail(err, EINVAL, "mounts: element %zu is gone", i);
-	return 0;
-}
-
-/* Put /proc, and what is meant to lie below it, behind all other mounts.  A
- * destination that is a symlink of the image or of a volume can lead into /proc
- * (crun follows it there) and would put a file of the pod's in the place of
- * /proc/self/fd/N, by which the launcher is reached; now /proc covers it. */
-static int proc_last(struct kf_oci *oci, struct kf_err *err)
+/* Take the plan's mounts away, and put /proc, and what is meant to lie below it, behind all other
+ * mounts.  A destination that is a symlink of the image or of a volume can lead into /proc (crun
+ * follows it there) and would put a file of the pod's in the place of /proc/self/fd/N, by which the
+ * launcher is reached; now /proc covers it. */
+static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
 	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
 	struct json_object *ordered = json_object_new_array();
@@ -89,12 +78,16 @@ static int proc_last(struct kf_oci *oci, struct kf_err *err)
 	for (int below = 0; ordered && mounts && below < 3; below++) {
 		for (size_t i = 0; i < json_object_array_length(mounts); i++) {
 			struct json_object *m = json_object_array_get_idx(mounts, i);
+			const char *destination =
+				json_object_get_string(json_object_object_get(m, "destination"));
 			char clean[PATH_MAX];
 			int class = 0;
 
-			if (!kf_path_clean(json_object_get_string(
-						   json_object_object_get(m, "destination")),
-					   clean, sizeof(clean)))
+			/* The plan's strings live in the old array: nothing is freed
+			 * before the end. */
+			if (!destination || removed(plan, destination))
+				continue;
+			if (!kf_path_clean(destination, clean, sizeof(clean)))
 				return json_object_put(ordered),
 				       kf_fail(err, ENAMETOOLONG, "mount: path too long");
 			if (kf_path_under(clean, "/proc"))
@@ -139,7 +132,7 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 {
 	struct json_object *linux_;
 
-	if (remove_mounts(oci, plan, err) < 0 || proc_last(oci, err) < 0)
+	if (order_mounts(oci, plan, err) < 0)
 		return -1;
 	if (!nmasks && !plan->seccomp)
 		return 0;
