@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_nri [-c CGROUP] [-n REQUESTS] [-s CONTAINERS] [-r HANDLER] SOCKET PLUGIN [ARGUMENT...]
+/* bench_nri [-c CGROUP] [-n REQUESTS] [-s CONTAINERS] [-r HANDLER] [-o ANSWER] SOCKET PLUGIN
+ * [ARGUMENT...]
  *
  * Plays the runtime to PLUGIN, which connects to SOCKET, and prints what that took as JSON: start
  * to registered, one Synchronize, latency of CreateContainer one after the other, CPU and memory of
@@ -142,13 +143,26 @@ static void fill(Nri__PodSandbox *pod, Nri__Container *ctr, const char *handler,
 	pod->n_labels = pod->n_annotations = ctr->n_env = ctr->n_mounts = LISTS;
 }
 
+/* For the reference that says the same. */
+static void keep(const char *path, const ProtobufCMessage *msg)
+{
+	FILE *f = fopen(path, "we");
+	void *data;
+	size_t n;
+
+	if (!f || nri_encode(msg, &data, &n, NULL) < 0 || fwrite(data, 1, n, f) != n ||
+	    fclose(f) != 0)
+		die(path, "cannot be written");
+	free(data);
+}
+
 int main(int argc, char **argv)
 {
 	const struct nri_runtime_options options = {.name = "containerd",
 						    .version = "v2.4.2",
 						    .nri_version = "0.12.3",
 						    .request_timeout_ms = 20000};
-	const char *cgroup = NULL, *handler = "nono-runc";
+	const char *cgroup = NULL, *answer = NULL, *handler = "nono-runc";
 	size_t requests = 1000, containers = 0, bytes = 0;
 	double registered, synced, start, busy, stopped, *took;
 	unsigned long long early, synced_rss;
@@ -163,7 +177,7 @@ int main(int argc, char **argv)
 	uint32_t events;
 	int listener, fd, opt;
 
-	while ((opt = getopt(argc, argv, "+c:n:s:r:")) != -1) {
+	while ((opt = getopt(argc, argv, "+c:n:s:r:o:")) != -1) {
 		if (opt == 'c')
 			cgroup = optarg;
 		else if (opt == 'n')
@@ -172,6 +186,8 @@ int main(int argc, char **argv)
 			containers = strtoul(optarg, NULL, 10);
 		else if (opt == 'r')
 			handler = optarg;
+		else if (opt == 'o')
+			answer = optarg;
 	}
 	argv += optind;
 	took = calloc(requests + 1, sizeof(*took));
@@ -206,6 +222,8 @@ int main(int argc, char **argv)
 		if (nri_runtime_create_container(rt, &req, &created, &err) < 0)
 			die("create", err.message);
 	bytes = protobuf_c_message_get_packed_size(&created->base);
+	if (answer)
+		keep(answer, &created->base);
 	synced_rss = early = proc("status", "VmRSS:");
 	if (cgroup)
 		join(cgroup);
