@@ -122,9 +122,19 @@ static void other_abis_are_killed(void **state)
 
 static void launcher_can_start_under_every_level(void **state)
 {
-	static const char *const most[] = {
-		"read",	  "write",	"close",  "fstat", "mmap", "prctl", "landlock_add_rule",
-		"openat", "exit_group", "openat2"};
+	static const char *const most[] = {"read",
+					   "write",
+					   "close",
+					   "fstat",
+					   "mmap",
+					   "prctl",
+					   "landlock_add_rule",
+					   "openat",
+					   "exit_group",
+					   "openat2",
+					   "getdents64",
+					   "stat",
+					   "newfstatat"};
 	const struct kf_seccomp_rule rule = {
 		.names = most, .nnames = KF_ARRAY_SIZE(most), .action = ALLOW};
 	const struct kf_seccomp policy = {.default_action = ERRNO, .rules = &rule, .nrules = 1};
