@@ -81,8 +81,8 @@ static int dump(const struct kf_node *node, const char *program, struct kf_arena
 		const char **ret, size_t *ret_n, struct kf_err *err)
 {
 	const char *argv[] = {program, "--config", node->distro->config, "config", "dump", NULL};
-	/* Named, a file must exist; not named, the default one need not. */
-	const char *plain[] = {program, "config", "dump", NULL};
+	/* Without a file the built-in configuration counts (1.7 cannot dump it). */
+	const char *plain[] = {program, "config", "default", NULL};
 	bool exists = kf_host_exists(&node->host, node->distro->config);
 	struct kf_run run;
 	char *copy;

@@ -65,8 +65,8 @@ class NodeRoot:
             return p.returncode, {}, p.stdout + p.stderr
 
     def dump(self) -> dict:
-        named = ["--config", self.config_at] if self.path(self.config_at).exists() else []
-        p = subprocess.run(["chroot", self.dir, self.at, *named, "config", "dump"],
+        what = ["--config", self.config_at, "config", "dump"] if self.path(self.config_at).exists() else ["config", "default"]
+        p = subprocess.run(["chroot", self.dir, self.at, *what],
                            capture_output=True, text=True, timeout=30)
         if p.returncode:
             raise RuntimeError(f"config dump: {p.stderr}")
