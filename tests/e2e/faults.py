@@ -13,7 +13,9 @@ With the guard, "bare" never happens: that is the assertion.  The plugin by
 itself is recorded, and the control without both must be bare, else the probe
 would prove nothing.
 
-    faults.py [--line 2.4]... [--fault NAME]... [--docs]    one part; --docs writes docs/fault-matrix.md
+    faults.py [--line 2.4]... [--strength guard]... [--fault NAME]... [--docs]
+
+--docs writes what was run into docs/fault-matrix.md; cells of other runs stay.
 """
 import argparse
 import collections
@@ -467,10 +469,10 @@ def cell(line: str, strength: str, names: list[str]):
             yield f, out, what, healed, n.stoppable
 
 
-def run(t: Tap, lines=LINES, names: list[str] | None = None) -> dict:
+def run(t: Tap, lines=LINES, names: list[str] | None = None, strengths=STRENGTHS) -> dict:
     table: dict = {}
     for line in lines:
-        for strength in STRENGTHS:
+        for strength in strengths:
             if strength == REQUIRED and line in ("1.7", "2.1"):
                 continue
             label = f"containerd {line}, {strength}"
@@ -497,11 +499,26 @@ def run(t: Tap, lines=LINES, names: list[str] | None = None) -> dict:
     return table
 
 
+def read_docs() -> dict:
+    """The table that docs/fault-matrix.md holds."""
+    table: dict = {}
+    names = {f.title: f.name for f in FAULTS}
+    strength, columns = "", []
+    for line in DOCS.read_text().splitlines() if DOCS.exists() else ():
+        cells = [x.strip() for x in line.strip("|").split("|")]
+        if line.startswith("## "):
+            strength = next((k for k, v in TITLES.items() if v == line[3:]), "")
+        elif cells[0] == "fault":
+            columns = [x.removeprefix("containerd ") for x in cells[1:]]
+        elif cells[0] in names:
+            table |= {(names[cells[0]], c, strength): x for c, x in zip(columns, cells[1:]) if x}
+    return table
+
+
 def write_docs(table: dict) -> None:
-    lines = [line for line in LINES if any(key[1] == line for key in table)]
     out = [Path(HERE, "fault-matrix.head.md").read_text()]
     for strength in STRENGTHS:
-        columns = [line for line in lines if any(key[1:] == (line, strength) for key in table)]
+        columns = [line for line in LINES if any(key[1:] == (line, strength) for key in table)]
         if not columns:
             continue
         out.append(f"\n## {TITLES[strength]}\n\n| fault | " + " | ".join(f"containerd {x}" for x in columns) + " |\n")
@@ -510,10 +527,11 @@ def write_docs(table: dict) -> None:
             row = [table.get((f.name, line, strength), "") for line in columns]
             if any(row):
                 out.append(f"| {f.title} | " + " | ".join(row) + " |\n")
-    (node.ROOT / "docs").mkdir(exist_ok=True)
-    (node.ROOT / "docs/fault-matrix.md").write_text("".join(out))
+    DOCS.parent.mkdir(exist_ok=True)
+    DOCS.write_text("".join(out))
 
 
+DOCS = node.ROOT / "docs/fault-matrix.md"
 TITLES = {
     GUARD: "With the guard",
     REQUIRED: "The plugin, required by the pod's annotation `required-plugins.noderesource.dev`",
@@ -524,11 +542,12 @@ TITLES = {
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--line", action="append", choices=LINES)
+    parser.add_argument("--strength", action="append", choices=STRENGTHS)
     parser.add_argument("--fault", action="append")
     parser.add_argument("--docs", action="store_true")
     args = parser.parse_args()
     tap = Tap()
-    found = run(tap, args.line or LINES, args.fault)
+    found = run(tap, args.line or LINES, args.fault, args.strength or STRENGTHS)
     if args.docs:
-        write_docs(found)
+        write_docs({**read_docs(), **found})
     sys.exit(tap.done())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import tools
 
-DEADLINE = 30.0  # seconds that any one step may take on a busy machine
+DEADLINE = 90.0  # seconds that any one step may take on a busy machine
 
 
 class CriError(Exception):
