@@ -79,6 +79,7 @@ struct kf_item {
 	const char *s, *value;
 	unsigned access; /* KF_FS_* */
 	uint64_t u, u2;
+	uint32_t hash; /* of @s, to find equals quickly */
 	struct kf_origin at;
 };
 

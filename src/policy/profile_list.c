@@ -44,13 +44,27 @@ void kf_profile_add(struct kf_profile_ctx *ctx, struct kf_items *list, const str
 	list->v[list->n++] = *item;
 }
 
-void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum kf_list list,
-		    const struct kf_item *item)
+/* FNV-1a. */
+static uint32_t hash(const char *s)
 {
+	uint32_t h = 2166136261u;
+
+	for (; s && *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return h;
+}
+
+void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum kf_list list,
+		    const struct kf_item *added)
+{
+	struct kf_item copy = *added, *item = &copy;
 	struct kf_items *items = &profile->lists[list];
 	bool map = is_map(list);
 
+	item->hash = hash(item->s);
 	for (size_t i = 0; i < items->n; i++) {
+		if (items->v[i].hash != item->hash)
+			continue;
 		if (map ? same_key(&items->v[i], item) : same_item(&items->v[i], item)) {
 			/* Said again, it counts as said last. */
 			if (map)
