@@ -8,6 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under _FORTIFY_SOURCE some of them are macros, which clang will not poison. */
+#undef sprintf
+#undef vsprintf
+#undef strcpy
+#undef strcat
+#undef strncpy
+#undef strncat
+
 #pragma GCC poison strcpy strcat sprintf vsprintf strncpy strncat strtok atoi atol gets system popen
 
 #endif

@@ -171,6 +171,24 @@ int kf_host_write(const struct kf_host *host, const char *path, const void *data
 	return strncmp(path, "/opt/", 5) == 0 ? label(host, dir, name, path, err) : 0;
 }
 
+int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
+		    struct kf_err *err)
+{
+	KF_CLOSE int dir = -1;
+	const char *name;
+	struct stat st;
+	mode_t mode = 0644;
+
+	if (parent(host, path, true, &dir, &name, err) < 0)
+		return -1;
+	/* A configuration with registry credentials is not for everybody's eyes. */
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		mode = st.st_mode & 07777;
+	else if (errno != ENOENT)
+		return kf_fail_sys(err, "stat '%s'", path);
+	return kf_host_write(host, path, data, n, mode, err);
+}
+
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err)
 {
 	KF_CLOSE int dir = -1;

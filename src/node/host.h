@@ -35,6 +35,9 @@ int kf_host_read(const struct kf_host *host, const char *path, size_t max, char 
  * somebody else manages the file. */
 int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
 		  mode_t mode, struct kf_err *err);
+/* As kf_host_write() for a file of somebody else's: with the mode it has, 0644 if it is new. */
+int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
+		    struct kf_err *err);
 /* Durable unlink; that there is none is fine. */
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err);
 bool kf_host_exists(const struct kf_host *host, const char *path);

@@ -34,7 +34,7 @@ static int put_back(const struct kf_node *node, const char *path, const char *di
 		return kf_host_unlink(&node->host, path, err);
 	if (kf_journal_kept(&node->host, digest, &text, &n, err) < 0)
 		return -1;
-	return kf_host_write(&node->host, path, text, n, 0644, err);
+	return kf_host_rewrite(&node->host, path, text, n, err);
 }
 
 int kf_transaction_recover(struct kf_node *node, bool *ret_recovered, struct kf_err *err)
@@ -142,9 +142,8 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 		if (r < 0)
 			goto fail;
 	}
-	r = change->text
-		    ? kf_host_write(&node->host, change->path, change->text, change->n, 0644, err)
-		    : kf_host_unlink(&node->host, change->path, err);
+	r = change->text ? kf_host_rewrite(&node->host, change->path, change->text, change->n, err)
+			 : kf_host_unlink(&node->host, change->path, err);
 	if (r == 0)
 		node->say(node->ctx, change->text ? "changed" : "removed", change->path, "");
 	if (r == 0 && !late)

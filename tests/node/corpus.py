@@ -52,9 +52,14 @@ def one(t, line: str, name: str, program: Path, text: bytes | None, modern: bool
             return
         t.ok(code == 0, f"{what}: planned", err)
         before = n.dump()
+        config = n.path("/etc/containerd/config.toml")
+        if text is not None:
+            config.chmod(0o600)
         code, said, err = n.node("install")
         if not t.ok(code == 0, f"{what}: installed, containerd accepts it", err):
             return
+        if text is not None:
+            t.equal(config.stat().st_mode & 0o7777, 0o600, f"{what}: the file keeps its mode")
         after = n.dump()
         guarded = name not in NO_GUARD
         t.equal(without_ours(after, {"nono-runc": 1} if guarded else {}), without_ours(before, {"nono-runc": 1} if guarded else {}),
@@ -90,6 +95,8 @@ def one(t, line: str, name: str, program: Path, text: bytes | None, modern: bool
         code, said, err = n.node("uninstall")
         t.ok(code == 0 and said.get("state") == "done", f"{what}: uninstalled", err)
         t.equal(n.read("/etc/containerd/config.toml"), text, f"{what}: the file is the original byte by byte")
+        if text is not None:
+            t.equal(config.stat().st_mode & 0o7777, 0o600, f"{what}: and has its mode")
         left = [str(p) for p in n.dir.rglob("*") if p.is_file() and "kubefence" in str(p.relative_to(n.dir)) and p.name != "node.lock"]
         t.ok(not left and not n.path("/opt/nono-nri").exists(), f"{what}: nothing of ours is left", left)
 
