@@ -4,7 +4,6 @@
 
 #include "base/err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Files of a bundle on disk. */
@@ -27,25 +26,5 @@ int kf_oci_file_read(const char *dir, const char *name, struct kf_oci_file *ret,
 int kf_oci_file_replace(const struct kf_oci_file *file, const char *text, size_t n,
 			struct kf_err *err);
 void kf_oci_file_done(struct kf_oci_file *file);
-
-/* What a bundle of our own is made of; unset members are left out or sensible. */
-struct kf_oci_spec {
-	const char *rootfs; /* absolute */
-	bool readonly;
-	const char *const *args, *const *env; /* NULL-terminated */
-	const char *cwd;		      /* NULL: "/" */
-	unsigned uid, gid;
-	bool terminal;
-	bool host_network;
-	const char *hostname;
-	/* Pairs KEY, VALUE; NULL-terminated. */
-	const char *const *annotations;
-	/* Pairs HOST PATH, PATH IN THE CONTAINER, bound read-write; NULL-terminated. */
-	const char *const *binds;
-};
-
-/* config.json for @spec with the mounts, masked paths, namespaces and
- * capabilities that containerd gives an ordinary pod.  The caller frees *ret. */
-int kf_oci_spec_text(const struct kf_oci_spec *spec, char **ret, struct kf_err *err);
 
 #endif
