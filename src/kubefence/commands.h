@@ -6,6 +6,7 @@
 #define KF_COMMANDS(X)                                                          \
 	X(explain, "which rule of a profile decides about a path")              \
 	X(doctor, "is this node able to sandbox, and does it?")                 \
+	X(kata, "the sandbox in Kata Containers' virtual machines")             \
 	X(node, "prepare this machine's container runtime, and take that back") \
 	X(profile, "write, check and look at profiles")                         \
 	X(seccomp, "what the seccomp levels let through, and why")              \
