@@ -2,8 +2,10 @@
 # A thin front: Meson builds, scripts/bootstrap installs, tests/run tests.
 O := out
 PROGRAMS := nono-nri nono nono-runc kubefence
+ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+ARCHES := amd64 arm64
 
-.PHONY: all deps demo test test-all bench fuzz clean help
+.PHONY: all deps demo images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
 	@ninja -C $(O)/build
@@ -21,6 +23,10 @@ deps: ## install what building needs (Debian packages, as root)
 demo: all ## the same container without and with the sandbox, side by side, on this machine
 	@scripts/bootstrap demo
 	@scripts/demo
+
+images: all ## the plugin image as out/image{/,.tar,.spdx.json}, for ARCHES="amd64 arm64"
+	@for a in $(filter-out $(ARCH),$(ARCHES)); do images/cross $$a $(O)/cross-$$a || exit 1; done
+	@images/build.py $(O)/image $(foreach a,$(ARCHES),--arch $(a)=$(O)$(if $(filter $(ARCH),$(a)),,/cross-$(a))/bin)
 
 test: all ## unit, conformance, corpora, replayed fuzz cases, end to end on one containerd
 	@scripts/bootstrap test
