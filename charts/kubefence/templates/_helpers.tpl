@@ -1,0 +1,151 @@
+{{/* SPDX-License-Identifier: Apache-2.0 */}}
+{{- define "kubefence.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "kubefence.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "kubefence.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "kubefence.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Selector labels of one component: (dict "root" $ "component" "plugin") */}}
+{{- define "kubefence.selector" -}}
+app.kubernetes.io/name: {{ include "kubefence.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "kubefence.labels" -}}
+{{ include "kubefence.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: kubefence
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "kubefence.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* Handlers that are sandboxed: those of the list, and the Kata class's own once it is enabled. */}}
+{{- define "kubefence.handlers" -}}
+{{- $h := .Values.config.runtimeClasses -}}
+{{- if .Values.runtimeClasses.kataNono.enabled -}}
+{{- $h = append $h .Values.runtimeClasses.kataNono.handler -}}
+{{- end -}}
+{{- $h | uniq | toJson -}}
+{{- end -}}
+
+{{/* RuntimeClasses whose pods are sandboxed: the chart's own, and what the administrator adds. */}}
+{{- define "kubefence.classNames" -}}
+{{- $c := list -}}
+{{- if .Values.runtimeClasses.nonoRunc.enabled }}{{ $c = append $c "nono-runc" }}{{ end -}}
+{{- if .Values.runtimeClasses.kataNono.enabled }}{{ $c = append $c "kata-nono-sandbox" }}{{ end -}}
+{{- concat $c .Values.admission.runtimeClassNames | uniq | toJson -}}
+{{- end -}}
+
+{{- define "kubefence.celList" -}}
+[{{ range $i, $v := . }}{{ if $i }}, {{ end }}'{{ $v }}'{{ end }}]
+{{- end -}}
+
+{{- define "kubefence.classes" -}}
+{{ include "kubefence.celList" (include "kubefence.classNames" . | fromJsonArray) }}
+{{- end -}}
+
+{{/* The newest version of MutatingAdmissionPolicy that the cluster serves; empty: none, or not wanted. */}}
+{{- define "kubefence.mutatingVersion" -}}
+{{- if .Values.admission.mutate -}}
+{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}v1
+{{- else if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy" -}}v1beta1
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The NRI socket as the plugin sees it, and as it is on the host. */}}
+{{- define "kubefence.socket" -}}
+{{- default "/var/run/nri/nri.sock" .Values.config.socketPath -}}
+{{- end -}}
+
+{{- define "kubefence.hostSocket" -}}
+{{- printf "%s/%s" (clean .Values.hostPaths.nriSocket) (base (include "kubefence.socket" .)) -}}
+{{- end -}}
+
+{{- define "kubefence.nriPlugins" -}}
+{{- $default := "/opt/nri/plugins" -}}
+{{- if eq .Values.nodeSetup.nri.pluginPath $default }}{{ .Values.hostPaths.nriPlugins }}{{ else }}{{ .Values.nodeSetup.nri.pluginPath }}{{ end -}}
+{{- end -}}
+
+{{/* What every pod of the chart has: (dict "root" $ "component" ...) */}}
+{{- define "kubefence.podSpec" -}}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets: {{ toJson . }}
+{{- end }}
+{{- with .root.Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+nodeSelector:
+  kubernetes.io/os: linux
+  {{- with .root.Values.nodeSelector }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - {key: kubernetes.io/arch, operator: In, values: [amd64, arm64]}
+{{- with .root.Values.tolerations }}
+tolerations: {{ toJson . }}
+{{- end }}
+{{- end -}}
+
+{{- define "kubefence.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsUser: 0
+runAsGroup: 0
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- with .Values.seLinuxType }}
+seLinuxOptions: {type: {{ . }}}
+{{- end }}
+{{- end -}}
+
+{{/* Mistakes that the schema cannot see, each with its remedy. */}}
+{{- define "kubefence.check" -}}
+{{- if ne (dir .Values.config.nonoBinPath) (clean .Values.hostPaths.nonoHostDir) -}}
+{{- fail (printf "config.nonoBinPath (%s) must lie directly in hostPaths.nonoHostDir (%s): set both to the same directory" .Values.config.nonoBinPath .Values.hostPaths.nonoHostDir) -}}
+{{- end -}}
+{{- if and .Values.nodeSetup.enabled (ne (trimPrefix "/var" (include "kubefence.hostSocket" .)) (trimPrefix "/var" (clean .Values.nodeSetup.nri.socketPath))) -}}
+{{- fail (printf "nodeSetup.nri.socketPath (%s) is not the socket that the plugin connects to (%s, from hostPaths.nriSocket and config.socketPath): set them to the same path" .Values.nodeSetup.nri.socketPath (include "kubefence.hostSocket" .)) -}}
+{{- end -}}
+{{- if and (ne .Values.nodeSetup.nri.pluginPath "/opt/nri/plugins") (ne .Values.hostPaths.nriPlugins "/opt/nri/plugins") (ne .Values.nodeSetup.nri.pluginPath .Values.hostPaths.nriPlugins) -}}
+{{- fail (printf "nodeSetup.nri.pluginPath (%s) and hostPaths.nriPlugins (%s) mean the same directory: set one of them, or both alike" .Values.nodeSetup.nri.pluginPath .Values.hostPaths.nriPlugins) -}}
+{{- end -}}
+{{- if and .Values.admission.enabled .Values.admission.enforce (not .Values.runtimeClasses.nonoRunc.enabled) -}}
+{{- fail "admission.enforce gives pods the class nono-runc, but runtimeClasses.nonoRunc.enabled is false: enable the class, or set admission.enforce to false" -}}
+{{- end -}}
+{{- range $name, $_ := .Values.profiles -}}
+{{- if not (regexMatch "^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$" $name) -}}
+{{- fail (printf "profiles: '%s' is no name of a profile: use letters, digits, '_' and '-', at most 64, and no '.json'" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.runtimeClasses.nonoRunc.enabled (not (has "nono-runc" .Values.config.runtimeClasses)) -}}
+{{- fail "runtimeClasses.nonoRunc.enabled creates the class nono-runc, but config.runtimeClasses does not list the handler nono-runc: its pods would run without the sandbox. Add it to the list or disable the class" -}}
+{{- end -}}
+{{- if and .Values.config.allowedProfiles (not (has .Values.config.defaultProfile .Values.config.allowedProfiles)) -}}
+{{- fail (printf "config.defaultProfile (%s) is not in config.allowedProfiles: add it" .Values.config.defaultProfile) -}}
+{{- end -}}
+{{- if and .Values.kata.enabled (not .Values.runtimeClasses.kataNono.enabled) -}}
+{{- fail "kata.enabled sets nodes up for Kata, but runtimeClasses.kataNono.enabled is false: no pod could use it. Enable both" -}}
+{{- end -}}
+{{- end -}}
