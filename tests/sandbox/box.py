@@ -53,7 +53,7 @@ def busybox_rootfs(path: str) -> None:
 
 class Box:
     def __init__(self, rootfs=None, mounts=(), caps=None, read_only=False, init=("sleep", "1000000"), cwd="/",
-                 env=(), nono_dir=None, netns=True, masked=()):
+                 env=(), nono_dir=None, netns=True, masked=(), seccomp=None):
         self.dir = tempfile.mkdtemp(prefix="kf-box-")
         self.id = os.path.basename(self.dir)
         self.rootfs = rootfs or f"{self.dir}/rootfs"
@@ -62,6 +62,7 @@ class Box:
         self.mounts, self.caps, self.read_only = list(mounts), caps, read_only
         self.init, self.cwd, self.netns, self.masked = list(init), cwd, netns, list(masked)
         self.env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *env]
+        self.seccomp = seccomp  # an OCI profile
         self.nono_dir = nono_dir
         if not nono_dir:
             self.nono_dir = f"{self.dir}/nono"
@@ -85,6 +86,8 @@ class Box:
         spec["linux"]["maskedPaths"] = self.masked
         spec["linux"]["readonlyPaths"] = []
         spec["linux"].pop("resources", None)
+        if self.seccomp:
+            spec["linux"]["seccomp"] = self.seccomp
         if not self.netns:
             spec["linux"]["namespaces"] = [n for n in spec["linux"]["namespaces"] if n["type"] != "network"]
         return spec

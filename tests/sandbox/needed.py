@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of system calls that a pod's seccomp policy must leave to the launcher (launcher_calls in
+src/policy/seccomp_eval.c) against the launcher: strace says what it calls; each of these is then denied alone, and the list must name exactly those without which it does not get to
+the workload.  However it ends, it never ends in a workload that is not sandboxed."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+import box
+from behaviour import MINIMAL, policy
+
+KUBEFENCE = f"{box.ROOT}/out/bin/kubefence"
+# A workload that makes two calls, neither of which the launcher makes: 42 in the sandbox, 43 outside.
+WORKLOAD = r"""
+#include <asm/unistd.h>
+#include <fcntl.h>
+static long call(long nr, long a, long b, long c)
+{
+#if defined(__x86_64__)
+	long r;
+	__asm__ volatile("syscall" : "=a"(r) : "0"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+#else
+	register long x8 __asm__("x8") = nr, r __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+	__asm__ volatile("svc 0" : "+r"(r) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+#endif
+	return r;
+}
+void _start(void)
+{
+	long r = call(__NR_truncate, (long)"/etc/victim", 2, 0);
+	call(__NR_exit, r == 0 ? 43 : 42, 0, 0);
+	__builtin_unreachable();
+}
+"""
+FULL = policy(MINIMAL + "fs rw $WORKDIR\nfs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\nscope signal\nscope abstract\n"
+              "env drop LD_PRELOAD\nenv set A=B\nrlimit nofile 64 64\n", "p")
+
+# What is typical of each, as a shell command in the container.
+CASES = {
+    "default": "/nono/nono wrap -- /bin/workload",
+    "found in PATH, from a work directory": "cd /work && exec /nono/nono wrap --profile default -- workload",
+    "strict": "/nono/nono wrap --profile strict -- /bin/workload",
+    "every kind of rule, by descriptor": "exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3</policy-full",
+    "nested": "/nono/nono wrap -- /nono/nono wrap -- /bin/workload",
+    "a published profile": "/published/nono wrap --profile p -- /bin/workload",
+}
+# Ends as asked for, without a workload: what a message needs is no reason to refuse a policy.
+FAILING = {"an unknown profile": "/nono/nono wrap --profile nosuch -- /bin/workload"}
+
+
+def numbers() -> dict[str, int]:
+    text = subprocess.run(["gcc", "-E", "-dM", "-include", "asm/unistd.h", "-x", "c", "/dev/null"], capture_output=True, text=True, check=True).stdout
+    return {m[1]: int(m[2]) for m in re.finditer(r"^#define __NR_(\w+) (\d+)$", text, re.MULTILINE)}
+
+
+def said_to_be_needed(denied: list[str] | None) -> set[str]:
+    """What the product answers about a policy that denies these calls (None: all)."""
+    profile = {"defaultAction": "SCMP_ACT_ERRNO" if denied is None else "SCMP_ACT_ALLOW"}
+    profile["syscalls"] = [{"names": denied, "action": "SCMP_ACT_ERRNO"}] if denied else []
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
+        json.dump(profile, f)
+        f.flush()
+        p = subprocess.run([KUBEFENCE, "seccomp", "intersect", f.name, f.name, "-o", "oci"], capture_output=True, text=True)
+    m = re.search(r"launcher needs: (.*)", p.stderr)
+    return set(m[1].split(", ")) if m else set()
+
+
+def traced(b: box.Box, command: str) -> list[str]:
+    """The calls from the launcher's start to the workload's, by strace."""
+    with tempfile.TemporaryDirectory() as d:
+        p = subprocess.run(["strace", "-ff", "-o", f"{d}/t", "runc", "--root", f"{b.dir}/runc", "exec", b.id, "sh", "-c", command],
+                           capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        calls: list[str] = []
+        for name in os.listdir(d):
+            with open(f"{d}/{name}", errors="replace") as f:
+                lines = f.read().splitlines()
+            at = next((i for i, line in enumerate(lines) if re.match(r'execve\("/(nono|published)/nono"', line)), None)
+            if at is not None:
+                for line in lines[at + 1:]:
+                    if line.startswith('execve("/bin/workload"'):
+                        break
+                    if m := re.match(r"(\w+)\(", line):
+                        calls.append(m[1])
+    return calls if calls else [f"nothing: {p.stderr}"]
+
+
+def run(t) -> None:
+    nr = numbers()
+    with box.Box(caps=box.available_caps()) as b:
+        box.build("kernel", f"{b.rootfs}/bin/kernel")
+        subprocess.run(["gcc", "-O1", "-static", "-nostdlib", "-fno-stack-protector", "-x", "c", "-o", f"{b.rootfs}/bin/workload", "-"],
+                       input=WORKLOAD, text=True, check=True)
+        os.makedirs(f"{b.rootfs}/run/secrets")
+        os.makedirs(f"{b.rootfs}/published/profiles")
+        for name, text in (("etc/victim", "xx"), ("run/secrets/s", "secret"), ("policy-full", FULL), ("published/profiles/p", FULL)):
+            with open(f"{b.rootfs}/{name}", "w") as f:
+                f.write(text)
+        subprocess.run(["cp", box.NONO, f"{b.rootfs}/published/nono"], check=True)
+        os.mkdir(f"{b.dir}/v")
+        b.mounts = [{"destination": "/data", "type": "bind", "source": f"{b.dir}/v", "options": ["bind", "rw"]}]
+        b.start()
+        t.equal(b.exec(["/bin/workload"]).returncode, 43, "control: the workload says that it is not sandboxed")
+        calls: set[str] = set()
+        for name, command in {**CASES, **FAILING}.items():
+            these = traced(b, command)
+            t.ok(len(these) > 5 and set(these) <= set(nr), f"{name}: {len(these)} calls traced", these)
+            calls |= set(these)
+            p = b.exec(["sh", "-c", command])
+            t.equal(p.returncode, 42 if name in CASES else 1, f"{name}: without a denial it ends as it should")
+                # execve is how the runtime starts anything: denied, not even the launcher is there to see it.
+        calls -= {"execve"}
+        t.ok("execve" in said_to_be_needed(["execve"]), "execve is on the list")
+        loop = 'for c; do sh -c "${c#* }" </dev/null >/dev/null 2>&1; echo "${c%% *} $?"; done'
+        needed, open_ended = set(), []
+        for name, command in CASES.items():
+            # The shell gets a filter that its own calls would fall under, so the fault starts right before the launcher.
+            faulted = [f"{c} " + re.sub(r"^(.*?)(exec )?(/\w+/nono wrap)", rf"\1exec kernel fault {nr[c]} 1 \3", command, count=1) for c in sorted(calls)]
+            p = b.exec(["sh", "-c", loop, "sh", *faulted])
+            results = dict(line.split() for line in p.stdout.splitlines())
+            t.equal(sorted(results), sorted(calls), f"{name}: every call was denied once")
+            needed |= {c for c, r in results.items() if r != "42"}
+            open_ended += [f"{name}: {c}" for c, r in results.items() if r == "43"]
+        t.equal(open_ended, [], "no denial ends in a workload that is not sandboxed")
+        said = {c for c in calls if said_to_be_needed([c])}
+        t.equal(sorted(said), sorted(needed), f"a policy is refused exactly if it denies one of the {len(needed)} calls without which the launcher fails")
+        t.equal(sorted(said_to_be_needed(None) - calls - {"execve"}), [], "the list names nothing that the launcher does not call")
