@@ -78,6 +78,15 @@ ROWS = (
     ("received_fd", "use a descriptor received from outside", "ok", "ok", "not a boundary: an open descriptor carries its rights"),
 )
 
+# Rows that an older kernel cannot refuse: the first Landlock ABI that can.
+SINCE = {"truncate_etc": 3, "unix_abstract": 6}
+
+
+def expected(profile: str, abi: int) -> dict:
+    """What every row gives under @profile on a kernel with Landlock ABI @abi."""
+    column = {"control": None, "default": 2, "strict": 3}[profile]
+    return {r[0]: "ok" if column is None or abi < SINCE.get(r[0], 0) else r[column] for r in ROWS}
+
 
 class Target:
     """Rootfs and mounts with something to attack everywhere."""
