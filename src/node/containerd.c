@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "node/handler.h"
 #include "node/run.h"
 
@@ -154,20 +155,35 @@ static int want_runtime(struct work *w, const char *handler, bool option, const 
 	return kf_node_want(p, &p->wants, &p->nwants, value, path, err);
 }
 
-/* Copy the scalars of @from, a runtime as containerd dumps it, to @handler. */
-static int copy_runtime(struct work *w, const char *handler, const struct kf_toml_node *from,
-			bool zeros, struct kf_err *err)
+/* What a handler of ours does not take over from the one that it is made from. */
+static const char *const of_runc[] = {"runtime_type", "pod_annotations", "container_annotations",
+				      "BinaryName", NULL};
+static const char *const of_vm[] = {"runtime_type",
+				    "runtime_path",
+				    "pod_annotations",
+				    "container_annotations",
+				    "privileged_without_host_devices",
+				    "ConfigPath",
+				    NULL};
+
+static bool listed(const char *const *list, const char *s)
 {
-	static const char *const ours[] = {"runtime_type", "pod_annotations",
-					   "container_annotations"};
+	while (*list && strcmp(*list, s) != 0)
+		list++;
+	return *list != NULL;
+}
 
+/* Copy the scalars of @from, a runtime as containerd dumps it, to @handler, less
+ * those that are @ours; everything if that is NULL. */
+static int copy_runtime(struct work *w, const char *handler, const struct kf_toml_node *from,
+			const char *const *ours, struct kf_err *err)
+{
 	for (const struct kf_toml_node *n = from->first_child; n; n = n->next) {
-		bool skip = n->kind == KF_TOML_TABLE || (!zeros && is_zero(n));
+		bool skip =
+			n->kind == KF_TOML_TABLE || (ours && (is_zero(n) || listed(ours, n->key)));
 
-		for (size_t i = 0; !zeros && i < KF_ARRAY_SIZE(ours); i++)
-			skip = skip || strcmp(n->key, ours[i]) == 0;
 		/* The default, whose key changed its name between versions. */
-		if (!zeros && n->kind == KF_TOML_STRING && strcmp(n->string, "podsandbox") == 0)
+		if (ours && n->kind == KF_TOML_STRING && strcmp(n->string, "podsandbox") == 0)
 			skip = true;
 		if (!skip &&
 		    want_runtime(w, handler, false, n->key,
@@ -176,8 +192,7 @@ static int copy_runtime(struct work *w, const char *handler, const struct kf_tom
 	}
 	from = kf_toml_get(from, "options");
 	for (const struct kf_toml_node *n = from ? from->first_child : NULL; n; n = n->next) {
-		if ((!zeros && (is_zero(n) || strcmp(n->key, "BinaryName") == 0)) ||
-		    n->kind == KF_TOML_TABLE)
+		if ((ours && (is_zero(n) || listed(ours, n->key))) || n->kind == KF_TOML_TABLE)
 			continue;
 		if (want_runtime(w, handler, true, n->key,
 				 kf_node_literal(&w->plan->arena, w->plan->effective, n), err) < 0)
@@ -224,6 +239,10 @@ static int plan_handler(struct work *w, struct kf_node_handler *h, struct kf_err
 	const struct kf_toml_node *there = kf_toml_get(all, h->name), *from;
 
 	h->created = !there || kf_node_created(&w->node->journal, h->name);
+	if (!there && (h->why = kf_node_not_ours(h->name)) != NULL) {
+		h->created = false;
+		return 0;
+	}
 	if (there && !is_runc(there)) {
 		h->created = false;
 		h->why = kf_arena_printf(arena, "is of type '%s', the plugin alone sandboxes it",
@@ -256,9 +275,53 @@ static int plan_handler(struct work *w, struct kf_node_handler *h, struct kf_err
 					    KF_NODE_ANNOTATIONS),
 			 err) < 0)
 		return -1;
-	if (h->created && copy_runtime(w, h->name, from, false, err) < 0)
+	if (h->created && copy_runtime(w, h->name, from, of_runc, err) < 0)
 		return -1;
 	return want_runtime(w, h->name, true, "BinaryName", kf_node_quote(arena, h->guard), err);
+}
+
+/* Kata's own handler for the configuration that @vm's was made from: its
+ * snapshotter and the like are this node's.  NULL if there is none. */
+static const struct kf_toml_node *kata_of(const struct work *w, const struct kf_journal_vm *vm)
+{
+	const struct kf_toml_node *all = runtimes(w->dump.root, version_of(w->dump.root));
+
+	for (const struct kf_toml_node *n = all ? all->first_child : NULL; n; n = n->next) {
+		const char *config = kf_toml_string(n, KF_TOML_PATH("options", "ConfigPath"), "");
+
+		if (!kf_node_is_vm(w->node, n->key) &&
+		    strcmp(kf_toml_string(n, KF_TOML_PATH("runtime_path"), ""), vm->shim) == 0 &&
+		    strcmp(kf_path_base(config), kf_path_base(vm->config)) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static int plan_vm(struct work *w, const struct kf_journal_vm *vm, struct kf_err *err)
+{
+	struct kf_arena *arena = &w->plan->arena;
+	const struct kf_toml_node *from = kata_of(w, vm);
+	const struct {
+		bool option;
+		const char *key, *value;
+	} values[] = {
+		{false, "runtime_type",
+		 kf_arena_printf(arena, "\"io.containerd.%s.v2\"", vm->name)},
+		{false, "runtime_path", kf_node_quote(arena, vm->shim)},
+		/* What a pod could talk the machine out of. */
+		{false, "pod_annotations", "[]"},
+		{false, "container_annotations", "[]"},
+		{false, "privileged_without_host_devices", "true"},
+		{true, "ConfigPath", kf_node_quote(arena, vm->config)},
+	};
+
+	if (ignore_handler(w, vm->name, err) < 0)
+		return -1;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
+		if (want_runtime(w, vm->name, values[i].option, values[i].key, values[i].value,
+				 err) < 0)
+			return -1;
+	return from ? copy_runtime(w, vm->name, from, of_vm, err) : 0;
 }
 
 /* containerd 1.x replaces the built-in table of runtimes by the file's: a file
@@ -276,10 +339,18 @@ static int keep_builtin_runtimes(struct work *w, struct kf_err *err)
 		if (!name)
 			return kf_fail_nomem(err, "plan");
 		if (!kf_toml_get(file, name) && !kf_node_created(&w->node->journal, name) &&
-		    copy_runtime(w, name, n, true, err) < 0)
+		    copy_runtime(w, name, n, NULL, err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* @path, or what is configured, as TOML; "" if nothing is. */
+static const char *nri_path(struct work *w, const char *key, const char *path)
+{
+	if (!path)
+		path = kf_toml_string(w->dump.root, KF_TOML_PATH("plugins", NRI, key), NULL);
+	return path ? kf_node_quote(&w->plan->arena, path) : "";
 }
 
 static int plan_nri(struct work *w, struct kf_err *err)
@@ -291,9 +362,9 @@ static int plan_nri(struct work *w, struct kf_err *err)
 	} values[] = {
 		{"disable", "false"},
 		{"disable_connections", "false"},
-		{"socket_path", kf_node_quote(&p->arena, o->nri_socket)},
-		{"plugin_path", kf_node_quote(&p->arena, o->nri_plugins)},
-		{"plugin_config_path", kf_node_quote(&p->arena, o->nri_config)},
+		{"socket_path", nri_path(w, "socket_path", o->nri_socket)},
+		{"plugin_path", nri_path(w, "plugin_path", o->nri_plugins)},
+		{"plugin_config_path", nri_path(w, "plugin_config_path", o->nri_config)},
 	};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++) {
@@ -301,6 +372,8 @@ static int plan_nri(struct work *w, struct kf_err *err)
 
 		if (!values[i].value)
 			return kf_fail_nomem(err, "plan");
+		if (!*values[i].value)
+			continue;
 		if (kf_node_want(p, &w->wants, &w->nwants, values[i].value, path, err) < 0 ||
 		    kf_node_want(p, &p->wants, &p->nwants, values[i].value, path, err) < 0)
 			return -1;
@@ -494,8 +567,14 @@ static int plan_all(struct work *w, struct kf_err *err)
 	for (size_t i = 0; i < j->nhandlers; i++)
 		if (ignore_handler(w, j->handlers[i].name, err) < 0)
 			return -1;
+	for (size_t i = 0; i < j->nvms; i++)
+		if (ignore_handler(w, j->vms[i].name, err) < 0)
+			return -1;
 	for (size_t i = 0; i < p->nhandlers; i++)
 		if (plan_handler(w, &p->handlers[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nvms; i++)
+		if (plan_vm(w, &p->vms[i], err) < 0)
 			return -1;
 	if (plan_nri(w, err) < 0)
 		return -1;
@@ -571,9 +650,11 @@ static int containerd_removed(const struct kf_node *node, struct kf_err *err)
 		for (const struct kf_toml_node *h = all ? all->first_child : NULL; h && r == 0;
 		     h = h->next)
 			if (kf_node_guard_handler(
-				    kf_toml_string(h, KF_TOML_PATH("options", "BinaryName"), "")))
+				    kf_toml_string(h, KF_TOML_PATH("options", "BinaryName"), "")) ||
+			    strncmp(kf_toml_string(h, KF_TOML_PATH("options", "ConfigPath"), ""),
+				    KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")) == 0)
 				r = kf_fail(err, EBUSY,
-					    "handler '%s' still has the guard after the original "
+					    "handler '%s' is still ours after the original "
 					    "configuration was restored",
 					    h->key);
 		kf_toml_done(&toml);

@@ -51,25 +51,47 @@ static void add_frame(struct kf_buf *buf, unsigned type, unsigned flags, uint32_
 	kf_buf_add(buf, data, n);
 }
 
-/* The whole of what we say unasked: StatusRequest{verbose: true}. */
-static void add_request(struct kf_buf *buf)
+/* A question: the method, with its length in front, and the request. */
+struct question {
+	const char *path;
+	const char *message;
+	size_t n;
+};
+#define MESSAGE(s) (s), sizeof(s) - 1
+/* StatusRequest{verbose: true} */
+static const struct question status = {"\x21/runtime.v1.RuntimeService/Status",
+				       MESSAGE("\x08\x01")};
+/* ListPodSandboxRequest{filter: {state: {state: SANDBOX_READY}}} */
+static const struct question list_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
+					  MESSAGE("\x0a\x02\x12\x00")};
+
+/* The whole of what we say unasked. */
+static void add_request(struct kf_buf *buf, const struct question *q)
 {
-	static const char headers[] = "\x83\x86"				  /* POST, http */
-				      "\x04\x21/runtime.v1.RuntimeService/Status" /* :path */
-				      "\x01\x09localhost"			  /* :authority */
+	static const char method[] = "\x83\x86\x04";	  /* POST, http, :path */
+	static const char headers[] = "\x01\x09localhost" /* :authority */
 				      "\x0f\x10\x10"
 				      "application/grpc" /* content-type */
 				      "\x00\x02te\x08trailers";
-	static const unsigned char message[] = {0, 0, 0, 0, 2, 0x08, 0x01};
+	const char size[5] = {0, 0, 0, 0, (char)q->n};
 	const uint32_t window = htonl(WINDOW);
+	struct kf_buf part = KF_BUF_INIT(256);
 	unsigned char settings[6] = {0, 4}; /* INITIAL_WINDOW_SIZE */
 
 	memcpy(settings + 2, &window, 4);
 	kf_buf_adds(buf, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 	add_frame(buf, H2_SETTINGS, 0, 0, settings, sizeof(settings));
 	add_frame(buf, H2_WINDOW, 0, 0, &window, sizeof(window));
-	add_frame(buf, H2_HEADERS, H2_END_HEADERS, 1, headers, sizeof(headers) - 1);
-	add_frame(buf, H2_DATA, H2_END_STREAM, 1, message, sizeof(message));
+	kf_buf_add(&part, method, sizeof(method) - 1);
+	kf_buf_adds(&part, q->path);
+	kf_buf_add(&part, headers, sizeof(headers) - 1);
+	add_frame(buf, H2_HEADERS, H2_END_HEADERS, 1, part.p, part.n);
+	kf_buf_reset(&part);
+	kf_buf_add(&part, size, sizeof(size));
+	kf_buf_add(&part, q->message, q->n);
+	add_frame(buf, H2_DATA, H2_END_STREAM, 1, part.p, part.n);
+	buf->failed = buf->failed || part.failed;
+	kf_buf_done(&part);
 }
 
 /* Read frames into @answer until the stream ends. */
@@ -201,27 +223,71 @@ static bool lists(const char *p, size_t n, const char *handler)
 	return !any && configured;
 }
 
-/* One question, and whether the answer lists all @handlers. */
-static int ask(const struct kf_node *node, const char *path, const char *const *handlers,
-	       size_t nhandlers, struct kf_err *err)
+/* Put @q to the socket @path; the answer begins with gRPC's own header. */
+static int ask(const struct kf_node *node, const char *path, const struct question *q,
+	       struct kf_buf *answer, struct kf_err *err)
 {
-	struct kf_buf request = KF_BUF_INIT(4096), answer = KF_BUF_INIT(ANSWER_MAX);
+	struct kf_buf request = KF_BUF_INIT(4096);
 	KF_CLOSE int fd = -1;
 	int r = connect_to(node, path, &fd, err);
 
-	add_request(&request);
+	add_request(&request, q);
 	if (r == 0)
-		r = kf_write_all(fd, request.p, request.n, err);
+		r = request.failed ? kf_fail_nomem(err, "request")
+				   : kf_write_all(fd, request.p, request.n, err);
 	if (r == 0)
-		r = read_answer(fd, &answer, err);
-	/* gRPC's own header: not compressed, length. */
-	if (r == 0 && (answer.n < 5 || answer.p[0] != 0))
+		r = read_answer(fd, answer, err);
+	/* Not compressed, length. */
+	if (r == 0 && (answer->n < 5 || answer->p[0] != 0))
 		r = kf_fail(err, EAGAIN, "the runtime is not ready");
+	kf_buf_done(&request);
+	return r;
+}
+
+/* Whether the runtime answers and lists all @handlers. */
+static int ask_status(const struct kf_node *node, const char *path, const char *const *handlers,
+		      size_t nhandlers, struct kf_err *err)
+{
+	struct kf_buf answer = KF_BUF_INIT(ANSWER_MAX);
+	int r = ask(node, path, &status, &answer, err);
+
 	for (size_t i = 0; i < nhandlers && r == 0; i++)
 		if (!lists(answer.p + 5, answer.n - 5, handlers[i]))
 			r = kf_fail(err, ENOENT, "the runtime does not list handler '%s'",
 				    handlers[i]);
-	kf_buf_done(&request);
+	kf_buf_done(&answer);
+	return r;
+}
+
+/* In ListPodSandboxResponse @p: the pods (1) with runtime_handler (7) @handler. */
+static unsigned count_pods(const char *p, size_t n, const char *handler)
+{
+	const char *end = p + n;
+	struct field f, in;
+	unsigned count = 0;
+
+	while (next_field(&p, end, &f)) {
+		const char *at = f.p;
+
+		while (f.p && f.number == 1 && next_field(&at, f.p + f.n, &in))
+			count += in.number == 7 && equals(&in, handler);
+	}
+	return count;
+}
+
+int kf_cri_pods(const struct kf_node *node, const char *handler, unsigned *ret, struct kf_err *err)
+{
+	const char *path = kf_host_first(&node->host, node->distro->sockets);
+	struct kf_buf answer = KF_BUF_INIT(ANSWER_MAX);
+	int r;
+
+	if (!path) { /* nothing that could have started one */
+		*ret = 0;
+		return 0;
+	}
+	r = ask(node, path, &list_pods, &answer, err);
+	if (r == 0)
+		*ret = count_pods(answer.p + 5, answer.n - 5, handler);
 	kf_buf_done(&answer);
 	return r;
 }
@@ -239,7 +305,7 @@ int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t 
 		if (!path)
 			kf_err_set(err, ENOENT, "there is no socket '%s'",
 				   node->distro->sockets[0]);
-		else if (ask(node, path, handlers, nhandlers, err) == 0)
+		else if (ask_status(node, path, handlers, nhandlers, err) == 0)
 			return 0;
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
 		if (now.tv_sec - start.tv_sec >= (time_t)node->options->timeout)

@@ -72,6 +72,10 @@ static int plan_handler(const struct kf_node *node, struct kf_node_plan *p,
 					   "inherit_default_runtime"};
 
 	h->created = !there || kf_node_created(&node->journal, h->name);
+	if (!there && (h->why = kf_node_not_ours(h->name)) != NULL) {
+		h->created = false;
+		return 0;
+	}
 	from = h->created && name ? kf_toml_get(all, name) : there;
 	type = kf_toml_string(from, KF_TOML_PATH("runtime_type"), "oci");
 	if (*type && strcmp(type, "oci") != 0) {
@@ -117,7 +121,38 @@ static int plan_handler(const struct kf_node *node, struct kf_node_plan *p,
 	return 0;
 }
 
-static int plan_nri(const struct kf_node *node, struct kf_node_plan *p, struct kf_err *err)
+static int plan_vm(struct kf_node_plan *p, const struct kf_journal_vm *vm, struct kf_err *err)
+{
+	const struct {
+		const char *key, *value;
+	} values[] = {
+		{"runtime_path", kf_node_quote(&p->arena, vm->shim)},
+		{"runtime_type", "\"vm\""},
+		{"runtime_root", "\"/run/vc\""},
+		{"runtime_config_path", kf_node_quote(&p->arena, vm->config)},
+		{"privileged_without_host_devices", "true"},
+		{"allowed_annotations", "[]"},
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
+		if (want(p, values[i].value,
+			 KF_TOML_PATH("crio", "runtime", "runtimes", vm->name, values[i].key),
+			 err) < 0)
+			return -1;
+	return 0;
+}
+
+/* @path, or what is configured, as TOML; "" if nothing is. */
+static const char *nri_path(struct kf_node_plan *p, const struct kf_toml_node *root,
+			    const char *key, const char *path)
+{
+	if (!path)
+		path = kf_toml_string(root, KF_TOML_PATH("crio", "nri", key), NULL);
+	return path ? kf_node_quote(&p->arena, path) : "";
+}
+
+static int plan_nri(const struct kf_node *node, const struct kf_toml_node *root,
+		    struct kf_node_plan *p, struct kf_err *err)
 {
 	const struct kf_node_options *o = node->options;
 	const struct {
@@ -125,13 +160,15 @@ static int plan_nri(const struct kf_node *node, struct kf_node_plan *p, struct k
 	} values[] = {
 		{"enable_nri", "true"},
 		{"nri_disable_connections", "false"},
-		{"nri_listen", kf_node_quote(&p->arena, o->nri_socket)},
-		{"nri_plugin_dir", kf_node_quote(&p->arena, o->nri_plugins)},
-		{"nri_plugin_config_dir", kf_node_quote(&p->arena, o->nri_config)},
+		{"nri_listen", nri_path(p, root, "nri_listen", o->nri_socket)},
+		{"nri_plugin_dir", nri_path(p, root, "nri_plugin_dir", o->nri_plugins)},
+		{"nri_plugin_config_dir",
+		 nri_path(p, root, "nri_plugin_config_dir", o->nri_config)},
 	};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
-		if (want(p, values[i].value, KF_TOML_PATH("crio", "nri", values[i].key), err) < 0)
+		if ((!values[i].value || *values[i].value) &&
+		    want(p, values[i].value, KF_TOML_PATH("crio", "nri", values[i].key), err) < 0)
 			return -1;
 	/* NRI 0.10 came with CRI-O 1.34; older ones refuse unknown keys. */
 	if (p->major > 1 || p->minor >= 34)
@@ -203,8 +240,10 @@ static int crio_plan(const struct kf_node *node, struct kf_node_plan *p, struct 
 	}
 	for (size_t i = 0; i < p->nhandlers && r == 0; i++)
 		r = plan_handler(node, p, &recorded, toml.root, &p->handlers[i], err);
+	for (size_t i = 0; i < p->nvms && r == 0; i++)
+		r = plan_vm(p, &p->vms[i], err);
 	if (r == 0)
-		r = plan_nri(node, p, err);
+		r = plan_nri(node, toml.root, p, err);
 	if (r == 0)
 		r = make_text(node, p, err);
 	kf_runtimes_done(&recorded);
@@ -241,6 +280,20 @@ static int crio_check(const struct kf_node *node, const struct kf_node_plan *pla
 					"drop-in replace it?",
 					h->name, plan->config);
 		}
+		for (size_t i = 0; i < plan->nvms && installed && r == 0; i++) {
+			const struct kf_journal_vm *vm = &plan->vms[i];
+			const char *path =
+				kf_toml_string(toml.root,
+					       KF_TOML_PATH("crio", "runtime", "runtimes", vm->name,
+							    "runtime_config_path"),
+					       "");
+
+			if (strcmp(path, vm->config) != 0)
+				r = kf_fail(err, EINVAL,
+					    "crio does not take handler '%s' from '%s'; does a "
+					    "later drop-in replace it?",
+					    vm->name, plan->config);
+		}
 		kf_toml_done(&toml);
 	}
 	kf_arena_done(&arena);
@@ -258,9 +311,9 @@ static int crio_removed(const struct kf_node *node, struct kf_err *err)
 		return 0;
 	kf_arena_init(&arena, 2 * KF_LIMIT_CONFIG);
 	r = effective(node, program, &arena, &text, &n, err);
-	if (r == 0 && strstr(text, "\"" KF_NODE_GUARD))
+	if (r == 0 && (strstr(text, "\"" KF_NODE_GUARD) || strstr(text, "\"" KF_NODE_KATA "/")))
 		r = kf_fail(err, EBUSY,
-			    "a handler of CRI-O still has the guard after the original "
+			    "a handler of CRI-O is still ours after the original "
 			    "configuration was restored");
 	kf_arena_done(&arena);
 	return r;

@@ -162,10 +162,33 @@ const char *kf_node_array_with(struct kf_arena *arena, const struct kf_toml_node
 	return out;
 }
 
+static bool has_vm(const struct kf_journal_vm *vms, size_t n, const char *handler)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(vms[i].name, handler) == 0)
+			return true;
+	return false;
+}
+
 bool kf_node_created(const struct kf_journal *journal, const char *handler)
 {
 	for (size_t i = 0; i < journal->nhandlers; i++)
 		if (strcmp(journal->handlers[i].name, handler) == 0)
 			return journal->handlers[i].created;
-	return false;
+	return has_vm(journal->vms, journal->nvms, handler);
+}
+
+bool kf_node_is_vm(const struct kf_node *node, const char *handler)
+{
+	return has_vm(node->journal.vms, node->journal.nvms, handler) ||
+	       has_vm(node->options->vms, node->options->nvms, handler);
+}
+
+const char *kf_node_not_ours(const char *handler)
+{
+	/* Made from runc's it would run bare what was to run in a machine. */
+	return strncmp(handler, "kata", 4) == 0
+		       ? "is Kata's and not registered yet; kata-deploy or 'kubefence kata "
+			 "install' does that"
+		       : NULL;
 }

@@ -36,5 +36,10 @@ const char *kf_node_array_with(struct kf_arena *arena, const struct kf_toml_node
 			       const char *item);
 /* Whether the journal says that this handler exists because of us. */
 bool kf_node_created(const struct kf_journal *journal, const char *handler);
+/* Whether @handler is, or is to be, one of ours for virtual machines. */
+bool kf_node_is_vm(const struct kf_node *node, const char *handler);
+/* Why there is no guard for @handler, which the runtime does not know yet: it is
+ * Kata's to make.  NULL: ours to make. */
+const char *kf_node_not_ours(const char *handler);
 
 #endif

@@ -201,6 +201,15 @@ int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *
 	return fsync(dir) < 0 ? kf_fail_sys(err, "sync directory of '%s'", path) : 0;
 }
 
+void kf_host_rmdir(const struct kf_host *host, const char *path)
+{
+	KF_CLOSE int dir = -1;
+	const char *name;
+
+	if (parent(host, path, false, &dir, &name, NULL) == 0)
+		(void)unlinkat(dir, name, AT_REMOVEDIR);
+}
+
 bool kf_host_exists(const struct kf_host *host, const char *path)
 {
 	KF_CLOSE int fd = open_in_root(host, path, O_PATH);

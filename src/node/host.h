@@ -40,6 +40,8 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 		    struct kf_err *err);
 /* Durable unlink; that there is none is fine. */
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err);
+/* Remove directory @path if it is empty. */
+void kf_host_rmdir(const struct kf_host *host, const char *path);
 bool kf_host_exists(const struct kf_host *host, const char *path);
 /* The files that match @pattern (one star, in its last component), sorted,
  * as host paths; NULL-terminated, released with kf_host_list_free(). */

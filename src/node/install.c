@@ -59,6 +59,9 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 			       plan->handlers[i].name);
 		j->handlers[j->nhandlers++].created = plan->handlers[i].created;
 	}
+	if (plan->nvms)
+		memmove(j->vms, plan->vms, plan->nvms * sizeof(*j->vms));
+	j->nvms = plan->nvms;
 	return config ? note_original(node, plan, err) : 0;
 }
 
@@ -75,7 +78,7 @@ static int all_there(const struct kf_node *node, const struct kf_payload *payloa
 static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
 		 bool restart, bool *ret_changed, struct kf_err *err)
 {
-	const char *handlers[KF_JOURNAL_HANDLERS];
+	const char *handlers[KF_JOURNAL_HANDLERS + KF_JOURNAL_VMS];
 	struct kf_change change = {
 		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
 	bool there, config = !plan->existed || plan->nbefore != plan->nafter ||
@@ -86,12 +89,14 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 			handlers[change.nhandlers++] = plan->handlers[i].name;
 		else
 			node->say(node->ctx, "note", plan->handlers[i].name, plan->handlers[i].why);
+	for (size_t i = 0; i < plan->nvms; i++)
+		handlers[change.nhandlers++] = plan->vms[i].name;
 	if (kf_payload_plan(node, plan, payload, err) < 0 ||
 	    all_there(node, payload, &there, err) < 0)
 		return -1;
 	/* Something that we look at changed, but not what we make of it. */
 	if (there && !config && !(restart && node->options->restart) && node->journal.exists &&
-	    !node->journal.busy)
+	    !node->journal.busy && (node->journal.fingerprint[0] || !payload->launcher))
 		return 0;
 	if (note_all(node, plan, payload, config, err) < 0 ||
 	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
@@ -108,16 +113,30 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 			return -1;
 		node->journal.pending = false;
 	}
-	if (kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
+	/* One that looked at less cannot speak for the next of the others. */
+	if (payload->launcher && kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
 		return -1;
 	return kf_transaction_end(node, err);
 }
 
+int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart, bool *ret_changed,
+		  struct kf_err *err)
+{
+	struct kf_node_plan plan;
+	int r = kf_node_plan(node, &plan, err);
+
+	if (r == 0) {
+		r = apply(node, &plan, payload, restart, ret_changed, err);
+		kf_node_plan_done(&plan);
+	}
+	return r;
+}
+
 int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 {
-	KF_CLOSE int lock = -1;
+	KF_CLEANUP(kf_transaction_unlock)
+	struct kf_transaction_lock lock = KF_TRANSACTION_LOCK_INIT;
 	struct kf_payload payload;
-	struct kf_node_plan plan;
 	kf_digest now;
 	bool restart;
 	int r;
@@ -140,11 +159,7 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 	if (r == 0)
 		r = kf_transaction_recover(node, &restart, err);
 	if (r == 0)
-		r = kf_node_plan(node, &plan, err);
-	if (r == 0) {
-		r = apply(node, &plan, &payload, restart, ret_changed, err);
-		kf_node_plan_done(&plan);
-	}
+		r = kf_node_apply(node, &payload, restart, ret_changed, err);
 	kf_payload_done(&payload);
 	return r;
 }

@@ -75,6 +75,13 @@ static bool parse_line(struct kf_journal *j, char *line)
 		j->handlers[j->nhandlers].created = strcmp(w, "created") == 0;
 		return put(j->handlers[j->nhandlers++].name, 64, line);
 	}
+	if (strcmp(key, "vm") == 0 && j->nvms < KF_JOURNAL_VMS) {
+		struct kf_journal_vm *vm = &j->vms[j->nvms++];
+
+		return put(vm->name, sizeof(vm->name), w) &&
+		       put(vm->shim, sizeof(vm->shim), word(&line)) &&
+		       put(vm->config, sizeof(vm->config), line);
+	}
 	if (strcmp(key, "file") == 0 && j->nfiles < KF_JOURNAL_FILES && line[0] == '/')
 		return digest_ok(w) && put(j->files[j->nfiles].sum, sizeof(kf_digest), w) &&
 		       put(j->files[j->nfiles++].path, 256, line);
@@ -137,6 +144,9 @@ int kf_journal_write(const struct kf_host *host, const struct kf_journal *j, str
 	for (size_t i = 0; i < j->nhandlers; i++)
 		kf_buf_addf(&buf, "handler %s %s\n", j->handlers[i].created ? "created" : "found",
 			    j->handlers[i].name);
+	for (size_t i = 0; i < j->nvms; i++)
+		kf_buf_addf(&buf, "vm %s %s %s\n", j->vms[i].name, j->vms[i].shim,
+			    j->vms[i].config);
 	for (size_t i = 0; i < j->nfiles; i++)
 		kf_buf_addf(&buf, "file %s %s\n", j->files[i].sum, j->files[i].path);
 	if (buf.failed) {

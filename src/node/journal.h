@@ -19,6 +19,7 @@
  *					we made of it
  *	undo PREV NEXT PATH		while busy: what the run found and what it writes
  *	handler created|found NAME	who has the guard
+ *	vm NAME SHIM CONFIG		a handler of virtual machines that we registered
  *	file HEX PATH			installed by us
  *	sum HEX
  *
@@ -29,10 +30,18 @@
 #define KF_JOURNAL_ABSENT   "absent"
 #define KF_JOURNAL_FILES    64
 #define KF_JOURNAL_HANDLERS 32
+#define KF_JOURNAL_VMS	    4
 /* A configuration file and a journal. */
 #define KF_JOURNAL_MAX	    (256 * 1024)
 
 typedef char kf_digest[KF_SHA256_HEX + 1]; /* or KF_JOURNAL_ABSENT */
+
+/* A handler whose pods are virtual machines of Kata's: the runtime's program and
+ * the configuration that it reads. */
+struct kf_journal_vm {
+	char name[64];
+	char shim[256], config[256];
+};
 
 struct kf_journal {
 	bool exists;
@@ -49,6 +58,8 @@ struct kf_journal {
 		bool created;
 	} handlers[KF_JOURNAL_HANDLERS];
 	size_t nhandlers;
+	struct kf_journal_vm vms[KF_JOURNAL_VMS];
+	size_t nvms;
 	struct {
 		char path[256];
 		kf_digest sum;

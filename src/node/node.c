@@ -50,11 +50,13 @@ int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf
 	const struct kf_node_options *o = node->options;
 	struct kf_node_plan p = {0};
 
-	if (o->nhandlers == 0 || o->nhandlers > KF_JOURNAL_HANDLERS)
+	p.vms = o->set_vms ? o->vms : node->journal.vms;
+	p.nvms = o->set_vms ? o->nvms : node->journal.nvms;
+	if ((o->nhandlers == 0 && p.nvms == 0) || o->nhandlers > KF_JOURNAL_HANDLERS)
 		return kf_fail(err, EINVAL, "between 1 and %d handlers are needed",
 			       KF_JOURNAL_HANDLERS);
 	kf_arena_init(&p.arena, PLAN_MEMORY);
-	p.handlers = kf_arena_calloc(&p.arena, o->nhandlers, sizeof(*p.handlers));
+	p.handlers = kf_arena_calloc(&p.arena, o->nhandlers + 1, sizeof(*p.handlers));
 	if (!p.handlers) {
 		kf_node_plan_done(&p);
 		return kf_fail_nomem(err, "plan");

@@ -14,6 +14,8 @@
 #define KF_NODE_GUARD	 "/opt/kubefence/bin/nono-runc"
 #define KF_NODE_LAUNCHER "/opt/nono-nri/nono"
 #define KF_NODE_SETTINGS "/opt/kubefence/settings"
+/* What 'kubefence kata' installs lies below. */
+#define KF_NODE_KATA	 "/opt/kubefence/kata"
 
 struct kf_adapter;
 
@@ -25,7 +27,12 @@ struct kf_node_options {
 	const char *default_profile;
 	const char *const *handlers; /* runtime_classes */
 	size_t nhandlers;
-	const char *nri_socket, *nri_plugins, *nri_config;
+	/* Handlers of virtual machines; unless @set_vms those of the journal stay.
+	 * 'kubefence kata' sets them and is about nothing else. */
+	const struct kf_journal_vm *vms;
+	size_t nvms;
+	bool set_vms;
+	const char *nri_socket, *nri_plugins, *nri_config; /* NULL: as they are */
 	bool restart;	  /* else the administrator restarts the runtime */
 	unsigned timeout; /* seconds for the runtime to come back */
 };
@@ -55,6 +62,8 @@ struct kf_node_plan {
 	bool existed; /* @config does */
 	struct kf_node_handler *handlers;
 	size_t nhandlers;
+	const struct kf_journal_vm *vms;
+	size_t nvms;
 	/* For the check with the runtime's own parser: what it said before and
 	 * which of its values are to change, in its own names. */
 	const char *effective;
@@ -84,7 +93,8 @@ void kf_node_plan_done(struct kf_node_plan *plan);
 
 /* Make it so.  *ret_changed tells whether anything was written. */
 int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err);
-/* Take it back.  *ret_kept: files that must stay for now (containers still use
+/* Take it back; what 'kubefence kata' did stays, or with options->set_vms is what
+ * is taken back.  *ret_kept: files that must stay for now (containers still use
  * them, or somebody else changed the configuration since); said through say(). */
 int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
 /* Check that the node is as install leaves it; each finding goes through say()

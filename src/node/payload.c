@@ -126,6 +126,9 @@ int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 {
 	bool guarded = false;
 
+	/* A run that brings no programs has listed its files itself. */
+	if (!payload->launcher)
+		return 0;
 	payload->n = 0;
 	if (add(payload, node->options->launcher, payload->launcher, payload->nlauncher, 0755,
 		false, err) < 0)

@@ -12,15 +12,28 @@
 
 #define LOCK	     "/run/kubefence/node.lock"
 #define LOCK_SECONDS 120
+#define KATA_LOCK    "/run/lock/kata-deploy.lock"
+/* It copies some GiB and restarts the runtime under its lock. */
+#define KATA_SECONDS 600
 
-int kf_transaction_lock(const struct kf_node *node, int *ret_fd, struct kf_err *err)
+int kf_transaction_lock(const struct kf_node *node, struct kf_transaction_lock *ret,
+			struct kf_err *err)
 {
-	KF_CLOSE int fd = -1;
+	KF_CLOSE int own = -1, kata = -1;
 
-	if (kf_host_lock(&node->host, LOCK, LOCK_SECONDS, &fd, err) < 0)
+	if (kf_host_lock(&node->host, LOCK, LOCK_SECONDS, &own, err) < 0 ||
+	    kf_host_lock(&node->host, KATA_LOCK, KATA_SECONDS, &kata, err) < 0)
 		return -1;
-	*ret_fd = kf_steal_fd(&fd);
+	ret->node = kf_steal_fd(&own);
+	ret->kata_deploy = kf_steal_fd(&kata);
 	return 0;
+}
+
+void kf_transaction_unlock(struct kf_transaction_lock *lock)
+{
+	kf_cleanup_close(&lock->kata_deploy);
+	kf_cleanup_close(&lock->node);
+	*lock = (struct kf_transaction_lock)KF_TRANSACTION_LOCK_INIT;
 }
 
 /* Contents of @path become what was kept under @digest. */

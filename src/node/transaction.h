@@ -2,7 +2,7 @@
 #ifndef KF_NODE_TRANSACTION_H
 #define KF_NODE_TRANSACTION_H
 
-#include "node/node.h"
+#include "node/payload.h"
 
 /* The change of one configuration file of somebody else's, from journal entry
  * to serving runtime.  Wherever it is interrupted, the file holds the old or
@@ -20,8 +20,18 @@ struct kf_change {
 	size_t nhandlers;
 };
 
-/* One run at a time on a node: taken for the life of *ret_fd. */
-int kf_transaction_lock(const struct kf_node *node, int *ret_fd, struct kf_err *err);
+/* One run at a time on a node, and none while kata-deploy is at work, which edits
+ * the same files: it takes the second lock. */
+struct kf_transaction_lock {
+	int node, kata_deploy;
+};
+#define KF_TRANSACTION_LOCK_INIT \
+	{                        \
+		-1, -1           \
+	}
+int kf_transaction_lock(const struct kf_node *node, struct kf_transaction_lock *ret,
+			struct kf_err *err);
+void kf_transaction_unlock(struct kf_transaction_lock *lock);
 
 /* If the last run did not get to its end, put back what it had found.
  * *ret_recovered: the runtime must be restarted, for nobody knows what it runs with. */
@@ -36,6 +46,10 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 /* Restart the runtime and wait until it serves @handlers. */
 int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,
 			   size_t nhandlers, struct kf_err *err);
+/* Plan, and bring about what was planned together with the files of @payload;
+ * *ret_changed is only ever set.  Under the lock, after recovery (@restart). */
+int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart, bool *ret_changed,
+		  struct kf_err *err);
 /* The journal says "done" again. */
 int kf_transaction_end(struct kf_node *node, struct kf_err *err);
 

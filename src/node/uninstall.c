@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "node/payload.h"
+#include "node/cri.h"
 #include "node/transaction.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,42 +64,116 @@ static int restore(struct kf_node *node, bool restart, bool *ret_left, struct kf
 	return kf_transaction_end(node, err);
 }
 
-static void remove_directory(const struct kf_node *node, const char *path)
+/* Whether file @i of the journal belongs to the part that options->set_vms means. */
+static bool in_part(const struct kf_node *node, size_t i)
 {
-	KF_CLOSE int fd = -1;
-	KF_FREE char *dir = strdup(path);
+	bool kata = strncmp(node->journal.files[i].path, KF_NODE_KATA "/",
+			    strlen(KF_NODE_KATA "/")) == 0;
 
-	if (!dir)
-		return;
-	*strrchr(dir, '/') = '\0';
-	if (kf_host_dir(&node->host, *dir ? dir : "/", false, &fd, NULL) == 0)
-		(void)unlinkat(fd, strrchr(path, '/') + 1, AT_REMOVEDIR);
+	return kata == node->options->set_vms;
+}
+
+/* Remove the files of this part and forget them. */
+static int remove_files(struct kf_node *node, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < j->nfiles; i++) {
+		if (!in_part(node, i)) {
+			j->files[kept++] = j->files[i];
+			continue;
+		}
+		if (kf_host_unlink(&node->host, j->files[i].path, err) < 0)
+			return -1;
+		node->say(node->ctx, "removed", j->files[i].path, "");
+	}
+	j->nfiles = kept;
+	return 0;
 }
 
 static int remove_all(struct kf_node *node, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
 
-	for (size_t i = 0; i < j->nfiles; i++) {
-		if (kf_host_unlink(&node->host, j->files[i].path, err) < 0)
-			return -1;
-		node->say(node->ctx, "removed", j->files[i].path, "");
+	if (remove_files(node, err) < 0)
+		return -1;
+	if (j->nfiles) {
+		j->nvms = j->nhandlers = 0;
+		return kf_transaction_end(node, err);
 	}
 	/* The journal last: until then a next run can finish. */
 	if (kf_journal_sweep(&node->host, j, true, err) < 0 ||
 	    kf_journal_remove(&node->host, err) < 0)
 		return -1;
 	for (const char *const *d = directories; *d; d++)
-		remove_directory(node, *d);
+		kf_host_rmdir(&node->host, *d);
 	return 0;
+}
+
+/* The other part stays: what is left of the plan without this one. */
+static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
+{
+	const char *handlers[KF_JOURNAL_HANDLERS];
+	struct kf_journal *j = &node->journal, old = *j;
+	struct kf_node_options options = *node->options;
+	const struct kf_node_options *given = node->options;
+	struct kf_payload nothing = {0};
+	bool changed;
+	int r;
+
+	options.nri_socket = options.nri_plugins = options.nri_config = NULL;
+	options.handlers = handlers;
+	options.nhandlers = 0;
+	options.vms = old.vms;
+	options.nvms = given->set_vms ? 0 : old.nvms;
+	options.set_vms = true;
+	for (size_t i = 0; given->set_vms && i < old.nhandlers; i++)
+		handlers[options.nhandlers++] = old.handlers[i].name;
+	node->options = &options;
+	r = kf_node_apply(node, &nothing, restart, &changed, err);
+	node->options = given;
+	if (r < 0)
+		return -1;
+	j->busy = true; /* until the files are gone */
+	if (kf_journal_write(&node->host, j, err) < 0 || remove_files(node, err) < 0)
+		return -1;
+	return kf_transaction_end(node, err);
+}
+
+/* Why the part must stay, in @why; false if it can go. */
+static bool in_use(const struct kf_node *node, char why[static 128])
+{
+	const struct kf_journal *j = &node->journal;
+	unsigned n = 0;
+
+	/* Without its handler a running container cannot be entered (containerd:
+	 * "no runtime is configured"), so its probes would fail. */
+	if (!node->options->set_vms) {
+		n = kf_payload_in_use(node);
+		(void)snprintf(why, 128, "%u containers were started through the guard", n);
+		return n > 0;
+	}
+	for (size_t i = 0; i < j->nvms && !n; i++) {
+		struct kf_err err;
+
+		if (kf_cri_pods(node, j->vms[i].name, &n, &err) < 0) {
+			(void)snprintf(why, 128, "nobody knows whether it is in use (%.80s)",
+				       err.msg);
+			return true;
+		}
+		(void)snprintf(why, 128, "%u pods have handler '%.40s'", n, j->vms[i].name);
+	}
+	return n > 0;
 }
 
 int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 {
-	KF_CLOSE int lock = -1;
-	bool restart = false, left = false;
-	unsigned containers;
-	char detail[96];
+	KF_CLEANUP(kf_transaction_unlock)
+	struct kf_transaction_lock lock = KF_TRANSACTION_LOCK_INIT;
+	const struct kf_journal *j = &node->journal;
+	bool restart = false, left = false, used;
+	char why[128];
 
 	*ret_kept = false;
 	/* Without a journal there may be the beginnings of one. */
@@ -110,17 +183,15 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
 	    kf_transaction_recover(node, &restart, err) < 0)
 		return -1;
-	/* Without its handler a running container cannot be entered (containerd:
-	 * "no runtime is configured"), so its probes would fail. */
-	containers = kf_payload_in_use(node);
-	if (!containers && restore(node, restart, &left, err) < 0)
+	used = in_use(node, why);
+	if (!used && (node->options->set_vms ? j->nhandlers : j->nvms))
+		return shrink(node, restart, err);
+	if (!used && restore(node, restart, &left, err) < 0)
 		return -1;
-	if (!containers && !left)
+	if (!used && !left)
 		return remove_all(node, err);
-	(void)snprintf(detail, sizeof(detail), "%u containers were started through the guard",
-		       containers);
-	node->say(node->ctx, "kept", "/opt/kubefence",
-		  containers ? detail : "the configuration still names the guard");
+	node->say(node->ctx, "kept", node->options->set_vms ? KF_NODE_KATA : "/opt/kubefence",
+		  used ? why : "the configuration still names the guard");
 	*ret_kept = true;
 	/* What recovery may have put back needs a restart all the same. */
 	if (restart && node->options->restart && node->journal.busy) {
