@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #define FILES_MAX 1024
+#define TRIES_MAX 5
+#define VOLUME	  "..data"
 #define DIR_NAME  "profiles"
 /* Filled and then renamed: once the directory exists, what is not in it does not exist. */
 #define NEW_NAME  ".profiles.new"
@@ -38,7 +40,16 @@ static int by_name(const void *a, const void *b)
 	return c ? c : strcmp(x->file, y->file);
 }
 
-static void read_source(struct publisher *p, const char *dir, const char *file, const char *name)
+/* Where sources are read from: profiles_dir, or what its "..data" leads to. */
+struct place {
+	const char *dir; /* as configured, for messages */
+	int fd;
+	struct stat st;
+	bool volume; /* a ConfigMap's */
+};
+
+static void read_source(struct publisher *p, const struct place *place, const char *file,
+			const char *name)
 {
 	struct kf_profile_source *s = &p->v[p->n];
 	KF_FREE char *text = NULL;
@@ -48,13 +59,12 @@ static void read_source(struct publisher *p, const char *dir, const char *file, 
 	size_t n;
 
 	s->name = kf_arena_strdup(p->arena, name);
-	s->file = kf_arena_printf(p->arena, "%s/%s", dir, file);
+	s->file = kf_arena_printf(p->arena, "%s/%s", place->dir, file);
 	if (!s->name || !s->file) {
 		p->diags->nomem = true;
 		return;
 	}
-	/* A ConfigMap's files are symlinks. */
-	fd = open(s->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = openat(place->fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0 || kf_fd_slurp(fd, s->file, KF_LIMIT_PROFILE_JSON, &text, &n, &err) < 0) {
 		kf_diag_warning(p->diags, &(struct kf_origin){.file = s->file},
 				"profile '%s' is not updated: %s", name,
@@ -74,16 +84,53 @@ static void read_source(struct publisher *p, const char *dir, const char *file, 
 	p->n++;
 }
 
-static int read_sources(struct publisher *p, const char *dir)
+static int open_place(const char *dir, struct place *ret)
 {
-	DIR *d = opendir(dir);
+	struct place out = {.dir = dir, .fd = -1};
+	KF_CLOSE int top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0)
+		return -1;
+	out.fd = openat(top, VOLUME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	out.volume = out.fd >= 0;
+	if (out.fd < 0 && errno != ENOENT)
+		return -1;
+	if (out.fd < 0)
+		out.fd = kf_steal_fd(&top);
+	if (fstat(out.fd, &out.st) < 0) {
+		(void)close(out.fd);
+		return -1;
+	}
+	*ret = out;
+	return 0;
+}
+
+/* Whether the volume's contents were replaced, and those at @place maybe removed, meanwhile. */
+static bool replaced(const struct place *place)
+{
+	KF_FREE char *path = NULL;
+	struct stat st;
+
+	if (!place->volume)
+		return false;
+	if (asprintf(&path, "%s/" VOLUME, place->dir) < 0) {
+		path = NULL;
+		return true;
+	}
+	return stat(path, &st) < 0 || st.st_dev != place->st.st_dev ||
+	       st.st_ino != place->st.st_ino;
+}
+
+/* Every profile at @place, which is closed. */
+static void read_place(struct publisher *p, struct place *place)
+{
+	DIR *d = fdopendir(place->fd);
 	struct dirent *e;
 
 	if (!d) {
-		kf_diag_error(p->diags, &(struct kf_origin){.file = dir},
-			      "profiles_dir: cannot be read: %s; create it, or remove the key",
-			      strerror(errno));
-		return -1;
+		(void)close(place->fd);
+		p->diags->nomem = true;
+		return;
 	}
 	while ((e = readdir(d)) && !p->diags->nomem) {
 		char name[KF_LIMIT_PROFILE_NAME + 1];
@@ -91,13 +138,41 @@ static int read_sources(struct publisher *p, const char *dir)
 		if (!kf_profile_file_name(e->d_name, name, sizeof(name)))
 			continue;
 		if (p->n == FILES_MAX) {
-			kf_diag_warning(p->diags, &(struct kf_origin){.file = dir},
+			kf_diag_warning(p->diags, &(struct kf_origin){.file = place->dir},
 					"more than %d profiles: the rest is ignored", FILES_MAX);
 			break;
 		}
-		read_source(p, dir, e->d_name, name);
+		read_source(p, place, e->d_name, name);
 	}
 	(void)closedir(d);
+}
+
+/* The files of a ConfigMap change all at once, by a rename of "..data", and may name one another
+ * in "extends": they are read through one directory, and again if that was replaced meanwhile. */
+static int read_sources(struct publisher *p, const char *dir)
+{
+	const struct kf_diags before = *p->diags;
+	struct place place;
+
+	for (unsigned tries = 1;; tries++) {
+		if (open_place(dir, &place) < 0) {
+			kf_diag_error(
+				p->diags, &(struct kf_origin){.file = dir},
+				"profiles_dir: cannot be read: %s; create it, or remove the key",
+				strerror(errno));
+			return -1;
+		}
+		p->n = 0;
+		*p->diags = before;
+		read_place(p, &place);
+		if (!replaced(&place))
+			break;
+		if (tries == TRIES_MAX) {
+			kf_diag_error(p->diags, &(struct kf_origin){.file = dir},
+				      "profiles_dir: changes faster than it can be read");
+			return -1;
+		}
+	}
 	qsort(p->v, p->n, sizeof(*p->v), by_name);
 	memcpy(p->v + p->n, kf_profile_builtins, kf_nprofile_builtins * sizeof(*p->v));
 	p->n += kf_nprofile_builtins;

@@ -102,8 +102,13 @@ def prewrapped(t, node):
                    ["/proc/self/fd/3", "wrap", "--policy-fd", "4", "--profile", "open", "--"],
                    ["/proc/self/exe", "wrap", "--profile", "open", "--"]):
         closed(t, node, node.bundle([*prefix, "sh", "-c", PROBE], image), f"args begin with {prefix[0]} and a weaker profile")
-    sandboxed(t, node, node.bundle(["/nono/nono", "wrap", "--profile", "default", "--", "sh", "-c", PROBE]),
-              "args begin with the plugin's prefix")
+    # A foreign prefix is the workload's own command: it runs, as it is, inside.
+    image = {"/nono/nono": b"#!/bin/sh\necho MINE $*; shift 4; exec \"$@\"\n"}
+    r = node.run(node.bundle(["/nono/nono", "wrap", "--profile", "open", "--", "sh", "-c", PROBE], image).write())
+    t.ok(r.out.startswith("MINE wrap --profile open -- sh") and answers(r) == SANDBOXED,
+         "a prefix with another profile is not taken away, it runs inside", r)
+    r = node.run(node.bundle(["/nono/nono", "wrap", "--profile", "default", "--", "sh", "-c", PROBE], image).write())
+    t.ok("MINE" not in r.out and answers(r) == SANDBOXED, "the plugin's prefix is replaced, whatever lies at its path", r)
 
 
 def parents_renamed(t, node):

@@ -12,6 +12,8 @@ from pathlib import Path
 from lib_guard import DEADLINE
 from parts import main
 
+from lib.cri import wait_pid
+
 
 def both(t, node, what, fn):
     """fn(bare) -> what can be seen from outside; must be equal.  IDs and pids are taken out."""
@@ -167,8 +169,10 @@ def life_cycle(t, node):
         b.config["linux"]["cgroupsPath"] = f"/{cid}"
         seen = []
 
-        def step(*args, keep=("status",)):
+        def step(*args, keep=("status",), ends=0):
             r = node.call(*args, bare=bare)
+            if ends:
+                wait_pid(ends)  # a signal is not an end yet
             try:
                 state = json.loads(node.call("state", cid, bare=bare).out)
                 seen.append((args[0], r.code, r.out, r.err, [state.get(k) for k in keep]))
@@ -186,7 +190,7 @@ def life_cycle(t, node):
             seen.append(("events", r.code, sorted(json.loads(r.out)["data"])))
             seen.append(("features", node.call("features", bare=bare)))
         seen.append(("list", cid in node.call("list", "--quiet", bare=bare).out.split()))
-        step("kill", cid, "KILL")
+        step("kill", cid, "KILL", ends=json.loads(node.call("state", cid, bare=bare).out)["pid"])
         seen.append(("delete", node.delete(cid, bare).code))
         seen.append(("state", node.call("state", cid, bare=bare).code, node.call("kill", cid, "KILL", bare=bare).code))
         seen.append(("unknown", node.call("no-such-command", bare=bare).code, node.call("--version", bare=bare)))

@@ -110,6 +110,12 @@ def profiles(t, node):
     t.ok("ssh=yes" in out and "pw=yes" in out, "the control reads ~/.ssh and passwd", out)
     out = run({"nono.sh/profile": "closed"}).out
     t.ok("ssh=yes" not in out and "pw=yes" not in out and "key" not in out, "~ and files are masked", out)
+    # What only the mask can do: a place in a granted directory is closed, its siblings need not exist yet.
+    node.profile("masked", "fs rx-root", "fs r /proc", "fs rw /data", "fs deny /data/secret")
+    b = node.bundle(["sh", "-c", "echo x >/data/new && echo new; cat /data/secret/key"], {"/data/secret/key": b"key\n"})
+    b.config["annotations"] = {"nono.sh/profile": "masked"}
+    r = node.run(b.write())
+    t.ok(r.out == "new\n" and "secret/key" in r.err, "beside a masked directory files can be made", r)
     b = node.bundle(probe, image)
     b.config["annotations"] = {"nono.sh/profile": "open"}
     b.config["process"]["args"] = ["sleep", "60"]
