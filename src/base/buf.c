@@ -83,12 +83,22 @@ void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...)
 	buf->n += (size_t)n;
 }
 
+/* How many bytes from @s on stand for themselves in a JSON string. */
+static size_t plain_json(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 void kf_buf_add_json(struct kf_buf *buf, const char *s)
 {
 	size_t left = strlen(s);
 
 	while (left) {
-		size_t len = kf_utf8_sequence(s, left);
+		size_t plain = plain_json(s), len = plain ? plain : kf_utf8_sequence(s, left);
 		unsigned char c = (unsigned char)*s;
 
 		if (!len) {

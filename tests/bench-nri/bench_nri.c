@@ -143,6 +143,17 @@ static void fill(Nri__PodSandbox *pod, Nri__Container *ctr, const char *handler,
 	pod->n_labels = pod->n_annotations = ctr->n_env = ctr->n_mounts = LISTS;
 }
 
+/* Each request is about a container of its own, as a runtime's are. */
+static void renumber(Nri__PodSandbox *pod, Nri__Container *ctr, size_t i)
+{
+	char digits[13];
+
+	(void)snprintf(digits, sizeof(digits), "%012u", (unsigned)i);
+	memcpy(pod->id + strlen(pod->id) - 12, digits, 12);
+	memcpy(pod->uid + strlen(pod->uid) - 12, digits, 12);
+	memcpy(ctr->id + strlen(ctr->id) - 12, digits, 12);
+}
+
 /* For the reference that says the same. */
 static void keep(const char *path, const ProtobufCMessage *msg)
 {
@@ -229,6 +240,7 @@ int main(int argc, char **argv)
 		join(cgroup);
 	busy = cpu();
 	for (size_t i = 0; i < requests; i++) {
+		renumber(&pod, &ctr, i);
 		start = now();
 		if (nri_runtime_create_container(rt, &req, &created, &err) < 0)
 			die("create", err.message);
