@@ -37,7 +37,7 @@ int kf_command_dispatch(const char *program, const char *purpose, const struct k
 	return KF_EXIT_USAGE;
 }
 
-static void message(const char *fmt, va_list ap)
+__attribute__((format(printf, 1, 0))) static void message(const char *fmt, va_list ap)
 {
 	fputs("kubefence: ", stderr);
 	vfprintf(stderr, fmt, ap);

@@ -25,7 +25,9 @@ struct method {
 	size_t callback; /* its offset in struct nri_plugin_ops */
 };
 
-#define CALLBACK(p, m, type) (*(type *const *)((const char *)(p)->ops + (m)->callback))
+/* @ops holds a pointer there; only the compiler cannot know that it is aligned. */
+#define CALLBACK(p, m, type) \
+	(*(type *const *)(const void *)((const char *)(p)->ops + (m)->callback))
 
 /* ---- the plugin's life ---- */
 
