@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container of real runc, made for one test: its PID 1 runs outside every sandbox, and
 processes enter it with runc exec, with or without the launcher in front."""
+import ctypes
 import json
 import os
 import shutil
@@ -23,6 +24,11 @@ def build(name: str, out: str) -> str:
     source = f"{ROOT}/tests/sandbox/{name}.c"
     subprocess.run(["gcc", "-O1", "-static", "-Wall", "-Werror", "-o", out, source], check=True)
     return out
+
+
+def landlock_abi() -> int:
+    """0 if there is no Landlock."""
+    return max(0, ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1))
 
 
 def available_caps() -> list[str]:
