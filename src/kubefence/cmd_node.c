@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
+#include "kubefence/node_commands.h"
 #include "node/diff.h"
 #include "node/node.h"
 #include "node/payload.h"
@@ -22,6 +23,10 @@ static const char usage[] =
 	"  status      what was installed, and whether it is still as it was left\n"
 	"  verify      check everything with the runtime itself; exit 1 if not\n"
 	"  uninstall   restore the configuration, remove what is not in use\n\n"
+	"For the chart's pods, each with a --help of its own:\n"
+	"  agent       do all this, tell the cluster, and stay to keep it so\n"
+	"  cleanup     have the agents of all nodes undo it\n"
+	"  programs    bring the programs of this image to a directory or a host\n\n"
 	"  --host-root DIR        where the node's root is mounted (default: /)\n"
 	"  --distribution NAME    containerd, crio, k3s, rke2, k0s or microk8s (default: found "
 	"out)\n"
@@ -241,8 +246,7 @@ static const struct {
 	{"verify", do_verify},	 {"uninstall", do_uninstall},
 };
 
-/* The directory of this program. */
-static bool own_directory(char out[static PATH_MAX])
+bool kf_own_directory(char out[static PATH_MAX])
 {
 	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
 	char *slash;
@@ -323,6 +327,16 @@ static int parse(int argc, char **argv, struct kf_node_options *o, const char **
 	return KF_EXIT_OK;
 }
 
+/* With command lines of their own. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} others[] = {
+	{"agent", kf_node_agent_command},
+	{"cleanup", kf_node_cleanup_command},
+	{"programs", kf_node_programs_command},
+};
+
 int kf_cmd_node(int argc, char **argv)
 {
 	static const char *const default_handlers[] = {"nono-runc"};
@@ -341,7 +355,12 @@ int kf_cmd_node(int argc, char **argv)
 	};
 	struct kf_node node;
 	struct kf_err err;
-	int status = parse(argc, argv, &options, handlers, &report);
+	int status;
+
+	for (size_t i = 0; argc > 1 && i < KF_ARRAY_SIZE(others); i++)
+		if (strcmp(others[i].name, argv[1]) == 0)
+			return others[i].run(argc - 1, argv + 1);
+	status = parse(argc, argv, &options, handlers, &report);
 
 	if (status != KF_EXIT_OK)
 		return status < 0 ? KF_EXIT_OK : status;
@@ -351,7 +370,7 @@ int kf_cmd_node(int argc, char **argv)
 	options.handlers = options.nhandlers ? handlers : default_handlers;
 	options.nhandlers = options.nhandlers ? options.nhandlers : 1;
 	if (!options.payload)
-		options.payload = own_directory(self) ? self : ".";
+		options.payload = kf_own_directory(self) ? self : ".";
 	for (size_t i = 0; i < KF_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, argv[optind]) != 0)
 			continue;

@@ -10,6 +10,7 @@
 	X(node, "prepare this machine's container runtime, and take that back") \
 	X(profile, "write, check and look at profiles")                         \
 	X(seccomp, "what the seccomp levels let through, and why")              \
+	X(selftest, "in a container: is this process in the sandbox?")          \
 	X(try, "run a command as a sandboxed container of this machine, without a cluster")
 
 #define KF_DECLARE_COMMAND(name, summary) int kf_cmd_##name(int argc, char **argv);

@@ -3,6 +3,7 @@
 
 #include "policy/runtime_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The texts of a configuration and its dump several times, and the wants. */
@@ -32,6 +33,17 @@ int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *
 			   n.journal.distribution, n.distro->name);
 		goto fail;
 	}
+	if (options->containerd_config && strcmp(n.distro->name, "containerd") == 0 &&
+	    strcmp(options->containerd_config, n.distro->config) != 0) {
+		n.moved = malloc(sizeof(*n.moved));
+		if (!n.moved) {
+			kf_err_set(err, ENOMEM, "node: out of memory");
+			goto fail;
+		}
+		*n.moved = *n.distro;
+		n.moved->config = options->containerd_config;
+		n.distro = n.moved;
+	}
 	n.adapter = adapters[n.distro->kind];
 	*ret = n;
 	return 0;
@@ -43,6 +55,8 @@ fail:
 void kf_node_done(struct kf_node *node)
 {
 	kf_host_done(&node->host);
+	free(node->moved);
+	node->moved = NULL;
 }
 
 int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf_err *err)

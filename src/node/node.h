@@ -6,6 +6,7 @@
 #include "node/distro.h"
 #include "node/journal.h"
 #include "node/toml_edit.h"
+#include "policy/settings.h"
 
 #include <stdbool.h>
 
@@ -33,8 +34,11 @@ struct kf_node_options {
 	size_t nvms;
 	bool set_vms;
 	const char *nri_socket, *nri_plugins, *nri_config; /* NULL: as they are */
-	bool restart;	  /* else the administrator restarts the runtime */
-	unsigned timeout; /* seconds for the runtime to come back */
+	/* First settings for the guard; NULL: what follows from the above. */
+	const struct kf_settings *settings;
+	const char *containerd_config; /* of plain containerd; NULL = its usual place */
+	bool restart;		       /* else the administrator restarts the runtime */
+	unsigned timeout;	       /* seconds for the runtime to come back */
 };
 
 /* One thing that was, or for a plan would be, done; @detail may be "".  In the
@@ -77,6 +81,7 @@ struct kf_node {
 	struct kf_host host;
 	const struct kf_node_options *options;
 	const struct kf_distro *distro;
+	struct kf_distro *moved; /* @distro with its configuration elsewhere, or NULL */
 	const struct kf_adapter *adapter;
 	struct kf_journal journal;
 	kf_node_say *say;
@@ -97,6 +102,11 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
  * is taken back.  *ret_kept: files that must stay for now (containers still use
  * them, or somebody else changed the configuration since); said through say(). */
 int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
+/* Only bring the launcher and, where there is or may be one, the guard; no runtime is
+ * looked at.  What the journal says of them follows, so that install, verify and uninstall
+ * take them for theirs.  No kf_node is open meanwhile. */
+int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, void *ctx,
+		     bool *ret_changed, struct kf_err *err);
 /* Check that the node is as install leaves it; each finding goes through say()
  * as "ok" or "fail".  -1 if one failed. */
 int kf_node_verify(struct kf_node *node, struct kf_err *err);

@@ -103,7 +103,7 @@ static int runtime_text(const struct kf_node *node, struct kf_node_plan *plan,
 static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 			 struct kf_payload *payload, struct kf_err *err)
 {
-	struct kf_settings s = {
+	const struct kf_settings from_options = {
 		.handlers = node->options->handlers,
 		.nhandlers = node->options->nhandlers,
 		.default_profile = node->options->default_profile,
@@ -112,7 +112,8 @@ static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 		.exec = KF_EXEC_SANDBOX,
 	};
 	struct kf_buf buf = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	int r = kf_settings_format(&s, &buf, err);
+	int r = kf_settings_format(
+		node->options->settings ? node->options->settings : &from_options, &buf, err);
 
 	if (r == 0)
 		r = add(payload, KF_NODE_SETTINGS, kf_arena_strdup(&plan->arena, buf.p), buf.n,

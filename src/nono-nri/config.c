@@ -25,6 +25,7 @@ struct reader {
 	struct kf_config out;
 	const char *file;
 	const char *key; /* being read */
+	bool elsewhere;	 /* the launcher is not among our files */
 	struct kf_origin at;
 };
 
@@ -206,7 +207,7 @@ static void read_nono_bin_path(struct reader *r, const struct kf_toml_node *valu
 		mistake(r, "'%.200s': the file must be called 'nono'", s);
 		return;
 	}
-	if (kf_config_check_launcher(s, &r->at, r->diags))
+	if (r->elsewhere || kf_config_check_launcher(s, &r->at, r->diags))
 		r->out.settings.launcher = s;
 }
 
@@ -335,10 +336,10 @@ static void read_document(struct reader *r, const struct kf_toml_node *root)
 	}
 }
 
-int kf_config_parse(const char *text, size_t n, const char *file, struct kf_arena *arena,
-		    struct kf_config *ret, struct kf_diags *diags)
+static int parse(const char *text, size_t n, const char *file, bool elsewhere,
+		 struct kf_arena *arena, struct kf_config *ret, struct kf_diags *diags)
 {
-	struct reader r = {.arena = arena, .diags = diags, .file = file};
+	struct reader r = {.arena = arena, .diags = diags, .file = file, .elsewhere = elsewhere};
 	size_t before = diags->nerrors;
 	struct kf_toml toml;
 	struct kf_err err;
@@ -362,8 +363,14 @@ int kf_config_parse(const char *text, size_t n, const char *file, struct kf_aren
 	return 0;
 }
 
-int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *ret,
-		   struct kf_diags *diags)
+int kf_config_parse(const char *text, size_t n, const char *file, struct kf_arena *arena,
+		    struct kf_config *ret, struct kf_diags *diags)
+{
+	return parse(text, n, file, false, arena, ret, diags);
+}
+
+static int load(const char *path, bool elsewhere, struct kf_arena *arena, struct kf_config *ret,
+		struct kf_diags *diags)
 {
 	struct kf_origin whole = {.file = path};
 	KF_FREE char *text = NULL;
@@ -382,5 +389,17 @@ int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *r
 		kf_diag_error(diags, &whole, "cannot be read: %s", err.msg);
 		return -1;
 	}
-	return kf_config_parse(text, n, path, arena, ret, diags);
+	return parse(text, n, path, elsewhere, arena, ret, diags);
+}
+
+int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *ret,
+		   struct kf_diags *diags)
+{
+	return load(path, false, arena, ret, diags);
+}
+
+int kf_config_load_elsewhere(const char *path, struct kf_arena *arena, struct kf_config *ret,
+			     struct kf_diags *diags)
+{
+	return load(path, true, arena, ret, diags);
 }

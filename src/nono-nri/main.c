@@ -9,6 +9,7 @@
 #include "observe/http.h"
 
 #include <event2/event.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct daemon {
 	struct kf_plugin plugin;
 	struct event *signals[3];
 	struct nri_plugin *nri;
-	struct kf_http *http;
+	struct kf_http *http, *local;
 	struct kf_watch *watch;
 	int status;
 };
@@ -160,11 +161,25 @@ static void metrics(void *ctx, struct kf_buf *out)
 	kf_metrics_format(&p->metrics, out);
 }
 
+/* For the node agent.  Having the directory's lock, we may replace the socket. */
+static void serve_local(struct daemon *d, const struct kf_http_source *source)
+{
+	char path[PATH_MAX];
+	struct kf_err err;
+
+	if (d->plugin.state.dirfd < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%s/" KF_STATE_SOCKET, d->options.state_dir);
+	if (kf_http_listen(d->plugin.base, path, source, &d->local, &err) < 0)
+		kf_log(KF_LOG_WARN, "no-local-socket", {"error", err.msg});
+}
+
 static int serve(struct daemon *d, struct kf_err *err)
 {
 	const struct kf_http_source source = {
 		.not_ready = not_ready, .metrics = metrics, .ctx = &d->plugin};
 
+	serve_local(d, &source);
 	if (!d->options.listen[0])
 		return 0;
 	if (kf_http_listen(d->plugin.base, d->options.listen, &source, &d->http, err) < 0)
@@ -221,6 +236,7 @@ static void stop(struct daemon *d)
 {
 	nri_plugin_free(d->nri);
 	kf_http_free(d->http);
+	kf_http_free(d->local);
 	kf_watch_free(d->watch);
 	kf_plugin_records_done(&d->plugin);
 	kf_sync_free(d->plugin.sync);

@@ -11,6 +11,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define HEADERS_MAX  (8 * 1024)
 #define BODY_MAX     0
@@ -97,6 +99,27 @@ static const struct {
 	{"/metrics", on_metrics},
 };
 
+/* A socket in a directory that only root enters, so its mode does not matter.  What a
+ * predecessor left is in the way; that none runs is the caller's to know. */
+static struct evconnlistener *bind_path(struct event_base *base, const char *path,
+					struct kf_err *err)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	struct evconnlistener *listener;
+
+	if (strlen(path) >= sizeof(to.sun_path)) {
+		(void)kf_fail(err, ENAMETOOLONG, "'%.150s': too long for a socket", path);
+		return NULL;
+	}
+	(void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	(void)unlink(path);
+	listener = evconnlistener_new_bind(base, NULL, NULL, LISTEN_FLAGS, -1,
+					   (struct sockaddr *)&to, sizeof(to));
+	if (!listener)
+		(void)kf_fail_sys(err, "cannot listen on '%s'", path);
+	return listener;
+}
+
 static struct evconnlistener *bind_to(struct event_base *base, const char *address,
 				      struct kf_err *err)
 {
@@ -141,7 +164,7 @@ int kf_http_listen(struct event_base *base, const char *address,
 	evhttp_set_gencb(http->server, on_other, http);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(paths); i++)
 		(void)evhttp_set_cb(http->server, paths[i].path, paths[i].answer, http);
-	listener = bind_to(base, address, err);
+	listener = address[0] == '/' ? bind_path(base, address, err) : bind_to(base, address, err);
 	if (!listener) {
 		kf_http_free(http);
 		return -1;

@@ -19,8 +19,9 @@ struct kf_http_source {
 struct kf_http;
 
 /* Serve /healthz (alive), /readyz, /metrics and a list of these at / on @address:
- * "127.0.0.1:9464", "[::1]:9464", or ":9464" for all addresses.  Read-only, small requests only,
- * idle connections are closed.  @source is copied. */
+ * "127.0.0.1:9464", "[::1]:9464", ":9464" for all addresses, or the path of a unix socket, which
+ * replaces what is there.  Read-only, small requests only, idle connections are closed.
+ * @source is copied. */
 int kf_http_listen(struct event_base *base, const char *address,
 		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err);
 /* NULL is fine. */

@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define KF_STATE_DIR "/var/run/nono-nri"
+#define KF_STATE_DIR	"/var/run/nono-nri"
+/* In it, a unix socket: /readyz and the rest of observe/http.h, for others on the node. */
+#define KF_STATE_SOCKET ".http"
 
 /* DIR/POD_UID/CONTAINER_ID/metadata.json for every container of ours: what
  * administrators and "kubefence status" look at.  Directories 0700, files 0600.

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kube/marks.h"
+
+#include "base/cleanup.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STAMP "%Y-%m-%dT%H:%M:%SZ"
+
+static void say(struct kf_marks *m, const char *reason, const char *message)
+{
+	m->reason = reason;
+	(void)snprintf(m->message, sizeof(m->message), "%s", message);
+}
+
+void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
+{
+	struct kf_marks m = {.present = true, .taint = taint, .abi = facts->abi};
+
+	switch (facts->phase) {
+	case KF_PHASE_GONE:
+		m = (struct kf_marks){.reason = ""};
+		break;
+	case KF_PHASE_STARTING:
+		say(&m, "SettingUp", "the node is being set up");
+		break;
+	case KF_PHASE_UNINSTALLING:
+		say(&m, "Uninstalling", facts->detail);
+		break;
+	case KF_PHASE_FAILED:
+		say(&m, "SetupFailed", facts->detail);
+		break;
+	case KF_PHASE_DONE:
+		if (facts->abi == 0)
+			say(&m, "LandlockUnavailable", "the kernel has no Landlock, or it is off");
+		else if (!facts->runtime)
+			say(&m, "RuntimeUnavailable", facts->detail);
+		else if (facts->served == KF_SERVED_MISSING)
+			say(&m, facts->late ? "HandlersMissing" : "WaitingForHandlers",
+			    "the kubelet does not list all handlers in status.runtimeHandlers");
+		else if (!facts->plugin)
+			say(&m, "PluginDisconnected", facts->plugin_why);
+		else {
+			m.ready = true;
+			say(&m, "Ready", "runtime, guard and plugin are in place");
+		}
+		break;
+	}
+	*ret = m;
+}
+
+bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b)
+{
+	return a->present == b->present && a->ready == b->ready && a->abi == b->abi &&
+	       a->taint == b->taint && strcmp(a->reason, b->reason) == 0 &&
+	       strcmp(a->message, b->message) == 0;
+}
+
+static void put(json_object **object)
+{
+	json_object_put(*object);
+}
+
+/* Member @key of @object, NULL if there is none. */
+static json_object *at(json_object *object, const char *key)
+{
+	json_object *value = NULL;
+
+	return json_object_is_type(object, json_type_object) &&
+			       json_object_object_get_ex(object, key, &value)
+		       ? value
+		       : NULL;
+}
+
+static const char *string_at(json_object *object, const char *key)
+{
+	json_object *value = at(object, key);
+
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+}
+
+static size_t length(json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+/* The element of @array whose @key is @value. */
+static json_object *find(json_object *array, const char *key, const char *value)
+{
+	for (size_t i = 0; i < length(array); i++) {
+		json_object *item = json_object_array_get_idx(array, i);
+
+		if (strcmp(string_at(item, key), value) == 0)
+			return item;
+	}
+	return NULL;
+}
+
+static void read_view(json_object *node, const char *const *handlers, size_t nhandlers, time_t now,
+		      struct kf_node_view *ret)
+{
+	json_object *served = at(at(node, "status"), "runtimeHandlers");
+	const char *until = string_at(at(at(node, "metadata"), "annotations"), KF_ANNOTATION);
+	struct tm tm = {0};
+
+	*ret = (struct kf_node_view){.served = KF_SERVED_UNKNOWN};
+	if (length(served)) {
+		ret->served = KF_SERVED_ALL;
+		for (size_t i = 0; i < nhandlers; i++)
+			if (!find(served, "name", handlers[i]))
+				ret->served = KF_SERVED_MISSING;
+	}
+	if (!*until)
+		return;
+	ret->uninstall = strptime(until, STAMP, &tm) && timegm(&tm) > now;
+	ret->cancelled = !ret->uninstall;
+}
+
+/* @object takes over @value; allocation failures show in the caller's final check. */
+static void add(json_object *object, const char *key, json_object *value)
+{
+	if (!object || json_object_object_add(object, key, value) < 0)
+		json_object_put(value);
+}
+
+/* {"metadata":{"labels":{...},"annotations":{...}},"spec":{"taints":[...]}}, as far as it differs.
+ */
+static void label(json_object *labels, json_object *patch, const char *key, const char *want)
+{
+	json_object *have = at(labels, key);
+
+	if (want ? !have || strcmp(json_object_get_string(have), want) != 0 : have != NULL)
+		add(patch, key, want ? json_object_new_string(want) : NULL);
+}
+
+static json_object *metadata_patch(json_object *metadata, const struct kf_marks *m, bool cancelled)
+{
+	json_object *labels = json_object_new_object(), *patch = json_object_new_object();
+	json_object *annotations;
+	char abi[16];
+
+	(void)snprintf(abi, sizeof(abi), "%d", m->abi);
+	label(at(metadata, "labels"), labels, KF_LABEL_READY,
+	      !m->present ? NULL
+	      : m->ready  ? "true"
+			  : "false");
+	label(at(metadata, "labels"), labels, KF_LABEL_ABI, m->abi > 0 ? abi : NULL);
+	if (json_object_object_length(labels))
+		add(patch, "labels", labels);
+	else
+		json_object_put(labels);
+	/* A request that was taken back or forgotten is ours to clear away. */
+	if (cancelled) {
+		annotations = json_object_new_object();
+		add(annotations, KF_ANNOTATION, NULL);
+		add(patch, "annotations", annotations);
+	}
+	return patch;
+}
+
+/* The list is replaced as a whole, hence *ret_there: it must be the one we have read. */
+static json_object *taints_patch(json_object *taints, const struct kf_marks *m, bool *ret_changed)
+{
+	json_object *ours = find(taints, "key", KF_TAINT), *list;
+
+	*ret_changed =
+		m->present && m->taint && !m->ready ? !ours : ours && (m->ready || !m->present);
+	if (!*ret_changed)
+		return NULL;
+	list = json_object_new_array();
+	for (size_t i = 0; i < length(taints); i++) {
+		json_object *item = json_object_array_get_idx(taints, i);
+
+		if (item != ours)
+			(void)json_object_array_add(list, json_object_get(item));
+	}
+	if (!ours) {
+		json_object *taint = json_object_new_object();
+
+		add(taint, "key", json_object_new_string(KF_TAINT));
+		add(taint, "effect", json_object_new_string("NoSchedule"));
+		(void)json_object_array_add(list, taint);
+	}
+	return list;
+}
+
+static json_object *object_patch(json_object *node, const struct kf_marks *m, bool cancelled)
+{
+	json_object *metadata = metadata_patch(at(node, "metadata"), m, cancelled);
+	json_object *patch = json_object_new_object(), *spec, *taints;
+	bool tainted;
+
+	taints = taints_patch(at(at(node, "spec"), "taints"), m, &tainted);
+	if (tainted) {
+		spec = json_object_new_object();
+		add(spec, "taints", taints);
+		add(patch, "spec", spec);
+		add(metadata, "resourceVersion",
+		    json_object_new_string(string_at(at(node, "metadata"), "resourceVersion")));
+	}
+	if (json_object_object_length(metadata))
+		add(patch, "metadata", metadata);
+	else
+		json_object_put(metadata);
+	return patch;
+}
+
+static json_object *condition_patch(json_object *conditions, const struct kf_marks *m, time_t now)
+{
+	json_object *have = find(conditions, "type", KF_CONDITION), *c, *list, *status, *patch;
+	const char *want = m->ready ? "True" : "False";
+	char stamp[sizeof("-2147483648-12-31T23:59:60Z")];
+	struct tm tm = {0};
+
+	if (!m->present ? !have
+			: have && strcmp(string_at(have, "status"), want) == 0 &&
+				  strcmp(string_at(have, "reason"), m->reason) == 0 &&
+				  strcmp(string_at(have, "message"), m->message) == 0)
+		return NULL;
+	(void)gmtime_r(&now, &tm);
+	(void)strftime(stamp, sizeof(stamp), STAMP, &tm);
+	c = json_object_new_object();
+	add(c, "type", json_object_new_string(KF_CONDITION));
+	if (!m->present) {
+		add(c, "$patch", json_object_new_string("delete"));
+	} else {
+		bool same = have && strcmp(string_at(have, "status"), want) == 0;
+
+		add(c, "status", json_object_new_string(want));
+		add(c, "reason", json_object_new_string(m->reason));
+		add(c, "message", json_object_new_string(m->message));
+		add(c, "lastHeartbeatTime", json_object_new_string(stamp));
+		add(c, "lastTransitionTime",
+		    json_object_new_string(same ? string_at(have, "lastTransitionTime") : stamp));
+	}
+	list = json_object_new_array();
+	(void)json_object_array_add(list, c);
+	status = json_object_new_object();
+	add(status, "conditions", list);
+	patch = json_object_new_object();
+	add(patch, "status", status);
+	return patch;
+}
+
+static char *text_of(json_object *object)
+{
+	return strdup(json_object_to_json_string_ext(
+		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+int kf_marks_view(const char *node, const char *const *handlers, size_t nhandlers, time_t now,
+		  struct kf_node_view *ret, struct kf_err *err)
+{
+	KF_CLEANUP(put) json_object *object = json_tokener_parse(node);
+
+	if (!at(object, "metadata"))
+		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
+	read_view(object, handlers, nhandlers, now, ret);
+	return 0;
+}
+
+int kf_marks_patch(const char *node, const struct kf_marks *marks, bool cancelled, time_t now,
+		   char **ret_patch, char **ret_status, struct kf_err *err)
+{
+	KF_CLEANUP(put) json_object *object = json_tokener_parse(node);
+	KF_CLEANUP(put) json_object *patch = NULL;
+	KF_CLEANUP(put) json_object *status = NULL;
+	KF_FREE char *patch_text = NULL;
+	KF_FREE char *status_text = NULL;
+
+	if (!at(object, "metadata"))
+		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
+	patch = object_patch(object, marks, cancelled);
+	status = condition_patch(at(at(object, "status"), "conditions"), marks, now);
+	if (json_object_object_length(patch) && !(patch_text = text_of(patch)))
+		return kf_fail_nomem(err, "patch");
+	if (status && !(status_text = text_of(status)))
+		return kf_fail_nomem(err, "patch");
+	*ret_patch = KF_STEAL(patch_text);
+	*ret_status = KF_STEAL(status_text);
+	return 0;
+}

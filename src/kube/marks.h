@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBE_MARKS_H
+#define KF_KUBE_MARKS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+/* What a Node object tells about us, and how it comes to that.  Pure: no
+ * request is made here. */
+
+#define KF_LABEL_READY	  "nono.sh/ready"
+#define KF_LABEL_ABI	  "nono.sh/landlock-abi"
+#define KF_TAINT	  "nono.sh/agent-not-ready" /* effect NoSchedule */
+#define KF_CONDITION	  "nono.sh/Ready"
+/* Until when (RFC 3339, UTC) the node shall be cleaned up, or "cancelled". */
+#define KF_ANNOTATION	  "nono.sh/uninstall"
+#define KF_CANCELLED	  "cancelled"
+
+#define KF_MARKS_HANDLERS 32
+
+enum kf_phase {
+	KF_PHASE_STARTING,     /* nothing is known yet, or the node is about to be touched */
+	KF_PHASE_FAILED,       /* set-up, or the proof of it, failed */
+	KF_PHASE_DONE,	       /* the node is set up, and that was proved */
+	KF_PHASE_UNINSTALLING, /* asked to clean up, and not done yet */
+	KF_PHASE_GONE,	       /* cleaned up */
+};
+
+enum kf_served {
+	KF_SERVED_UNKNOWN, /* the kubelet does not tell: never a failure */
+	KF_SERVED_ALL,
+	KF_SERVED_MISSING,
+};
+
+/* What the agent knows. */
+struct kf_facts {
+	enum kf_phase phase;
+	char detail[256]; /* why it failed, what cleaning up waits for */
+	bool runtime;	  /* answers on its CRI socket and lists the handlers */
+	bool plugin;	  /* connected to the runtime */
+	char plugin_why[256];
+	int abi;	       /* Landlock's; 0 none, negative: cannot be told */
+	enum kf_served served; /* the handlers in node.status.runtimeHandlers */
+	bool late;	       /* they had their time to show up there */
+};
+
+/* What the Node object shall say. */
+struct kf_marks {
+	bool present; /* false: nothing of ours at all */
+	bool ready;
+	int abi;	    /* label if positive */
+	bool taint;	    /* to be there while not ready; without it none is added, but removed */
+	const char *reason; /* CamelCase */
+	char message[320];
+};
+
+/* The label protocol: false before the node is touched, true after everything
+ * is proved, false again as soon as something is not. */
+void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret);
+bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b);
+
+/* What a Node object (JSON) says. */
+struct kf_node_view {
+	enum kf_served served; /* of the handlers asked for */
+	bool uninstall;	       /* an annotation asks for it, and has not run out */
+	bool cancelled;	       /* ... or takes that back, or has run out */
+};
+
+/* Read @node; @now judges the annotation. */
+int kf_marks_view(const char *node, const char *const *handlers, size_t nhandlers, time_t now,
+		  struct kf_node_view *ret, struct kf_err *err);
+/* The patches that make @node say @marks: *ret_patch for the object
+ * (application/merge-patch+json) and *ret_status for its status
+ * (application/strategic-merge-patch+json), NULL where nothing is to change; the
+ * caller's.  A cancelled request is cleared away with them.  @now stamps the condition. */
+int kf_marks_patch(const char *node, const struct kf_marks *marks, bool cancelled, time_t now,
+		   char **ret_patch, char **ret_status, struct kf_err *err);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_AGENT_H
+#define KF_KUBEFENCE_AGENT_H
+
+#include "kube/client.h"
+#include "kube/marks.h"
+#include "node/node.h"
+
+#include <limits.h>
+
+/* The parts of "kubefence node agent". */
+
+struct event_base;
+
+struct kf_agent_options {
+	const char *config; /* the plugin's configuration */
+	const char *node_name;
+	const char *ready_file;
+	bool taint, once;
+	unsigned period;	     /* seconds between looks at node and API */
+	struct kf_node_options node; /* without what config says */
+};
+
+/* ---- work on the node (agent_work.c): blocks, so done in a child ---- */
+
+enum kf_work { KF_WORK_NONE, KF_WORK_CHECK, KF_WORK_INSTALL, KF_WORK_UNINSTALL };
+
+struct kf_work_order {
+	const struct kf_agent_options *options;
+	enum kf_work work;
+	kf_digest fingerprint; /* of what was last found to be right; "" = none */
+};
+
+struct kf_work_result {
+	bool ok;	   /* as installed; or uninstalled */
+	bool drift;	   /* check: somebody changed something */
+	bool kept;	   /* uninstall: not everything can go yet */
+	bool runtime;	   /* answers and lists the handlers */
+	int abi;	   /* see kf_facts */
+	char message[256]; /* what is wrong, or is waited for */
+	kf_digest fingerprint;
+	char handlers[KF_MARKS_HANDLERS][64]; /* those with the guard */
+	size_t nhandlers;
+	char watch[4][PATH_MAX / 8]; /* directories whose files matter; "" = none */
+};
+
+void kf_work_do(const struct kf_work_order *order, struct kf_work_result *ret);
+
+/* ---- the Node object (agent_api.c): as above ---- */
+
+struct kf_api_order {
+	const char *node_name;
+	struct kf_facts facts;
+	bool taint;
+	char handlers[KF_MARKS_HANDLERS][64];
+	size_t nhandlers;
+};
+
+struct kf_api_result {
+	bool ok;
+	char error[512];
+	struct kf_node_view view;
+	struct kf_marks marks; /* what the object says now (a child's literals are ours as well) */
+};
+
+void kf_api_do(const struct kf_api_order *order, struct kf_api_result *ret);
+
+/* ---- the plugin (agent_plugin.c) ---- */
+
+/* Ask the plugin on @host whether it is connected; one answer, soon.  @why is for "no". */
+typedef void kf_plugin_answer(void *ctx, bool connected, const char *why);
+struct kf_plugin_query;
+/* NULL if there is nobody to ask: then @answer was called already. */
+struct kf_plugin_query *kf_plugin_ask(struct event_base *base, const struct kf_host *host,
+				      kf_plugin_answer *answer, void *ctx);
+/* Without an answer; NULL is fine. */
+void kf_plugin_query_free(struct kf_plugin_query *query);
+
+/* ---- who else changes the node (agent_watch.c) ---- */
+
+/* Calls @changed once things are quiet again. */
+struct kf_dir_watch;
+struct kf_dir_watch *kf_dir_watch_new(struct event_base *base, void (*changed)(void *ctx),
+				      void *ctx);
+void kf_dir_watch_free(struct kf_dir_watch *watch);
+/* Also the directory @path, if there is one. */
+void kf_dir_watch_add(struct kf_dir_watch *watch, const struct kf_host *host, const char *path);
+
+/* ---- what probes read (agent_ready.c) ---- */
+
+int kf_ready_write(const char *path, bool ready, unsigned period, const char *message,
+		   struct kf_err *err);
+/* 0: ready, and said so not long ago. */
+int kf_ready_check(const char *path, struct kf_err *err);
+
+/* Returns an exit code. */
+int kf_agent_run(const struct kf_agent_options *options, struct kf_err *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "node/handler.h"
+#include "node/payload.h"
+#include "node/transaction.h"
+
+#include <string.h>
+
+/* The guards of further handlers, which install made. */
+#define OTHER_GUARDS KF_NODE_GUARD ".*"
+
+static int add(struct kf_payload *p, const char *path, const char *data, size_t n,
+	       struct kf_err *err)
+{
+	if (p->n == KF_PAYLOAD_MAX)
+		return kf_fail(err, E2BIG, "more than %d files to install", KF_PAYLOAD_MAX);
+	p->files[p->n++] = (struct kf_payload_file){path, data, n, 0755, false};
+	return 0;
+}
+
+static int list(const struct kf_node *node, char **guards, struct kf_payload *p, struct kf_err *err)
+{
+	if (add(p, node->options->launcher, p->launcher, p->nlauncher, err) < 0 ||
+	    add(p, KF_NODE_GUARD, p->guard, p->nguard, err) < 0)
+		return -1;
+	for (char **g = guards; *g; g++)
+		if (kf_node_guard_handler(*g) && add(p, *g, p->guard, p->nguard, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* Before the files, as install does it: a run that ends in between leaves a
+ * node that verify complains about, not one with files that nobody owns. */
+static int note(struct kf_node *node, const struct kf_payload *p, struct kf_err *err)
+{
+	struct kf_journal *j = &node->journal;
+	kf_digest sum;
+
+	if (!j->exists)
+		return 0;
+	for (size_t i = 0; i < p->n; i++) {
+		kf_sha256_hex(p->files[i].data, p->files[i].n, sum);
+		if (kf_journal_add_file(j, p->files[i].path, sum, err) < 0)
+			return -1;
+	}
+	return kf_journal_write(&node->host, j, err);
+}
+
+static int bring(struct kf_node *node, struct kf_payload *p, bool *ret_changed, struct kf_err *err)
+{
+	KF_CLOSE int lock = -1;
+	bool there = true;
+	char **guards;
+	int r;
+
+	if (kf_transaction_lock(node, &lock, err) < 0 ||
+	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
+	    kf_host_glob(&node->host, OTHER_GUARDS, &guards, err) < 0)
+		return -1;
+	r = list(node, guards, p, err);
+	for (size_t i = 0; i < p->n && r == 0 && there; i++)
+		r = kf_payload_there(node, &p->files[i], &there, err);
+	if (r == 0 && !there)
+		r = note(node, p, err);
+	if (r == 0)
+		r = kf_payload_write(node, p, ret_changed, err);
+	kf_host_list_free(guards);
+	return r;
+}
+
+int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, void *ctx,
+		     bool *ret_changed, struct kf_err *err)
+{
+	struct kf_node node = {.options = options, .say = say, .ctx = ctx};
+	struct kf_payload payload;
+	int r;
+
+	*ret_changed = false;
+	if (kf_payload_load(options->payload, &payload, err) < 0)
+		return -1;
+	r = kf_host_open(options->host_root, &node.host, err);
+	if (r == 0) {
+		r = bring(&node, &payload, ret_changed, err);
+		kf_host_done(&node.host);
+	}
+	kf_payload_done(&payload);
+	return r;
+}
