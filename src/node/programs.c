@@ -53,7 +53,8 @@ static int bring(struct kf_node *node, struct kf_payload *p, bool *ret_changed, 
 	char **guards;
 	int r;
 
-	if (kf_transaction_lock(node, &lock, err) < 0 ||
+	/* No configuration is touched, so kata-deploy may be at work. */
+	if (kf_host_lock(&node->host, KF_NODE_LOCK, KF_NODE_LOCK_SECONDS, &lock, err) < 0 ||
 	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
 	    kf_host_glob(&node->host, OTHER_GUARDS, &guards, err) < 0)
 		return -1;

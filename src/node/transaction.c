@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOCK	     "/run/kubefence/node.lock"
-#define LOCK_SECONDS 120
 #define KATA_LOCK    "/run/lock/kata-deploy.lock"
 /* It copies some GiB and restarts the runtime under its lock. */
 #define KATA_SECONDS 600
@@ -21,7 +19,7 @@ int kf_transaction_lock(const struct kf_node *node, struct kf_transaction_lock *
 {
 	KF_CLOSE int own = -1, kata = -1;
 
-	if (kf_host_lock(&node->host, LOCK, LOCK_SECONDS, &own, err) < 0 ||
+	if (kf_host_lock(&node->host, KF_NODE_LOCK, KF_NODE_LOCK_SECONDS, &own, err) < 0 ||
 	    kf_host_lock(&node->host, KATA_LOCK, KATA_SECONDS, &kata, err) < 0)
 		return -1;
 	ret->node = kf_steal_fd(&own);

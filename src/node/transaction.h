@@ -20,6 +20,9 @@ struct kf_change {
 	size_t nhandlers;
 };
 
+#define KF_NODE_LOCK	     "/run/kubefence/node.lock"
+#define KF_NODE_LOCK_SECONDS 120
+
 /* One run at a time on a node, and none while kata-deploy is at work, which edits
  * the same files: it takes the second lock. */
 struct kf_transaction_lock {
