@@ -246,9 +246,9 @@ static const struct {
 	{"verify", do_verify},	 {"uninstall", do_uninstall},
 };
 
-bool kf_own_directory(char out[static PATH_MAX])
+bool kf_own_directory(char *out, size_t size)
 {
-	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1);
+	ssize_t n = readlink("/proc/self/exe", out, size - 1);
 	char *slash;
 
 	if (n <= 0)
@@ -370,7 +370,7 @@ int kf_cmd_node(int argc, char **argv)
 	options.handlers = options.nhandlers ? handlers : default_handlers;
 	options.nhandlers = options.nhandlers ? options.nhandlers : 1;
 	if (!options.payload)
-		options.payload = kf_own_directory(self) ? self : ".";
+		options.payload = kf_own_directory(self, sizeof(self)) ? self : ".";
 	for (size_t i = 0; i < KF_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, argv[optind]) != 0)
 			continue;

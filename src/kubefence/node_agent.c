@@ -181,7 +181,7 @@ int kf_node_agent_command(int argc, char **argv)
 	if (!l.agent.node_name || !*l.agent.node_name)
 		return kf_command_usage("node agent: --node-name or NODE_NAME is needed");
 	if (!l.agent.node.payload)
-		l.agent.node.payload = kf_own_directory(self) ? self : ".";
+		l.agent.node.payload = kf_own_directory(self, sizeof(self)) ? self : ".";
 	kf_log_init(KF_LOG_JSON, l.level, "kubefence");
 	(void)signal(SIGPIPE, SIG_IGN);
 	return kf_agent_run(&l.agent, &err);

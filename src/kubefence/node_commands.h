@@ -2,8 +2,8 @@
 #ifndef KF_KUBEFENCE_NODE_COMMANDS_H
 #define KF_KUBEFENCE_NODE_COMMANDS_H
 
-#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Subcommands of "kubefence node" with command lines of their own: for the chart's pods. */
 int kf_node_agent_command(int argc, char **argv);
@@ -11,6 +11,6 @@ int kf_node_cleanup_command(int argc, char **argv);
 int kf_node_programs_command(int argc, char **argv);
 
 /* The directory of this program. */
-bool kf_own_directory(char out[static PATH_MAX]);
+bool kf_own_directory(char *out, size_t size);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ int kf_node_programs_command(int argc, char **argv)
 		return kf_command_usage("node programs: one of --to and --host-root is needed, and "
 					"nothing else");
 	if (!o.payload)
-		o.payload = kf_own_directory(self) ? self : ".";
+		o.payload = kf_own_directory(self, sizeof(self)) ? self : ".";
 	r = to ? copy_all(o.payload, to, &err) : kf_node_programs(&o, say, NULL, &changed, &err);
 	return r == 0 ? KF_EXIT_OK : kf_command_fail("node programs: %s", err.msg);
 }
