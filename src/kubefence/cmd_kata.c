@@ -8,7 +8,7 @@
 
 int kf_cmd_kata(int argc, char **argv)
 {
-#define TABLE_ROW(name, summary) {#name, summary, kf_kata_##name},
+#define TABLE_ROW(name, summary) {#name, summary, kf_cmd_kata_##name},
 	static const struct kf_command table[] = {KF_KATA_COMMANDS(TABLE_ROW){NULL, NULL, NULL}};
 #undef TABLE_ROW
 

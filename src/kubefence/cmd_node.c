@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence node install|plan|status|verify|uninstall */
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
 #include "kubefence/node_commands.h"
-#include "node/diff.h"
+#include "kubefence/node_report.h"
 #include "node/node.h"
 #include "node/payload.h"
 
@@ -72,91 +71,38 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-/* What a run has to say, printed line by line or kept for the JSON object. */
-struct report {
-	bool json;
-	struct kf_buf events;
-};
-
-static void say(void *ctx, const char *action, const char *object, const char *detail)
-{
-	struct report *r = ctx;
-
-	if (!r->json) {
-		printf("%-10s %s%s%s\n", action, object, *detail ? ": " : "", detail);
-		(void)fflush(stdout);
-		return;
-	}
-	kf_buf_adds(&r->events, r->events.n ? ",{\"action\":\"" : "{\"action\":\"");
-	kf_buf_add_json(&r->events, action);
-	kf_buf_adds(&r->events, "\",\"object\":\"");
-	kf_buf_add_json(&r->events, object);
-	kf_buf_adds(&r->events, "\",\"detail\":\"");
-	kf_buf_add_json(&r->events, detail);
-	kf_buf_adds(&r->events, "\"}");
-}
-
-/* The closing line or the whole JSON object; @state is "changed", "kept" ... */
-static int finish(struct report *r, const char *command, int status, const char *state,
-		  const struct kf_err *err)
-{
-	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
-
-	if (r->json) {
-		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
-			    status == 0 ? "true" : "false", state);
-		if (status) {
-			kf_buf_adds(&out, "\"error\":\"");
-			kf_buf_add_json(&out, err->msg);
-			kf_buf_adds(&out, "\",");
-		}
-		kf_buf_adds(&out, "\"events\":[");
-		if (r->events.n)
-			kf_buf_add(&out, r->events.p, r->events.n);
-		kf_buf_adds(&out, "]}\n");
-		(void)fwrite(out.p, 1, out.n, stdout);
-		kf_buf_done(&out);
-	} else if (status == 0) {
-		puts(state);
-	}
-	kf_buf_done(&r->events);
-	if (status)
-		return kf_command_fail("node %s: %s", command, err->msg);
-	return KF_EXIT_OK;
-}
-
-static int do_install(struct kf_node *node, struct report *r)
+static int do_install(struct kf_node *node, struct kf_report *r)
 {
 	struct kf_err err = {0};
 	bool changed;
 	int status = kf_node_install(node, &changed, &err);
 
-	return finish(r, "install", status, changed ? "done" : "nothing to do", &err);
+	return kf_report_finish(r, "install", status, changed ? "done" : "nothing to do", &err);
 }
 
-static int do_uninstall(struct kf_node *node, struct report *r)
+static int do_uninstall(struct kf_node *node, struct kf_report *r)
 {
 	bool there = node->journal.exists, kept;
 	struct kf_err err = {0};
 	int status = kf_node_uninstall(node, &kept, &err);
 
-	return finish(r, "uninstall", status,
-		      kept    ? "not finished, run again when nothing uses the guard any more"
-		      : there ? "done"
-			      : "nothing to do",
-		      &err);
+	return kf_report_finish(
+		r, "uninstall", status,
+		kept	? "not finished, run again when nothing uses the guard any more"
+		: there ? "done"
+			: "nothing to do",
+		&err);
 }
 
-static int do_verify(struct kf_node *node, struct report *r)
+static int do_verify(struct kf_node *node, struct kf_report *r)
 {
 	struct kf_err err = {0};
 
-	return finish(r, "verify", kf_node_verify(node, &err), "as installed", &err);
+	return kf_report_finish(r, "verify", kf_node_verify(node, &err), "as installed", &err);
 }
 
-static int do_plan(struct kf_node *node, struct report *r)
+static int do_plan(struct kf_node *node, struct kf_report *r)
 {
-	struct kf_buf diff = KF_BUF_INIT(2 * 1024 * 1024);
 	struct kf_payload payload = {0};
 	struct kf_node_plan plan;
 	struct kf_err err = {0};
@@ -164,9 +110,9 @@ static int do_plan(struct kf_node *node, struct report *r)
 	int status = kf_node_plan(node, &plan, &err);
 
 	if (status < 0)
-		return finish(r, "plan", status, "", &err);
+		return kf_report_finish(r, "plan", status, "", &err);
 	if (node->journal.busy)
-		say(r, "recover", plan.config, "an earlier run did not get to its end");
+		kf_report_say(r, "recover", plan.config, "an earlier run did not get to its end");
 	status = kf_payload_load(node->options->payload, &payload, &err);
 	if (status == 0)
 		status = kf_payload_plan(node, &plan, &payload, &err);
@@ -175,32 +121,26 @@ static int do_plan(struct kf_node *node, struct report *r)
 
 		status = kf_payload_there(node, &payload.files[i], &there, &err);
 		if (status == 0 && !there) {
-			say(r, "install", payload.files[i].path, "");
+			kf_report_say(r, "install", payload.files[i].path, "");
 			changes = true;
 		}
 	}
 	for (size_t i = 0; i < plan.nhandlers; i++)
-		say(r, "handler", plan.handlers[i].name,
-		    plan.handlers[i].guard ? plan.handlers[i].real : plan.handlers[i].why);
-	kf_diff_unified(plan.config, plan.existed, plan.before, plan.nbefore, plan.after,
-			plan.nafter, &diff);
-	if (status == 0 && diff.failed)
-		status = kf_fail_nomem(&err, "diff");
-	if (status == 0 && diff.n) {
+		kf_report_say(r, "handler", plan.handlers[i].name,
+			      plan.handlers[i].guard ? plan.handlers[i].real
+						     : plan.handlers[i].why);
+	if (status == 0 && kf_report_diff(r, &plan)) {
 		changes = true;
-		if (r->json)
-			say(r, "change", plan.config, diff.p);
-		else
-			(void)fwrite(diff.p, 1, diff.n, stdout);
-		say(r, "restart", node->distro->units[0], node->options->restart ? "" : "by hand");
+		kf_report_say(r, "restart", node->distro->units[0],
+			      node->options->restart ? "" : "by hand");
 	}
-	kf_buf_done(&diff);
 	kf_payload_done(&payload);
 	kf_node_plan_done(&plan);
-	return finish(r, "plan", status, changes ? "nothing was written" : "nothing to do", &err);
+	return kf_report_finish(r, "plan", status,
+				changes ? "nothing was written" : "nothing to do", &err);
 }
 
-static int do_status(struct kf_node *node, struct report *r)
+static int do_status(struct kf_node *node, struct kf_report *r)
 {
 	const struct kf_journal *j = &node->journal;
 	struct kf_err err = {0};
@@ -209,38 +149,38 @@ static int do_status(struct kf_node *node, struct report *r)
 	int status = 0;
 
 	if (!j->exists)
-		return finish(r, "status", 0, "not installed", &err);
-	say(r, "runtime", node->distro->name, "");
+		return kf_report_finish(r, "status", 0, "not installed", &err);
+	kf_report_say(r, "runtime", node->distro->name, "");
 	for (size_t i = 0; i < j->nhandlers; i++)
-		say(r, "handler", j->handlers[i].name,
-		    j->handlers[i].created ? "" : "existed before");
+		kf_report_say(r, "handler", j->handlers[i].name,
+			      j->handlers[i].created ? "" : "existed before");
 	if (j->config[0])
 		status = kf_journal_digest(&node->host, j->config, now, &err);
 	if (j->config[0] && status == 0)
-		say(r, "config", j->config,
-		    strcmp(now, j->after) == 0	? "as installed"
-		    : strcmp(now, j->base) == 0 ? "as before the installation"
-						: "changed by somebody else");
+		kf_report_say(r, "config", j->config,
+			      strcmp(now, j->after) == 0  ? "as installed"
+			      : strcmp(now, j->base) == 0 ? "as before the installation"
+							  : "changed by somebody else");
 	for (size_t i = 0; i < j->nfiles && status == 0; i++) {
 		status = kf_journal_digest(&node->host, j->files[i].path, now, &err);
 		if (status == 0)
-			say(r, "file", j->files[i].path,
-			    strcmp(now, j->files[i].sum) == 0	  ? ""
-			    : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
-								  : "changed since");
+			kf_report_say(r, "file", j->files[i].path,
+				      strcmp(now, j->files[i].sum) == 0	    ? ""
+				      : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
+									    : "changed since");
 	}
 	(void)snprintf(count, sizeof(count), "%u", kf_payload_in_use(node));
-	say(r, "containers", count, "");
-	return finish(r, "status", status,
-		      j->busy	   ? "interrupted, run install or uninstall again"
-		      : j->pending ? "installed, restart pending"
-				   : "installed",
-		      &err);
+	kf_report_say(r, "containers", count, "");
+	return kf_report_finish(r, "status", status,
+				j->busy	     ? "interrupted, run install or uninstall again"
+				: j->pending ? "installed, restart pending"
+					     : "installed",
+				&err);
 }
 
 static const struct {
 	const char *name;
-	int (*run)(struct kf_node *node, struct report *r);
+	int (*run)(struct kf_node *node, struct kf_report *r);
 } actions[] = {
 	{"install", do_install}, {"plan", do_plan},	      {"status", do_status},
 	{"verify", do_verify},	 {"uninstall", do_uninstall},
@@ -262,7 +202,7 @@ bool kf_own_directory(char *out, size_t size)
 }
 
 static int parse(int argc, char **argv, struct kf_node_options *o, const char **handlers,
-		 struct report *report)
+		 struct kf_report *report)
 {
 	char *end;
 	int c;
@@ -312,8 +252,7 @@ static int parse(int argc, char **argv, struct kf_node_options *o, const char **
 					optarg);
 			break;
 		case 'o':
-			report->json = strcmp(optarg, "json") == 0;
-			if (!report->json && strcmp(optarg, "text") != 0)
+			if (!kf_report_format(report, optarg))
 				return kf_command_usage("node: -o: '%s' is neither text nor json",
 							optarg);
 			break;
@@ -341,7 +280,7 @@ int kf_cmd_node(int argc, char **argv)
 {
 	static const char *const default_handlers[] = {"nono-runc"};
 	const char *handlers[KF_JOURNAL_HANDLERS];
-	struct report report = {.events = KF_BUF_INIT(4 * 1024 * 1024)};
+	struct kf_report report = KF_REPORT_INIT("node");
 	char self[PATH_MAX];
 	struct kf_node_options options = {
 		.host_root = "/",
@@ -374,8 +313,8 @@ int kf_cmd_node(int argc, char **argv)
 	for (size_t i = 0; i < KF_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, argv[optind]) != 0)
 			continue;
-		if (kf_node_open(&options, say, &report, &node, &err) < 0)
-			return finish(&report, argv[optind], -1, "", &err);
+		if (kf_node_open(&options, kf_report_say, &report, &node, &err) < 0)
+			return kf_report_finish(&report, argv[optind], -1, "", &err);
 		status = actions[i].run(&node, &report);
 		kf_node_done(&node);
 		return status;

@@ -2,12 +2,47 @@
 #ifndef KF_KUBEFENCE_KATA_H
 #define KF_KUBEFENCE_KATA_H
 
-/* X(name, summary): one line a subcommand of "kubefence kata"; kf_kata_<name>()
- * lives in kata_<name>.c and is a command as in command.h. */
-#define KF_KATA_COMMANDS(X)	       X(status, "which Kata is here, and what of it is ours")
+#include "kubefence/node_report.h"
+#include "node/kata.h"
 
-#define KF_DECLARE_KATA(name, summary) int kf_kata_##name(int argc, char **argv);
+/* X(name, summary): one line a subcommand of "kubefence kata"; kf_cmd_kata_<name>()
+ * lives in kata_<name>.c and is a command as in command.h. */
+#define KF_KATA_COMMANDS(X)                                                            \
+	X(install, "register a handler whose pods are sandboxed in a virtual machine") \
+	X(plan, "show what install would change, as a diff; writes nothing")           \
+	X(status, "which Kata is here, and what of it is ours")                        \
+	X(config, "a handler's configuration as Kata computes it")                     \
+	X(uninstall, "take the handler back")
+
+#define KF_DECLARE_KATA(name, summary) int kf_cmd_kata_##name(int argc, char **argv);
 KF_KATA_COMMANDS(KF_DECLARE_KATA)
 #undef KF_DECLARE_KATA
+
+/* The options that these commands share, with their defaults, and the node. */
+struct kf_kata_cli {
+	struct kf_node_options node;
+	struct kf_kata_options kata;
+	struct kf_report report;
+};
+
+/* Parse them; what a command is for is its @usage.  *ret_status is the exit code
+ * if the command is to end at once (false): wrong, or --help. */
+bool kf_kata_cli_parse(int argc, char **argv, const char *usage, struct kf_kata_cli *ret,
+		       int *ret_status);
+/* The part of each usage that tells of the shared options. */
+#define KF_KATA_USAGE                                                                           \
+	"  --host-root DIR          where the node's root is mounted (default: /)\n"            \
+	"  --distribution NAME      see 'kubefence node --help'\n"                              \
+	"  --share-dir DIR          kata.shareDir (default: " KF_KATA_SHARE ")\n"               \
+	"  --config FILE            kata.qemuConfigPath (default: where kata-deploy puts it)\n" \
+	"  --handler NAME           ours (default: " KF_KATA_HANDLER ")\n"                      \
+	"  -o text|json             output format\n"
+#define KF_KATA_USAGE_INSTALL                                                                  \
+	"  --kernel FILE            guest kernel with Landlock, used if Kata's has none\n"     \
+	"  --image FILE             guest root file system instead of Kata's\n"                \
+	"  --seccomp-sandbox LIST   QEMU's own, \"\" = off (default:\n"                        \
+	"                           " KF_KATA_SECCOMP ")\n"                                    \
+	"  --accelerators LIST      QEMU's machine accelerators (default: as Kata has them)\n" \
+	"  --disable-guest-seccomp  no seccomp filters in the guest\n"
 
 #endif

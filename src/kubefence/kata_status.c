@@ -1,59 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence kata status */
-#include "kubefence/command.h"
 #include "kubefence/kata.h"
-#include "node/kata.h"
 
-#include <getopt.h>
-#include <stdio.h>
+#include <string.h>
 
-static const char usage[] = "Usage: kubefence kata status [OPTION...]\n\n"
-			    "  --host-root DIR   where the node's root is mounted (default: /)\n"
-			    "  --share-dir DIR   kata.shareDir (default: " KF_KATA_SHARE ")\n"
-			    "  --config FILE     kata.qemuConfigPath (default: found out)\n";
+static const char usage[] =
+	"Usage: kubefence kata status [OPTION...]\n\n"
+	"Which Kata is here, and whether our handler is as install left it.\n\n" KF_KATA_USAGE;
 
-int kf_kata_status(int argc, char **argv)
+static void found(const struct kf_kata *kata, struct kf_report *r)
 {
-	static const struct option options[] = {
-		{"host-root", required_argument, NULL, 'r'},
-		{"share-dir", required_argument, NULL, 's'},
-		{"config", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	static const char *const landlock[] = {"no", "yes", "unknown"};
-	const char *root = "/", *share = KF_KATA_SHARE, *config = NULL;
+
+	kf_report_say(r, "kata", *kata->version ? kata->version : "unknown",
+		      kata->rust ? "Rust runtime" : "Go runtime");
+	kf_report_say(r, "runtime", kata->shim, "");
+	kf_report_say(r, "config", kata->config, "");
+	kf_report_say(r, "kernel", kata->kernel, "");
+	kf_report_say(r, "landlock", landlock[kata->landlock], kata->why);
+}
+
+static int handlers(const struct kf_node *node, struct kf_report *r, struct kf_err *err)
+{
+	const struct kf_journal *j = &node->journal;
+	kf_digest now;
+
+	for (size_t i = 0; i < j->nvms; i++) {
+		bool there = kf_host_exists(&node->host, j->vms[i].shim);
+
+		kf_report_say(r, "handler", j->vms[i].name,
+			      there ? j->vms[i].config
+				    : "Kata is gone: its pods cannot start; 'kubefence kata "
+				      "uninstall' takes it back");
+	}
+	for (size_t i = 0; i < j->nfiles; i++) {
+		if (strncmp(j->files[i].path, KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")) != 0)
+			continue;
+		if (kf_journal_digest(&node->host, j->files[i].path, now, err) < 0)
+			return -1;
+		kf_report_say(r, "file", j->files[i].path,
+			      strcmp(now, j->files[i].sum) == 0	    ? ""
+			      : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
+								    : "changed since");
+	}
+	return 0;
+}
+
+int kf_cmd_kata_status(int argc, char **argv)
+{
+	struct kf_err err = {0}, why = {0};
+	struct kf_kata_cli cli;
 	struct kf_arena arena;
 	struct kf_kata kata;
-	struct kf_host host;
-	struct kf_err err;
-	int c, r;
+	struct kf_node node;
+	const char *state = "";
+	int status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'r')
-			root = optarg;
-		else if (c == 's')
-			share = optarg;
-		else if (c == 'c')
-			config = optarg;
-		else if (c == 'h')
-			return fputs(usage, stdout), KF_EXIT_OK;
-		else
-			return KF_EXIT_USAGE;
-	}
-	if (optind != argc)
-		return kf_command_usage("kata status: '%s' is not understood", argv[optind]);
-	if (kf_host_open(root, &host, &err) < 0)
-		return kf_command_fail("kata status: %s", err.msg);
-	kf_arena_init(&arena, 1024 * 1024);
-	r = kf_kata_find(&host, share, config, &arena, &kata, &err);
-	if (r == 0)
-		printf("version    %s\nruntime    %s: %s\nconfig     %s\nkernel     %s\n"
-		       "landlock   %s: %s\n",
-		       kata.version, kata.rust ? "Rust" : "Go", kata.shim, kata.config, kata.kernel,
-		       landlock[kata.landlock], kata.why);
+	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+		return status;
+	status = kf_node_open(&cli.node, kf_report_say, &cli.report, &node, &err);
+	if (status < 0)
+		return kf_report_finish(&cli.report, "status", status, "", &err);
+	kf_arena_init(&arena, KF_KATA_MEMORY);
+	if (kf_kata_find(&node.host, cli.kata.share_dir, cli.kata.config, &arena, &kata, &why) == 0)
+		found(&kata, &cli.report);
+	else
+		kf_report_say(&cli.report, "kata", "none", why.msg);
+	status = handlers(&node, &cli.report, &err);
+	state = node.journal.busy      ? "interrupted, run install or uninstall again"
+		: !node.journal.nvms   ? "not installed"
+		: node.journal.pending ? "installed, restart pending"
+				       : "installed";
 	kf_arena_done(&arena);
-	kf_host_done(&host);
-	return r == 0 ? KF_EXIT_OK : kf_command_fail("kata status: %s", err.msg);
+	kf_node_done(&node);
+	return kf_report_finish(&cli.report, "status", status, state, &err);
 }

@@ -184,6 +184,9 @@ static int read_config(const struct kf_host *host, struct kf_arena *arena, struc
 	image = kf_toml_string(toml.root, KF_TOML_PATH("hypervisor", "qemu", "image"), "");
 	k->kernel = kf_arena_strdup(arena, kernel);
 	k->image = kf_arena_strdup(arena, image);
+	k->initrd = *kf_toml_string(toml.root, KF_TOML_PATH("hypervisor", "qemu", "initrd"), "");
+	k->measured = *kf_toml_string(
+		toml.root, KF_TOML_PATH("hypervisor", "qemu", "kernel_verity_params"), "");
 	kf_toml_done(&toml);
 	if (!k->kernel || !k->image)
 		return kf_fail_nomem(err, "Kata");
