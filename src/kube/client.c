@@ -162,7 +162,9 @@ static void on_done(struct evhttp_request *req, void *arg)
 	struct call *c = arg;
 
 	/* After an error there may be a part of an answer. */
-	if (!c->fault && req && evhttp_request_get_response_code(req) != 0) {
+	if (!c->fault && (!req || evhttp_request_get_response_code(req) == 0)) {
+		c->fault = "cannot connect";
+	} else if (!c->fault) {
 		struct evbuffer *in = evhttp_request_get_input_buffer(req);
 		size_t n = evbuffer_get_length(in);
 
@@ -228,6 +230,8 @@ static bool add_headers(const struct call *c, struct evhttp_request *req, const 
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
 	const struct kf_kube_request *r = c->request;
 	bool six = strchr(c->kube->host, ':') != NULL;
+	size_t n = r->body ? strlen(r->body) : 0;
+	char length[24];
 	KF_FREE char *bearer = NULL;
 	KF_FREE char *host = NULL;
 
@@ -240,16 +244,18 @@ static bool add_headers(const struct call *c, struct evhttp_request *req, const 
 		host = NULL;
 		return false;
 	}
-	/* Each refuses what would be a second header. */
+	(void)snprintf(length, sizeof(length), "%zu", n);
+	/* Each refuses what would be a second header.  libevent adds the length to POST and
+	 * PUT only. */
 	return evhttp_add_header(headers, "Host", host) == 0 &&
 	       evhttp_add_header(headers, "Authorization", bearer) == 0 &&
 	       evhttp_add_header(headers, "Accept", r->accept ? r->accept : "application/json") ==
 		       0 &&
 	       evhttp_add_header(headers, "User-Agent", "kubefence/" KF_VERSION) == 0 &&
 	       evhttp_add_header(headers, "Connection", "close") == 0 &&
-	       (!r->body || (evhttp_add_header(headers, "Content-Type", r->content_type) == 0 &&
-			     evbuffer_add(evhttp_request_get_output_buffer(req), r->body,
-					  strlen(r->body)) == 0));
+	       (!n || (evhttp_add_header(headers, "Content-Type", r->content_type) == 0 &&
+		       evhttp_add_header(headers, "Content-Length", length) == 0 &&
+		       evbuffer_add(evhttp_request_get_output_buffer(req), r->body, n) == 0));
 }
 
 static int send_request(struct call *c, struct kf_err *err)

@@ -18,7 +18,7 @@
 #define LSM_LIST    "/sys/kernel/security/lsm"
 #define CRI_SECONDS 2 /* for a check; after an installation it has the options' time */
 
-/* The first complaint is the one to report. */
+/* The first complaint, or reason to keep something, is the one to report. */
 struct findings {
 	char first[256];
 };
@@ -28,8 +28,9 @@ static void say(void *ctx, const char *action, const char *object, const char *d
 	struct findings *f = ctx;
 	bool bad = strcmp(action, "fail") == 0;
 
-	if (bad && !f->first[0])
-		(void)snprintf(f->first, sizeof(f->first), "%s: %s", object, detail);
+	if ((bad || strcmp(action, "kept") == 0) && !f->first[0])
+		(void)snprintf(f->first, sizeof(f->first), "%s%s%s", bad ? object : "",
+			       bad ? ": " : "", detail);
 	if (strcmp(action, "ok") != 0)
 		kf_log(bad ? KF_LOG_WARN : KF_LOG_INFO, action, {"object", object},
 		       {"detail", *detail ? detail : NULL});
@@ -205,8 +206,8 @@ static int uninstall(struct kf_node *node, struct kf_work_result *ret, struct kf
 		return -1;
 	ret->ok = !ret->kept;
 	if (ret->kept)
-		(void)snprintf(ret->message, sizeof(ret->message), "%u containers use the guard",
-			       kf_payload_in_use(node));
+		(void)snprintf(ret->message, sizeof(ret->message), "%s",
+			       ((const struct findings *)node->ctx)->first);
 	return 0;
 }
 

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kubefence node agent and cleanup: a running containerd and plugin, and a stand-in for the API server."""
+import json
+import subprocess
+import time
+
+from lib import images, node as lib_node
+from lib.containerd import Containerd
+from lib.cri import wait_until
+from lib.kubeapi import Api
+from live import Host, nnp
+from node_root import BIN
+
+NAME = "n1"
+FOREIGN = {"key": "example.com/other", "effect": "NoSchedule", "value": "x"}
+OURS = "nono.sh/agent-not-ready"
+ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
+
+
+class Agent:
+    def __init__(self, c: Containerd, api: Api, config: str):
+        self.c, self.api, self.config = c, api, config
+        self.log = c.dir / "agent.log"
+        self.ready_file = c.dir / "ready"
+        self.process: subprocess.Popen | None = None
+
+    def command(self, *args: str) -> list[str]:
+        env = [f"{k}={v}" for k, v in self.api.environment.items()]
+        return ["env", *env, f"NODE_NAME={NAME}", BIN / "kubefence", "node", *args]
+
+    def start(self, *args: str) -> "Agent":
+        with open(self.log, "ab") as log:
+            self.process = self.c.spawn(self.command(
+                "agent", "--config", self.config, "--distribution", "containerd", "--payload", str(self.c.dir / "payload"),
+                "--ready-file", str(self.ready_file), "--period", "1", "--timeout", "30", "--taint",
+                "--nri-socket", "/run/nri/nri.sock", *args), stdout=log, stderr=log)  # fmt: skip
+        return self
+
+    def stop(self) -> float:
+        """Seconds that SIGTERM took."""
+        start = time.monotonic()
+        self.process.terminate()
+        self.process.wait(10)
+        return time.monotonic() - start
+
+    def check(self) -> int:
+        return subprocess.run(self.c.inside([BIN / "kubefence", "node", "agent", "--check", "--ready-file", self.ready_file]),
+                              capture_output=True).returncode
+
+    def cleanup(self, *args: str) -> subprocess.CompletedProcess:
+        return subprocess.run(self.c.inside(self.command("cleanup", *args)), capture_output=True, text=True, timeout=120)
+
+    def said(self) -> list[dict]:
+        return [json.loads(x) for x in self.log.read_text().splitlines() if x.startswith("{")]
+
+
+class Marks:
+    """What the Node object says."""
+
+    def __init__(self, api: Api):
+        self.api = api
+
+    def label(self, key: str = "ready") -> str | None:
+        return self.api.nodes[NAME]["metadata"]["labels"].get(f"nono.sh/{key}")
+
+    def condition(self) -> dict:
+        return next((x for x in self.api.nodes[NAME]["status"]["conditions"] if x["type"] == "nono.sh/Ready"), {})
+
+    def taints(self) -> list[str]:
+        return [x["key"] for x in self.api.nodes[NAME]["spec"].get("taints", [])]
+
+    def is_(self, ready: str, reason: str) -> bool:
+        return self.label() == ready and self.condition().get("reason") == reason
+
+    def wait(self, ready: str, reason: str, deadline: float = 30) -> None:
+        wait_until(lambda: self.is_(ready, reason), f"{ready}/{reason}, not {self.label()}/{self.condition()}", deadline)
+
+
+def handlers(api: Api, *names: str) -> None:
+    with api.lock:
+        api.nodes[NAME]["status"]["runtimeHandlers"] = [{"name": n} for n in names]
+
+
+def first_set_up(t, c, api, agent, marks, h, original) -> lib_node.Plugin:
+    at_claim = []
+
+    def on_request(method, path, body):
+        if method == "PATCH" and '"nono.sh/ready":"false"' in body and not at_claim:
+            at_claim.append((h.config(), h.restarts))
+
+    api.on_request = on_request
+    api.conflicts = 1
+    agent.start()
+    marks.wait("false", "WaitingForHandlers")
+    t.equal(at_claim, [(original, 0)], "agent: the node says false before it is touched, after a conflict as well")
+    t.ok(marks.taints() == [FOREIGN["key"], OURS], "agent: ... and is tainted, others' taints stay", marks.taints())
+    t.ok(agent.check() == 1, "agent: ... and the probe says no")
+    handlers(api, "", "runc", "nono-runc")
+    marks.wait("false", "PluginDisconnected")
+    t.ok("does not run" in marks.condition()["message"], "agent: set up, the kubelet lists the handler, no plugin", marks.condition())
+    plugin = lib_node.Plugin(c).start()
+    marks.wait("true", "Ready")
+    t.ok(marks.taints() == [FOREIGN["key"]], "agent: with the plugin connected it is true and the taint is gone", marks.taints())
+    t.ok(int(marks.label("landlock-abi")) >= 1 and marks.condition()["status"] == "True", "agent: ... with ABI label and condition")
+    wait_until(lambda: agent.check() == 0, "the probe to say yes")
+    t.ok(True, "agent: ... and the probe says yes")
+    boxed = c.run(images_busybox(c), ["grep", "NoNewPrivs:.*1", "/proc/self/status"], handler="nono-runc")
+    t.ok(boxed.code == 0, "agent: ... and pods are sandboxed", boxed)
+    return plugin
+
+
+def images_busybox(c: Containerd) -> str:
+    return c.load(images.busybox())
+
+
+def plugin_away(t, marks, agent, plugin) -> None:
+    plugin.stop(9)
+    marks.wait("false", "PluginDisconnected")
+    t.ok(OURS in marks.taints(), "agent: plugin killed: false and tainted")
+    wait_until(lambda: agent.check() == 1, "the probe to say no")
+    plugin.start()
+    marks.wait("true", "Ready")
+    t.ok(OURS not in marks.taints(), "agent: plugin back: true again")
+
+
+def others(t, c, api, marks, agent, h, original) -> None:
+    (c.dir / "original").write_text(original)
+    c.sh(f"cp {c.dir}/original /etc/containerd/config.toml")
+    t.ok("nono-runc" not in h.config(), "agent: somebody puts another configuration in place")
+    wait_until(lambda: "nono-runc" in h.config(), "the repair")
+    marks.wait("true", "Ready")
+    t.ok(any(x["msg"] == "changed-by-others" for x in agent.said()), "agent: put right, and true again")
+
+
+def api_away(t, c, api, marks, agent) -> None:
+    api.stop()
+    agent.stop()
+    c.host("/opt/kubefence/bin/nono-runc").unlink()
+    agent.start()
+    wait_until(lambda: c.host("/opt/kubefence/bin/nono-runc").exists(), "the repair")
+    t.ok(any(x["msg"] == "api-unavailable" for x in agent.said()), "agent: without an API server the node is put right all the same")
+    with api.lock:
+        api.nodes[NAME]["metadata"]["labels"]["nono.sh/ready"] = "false"
+    api.start()
+    marks.wait("true", "Ready")
+    t.ok(True, "agent: ... and told about when it is back")
+    api.token = "rotated"
+    wait_until(lambda: agent.said()[-1]["msg"] == "api-unavailable", "the token to be refused")
+    api.account(c.host(ACCOUNT))
+    wait_until(lambda: agent.said()[-1]["msg"] == "api-available", "the new token to be used")
+    t.ok(True, "agent: a rotated token is used")
+    api.chunked = True
+
+
+def end(t, c, marks, agent, h) -> None:
+    before = (h.config(), h.restarts)
+    seconds = agent.stop()
+    t.ok(seconds < 1 and agent.process.returncode == 0, f"agent: SIGTERM ends it in {seconds * 1000:.0f} ms")
+    t.ok((h.config(), h.restarts) == before and marks.label() == "true", "agent: ... and leaves the node as it is")
+    agent.start()
+    wait_until(lambda: agent.check() == 0, "the next agent")
+    t.equal(h.restarts, before[1], "agent: the next one has nothing to do: no restart")
+
+
+def cleanup(t, c, api, marks, agent, h, original) -> None:
+    pod = c.pod("stays", handler="nono-runc").container(images_busybox(c), ["sleep", "600"]).start()
+    api.classes = {"nono-runc"}
+    p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "6")
+    t.ok(p.returncode == 1 and "started through the guard" in p.stderr and NAME in p.stderr,
+         "cleanup: a pod is in the way, and said so", p)
+    t.ok(not api.classes, "cleanup: ... the RuntimeClass went first")
+    marks.wait("true", "Ready")
+    t.ok(nnp(pod) and "nono.sh/uninstall" not in api.nodes[NAME]["metadata"]["annotations"],
+         "cleanup: ... taken back: the node is ready again, the pod sandboxed")
+    pod.stop()
+    pod.pod.remove()
+    c.write("/opt/nono-nri/profiles/published", "as the plugin does\n")
+    p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "60")
+    t.ok(p.returncode == 0, "cleanup: without the pod it ends well, with no RuntimeClass to delete", p)
+    t.ok(marks.label() is None and marks.label("landlock-abi") is None and not marks.condition() and
+         marks.taints() == [FOREIGN["key"]] and not api.nodes[NAME]["metadata"]["annotations"],
+         "cleanup: label, condition, taint and annotation are gone", api.nodes[NAME])
+    t.equal(h.config(), original, "cleanup: the configuration is the original byte by byte")
+    left = c.sh("find /opt/kubefence /opt/nono-nri 2>/dev/null || true").out
+    t.ok(left == "", "cleanup: nothing is left of what was installed", left)
+    t.ok(agent.check() == 1, "cleanup: the agent does not set it up again")
+
+
+def once(t, c, api, agent) -> None:
+    agent.stop()
+    api.nodes[NAME] = api.node(NAME)  # a kubelet that does not tell its handlers
+    agent.start("--once")
+    t.ok(agent.process.wait(60) == 0, "agent --once: ready, also with a kubelet that lists no handlers", agent.log.read_text()[-2000:])
+    c.sh(f"sed -i 's/^/x/' {agent.config}")
+    agent.start("--once")
+    t.ok(agent.process.wait(60) == 1 and "required key is missing" in Marks(api).condition()["message"],
+         "agent --once: a broken configuration is told", Marks(api).condition())
+
+
+def run(t, tools, everything: bool) -> None:
+    c = Containerd("2.4", standard_paths=True)
+    c.handlers.pop("nono-runc")
+    with Api() as api, c:
+        c.host("/run/nri").mkdir(exist_ok=True)
+        h = Host(c)
+        original = h.config()
+        api.nodes[NAME] = api.node(NAME, handlers=["", "runc"], taints=[FOREIGN])
+        api.account(c.host(ACCOUNT))
+        plugin = lib_node.Plugin(c)
+        agent, marks = Agent(c, api, plugin.config), Marks(api)
+        try:
+            plugin = first_set_up(t, c, api, agent, marks, h, original)
+            plugin_away(t, marks, agent, plugin)
+            others(t, c, api, marks, agent, h, original)
+            api_away(t, c, api, marks, agent)
+            end(t, c, marks, agent, h)
+            cleanup(t, c, api, marks, agent, h, original)
+            once(t, c, api, agent)
+        except BaseException:
+            print("".join(f"# {x}\n" for x in agent.log.read_text().splitlines()[-40:]), flush=True)
+            raise
