@@ -18,15 +18,18 @@ DRIVER = ROOT / "out/asan/tests/plugin/plugin_driver"
 DEADLINE = 15
 
 
-def build_driver() -> None:
-    """The same build directory that the unit tests use."""
-    build = ROOT / "out/asan"
-    if not (build / "build.ninja").exists():
-        subprocess.run(["meson", "setup", "--fatal-meson-warnings", "-Dtests=true", str(build),
-                        "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true"],
+def build(name: str, target: str, *arguments: str) -> Path:
+    """@target of out/NAME, a build directory that the unit tests use as well."""
+    out = ROOT / "out" / name
+    if not (out / "build.ninja").exists():
+        subprocess.run(["meson", "setup", "--fatal-meson-warnings", "-Dtests=true", str(out), *arguments],
                        cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", str(build), "--quiet", "tests/plugin/plugin_driver"], check=True,
-                   stdout=subprocess.DEVNULL)
+    subprocess.run(["ninja", "-C", str(out), "--quiet", target], check=True, stdout=subprocess.DEVNULL)
+    return out / target
+
+
+def build_driver() -> None:
+    build("asan", "tests/plugin/plugin_driver", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true")
 
 
 def wait(condition, what: str):
@@ -39,8 +42,35 @@ def wait(condition, what: str):
     raise TimeoutError(what)
 
 
+class Memcheck:
+    """While it lasts, plugins run under valgrind; .faults is what that had to say."""
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="kf-memcheck-")
+        self.faults: list[str] = []
+        self.runs = 0
+
+    def __enter__(self):
+        # A build of its own: valgrind cannot look into what is linked statically.
+        Node.plugin = build("valgrind", "src/nono-nri/nono-nri", "-Dstatic=false")
+        Node.prefix = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,possible",
+                       f"--log-file={self.dir}/%p"]
+        return self
+
+    def __exit__(self, *_):
+        Node.prefix, Node.plugin = [], PLUGIN
+        for f in Path(self.dir).iterdir():
+            self.runs += 1
+            if f.stat().st_size:
+                self.faults.append(f.read_text())
+        shutil.rmtree(self.dir)
+
+
 class Node:
     """A directory of its own with launcher, state, configuration; a driver; plugins on demand."""
+
+    prefix: list[str] = []  # what the plugins run under
+    plugin = PLUGIN
 
     def __init__(self, **config):
         self.dir = Path(tempfile.mkdtemp(prefix="kf-plugin-", dir="/dev/shm"))
@@ -66,7 +96,7 @@ class Node:
     def __exit__(self, *_):
         for p in self.plugins:
             if p.poll() is None:
-                p.kill()
+                p.terminate() if self.prefix else p.kill()
             p.wait()
         self.driver.stdin.close()
         self.driver.wait(DEADLINE)
@@ -79,7 +109,7 @@ class Node:
         self.config.write_text("".join(lines) if text is None else text)
 
     def command(self, *flags: str) -> list:
-        return [PLUGIN, "--config", self.config, "--state-dir", self.state,
+        return [*self.prefix, self.plugin, "--config", self.config, "--state-dir", self.state,
                 "--node-dir", self.node_dir, *flags]
 
     def spawn(self, *flags: str, **popen) -> subprocess.Popen:

@@ -353,6 +353,7 @@ static void an_answer_that_cannot_be_sent_whole_is_an_error(void **state)
 static void a_large_synchronize_is_split(void **state)
 {
 	enum { PODS = 3, CONTAINERS = 2000 };
+	struct nri_runtime_options patient = containerd_2_3;
 	struct pair t = {0};
 	Nri__PodSandbox pod = NRI__POD_SANDBOX__INIT, *pods[PODS] = {&pod, &pod, &pod};
 	Nri__Container ctr = NRI__CONTAINER__INIT, *ctrs[CONTAINERS];
@@ -367,7 +368,9 @@ static void a_large_synchronize_is_split(void **state)
 	ctr.n_args = 1;
 	for (size_t i = 0; i < CONTAINERS; i++)
 		ctrs[i] = &ctr;
-	pair_ready(&t, &all_callbacks, &containerd_2_3);
+	/* 16 MiB take longer than the usual two seconds under valgrind. */
+	patient.request_timeout_ms = 60000;
+	pair_ready(&t, &all_callbacks, &patient);
 	assert_int_equal(nri_runtime_synchronize(t.rt, pods, PODS, ctrs, CONTAINERS, &sync, &t.err),
 			 0);
 	assert_int_equal(t.r.pods, PODS);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const char *const deny[] = {"/run/secrets", "~/.ssh"};
 static const struct kf_profile_info profile = {.name = "strict", .deny = deny, .ndeny = 2};
@@ -282,6 +284,9 @@ static void every_home_is_masked(void **state)
 	FILE *f;
 
 	(void)state;
+	/* valgrind does not know the call. */
+	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
+		skip();
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(path, sizeof(path), "%s/etc", dir);
 	assert_int_equal(mkdir(path, 0755), 0);
