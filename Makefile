@@ -13,6 +13,7 @@ all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubef
 	@for p in $(PROGRAMS); do \
 		f=$(O)/build/src/$$p/$$p; [ ! -f $$f ] || cmp -s $$f $(O)/bin/$$p || install -m 0755 $$f $(O)/bin/$$p; \
 	done
+	@ln -sfn kubefence $(O)/bin/kubectl-nono
 
 $(O)/build/build.ninja:
 	meson setup --fatal-meson-warnings $(O)/build

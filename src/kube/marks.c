@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STAMP "%Y-%m-%dT%H:%M:%SZ"
+#define GUARDED "everything is in place; handlers with the guard: "
+#define STAMP	"%Y-%m-%dT%H:%M:%SZ"
 
 static void say(struct kf_marks *m, const char *reason, const char *message)
 {
@@ -44,11 +45,26 @@ void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
 			say(&m, "PluginDisconnected", facts->plugin_why);
 		else {
 			m.ready = true;
-			say(&m, "Ready", "runtime, guard and plugin are in place");
+			say(&m, "Ready", "");
+			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s",
+				       *facts->guarded ? facts->guarded : "none");
 		}
 		break;
 	}
 	*ret = m;
+}
+
+bool kf_marks_guards(const char *message, const char *handler)
+{
+	size_t n = strlen(handler);
+	const char *at;
+
+	if (strncmp(message, GUARDED, strlen(GUARDED)) != 0)
+		return false;
+	for (at = message + strlen(GUARDED); *at; at += strcspn(at, " "), at += *at == ' ')
+		if (strncmp(at, handler, n) == 0 && (at[n] == ' ' || at[n] == '\0'))
+			return true;
+	return false;
 }
 
 bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b)

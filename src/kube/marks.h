@@ -38,9 +38,10 @@ enum kf_served {
 /* What the agent knows. */
 struct kf_facts {
 	enum kf_phase phase;
-	char detail[256]; /* why it failed, what cleaning up waits for */
-	bool runtime;	  /* answers on its CRI socket and lists the handlers */
-	bool plugin;	  /* connected to the runtime */
+	char detail[256];  /* why it failed, what cleaning up waits for */
+	char guarded[200]; /* handlers that have the guard, with spaces between */
+	bool runtime;	   /* answers on its CRI socket and lists the handlers */
+	bool plugin;	   /* connected to the runtime */
 	char plugin_why[256];
 	int abi;	       /* Landlock's; 0 none, negative: cannot be told */
 	enum kf_served served; /* the handlers in node.status.runtimeHandlers */
@@ -60,6 +61,8 @@ struct kf_marks {
 /* The label protocol: false before the node is touched, true after everything
  * is proved, false again as soon as something is not. */
 void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret);
+/* Whether the message of a node that is ready says that @handler has the guard. */
+bool kf_marks_guards(const char *message, const char *handler);
 bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b);
 
 /* What a Node object (JSON) says. */

@@ -243,6 +243,10 @@ static void take_node(struct agent *a, const struct kf_work_result *r)
 	memcpy(a->fingerprint, r->fingerprint, sizeof(kf_digest));
 	memcpy(a->handlers, r->handlers, sizeof(a->handlers));
 	a->nhandlers = r->nhandlers;
+	a->facts.guarded[0] = '\0';
+	for (size_t i = 0, n = 0; i < r->nhandlers && n < sizeof(a->facts.guarded); i++)
+		n += (size_t)snprintf(a->facts.guarded + n, sizeof(a->facts.guarded) - n, "%s%s",
+				      i ? " " : "", r->handlers[i]);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(r->watch); i++)
 		if (r->watch[i][0])
 			kf_dir_watch_add(a->watch, &a->host, r->watch[i]);

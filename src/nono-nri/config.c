@@ -369,6 +369,12 @@ int kf_config_parse(const char *text, size_t n, const char *file, struct kf_aren
 	return parse(text, n, file, false, arena, ret, diags);
 }
 
+int kf_config_parse_elsewhere(const char *text, size_t n, const char *file, struct kf_arena *arena,
+			      struct kf_config *ret, struct kf_diags *diags)
+{
+	return parse(text, n, file, true, arena, ret, diags);
+}
+
 static int load(const char *path, bool elsewhere, struct kf_arena *arena, struct kf_config *ret,
 		struct kf_diags *diags)
 {

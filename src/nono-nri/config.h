@@ -32,11 +32,14 @@ int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *r
  * ours: nothing is said about the launcher. */
 int kf_config_load_elsewhere(const char *path, struct kf_arena *arena, struct kf_config *ret,
 			     struct kf_diags *diags);
+int kf_config_parse_elsewhere(const char *text, size_t n, const char *file, struct kf_arena *arena,
+			      struct kf_config *ret, struct kf_diags *diags);
 /* kf_config_load() from memory; @file is for messages. */
 int kf_config_parse(const char *text, size_t n, const char *file, struct kf_arena *arena,
 		    struct kf_config *ret, struct kf_diags *diags);
 /* Check that the launcher is what it has to be: there, no symlink, a regular
- * file, executable.  @at: where it is configured.  Part of kf_config_load() and kf_config_parse(). */
+ * file, executable.  @at: where it is configured.  Part of kf_config_load() and kf_config_parse().
+ */
 bool kf_config_check_launcher(const char *path, const struct kf_origin *at, struct kf_diags *diags);
 
 #endif
