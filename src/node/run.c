@@ -17,19 +17,22 @@
 
 #define EXIT_NOT_STARTED 127
 
-static const char *const environment[] = {
+static const char *const base_environment[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LC_ALL=C",
 	"HOME=/root",
 	"SYSTEMD_IGNORE_CHROOT=1", /* systemctl would refuse to do anything */
 	"SYSTEMD_PAGER=",
-	NULL,
 };
 
-static _Noreturn void child(const struct kf_host *host, const char *const *argv, int null, int out,
-			    int errors)
+static _Noreturn void child(const struct kf_host *host, const char *variable,
+			    const char *const *argv, int null, int out, int errors)
 {
+	const char *environment[KF_ARRAY_SIZE(base_environment) + 2] = {NULL};
 	sigset_t none;
+
+	memcpy(environment, base_environment, sizeof(base_environment));
+	environment[KF_ARRAY_SIZE(base_environment)] = variable;
 
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -151,6 +154,12 @@ static int finish(pid_t pid, int failed, const char *name, unsigned timeout_ms, 
 int kf_run_host(const struct kf_host *host, const char *const *argv, unsigned timeout_ms,
 		size_t max, struct kf_run *ret, struct kf_err *err)
 {
+	return kf_run_host_with(host, NULL, argv, timeout_ms, max, ret, err);
+}
+
+int kf_run_host_with(const struct kf_host *host, const char *variable, const char *const *argv,
+		     unsigned timeout_ms, size_t max, struct kf_run *ret, struct kf_err *err)
+{
 	KF_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct kf_buf out = KF_BUF_INIT(max), errors = KF_BUF_INIT(64 * 1024);
 	int64_t deadline = now_ms() + timeout_ms;
@@ -167,7 +176,7 @@ int kf_run_host(const struct kf_host *host, const char *const *argv, unsigned ti
 	}
 	pid = fork();
 	if (pid == 0)
-		child(host, argv, null, o[1], e[1]);
+		child(host, variable, argv, null, o[1], e[1]);
 	(void)close(o[1]);
 	(void)close(e[1]);
 	struct pollfd p[2] = {{.fd = o[0], .events = POLLIN}, {.fd = e[0], .events = POLLIN}};

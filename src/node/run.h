@@ -18,6 +18,9 @@ struct kf_run {
  * that is an error, as is not being able to start it.  An exit code is not. */
 int kf_run_host(const struct kf_host *host, const char *const *argv, unsigned timeout_ms,
 		size_t max, struct kf_run *ret, struct kf_err *err);
+/* The same with one more environment @variable ("NAME=VALUE"; NULL = none). */
+int kf_run_host_with(const struct kf_host *host, const char *variable, const char *const *argv,
+		     unsigned timeout_ms, size_t max, struct kf_run *ret, struct kf_err *err);
 void kf_run_done(struct kf_run *run);
 
 #endif

@@ -103,29 +103,37 @@ int kf_transaction_begin(struct kf_node *node, const struct kf_change *change, s
 	return kf_journal_write(&node->host, j, err);
 }
 
+static int restart_unit(const struct kf_node *node, const char *unit, bool again,
+			const char *const *handlers, size_t nhandlers, struct kf_err *err)
+{
+	node->say(node->ctx, "restart", unit, "");
+	if (kf_unit_restart(node, unit, again, err) < 0)
+		return -1;
+	return kf_cri_wait(node, handlers, nhandlers, err);
+}
+
 int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,
 			   size_t nhandlers, struct kf_err *err)
 {
 	const char *unit;
 
-	if (kf_unit_find(node, &unit, err) < 0)
+	if (kf_unit_find(node, true, &unit, err) < 0)
 		return -1;
-	node->say(node->ctx, "restart", unit, "");
-	if (kf_unit_restart(node, unit, err) < 0)
-		return -1;
-	return kf_cri_wait(node, handlers, nhandlers, err);
+	return restart_unit(node, unit, true, handlers, nhandlers, err);
 }
 
-/* Undo after @why: the file, and the runtime if it may run with the new one. */
-static int roll_back(struct kf_node *node, const struct kf_change *change, bool restarted,
+/* Undo after @why: the file, and the runtime if it may run with the new one.
+ * @restarted: the unit that was restarted, NULL = none. */
+static int roll_back(struct kf_node *node, const struct kf_change *change, const char *restarted,
 		     struct kf_err *why)
 {
 	struct kf_journal *j = &node->journal;
 	struct kf_err err = {0};
 	int r = put_back(node, change->path, j->prev, &err);
 
+	/* By name: a unit whose restart failed is not active, and can be found no more. */
 	if (r == 0 && restarted)
-		r = kf_transaction_restart(node, NULL, 0, &err);
+		r = restart_unit(node, restarted, true, NULL, 0, &err);
 	if (r < 0) {
 		/* The journal stays busy: the next run tries again. */
 		node->say(node->ctx, "failed", change->path, err.msg);
@@ -141,15 +149,14 @@ static int roll_back(struct kf_node *node, const struct kf_change *change, bool 
 
 int kf_transaction_run(struct kf_node *node, const struct kf_change *change, struct kf_err *err)
 {
-	bool late = node->distro->late, restart = node->options->restart, restarted = false;
+	bool late = node->distro->late, restart = node->options->restart;
+	const char *unit = NULL, *restarted = NULL;
 	struct kf_err first;
 	int r;
 
 	/* Ask before anything is written: without a unit there is no way. */
 	if (restart) {
-		const char *unit;
-
-		r = kf_unit_find(node, &unit, err);
+		r = kf_unit_find(node, false, &unit, err);
 		if (r < 0)
 			goto fail;
 	}
@@ -160,8 +167,8 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 	if (r == 0 && !late)
 		r = change->check(node, change->ctx, true, err);
 	if (r == 0 && restart) {
-		restarted = true;
-		r = kf_transaction_restart(node, change->handlers, change->nhandlers, err);
+		restarted = unit;
+		r = restart_unit(node, unit, false, change->handlers, change->nhandlers, err);
 	}
 	if (r == 0 && late && restart)
 		r = change->check(node, change->ctx, true, err);

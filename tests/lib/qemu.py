@@ -166,11 +166,11 @@ class Cpio:
 
 
 # What INIT and AGENT call.
-APPLETS = "base64 cat insmod ip ln mkdir mount setsid sh stty tr".split()
+APPLETS = "base64 cat insmod ip ln mkdir mount setsid sh sleep stty switch_root tr umount".split()
 
 
-def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), init=("sleep", "1000000")) -> str:
-    """Write to @out the tree @root, with an init that starts the agent and becomes @init.  @root holds busybox."""
+def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), init=("sleep", "1000000"), script=INIT) -> str:
+    """Write to @out the tree @root, with an init that starts the agent and becomes @init, or is @script.  @root holds busybox."""
     c = Cpio()
     c.tree(root)
     for name in ("dev", "proc", "sys", "run", "modules"):
@@ -185,7 +185,7 @@ def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), ini
         c.add(f"modules/{path.name}", stat.S_IFREG | 0o644, path.read_bytes())
     c.add("modules/order", stat.S_IFREG | 0o644, "".join(f"{p.name}\n" for p in order).encode())
     c.add("agent", stat.S_IFREG | 0o755, AGENT.encode())
-    c.add("init", stat.S_IFREG | 0o755, INIT.encode())
+    c.add("init", stat.S_IFREG | 0o755, script.encode())
     c.add("init.args", stat.S_IFREG | 0o644, " ".join(init).encode())
     with gzip.open(out, "wb", compresslevel=1) as f:
         f.write(c.bytes())
@@ -193,6 +193,8 @@ def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), ini
 
 
 class Machine:
+    """@disks are files; what the machine writes to them is forgotten with it."""
+
     def __init__(self, image, *, initrd=None, append: str = "", memory: int = 512, cpus: int = 1, disks=(),
                  machine: str = "pc"):
         self.dir = tempfile.mkdtemp(prefix="kf-qemu-")
@@ -209,7 +211,7 @@ class Machine:
         if initrd:
             self.args += ["-initrd", str(initrd)]
         for n, path in enumerate(disks):
-            self.args += ["-drive", f"file={path},if=none,id=d{n},format=raw,cache=unsafe",
+            self.args += ["-drive", f"file={path},if=none,id=d{n},format=raw,cache=unsafe,snapshot=on",
                           "-device", f"virtio-blk-pci,drive=d{n}"]
         self.process: subprocess.Popen | None = None
         self.port: socket.socket | None = None
