@@ -149,7 +149,7 @@ static void on_error(enum evhttp_request_error error, void *arg)
 		[EVREQ_HTTP_INVALID_HEADER] = "invalid HTTP header",
 		[EVREQ_HTTP_BUFFER_ERROR] = "connection failed",
 		[EVREQ_HTTP_REQUEST_CANCEL] = "cancelled",
-		[EVREQ_HTTP_DATA_TOO_LONG] = "answer too long",
+		[EVREQ_HTTP_DATA_TOO_LONG] = "answer too long, or malformed",
 	};
 	struct call *c = arg;
 
