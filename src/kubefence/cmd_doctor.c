@@ -71,8 +71,16 @@ static bool coloured(void)
 	return isatty(STDOUT_FILENO) && !(no && *no);
 }
 
+/* One line after the other of @text, which is changed. */
+static char *next_line(char **text)
+{
+	char *line = *text && **text ? strsep(text, "\n") : NULL;
+
+	return line && *line ? line : NULL;
+}
+
 static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
-		     enum kf_doctor_result result, const char *text)
+		     enum kf_doctor_result result, const char *text, char *advice)
 {
 	bool bad = result == KF_DOCTOR_WARNING || result == KF_DOCTOR_ERROR;
 	const char *on = coloured() ? results[result].colour : "", *off = *on ? "\033[0m" : "";
@@ -82,11 +90,14 @@ static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
 		kf_buf_addf(out, "\n    %s\n    see %s%s for hints\n", text, HINTS, c->anchor);
 	else
 		kf_buf_addf(out, "%s%s%s\n", *text ? " (" : "", text, *text ? ")" : "");
+	for (char *line; (line = next_line(&advice));)
+		kf_buf_addf(out, "    %s\n", line);
 }
 
 static void add_json(struct kf_buf *out, const struct kf_doctor_check *c,
-		     enum kf_doctor_result result, const char *text)
+		     enum kf_doctor_result result, const char *text, char *advice)
 {
+	const char *separator = ",\"advice\":[\"";
 	bool bad = result == KF_DOCTOR_WARNING || result == KF_DOCTOR_ERROR;
 
 	kf_buf_adds(out, "{\"description\":\"");
@@ -94,7 +105,12 @@ static void add_json(struct kf_buf *out, const struct kf_doctor_check *c,
 	kf_buf_addf(out, "\",\"result\":\"%s\",\"%s\":\"", results[result].json,
 		    bad ? "error" : "detail");
 	kf_buf_add_json(out, text);
-	kf_buf_addf(out, "\",\"hint\":\"%s%s\"}", bad ? HINTS : "", bad ? c->anchor : "");
+	kf_buf_addf(out, "\",\"hint\":\"%s%s\"", bad ? HINTS : "", bad ? c->anchor : "");
+	for (char *line; (line = next_line(&advice)); separator = "\",\"") {
+		kf_buf_adds(out, separator);
+		kf_buf_add_json(out, line);
+	}
+	kf_buf_adds(out, *separator == ',' ? "}" : "\"]}");
 }
 
 /* What one round has found. */
@@ -113,6 +129,7 @@ static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, 
 		if (pre && !c->pre)
 			continue;
 		d->text[0] = '\0';
+		kf_buf_reset(&d->advice);
 		result = c->run(d);
 		tally->errors += result == KF_DOCTOR_ERROR;
 		tally->warnings += result == KF_DOCTOR_WARNING;
@@ -125,10 +142,10 @@ static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, 
 		tally->category = c->category;
 		if (format == JSON) {
 			kf_buf_adds(out, first ? "" : ",");
-			add_json(out, c, result, d->text);
+			add_json(out, c, result, d->text, d->advice.p);
 		} else if (format == TABLE || result == KF_DOCTOR_WARNING ||
 			   result == KF_DOCTOR_ERROR) {
-			add_line(out, c, result, d->text);
+			add_line(out, c, result, d->text, d->advice.p);
 		}
 	}
 }
@@ -142,7 +159,7 @@ static void ignore(void *ctx, const char *action, const char *object, const char
 static struct tally examine(const struct kf_node_options *options, bool pre, enum format format,
 			    struct kf_buf *out)
 {
-	struct kf_doctor d = {.options = options};
+	struct kf_doctor d = {.options = options, .advice = KF_BUF_INIT(1024 * 1024)};
 	struct tally tally = {0};
 
 	kf_buf_reset(out);
@@ -150,6 +167,7 @@ static struct tally examine(const struct kf_node_options *options, bool pre, enu
 	d.planned = d.found && kf_node_plan(&d.node, &d.plan, &d.why) == 0;
 	run_table(&d, kf_doctor_kernel, pre, format, out, &tally);
 	run_table(&d, kf_doctor_node, pre, format, out, &tally);
+	kf_buf_done(&d.advice);
 	if (d.planned)
 		kf_node_plan_done(&d.plan);
 	if (d.found)

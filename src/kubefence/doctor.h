@@ -2,6 +2,7 @@
 #ifndef KF_KUBEFENCE_DOCTOR_H
 #define KF_KUBEFENCE_DOCTOR_H
 
+#include "base/buf.h"
 #include "node/node.h"
 
 enum kf_doctor_result { KF_DOCTOR_OK, KF_DOCTOR_WARNING, KF_DOCTOR_ERROR, KF_DOCTOR_SKIP };
@@ -14,7 +15,8 @@ struct kf_doctor {
 	bool planned;	   /* plan is filled */
 	struct kf_err why; /* why not */
 	struct kf_node_plan plan;
-	char text[384]; /* what a check found, for its line or its failure */
+	char text[384];	      /* what a check found, for its line or its failure */
+	struct kf_buf advice; /* lines for people below it, each ended by a newline */
 };
 
 /* One line of the output.  @run returns the result and leaves in doctor->text

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "kubefence/doctor.h"
+#include "kubefence/profiles.h"
 #include "node/cri.h"
 #include "node/handler.h"
 #include "node/payload.h"
@@ -241,9 +242,30 @@ static enum kf_doctor_result plugin(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result profiles(struct kf_doctor *d)
+/* The names of the published profiles' files into *ret (kf_host_list_free()). */
+static int published(struct kf_doctor *d, char ***ret, struct kf_err *err)
 {
 	char pattern[600];
+
+	(void)snprintf(pattern, sizeof(pattern), "%.*s/profiles/*",
+		       (int)(strrchr(d->options->launcher, '/') - d->options->launcher),
+		       d->options->launcher);
+	return kf_host_glob(&d->node.host, pattern, ret, err);
+}
+
+static int read_profile(struct kf_doctor *d, const char *path, struct kf_policy *ret,
+			struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	return kf_host_read(&d->node.host, path, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0
+		       ? -1
+		       : kf_policy_parse(text, n, ret, err);
+}
+
+static enum kf_doctor_result profiles(struct kf_doctor *d)
+{
 	unsigned count = 0;
 	char **list;
 	struct kf_err err = {0};
@@ -251,18 +273,12 @@ static enum kf_doctor_result profiles(struct kf_doctor *d)
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	(void)snprintf(pattern, sizeof(pattern), "%.*s/profiles/*",
-		       (int)(strrchr(d->options->launcher, '/') - d->options->launcher),
-		       d->options->launcher);
-	if (kf_host_glob(&d->node.host, pattern, &list, &err) < 0)
+	if (published(d, &list, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	for (char **p = list; *p && !bad; p++, count++) {
 		struct kf_policy policy;
-		KF_FREE char *text = NULL;
-		size_t n;
 
-		bad = kf_host_read(&d->node.host, *p, KF_LIMIT_POLICY_TEXT, &text, &n, &err) < 0 ||
-		      kf_policy_parse(text, n, &policy, &err) < 0;
+		bad = read_profile(d, *p, &policy, &err) < 0;
 		if (bad)
 			kf_doctor_say(d, KF_DOCTOR_ERROR, "'%s': %s", *p, err.msg);
 		else
@@ -304,12 +320,64 @@ static enum kf_doctor_result kata(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%u.%u", major, minor);
 }
 
+/* The first line of the recipe among @rules: with agents, about the sandbox that the
+ * program brings itself. */
+static void add_recipe(struct kf_doctor *d, const char *name, const struct kf_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rules[i].kind != KF_RULE_NOTE || strncmp(rules[i].arg, "hint ", 5) == 0)
+			continue;
+		kf_buf_addf(&d->advice, "%s: %s\n", name, rules[i].arg);
+		return;
+	}
+}
+
+/* Recipes of the profiles that this node has; false if it has none of its own. */
+static bool published_recipes(struct kf_doctor *d)
+{
+	struct kf_err ignored;
+	char **list;
+	bool any;
+
+	if (!d->found || published(d, &list, &ignored) < 0)
+		return false;
+	any = *list != NULL;
+	for (char **p = list; *p; p++) {
+		struct kf_policy policy;
+
+		if (read_profile(d, *p, &policy, &ignored) < 0)
+			continue;
+		add_recipe(d, policy.name, policy.rules, policy.nrules);
+		kf_policy_done(&policy);
+	}
+	kf_host_list_free(list);
+	return any;
+}
+
+static void builtin_recipes(struct kf_doctor *d)
+{
+	struct kf_profiles all;
+	struct kf_err err;
+
+	for (size_t i = 0; i < kf_nprofile_builtins; i++) {
+		struct kf_compiled compiled;
+
+		/* Each with memory of its own: a builtin may be as large as its limit. */
+		kf_profiles_init(&all);
+		if (kf_profiles_compile(&all, kf_profile_builtins[i].name, &compiled, &err) == 0)
+			add_recipe(d, compiled.name, compiled.rules, compiled.nrules);
+		kf_profiles_done(&all);
+	}
+}
+
 static enum kf_doctor_result agents(struct kf_doctor *d)
 {
-	return kf_doctor_say(
-		d, KF_DOCTOR_OK,
-		"bubblewrap cannot mount inside Landlock: turn the agent's own sandbox "
-		"off");
+	if (!published_recipes(d))
+		builtin_recipes(d);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s",
+			     d->advice.n ? "bubblewrap cannot mount inside Landlock; "
+					   "'kubefence explain PROFILE' tells more"
+					 : "");
 }
 
 const struct kf_doctor_check kf_doctor_node[] = {

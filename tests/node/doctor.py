@@ -39,7 +39,20 @@ def run(t, tools, everything: bool) -> None:
         source = "".join((ROOT / f"src/kubefence/{f}").read_text() for f in ("doctor_kernel.c", "doctor_node.c"))
         named = set(re.findall(r'", "([a-z0-9-]+)",\s*(?:true|false),', source))
         t.ok(len(named) > 15 and named <= have, "... and so would every other check's", named - have)
+        recipe = "codex: Start it with --sandbox danger-full-access"
+        t.ok(re.search(rf"^√ agents that bring a sandbox of their own .*\n(    .*\n)*    {recipe}", out, re.MULTILINE), "table: the recipes of the built-in agents' profiles", out)
+        code, out, _ = doctor("-o", "json", root=n.dir)
+        advice = checks(out)["agents that bring a sandbox of their own"]["advice"]
+        t.ok(any(a.startswith(recipe) for a in advice) and any(a.startswith("gemini: Do not pass --sandbox") for a in advice), "json: the same", advice)
         t.ok(n.snapshot() == clean, "doctor writes nothing")
+        n.path("/opt/nono-nri/profiles").mkdir(parents=True)
+        text = subprocess.run([BIN / "kubefence", "profile", "compile", "aider"], check=True, capture_output=True).stdout
+        n.path("/opt/nono-nri/profiles/aider").write_bytes(text)
+        _, out, _ = doctor("-o", "json", root=n.dir)
+        advice = checks(out)["agents that bring a sandbox of their own"]["advice"]
+        t.ok(len(advice) == 1 and advice[0].startswith("aider: "), "a node's own published profiles count instead", advice)
+        n.path("/opt/nono-nri/profiles/aider").unlink()
+        n.path("/opt/nono-nri/profiles").rmdir()
         n.node("install")
         n.path(GUARD).unlink()
         code, out, _ = doctor("-o", "json", root=n.dir)
