@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/sha256.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,33 +24,44 @@ static uint32_t rotr(uint32_t x, unsigned n)
 	return x >> n | x << (32 - n);
 }
 
-static void block(uint32_t h[static 8], const unsigned char *p)
+static void block(uint32_t state[static 8], const unsigned char *p)
 {
-	uint32_t w[64], v[8];
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	uint32_t w[64];
 
-	for (size_t i = 0; i < 16; i++, p += 4)
-		w[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-	for (size_t i = 16; i < 64; i++) {
-		uint32_t a = w[i - 15], b = w[i - 2];
-
-		w[i] = w[i - 16] + (rotr(a, 7) ^ rotr(a, 18) ^ a >> 3) + w[i - 7] +
-		       (rotr(b, 17) ^ rotr(b, 19) ^ b >> 10);
-	}
-	memcpy(v, h, sizeof(v));
 	for (size_t i = 0; i < 64; i++) {
-		/* The working variables move up by one each round: v[at(j)] is the j-th. */
-#define at(j) (((j)-i) & 7)
-		uint32_t e = v[at(4)], a = v[at(0)];
-		uint32_t t1 = v[at(7)] + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +
-			      ((e & v[at(5)]) ^ (~e & v[at(6)])) + k[i] + w[i];
+		uint32_t t1, t2;
 
-		v[at(3)] += t1;
-		v[at(7)] = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +
-			   ((a & v[at(1)]) ^ (a & v[at(2)]) ^ (v[at(1)] & v[at(2)]));
-#undef at
+		if (i < 16) {
+			memcpy(&w[i], p + 4 * i, 4);
+			w[i] = be32toh(w[i]);
+		} else {
+			t1 = w[i - 15];
+			t2 = w[i - 2];
+			w[i] = w[i - 16] + (rotr(t1, 7) ^ rotr(t1, 18) ^ t1 >> 3) + w[i - 7] +
+			       (rotr(t2, 17) ^ rotr(t2, 19) ^ t2 >> 10);
+		}
+		t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + k[i] +
+		     w[i];
+		t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+		h = g;
+		g = f;
+		f = e;
+		e = d + t1;
+		d = c;
+		c = b;
+		b = a;
+		a = t1 + t2;
 	}
-	for (size_t i = 0; i < 8; i++)
-		h[i] += v[i];
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
+	state[4] += e;
+	state[5] += f;
+	state[6] += g;
+	state[7] += h;
 }
 
 void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1])

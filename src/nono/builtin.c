@@ -2,46 +2,46 @@
 #include "nono/builtin.h"
 
 #include "base/limits.h"
-#include "base/sha256.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-char *kf_builtin_text(const char *name, size_t *ret_n)
+char *kf_builtin_text(const char *name, size_t *ret_n, const char **ret_id)
 {
-	const struct kf_builtin_numbers *p = kf_builtin_policies;
-	const char *s = kf_builtin_lines;
+	const char *s = kf_builtin_lines, *p = (const char *)kf_builtin_policies;
+	const unsigned char *number, *last;
 	char *text, *end;
+	bool found;
+	size_t at = 0;
 
-	for (; p < kf_builtin_policies + kf_builtin_npolicies; p++)
-		if (strcmp(p->name, name) == 0)
-			break;
-	if (p == kf_builtin_policies + kf_builtin_npolicies)
-		return NULL;
+	do {
+		if (!*p)
+			return NULL;
+		found = strcmp(p, name) == 0;
+		*ret_id = p + strlen(p) + 1;
+		number = (const unsigned char *)*ret_id + KF_BUILTIN_ID_DIGITS;
+		last = number + *number;
+		p = (const char *)last + 1;
+	} while (!found);
 	/* Lines are numbered in the order in which policies first use them, so most
 	 * of the time the next one needed is the next one there. */
 	end = text = malloc(KF_LIMIT_POLICY_TEXT);
-	for (size_t i = 0, at = 0; text && i < p->n; i++, at++) {
+	while (text && ++number <= last) {
 		size_t len;
 
-		if (p->line[i] < at) {
+		if (*number < at) {
 			s = kf_builtin_lines;
 			at = 0;
 		}
-		for (; at < p->line[i]; at++)
+		for (; at < *number; at++)
 			s += strlen(s) + 1;
 		len = strlen(s);
-
 		memcpy(end, s, len);
 		end[len] = '\n';
 		end += len + 1;
 		s += len + 1;
-	}
-	/* The last line is "sum " and what only the launcher need not store. */
-	if (text) {
-		kf_sha256_hex(text, (size_t)(end - text) - 5, end - 1);
-		end += KF_SHA256_HEX;
-		end[-1] = '\n';
+		at++;
 	}
 	*ret_n = text ? (size_t)(end - text) : 0;
 	return text;

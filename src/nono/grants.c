@@ -41,11 +41,10 @@ static void skip(struct walk *w, const char *path, const char *why)
 		w->sink->skip(w->sink, w->rule, path, why);
 }
 
-static int report(struct walk *w, int fd, mode_t mode, const char *path, unsigned access)
+static int report(struct walk *w, int fd, const char *path, unsigned access)
 {
 	const struct kf_grant grant = {
 		.fd = fd,
-		.mode = mode,
 		.path = path,
 		.access = access,
 		.device = kf_path_under(path, "/dev"),
@@ -59,21 +58,21 @@ static int report(struct walk *w, int fd, mode_t mode, const char *path, unsigne
 
 static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level);
 
-/* One entry of a directory that holds a denied path. */
-static int grant_entry(struct walk *w, int dirfd, const char *dir, const char *name,
+/* One entry, @dir's last, of a directory @path that holds a denied path. */
+static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *name, const char *at,
 		       unsigned access, int level)
 {
-	/* A symlink's target is granted where it lies, or not at all. */
-	KF_CLOSE int fd = kf_open(dirfd, name, O_PATH | O_NOFOLLOW);
+	/* A symlink's target is granted where it lies, or not at all: a rule on the
+	 * symlink itself would open nothing. */
+	KF_CLOSE int fd = dir->type == DT_LNK ? -1 : kf_open(dir->fd, name, O_PATH | O_NOFOLLOW);
 	KF_UNINIT char path[PATH_MAX];
-	struct stat st;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path) || fd < 0 ||
-	    fstat(fd, &st) < 0 || S_ISLNK(st.st_mode) || kf_deny_covers(&w->deny, path, false))
+	if (fd < 0 || (size_t)snprintf(path, sizeof(path), "%s/%s", at, name) >= sizeof(path) ||
+	    kf_deny_covers(&w->deny, path, false))
 		return 0;
 	if (kf_deny_below(&w->deny, path))
 		return grant_around(w, fd, path, access, level);
-	return report(w, fd, st.st_mode, path, access);
+	return report(w, fd, path, access);
 }
 
 /* A directory with denied paths below is granted entry by entry, as is each
@@ -91,7 +90,7 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 	}
 	if (!level)
 		return kf_fail(w->err, ELOOP, "'%s': a denied path lies too deep", path);
-	if ((access & KF_FS_READ) && report(w, fd, S_IFDIR, path, KF_GRANT_LIST) < 0)
+	if ((access & KF_FS_READ) && report(w, fd, path, KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, dirfd);
 	while ((name = kf_dir_next(&dir))) {
@@ -100,31 +99,28 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 				       "'%s' holds a denied path and more than %d entries: grant "
 				       "parts of it instead",
 				       path, AROUND_ENTRIES_MAX);
-		if (grant_entry(w, dirfd, path, name, access, level - 1) < 0)
+		if (grant_entry(w, &dir, name, path, access, level - 1) < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '%s'", path) : 0;
 }
 
-/* Grant what @fd, opened as @path, refers to.  @mode: its type if that is known, else
- * 0.  @trusted: the policy itself names the place; else it must not turn out to be
- * a part of the system. */
-static int grant_fd(struct walk *w, int fd, mode_t mode, const char *path, unsigned access,
+/* Grant what @fd, opened as @path, refers to.  @real: where that is, NULL to ask the
+ * kernel.  @trusted: the policy itself names the place; else it must not turn out
+ * to be a part of the system. */
+static int grant_fd(struct walk *w, int fd, const char *path, const char *real, unsigned access,
 		    bool trusted)
 {
-	KF_UNINIT char real[PATH_MAX];
-	struct stat st;
+	KF_UNINIT char buf[PATH_MAX];
 
-	if (!mode && fstat(fd, &st) < 0)
-		return kf_fail_sys(w->err, "stat '%s'", path);
-	if (!mode)
-		mode = st.st_mode;
 	if (trusted && !w->deny.any_live)
-		return report(w, fd, mode, path, access);
-	if (!kf_fd_path(fd, real)) {
+		return report(w, fd, path, access);
+	if (!real && !kf_fd_path(fd, buf)) {
 		skip(w, path, "cannot tell where it is");
 		return 0;
 	}
+	if (!real)
+		real = buf;
 	if (!trusted && kf_policy_covers_system(real)) {
 		skip(w, path, "a variable must not open the system's own directories");
 		return 0;
@@ -135,7 +131,7 @@ static int grant_fd(struct walk *w, int fd, mode_t mode, const char *path, unsig
 	}
 	if (kf_deny_below(&w->deny, real))
 		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
-	return report(w, fd, mode, path, access);
+	return report(w, fd, path, access);
 }
 
 static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
@@ -149,7 +145,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 	}
 	if (fd < 0)
 		return kf_fail_sys(w->err, "open '%s'", path);
-	return grant_fd(w, fd, 0, path, access, trusted);
+	return grant_fd(w, fd, path, NULL, access, trusted);
 }
 
 static int walk_path(struct walk *w, const struct kf_rule *rule)
@@ -164,12 +160,30 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 	return grant_path(w, path, rule->access, how == KF_EXPANSION_LITERAL);
 }
 
-static bool leave_out(const char *name)
+static bool leave_out(const char *name, size_t n)
 {
 	for (size_t i = 0; i < KF_ARRAY_SIZE(not_root); i++)
-		if (strcmp(name, not_root[i]) == 0)
+		if (strncmp(name, not_root[i], n) == 0 && !not_root[i][n])
 			return true;
 	return false;
+}
+
+/* A symlink in "/", or what the directory has no type for.  On most systems /bin
+ * and its like lead into /usr, which has its own rule. */
+static int walk_root_link(struct walk *w, const char *path)
+{
+	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
+	KF_UNINIT char real[PATH_MAX];
+	const char *end;
+
+	if (fd < 0 || !kf_fd_path(fd, real))
+		return grant_path(w, path, RX, true);
+	end = strchr(real + 1, '/');
+	if (end && !leave_out(real + 1, (size_t)(end - real - 1))) {
+		skip(w, path, "granted where it leads");
+		return 0;
+	}
+	return grant_fd(w, fd, path, real, RX, true);
 }
 
 static int walk_root(struct walk *w)
@@ -181,14 +195,15 @@ static int walk_root(struct walk *w)
 
 	if (root < 0)
 		return kf_fail_sys(w->err, "list '/'");
-	if (report(w, root, S_IFDIR, "/", KF_GRANT_LIST) < 0)
+	if (report(w, root, "/", KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, root);
 	while ((name = kf_dir_next(&dir))) {
 		KF_UNINIT char path[NAME_MAX + 2];
 		KF_CLOSE int fd = -1;
+		int r;
 
-		if (leave_out(name))
+		if (leave_out(name, strlen(name)))
 			continue;
 		if (++n > ROOT_ENTRIES_MAX)
 			return kf_fail(
@@ -198,11 +213,10 @@ static int walk_root(struct walk *w)
 				ROOT_ENTRIES_MAX);
 		path[0] = '/';
 		memcpy(path + 1, name, strlen(name) + 1);
-		/* The type of what the name is now, if the directory says so. */
 		if (dir.type == DT_DIR)
 			fd = kf_open(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-		if (fd < 0 ? grant_path(w, path, RX, true) < 0
-			   : grant_fd(w, fd, S_IFDIR, path, RX, true) < 0)
+		r = fd < 0 ? walk_root_link(w, path) : grant_fd(w, fd, path, path, RX, true);
+		if (r < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '/'") : 0;
@@ -210,17 +224,18 @@ static int walk_root(struct walk *w)
 
 static int walk_homes(struct walk *w)
 {
+	const bool root = w->vars->uid == 0;
 	KF_UNINIT char path[PATH_MAX];
 
+	/* Entry points start as root and become the user who owns a home. */
+	if (root &&
+	    (grant_path(w, "/root", RWX, true) < 0 || grant_path(w, "/home", RWX, true) < 0))
+		return -1;
 	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
 		skip(w, "~", "HOME is not set");
-	else if (grant_path(w, path, RWX, false) < 0)
-		return -1;
-	/* Entry points start as root and become the user who owns a home. */
-	if (w->vars->uid != 0)
-		return 0;
-	return grant_path(w, "/root", RWX, true) < 0 || grant_path(w, "/home", RWX, true) < 0 ? -1
-											      : 0;
+	else if (!root || strcmp(path, "/root") != 0)
+		return grant_path(w, path, RWX, false);
+	return 0;
 }
 
 static int walk_volume(void *ctx, const char *path, bool writable, struct kf_err *err)

@@ -7,15 +7,13 @@
 #include "policy/flat.h"
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 /* Access to list directories at and below an object, beside the KF_FS_* bits. */
 #define KF_GRANT_LIST 8u
 
 /* One object that the policy makes accessible. */
 struct kf_grant {
-	int fd; /* O_PATH, borrowed */
-	mode_t mode;
+	int fd;			    /* O_PATH, borrowed */
 	const char *path;	    /* for people; as the policy or the directory names it */
 	unsigned access;	    /* KF_FS_* or KF_GRANT_LIST */
 	bool device;		    /* it is, or lies under, /dev */

@@ -77,11 +77,22 @@ static int check_owner(int fd, const char *name, struct kf_err *err)
 	return 0;
 }
 
-static int parse(const char *text, size_t n, const char *what, const char *profile,
-		 struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err)
+/* The last digits, at @p, of a policy's SHA-256. */
+static void read_id(const char *p, uint64_t *ret_id)
 {
-	struct kf_policy policy;
+	for (const char *end = p + KF_BUILTIN_ID_DIGITS; ret_id && p < end; p++)
+		*ret_id = *ret_id << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
+}
 
+static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
+		   uint64_t *ret_id, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	struct kf_policy policy;
+	size_t n;
+
+	if (kf_fd_slurp(fd, what, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0)
+		return -1;
 	if (kf_policy_parse(text, n, &policy, err) < 0)
 		return kf_fail_wrap(err, "%s", what);
 	if (strcmp(policy.name, profile) != 0) {
@@ -90,37 +101,25 @@ static int parse(const char *text, size_t n, const char *what, const char *profi
 		kf_policy_done(&policy);
 		return -1;
 	}
-	/* The text ends in its own SHA-256. */
-	for (size_t i = n - 17; ret_id && i < n - 1; i++)
-		*ret_id = *ret_id << 4 |
-			  (uint64_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+	read_id(text + n - 1 - KF_BUILTIN_ID_DIGITS, ret_id);
 	*ret = policy;
 	return 0;
-}
-
-static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
-		   uint64_t *ret_id, struct kf_err *err)
-{
-	KF_FREE char *text = NULL;
-	size_t n;
-
-	if (kf_fd_slurp(fd, what, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0)
-		return -1;
-	return parse(text, n, what, profile, ret, ret_id, err);
 }
 
 static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *ret_id,
 			struct kf_err *err)
 {
+	const char *id;
 	size_t n;
-	KF_FREE char *text = kf_builtin_text(profile, &n);
+	KF_FREE char *text = kf_builtin_text(profile, &n, &id);
 
 	if (!text)
 		return kf_fail(err, ENOENT,
 			       "there is no built-in profile '%s', and no directory 'profiles' "
 			       "beside this program",
 			       profile);
-	return parse(text, n, "built-in profile", profile, ret, ret_id, err);
+	read_id(id, ret_id);
+	return kf_policy_parse_own(text, n, ret, err);
 }
 
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,

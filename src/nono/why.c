@@ -30,10 +30,11 @@ static int consider(struct kf_grant_sink *sink, const struct kf_grant *grant, st
 {
 	struct why *why = (struct why *)sink;
 	KF_UNINIT char real[PATH_MAX];
+	struct stat st;
 
 	(void)err;
 	if (!kf_fd_path(grant->fd, real) || !kf_path_under(why->path, real) ||
-	    (!S_ISDIR(grant->mode) && strcmp(why->path, real) != 0))
+	    (strcmp(why->path, real) != 0 && (fstat(grant->fd, &st) < 0 || !S_ISDIR(st.st_mode))))
 		return 0;
 	if (grant->access & KF_GRANT_LIST)
 		why->listed = true;

@@ -102,7 +102,7 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 
 	if (grant->access & KF_GRANT_LIST)
 		return kf_landlock_allow_list(ll, grant->fd, err);
-	return kf_landlock_allow(ll, grant->fd, grant->mode, grant->device, grant->access, err);
+	return kf_landlock_allow(ll, grant->fd, grant->device, grant->access, err);
 }
 
 static int allow_ports(const struct kf_policy *policy, const struct kf_landlock *ll,

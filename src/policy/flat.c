@@ -375,24 +375,30 @@ static int parse_body(struct parser *p)
 	return 0;
 }
 
-int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
+int kf_policy_parse_own(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
 {
 	struct parser p = {.err = err};
-	size_t body;
 
-	if (check_text(text, n, &body, err) < 0)
-		return -1;
-	p.policy.text = malloc(body + 1);
+	p.policy.text = malloc(n + 1);
 	if (!p.policy.text)
 		return kf_fail_nomem(err, "policy");
-	memcpy(p.policy.text, text, body);
-	p.policy.text[body] = '\0';
+	memcpy(p.policy.text, text, n);
+	p.policy.text[n] = '\0';
 	if (parse_body(&p) < 0) {
 		kf_policy_done(&p.policy);
 		return -1;
 	}
 	*ret = p.policy;
 	return 0;
+}
+
+int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
+{
+	size_t body;
+
+	if (check_text(text, n, &body, err) < 0)
+		return -1;
+	return kf_policy_parse_own(text, body, ret, err);
 }
 
 void kf_policy_done(struct kf_policy *policy)

@@ -177,27 +177,31 @@ int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *re
 	return 0;
 }
 
-static int add_path(const struct kf_landlock *ll, int fd, uint64_t rights, struct kf_err *err)
+/* 0, or -1 with errno. */
+static int add_path(const struct kf_landlock *ll, int fd, uint64_t rights)
 {
 	const struct path_attr attr = {.allowed = rights, .fd = fd};
 
 	if (!rights || syscall(NR_ADD_RULE, ll->fd, RULE_PATH, &attr, 0) == 0)
 		return 0;
 	/* A pipe or socket behind /dev/stdout: no path, hence nothing Landlock mediates. */
-	if (errno == EBADFD)
+	return errno == EBADFD ? 0 : -1;
+}
+
+int kf_landlock_allow(const struct kf_landlock *ll, int fd, bool device, unsigned access,
+		      struct kf_err *err)
+{
+	/* The kernel knows what it is: rights of directories are invalid for all else. */
+	if (add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFDIR, device)) == 0 ||
+	    (errno == EINVAL &&
+	     add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFREG, device)) == 0))
 		return 0;
 	return kf_fail_sys(err, "add Landlock rule");
 }
 
-int kf_landlock_allow(const struct kf_landlock *ll, int fd, mode_t mode, bool device,
-		      unsigned access, struct kf_err *err)
-{
-	return add_path(ll, fd, kf_landlock_rights(ll->abi, access, mode, device), err);
-}
-
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err)
 {
-	return add_path(ll, fd, FS_READ_DIR, err);
+	return add_path(ll, fd, FS_READ_DIR) < 0 ? kf_fail_sys(err, "add Landlock rule") : 0;
 }
 
 int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
