@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plugin and guard on a real Kubernetes: every kind of pod, then things that go wrong on a node."""
-from cluster import pods
+from . import pods
 from lib import images, node
 from lib.cluster import Cluster
 from lib.cri import wait_until

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The product on a real Kubernetes; each part boots one of its own."""
+from lib.tap import Tap
+
+from . import admission, cluster
+
+PARTS = {"admission": admission.run, "node": cluster.run}
+
+
+def run(t: Tap, *parts: str) -> None:
+    for name in parts or PARTS:
+        t.case(f"cluster {name}", PARTS[name], t)
