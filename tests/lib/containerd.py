@@ -143,6 +143,7 @@ class Containerd:
         if self.standard_paths:
             etc = f"lowerdir=/etc,upperdir={self.dir}/data/etc,workdir={self.dir}/data/etc.work"
             script += f"mount -t overlay -o {etc} etc /etc && "
+            script += "mount --make-rshared / && "  # as systemd leaves it; pods may ask for propagation
         if self.network:
             script += "ip link set lo up && "
         self._holder = subprocess.Popen(

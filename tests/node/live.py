@@ -7,65 +7,22 @@ the containerd that it runs, so everything but systemd itself is real.
 import json
 import shutil
 import subprocess
-import threading
-from pathlib import Path
 
 from lib import images
-from lib.containerd import Containerd, CriError
+from lib.containerd import Containerd
+from lib.systemctl import Systemctl
 from doctor import doctor
 from node_root import BIN
 
-SYSTEMCTL = """#!/bin/sh
-echo "$1 $2" >>@DIR@/systemctl.log
-case "$1" in
-is-active) [ "$2" = containerd ] && [ -e @DIR@/active ] ;;
-reset-failed) : ;;
-restart) echo "$2" >@DIR@/request && read -r answer <@DIR@/answer && [ "$answer" = ok ] ;;
-*) echo "unexpected: $*" >&2; exit 64 ;;
-esac
-"""
 
-
-class Host:
+class Host(Systemctl):
     """@c as a machine: kubefence runs inside its namespace with the root "/"."""
 
     def __init__(self, c: Containerd):
-        self.c, self.fail, self.restarts = c, 0, 0
-        (c.dir / "opt/containerd/bin").mkdir(parents=True)
-        shutil.copy2(c.bin / "containerd", c.dir / "opt/containerd/bin/containerd")
+        super().__init__(c)
         (c.dir / "payload").mkdir()
         for name in ("nono", "nono-runc"):
             shutil.copy2(BIN / name, c.dir / "payload" / name)
-        (c.dir / "systemctl").write_text(SYSTEMCTL.replace("@DIR@", str(c.dir)))
-        (c.dir / "systemctl").chmod(0o755)
-        (c.dir / "active").touch()
-        c.sh(f"mkdir {c.dir}/data/usr {c.dir}/data/usr.work; mkfifo {c.dir}/request {c.dir}/answer; "
-             f"mount -t overlay -o lowerdir=/usr/bin,upperdir={c.dir}/data/usr,workdir={c.dir}/data/usr.work b /usr/bin; "
-             f"cp {c.dir}/systemctl /usr/bin/systemctl")
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                (self.c.dir / "request").read_text()
-            except FileNotFoundError:  # the test is over
-                return
-            self.restarts += 1
-            answer = "ok"
-            if self.fail:
-                self.fail -= 1
-                answer = "failed"
-                self.c.stop()
-                (self.c.dir / "active").unlink(missing_ok=True)
-            else:
-                try:
-                    if self.c.daemon.poll() is None:
-                        self.c.stop()
-                    self.c.start()
-                    (self.c.dir / "active").touch()
-                except CriError:
-                    answer = "failed"
-            (self.c.dir / "answer").write_text(answer + "\n")
 
     def node(self, command: str, *args: str, prefix=()):
         cmd = [*prefix, BIN / "kubefence", "node", command, "-o", "json", "--timeout", "30",

@@ -2,9 +2,9 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, cluster
+from . import admission, chart
 
-PARTS = {"admission": admission.run, "node": cluster.run}
+PARTS = {"admission": admission.run, "chart": chart.run}
 
 
 def run(t: Tap, *parts: str) -> None:

@@ -69,8 +69,8 @@ def kinds() -> dict[str, dict]:
             "livenessProbe": {**execute(f"{to} >/out/liveness"), "periodSeconds": 1},
         }),
         "hooks": pod("hooks", main={"lifecycle": {
-            "postStart": execute(f"{to} >/out/poststart"), "preStop": execute(f"{to} >/out/prestop; cat /out/prestop >/proc/1/fd/1"),
-        }}),
+            "postStart": execute(f"{to} >/out/poststart"), "preStop": execute(f"{to} >/out/prestop"),
+        }}, volumes=[{"name": "out", "hostPath": {"path": "/run/kf-out/hooks", "type": "DirectoryOrCreate"}}]),
     }
 
 
@@ -85,6 +85,9 @@ def kind_by_kind(t: Tap, k: Cluster) -> None:
         control = json.loads(json.dumps(spec))
         control["metadata"]["name"] = f"{name}-control"
         del control["spec"]["runtimeClassName"]
+        for volume in control["spec"]["volumes"]:
+            if "hostPath" in volume:
+                volume["hostPath"]["path"] += "-control"
         pairs.append((f"{name}-control", control, "bare"))
     k.apply([spec for _name, spec, _want in pairs])
     for name, _spec, want in pairs:
@@ -102,6 +105,8 @@ def kind_by_kind(t: Tap, k: Cluster) -> None:
             t.equal(said, want, f"pod {name}: {file} is {want}")
     k.kubectl("delete", "pod", *(name for name, _spec, _want in pairs), "--wait=true")
     t.ok(True, "all are deleted")
+    for name, want in (("hooks", "sandboxed"), ("hooks-control", "bare")):
+        t.equal(k.c.host(f"/run/kf-out/{name}/prestop").read_text().strip(), want, f"pod {name}: prestop is {want}")
 
 
 def token_and_readonly(t: Tap, k: Cluster) -> None:
