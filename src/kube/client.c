@@ -246,13 +246,13 @@ static bool add_headers(const struct call *c, struct evhttp_request *req, const 
 	}
 	(void)snprintf(length, sizeof(length), "%zu", n);
 	/* Each refuses what would be a second header.  libevent adds the length to POST and
-	 * PUT only. */
+	 * PUT only.  No "Connection: close": where answer and TLS close arrive together,
+	 * libevent tells of the close first and the answer is lost. */
 	return evhttp_add_header(headers, "Host", host) == 0 &&
 	       evhttp_add_header(headers, "Authorization", bearer) == 0 &&
 	       evhttp_add_header(headers, "Accept", r->accept ? r->accept : "application/json") ==
 		       0 &&
 	       evhttp_add_header(headers, "User-Agent", "kubefence/" KF_VERSION) == 0 &&
-	       evhttp_add_header(headers, "Connection", "close") == 0 &&
 	       (!n || (evhttp_add_header(headers, "Content-Type", r->content_type) == 0 &&
 		       evhttp_add_header(headers, "Content-Length", length) == 0 &&
 		       evbuffer_add(evhttp_request_get_output_buffer(req), r->body, n) == 0));
