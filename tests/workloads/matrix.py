@@ -4,6 +4,22 @@
 A row: group, what it is, the shell script, users to run it as, and options of Box.exec().  A script
 ends with "echo PASS" being reached; the control and the sandbox must both reach it.
 """
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """What holds in a container: a profile (None: no launcher), a seccomp level ("": no policy)."""
+
+    name: str
+    profile: str | None
+    seccomp: str
+
+
+CONTROL = Kind("control", None, "")
+DEFAULT = Kind("default", "default", "")
+LEVELS = tuple(Kind(f"default, {level}", "default", level) for level in ("runtime-default", "agent", "restricted"))
+RESTRICTED = LEVELS[-1]
+
 ROOT, USER, NOBODY = "0:0", "1000:1000", "54321:54321"
 EVERY = (ROOT, USER, NOBODY)
 

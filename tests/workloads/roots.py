@@ -7,7 +7,9 @@ import shutil
 import subprocess
 
 PACKAGES = ("ca-certificates,python3,python3-venv,python3-pip,nodejs,npm,git,golang-go,gcc,libc6-dev,cargo,"
-            "default-jdk-headless,perl,curl,nginx-light,redis-server,postgresql,gosu,procps,strace,netbase")
+            "default-jdk-headless,perl,curl,nginx-light,redis-server,postgresql,gosu,procps,netbase,"
+            # for denied.py
+            "strace,gdb,delve,chromium,bubblewrap,numactl,fio,linux-perf")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kubefence")
 
 
