@@ -43,9 +43,12 @@ def own_cost(node):
 
 
 def report(t, node, what, times, limit=1.5):
-    bare, guard = (statistics.median(times[b]) for b in (True, False))
-    print(f"# {node.name} {what}: bare {bare:.2f} ms, guard {guard:.2f} ms, ratio {guard / bare:.3f}, added {guard - bare:.2f} ms"
-          f" (target {limit} ms, launcher included)", flush=True)
+    """A process's way into its cgroup can wait for the kernel's grace period, of 16 ms say, in either runtime: where the medians
+    are such steps apart, the fastest tenth tells more."""
+    for name, pick in (("median", statistics.median), ("fastest tenth", lambda v: sorted(v)[len(v) // 10])):
+        bare, guard = (pick(times[b]) for b in (True, False))
+        print(f"# {node.name} {what}, {name}: bare {bare:.2f} ms, guard {guard:.2f} ms, ratio {guard / bare:.3f}, added "
+              f"{guard - bare:.2f} ms (target {limit} ms, launcher included)", flush=True)
 
 
 def create_and_exec(t, node):
