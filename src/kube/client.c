@@ -101,6 +101,8 @@ static int make_context(struct call *c, struct kf_err *err)
 	int certs = 0;
 	size_t n;
 
+	/* No file of the image around us decides what TLS is. */
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	c->ctx = SSL_CTX_new(TLS_client_method());
 	if (!c->ctx || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1)
 		return kf_fail(err, EPROTO, "TLS set-up: %s", tls_error());
@@ -186,7 +188,7 @@ static int connection(struct call *c, const struct timeval *timeout, struct kf_e
 		return kf_fail_nomem(err, "event loop");
 	(void)SSL_up_ref(c->ssl);
 	bev = bufferevent_openssl_socket_new(c->base, -1, c->ssl, BUFFEREVENT_SSL_CONNECTING,
-					     BEV_OPT_CLOSE_ON_FREE);
+					     BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (!bev) {
 		SSL_free(c->ssl);
 		return kf_fail_nomem(err, "connection");

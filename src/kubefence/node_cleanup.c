@@ -192,12 +192,14 @@ static int delete_classes(const struct kf_kube *kube, const char *const *classes
 	for (size_t i = 0; i < n; i++) {
 		char path[320];
 		const struct kf_kube_request request = {.method = "DELETE", .path = path};
+		bool gone;
 
 		(void)snprintf(path, sizeof(path), "/apis/node.k8s.io/v1/runtimeclasses/%.253s",
 			       classes[i]);
-		if (insist(kube, &request, NULL, deadline, err) < 0 && err->code != ENOENT)
+		gone = insist(kube, &request, NULL, deadline, err) == 0;
+		if (!gone && err->code != ENOENT)
 			return -1;
-		printf("RuntimeClass %s: deleted\n", classes[i]);
+		printf("RuntimeClass %s: %s\n", classes[i], gone ? "deleted" : "was not there");
 	}
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -25,7 +26,7 @@ struct script {
 	const char *san; /* of its certificate; NULL = IP:127.0.0.1,DNS:localhost */
 	long until;	 /* seconds from now; 0 = an hour */
 	int version;	 /* newest TLS that it speaks; 0 = any */
-	bool other_ca, plain, silent, mute, endless;
+	bool other_ca, plain, silent, mute, endless, shut;
 	const char *token;  /* NULL: any is good */
 	const char *expect; /* must be in the request */
 	const char *answer;
@@ -146,7 +147,9 @@ static void serve(SSL *ssl, const struct script *s)
 		answer = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
 	if (s->mute)
 		(void)pause();
-	(void)SSL_write(ssl, answer, (int)strlen(answer));
+	/* In records of a few KiB, as Go does it. */
+	for (size_t n = strlen(answer), at = 0; at < n; at += 4096)
+		(void)SSL_write(ssl, answer + at, (int)(n - at < 4096 ? n - at : 4096));
 	memset(filler, 'x', sizeof(filler));
 	while (s->endless && SSL_write(ssl, filler, sizeof(filler)) > 0)
 		;
@@ -181,9 +184,16 @@ static _Noreturn void serve_all(int listener, const struct script *s)
 			continue;
 		}
 		ssl = SSL_new(ctx);
+		if (s->shut)
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){1}, sizeof(int));
 		(void)SSL_set_fd(ssl, fd);
 		if (SSL_accept(ssl) == 1)
 			serve(ssl, s);
+		/* The answer waits for the close, so that both arrive at once. */
+		if (s->shut) {
+			(void)SSL_shutdown(ssl);
+			(void)setsockopt(fd, IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
+		}
 		SSL_free(ssl);
 		(void)close(fd);
 	}
@@ -256,6 +266,27 @@ static void an_answer_is_given_whole_or_in_chunks(void **unused)
 						   "3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n"},
 		 &get, "{\"a\":1}");
 	answered(&(struct script){.answer = OK_200 "Content-Length: 0\r\n\r\n"}, &get, "");
+}
+
+static void an_answer_that_comes_with_the_close_is_not_lost(void **unused)
+{
+	static const int sizes[] = {2, 1000, 4000, 4096, 5000, 9000, 20000, 70000};
+	static char text[80000], body[80000];
+
+	(void)unused;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(sizes); i++) {
+		memset(body, 'x', sizeof(body));
+		body[sizes[i]] = '\0';
+		(void)snprintf(text, sizeof(text), OK_200 "Content-Length: %d\r\n\r\n%s", sizes[i],
+			       body);
+		answered(&(struct script){.shut = true, .answer = text}, &get, body);
+		(void)snprintf(text, sizeof(text),
+			       OK_200 "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			       (unsigned)sizes[i], body);
+		answered(&(struct script){.shut = true, .answer = text}, &get, body);
+	}
+	refused(&(struct script){.shut = true, .answer = OK_200 "Content-Length: 100\r\n\r\n{}"},
+		EIO, "before the answer was complete");
 }
 
 static void a_patch_carries_its_body_and_length(void **unused)
@@ -462,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_is_given_whole_or_in_chunks),
+		cmocka_unit_test(an_answer_that_comes_with_the_close_is_not_lost),
 		cmocka_unit_test(a_patch_carries_its_body_and_length),
 		cmocka_unit_test(the_server_must_be_the_clusters),
 		cmocka_unit_test(a_stranger_is_not_trusted),
