@@ -12,6 +12,7 @@
 	X(plan, "show what install would change, as a diff; writes nothing")           \
 	X(status, "which Kata is here, and what of it is ours")                        \
 	X(config, "a handler's configuration as Kata computes it")                     \
+	X(policy, "the policy for Kata's agent: nothing starts but in the sandbox")    \
 	X(uninstall, "take the handler back")
 
 #define KF_DECLARE_KATA(name, summary) int kf_cmd_kata_##name(int argc, char **argv);

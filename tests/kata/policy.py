@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's policy, judged by the real OPA: what may start in a machine, and every way around that we know."""
+import copy
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+from trees import BIN, KataNode
+
+PROFILES = ["default", "claude-code"]
+SHARED = "/run/kata-containers/shared/containers"
+PREFIX = ["/nono/nono", "wrap", "--profile", "default", "--"]
+# The agent's whole interface, release by release; a request that is not in the policy is refused.
+REQUESTS_328 = """AddARPNeighborsRequest AddSwapPathRequest AddSwapRequest CloseStdinRequest CopyFileRequest CreateContainerRequest
+CreateSandboxRequest DestroySandboxRequest ExecProcessRequest GetIPTablesRequest GetMetricsRequest GetOOMEventRequest
+GuestDetailsRequest ListInterfacesRequest ListRoutesRequest MemAgentCompactConfig MemAgentMemcgConfig MemHotplugByProbeRequest
+OnlineCPUMemRequest PauseContainerRequest PullImageRequest ReadStreamRequest RemoveContainerRequest
+RemoveStaleVirtiofsShareMountsRequest ReseedRandomDevRequest ResizeVolumeRequest ResumeContainerRequest SetGuestDateTimeRequest
+SetIPTablesRequest SetPolicyRequest SignalProcessRequest StartContainerRequest StartTracingRequest StatsContainerRequest
+StopTracingRequest TtyWinResizeRequest UpdateContainerRequest UpdateEphemeralMountsRequest UpdateInterfaceRequest
+UpdateRoutesRequest VolumeStatsRequest WaitProcessRequest WriteStreamRequest""".split()
+REQUESTS = {"3.28": REQUESTS_328, "4.1": REQUESTS_328 + ["GetDiagnosticDataRequest"]}
+REFUSED = {"SetPolicyRequest", "LoadPolicyFragmentRequest", "CopyFileRequest", "CreateContainerRequest", "ExecProcessRequest"}
+
+
+def mount(destination: str, source: str = "", options=("rbind", "rprivate", "rw"), kind: str = "bind") -> dict:
+    return {"destination": destination, "source": source or f"{SHARED}/c1-0011-x", "type_": kind, "options": list(options)}
+
+
+NONO = mount("/nono", f"{SHARED}/c1-0123456789abcdef-nono", ("rbind", "ro", "rprivate", "nosuid", "nodev"))
+BASE = [mount("/proc", "proc", (), "proc"), mount("/dev", "tmpfs", (), "tmpfs"), mount("/etc/hosts"), mount("/dev/shm")]
+
+
+def container(args=None, mounts=None, **annotations) -> dict:
+    """A container of a pod as Kata's shim describes it."""
+    return {"container_id": "c1", "exec_id": "c1", "string_user": None, "storages": [], "sandbox_pidns": False, "OCI": {
+        "Version": "1.1.0", "Root": {"Path": f"{SHARED}/c1/rootfs", "Readonly": False}, "Hooks": None,
+        "Process": {"Args": PREFIX + ["/bin/app"] if args is None else args, "Env": ["PATH=/bin"], "Cwd": "/"},
+        "Mounts": BASE + [NONO] if mounts is None else mounts,
+        "Annotations": {"io.katacontainers.pkg.oci.container_type": "pod_container", "io.kubernetes.cri.container-type": "container",
+                        "io.kubernetes.cri.sandbox-id": "s1", "io.kubernetes.cri.container-name": "app", **annotations}}}
+
+
+def pause(cri: str = "containerd") -> dict:
+    c = container(["/pause"], BASE)
+    c["container_id"] = "s1"
+    c["OCI"]["Root"]["Readonly"] = True
+    c["OCI"]["Annotations"] = {"io.katacontainers.pkg.oci.container_type": "pod_sandbox"}
+    c["OCI"]["Annotations"] |= {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "s1"} if cri == "containerd" \
+        else {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": "s1"}
+    return c
+
+
+def changed(request: dict, *path_and_value) -> dict:
+    out = copy.deepcopy(request)
+    *path, last, value = path_and_value
+    at = out
+    for key in path:
+        at = at[key]
+    at[last] = value
+    return out
+
+
+def execute(*args: str, env=()) -> dict:
+    return {"container_id": "c1", "exec_id": "e1", "string_user": None, "process": {"Args": list(args), "Env": list(env), "Cwd": "/"}}
+
+
+def nono(**k) -> dict:
+    return {**NONO, **k}
+
+
+def with_mounts(*more, base=None) -> dict:
+    return container(mounts=(BASE + [NONO] if base is None else base) + list(more))
+
+
+A, E = "CreateContainerRequest", "ExecProcessRequest"
+EVIL = f"{SHARED}/c1-0123456789abcdef-nono"
+ALLOWED = {
+    "a wrapped container": (A, container()),
+    "another allowed profile": (A, container(PREFIX[:3] + ["claude-code", "--", "/bin/app", "-x"])),
+    "the pause container of containerd": (A, pause()),
+    "the pause container of CRI-O": (A, pause("crio")),
+    "a container of CRI-O": (A, changed(container(), "OCI", "Annotations", {
+        "io.katacontainers.pkg.oci.container_type": "pod_container", "io.kubernetes.cri-o.ContainerType": "container"})),
+    "a container without a pod (ctr)": (A, changed(container(), "OCI", "Annotations", {})),
+    "the launcher wraps itself again": (A, container(PREFIX + PREFIX + ["/bin/app"])),
+    "volumes elsewhere": (A, with_mounts(mount("/data"), mount("/data/nono"), mount("/nonox"))),
+    "a mount path with a slash at its end": (A, with_mounts(mount("/data/"))),
+    # The launcher is static and ignores it, what it starts is in the sandbox.
+    "LD_PRELOAD in the environment": (A, changed(container(), "OCI", "Process", "Env", ["LD_PRELOAD=/data/evil.so", "NONO_PROFILE=none"])),
+    "the runtime dropped rprivate": (A, with_mounts(nono(options=["rbind", "ro", "nosuid", "nodev"]), base=BASE)),
+    "a wrapped exec": (E, execute(*PREFIX, "/bin/sh", "-c", "true")),
+    "a wrapped exec with LD_PRELOAD": (E, execute(*PREFIX, "/bin/sh", env=["LD_PRELOAD=/tmp/x.so"])),
+    "files that are shared": ("CopyFileRequest", {"path": f"{SHARED}/c1-0011-resolv.conf"}),
+}
+REFUSE = {
+    # the plugin was down
+    "a bare container": (A, container(["/bin/app"])),
+    "no arguments": (A, container([])),
+    "no arguments at all": (A, changed(container(), "OCI", "Process", "Args", None)),
+    # arguments
+    "nothing behind the prefix": (A, container(PREFIX)),
+    "an unknown profile": (A, container(PREFIX[:3] + ["weak", "--", "/bin/app"])),
+    "a profile by path": (A, container(PREFIX[:3] + ["../default", "--", "/bin/app"])),
+    "a profile of another case": (A, container(PREFIX[:3] + ["Default", "--", "/bin/app"])),
+    "a profile with a blank": (A, container(PREFIX[:3] + ["default ", "--", "/bin/app"])),
+    "an empty profile": (A, container(PREFIX[:3] + ["", "--", "/bin/app"])),
+    "the profile twice": (A, container(["/nono/nono", "wrap", "--profile", "default", "--profile", "weak", "--", "/bin/app"])),
+    "an option before the profile": (A, container(["/nono/nono", "wrap", "--verbose", "--profile", "default", "--", "/bin/app"])),
+    "an option behind the profile": (A, container(PREFIX[:4] + ["--allow", "/", "--", "/bin/app"])),
+    "profile and name in one": (A, container(["/nono/nono", "wrap", "--profile=default", "--", "/bin/app", "x"])),
+    "without the end of options": (A, container(PREFIX[:4] + ["/bin/app", "x"])),
+    "another command of the launcher": (A, container(["/nono/nono", "why", "--profile", "default", "--", "/bin/app"])),
+    "the launcher elsewhere": (A, container(["/data/nono", *PREFIX[1:], "/bin/app"])),
+    "the launcher by another name": (A, container(["/nono/../nono/nono", *PREFIX[1:], "/bin/app"])),
+    "the launcher by a relative name": (A, container(["nono/nono", *PREFIX[1:], "/bin/app"])),
+    "the prefix in one argument": (A, container([" ".join(PREFIX) + " /bin/app", "a", "b", "c", "d", "e"])),
+    "a shell around the prefix": (A, container(["/bin/sh", "-c", " ".join(PREFIX) + " /bin/app"])),
+    "env around the prefix": (A, container(["/usr/bin/env", *PREFIX, "/bin/app"])),
+    "something before the prefix": (A, container(["", *PREFIX, "/bin/app"])),
+    # the launcher's mount
+    "no mount of the launcher": (A, container(mounts=BASE)),
+    "no mounts": (A, changed(container(), "OCI", "Mounts", [])),
+    "no list of mounts": (A, changed(container(), "OCI", "Mounts", None)),
+    "a volume in its place": (A, with_mounts(mount("/nono", EVIL, ("rbind", "rprivate", "rw")), base=BASE)),
+    "a read-only volume in its place": (A, with_mounts(mount("/nono", EVIL, ("rbind", "rprivate", "ro")), base=BASE)),
+    "a read-only volume without its options": (A, with_mounts(nono(options=["rbind", "ro", "rprivate", "nosuid"]), base=BASE)),
+    "read-only and read-write": (A, with_mounts(nono(options=NONO["options"] + ["rw"]), base=BASE)),
+    "a tmpfs in its place": (A, with_mounts(nono(type_="tmpfs", source="tmpfs"), base=BASE)),
+    "an overlay in its place": (A, with_mounts(nono(type_="overlay"), base=BASE)),
+    "a source of the guest": (A, with_mounts(nono(source="/tmp/nono"), base=BASE)),
+    "a source that climbs": (A, with_mounts(nono(source=f"{SHARED}/../../../tmp/nono"), base=BASE)),
+    "a second mount over it": (A, with_mounts(mount("/nono", EVIL))),
+    "a second mount before it": (A, container(mounts=[mount("/nono", EVIL), NONO])),
+    "its own mount twice": (A, with_mounts(NONO)),
+    "a mount over the launcher": (A, with_mounts(mount("/nono/nono"))),
+    "a mount over its profiles": (A, with_mounts(mount("/nono/profiles"))),
+    "a mount over it, written //": (A, with_mounts(mount("//nono"))),
+    "a mount over it, written /./": (A, with_mounts(mount("/./nono/"))),
+    "a mount over it, written /..": (A, with_mounts(mount("/data/../nono"))),
+    "a mount over it, climbing": (A, with_mounts(mount("/nono/../nono"))),
+    "a relative mount": (A, with_mounts(mount("nono"))),
+    "a mount over everything": (A, with_mounts(mount("/"))),
+    "a mount over everything, written /.": (A, with_mounts(mount("/."))),
+    "only a mount under it": (A, with_mounts(nono(destination="/nono/"), base=BASE)),
+    # who is the pause container
+    "a container that calls itself sandbox": (A, container(["/pause"], BASE, **{"io.katacontainers.pkg.oci.container_type": "pod_sandbox"})),
+    "one that says so to containerd as well": (A, container(["/pause"], BASE, **{
+        "io.katacontainers.pkg.oci.container_type": "pod_sandbox", "io.kubernetes.cri.container-type": "sandbox"})),
+    "one of CRI-O with containerd's annotation": (A, changed(pause("crio"), "OCI", "Annotations", {
+        "io.katacontainers.pkg.oci.container_type": "pod_sandbox", "io.kubernetes.cri.container-type": "sandbox",
+        "io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri.sandbox-id": "s1", "io.kubernetes.cri-o.SandboxID": "s1"})),
+    "a sandbox with another's ID": (A, changed(pause(), "container_id", "c1")),
+    "a sandbox with two IDs": (A, changed(pause(), "OCI", "Annotations", {
+        **pause()["OCI"]["Annotations"], "io.kubernetes.cri-o.SandboxID": "other"})),
+    "a sandbox that says nothing of its type": (A, changed(pause(), "OCI", "Annotations", {"io.katacontainers.pkg.oci.container_type": "pod_sandbox"})),
+    "a sandbox without Kata's type": (A, changed(pause(), "OCI", "Annotations", {
+        "io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "s1"})),
+    "a sandbox with another command": (A, changed(pause(), "OCI", "Process", "Args", ["/bin/sh"])),
+    "a sandbox with arguments": (A, changed(pause(), "OCI", "Process", "Args", ["/pause", "-x"])),
+    "a sandbox that may write": (A, changed(pause(), "OCI", "Root", "Readonly", False)),
+    "a container without annotations": (A, changed(container(["/bin/app"]), "OCI", "Annotations", None)),
+    "an empty request": (A, {}),
+    # entering
+    "a bare exec": (E, execute("/bin/sh")),
+    "an exec with an unknown profile": (E, execute(*PREFIX[:3], "weak", "--", "/bin/sh")),
+    "an exec with a shell around": (E, execute("/bin/sh", "-c", " ".join(PREFIX) + " id")),
+    "an exec with the prefix as one": (E, execute(" ".join(PREFIX), "/bin/sh", "a", "b", "c", "d")),
+    "an exec with options behind the profile": (E, execute(*PREFIX[:4], "--profile", "weak", "--", "/bin/sh")),
+    "an exec of nothing": (E, execute()),
+    "an exec of the prefix alone": (E, execute(*PREFIX)),
+    "an empty exec": (E, {}),
+    # the policy itself
+    "another policy": ("SetPolicyRequest", {"policy": "package agent_policy\ndefault ExecProcessRequest := true\n"}),
+    "a piece of policy": ("LoadPolicyFragmentRequest", {}),
+    "failing open": ("AllowRequestsFailingPolicy", {}),
+    "a file into the guest": ("CopyFileRequest", {"path": "/etc/kata-opa/default-policy.rego"}),
+    "a file that climbs out": ("CopyFileRequest", {"path": "/run/kata-containers/../../etc/passwd"}),
+}
+
+
+def generate(*args: str) -> str:
+    p = subprocess.run([str(BIN / "kubefence"), "kata", "policy", *args], capture_output=True, text=True)
+    if p.returncode:
+        raise RuntimeError(p.stderr)
+    return p.stdout
+
+
+def evaluate(opa: Path, policy: str, cases: list, *flags: str) -> list:
+    """What the policy answers to each (rule, input); None where it is undefined."""
+    with tempfile.TemporaryDirectory(prefix="kf-rego-") as d:
+        (Path(d) / "policy.rego").write_text(policy)
+        (Path(d) / "cases.json").write_text(json.dumps({"cases": [{"rule": r, "input": i} for r, i in cases]}))
+        query = "{i: r | c := data.cases[i]; r := data.agent_policy[c.rule] with input as c.input}"
+        p = subprocess.run([str(opa), "eval", "--format", "json", *flags, "-d", f"{d}/policy.rego", "-d", f"{d}/cases.json", query],
+                           capture_output=True, text=True, timeout=60)
+        if p.returncode:
+            raise RuntimeError(p.stdout + p.stderr)
+        got = {int(k): v for k, v in json.loads(p.stdout)["result"][0]["expressions"][0]["value"].items()}
+        return [got.get(i) for i in range(len(cases))]
+
+
+def run(t, tools, everything: bool) -> None:
+    opa = tools.program("opa")
+    policy = generate(*[a for p in PROFILES for a in ("--profile", p)])
+    for flags, name in (((), "Rego 1"), (("--v0-compatible",), "Rego 0, the agent's")):
+        for cases, want in ((ALLOWED, True), (REFUSE, False)):
+            answers = evaluate(opa, policy, list(cases.values()), *flags)
+            for (case, _), got in zip(cases.items(), answers):
+                if name == "Rego 1" or got is not want:
+                    t.ok(got is want, f"policy: {'allowed' if want else 'refused'}: {case}", got)
+            t.ok(all(g is want for g in answers), f"policy: the same in {name}: {len(answers)} {'allowed' if want else 'refused'}")
+    for release, names in REQUESTS.items():
+        answers = dict(zip(names, evaluate(opa, policy, [(n, {}) for n in names])))
+        t.equal({n for n, a in answers.items() if a is not True}, REFUSED & set(names), f"policy: every request of Kata {release} has an answer")
+
+    deny = generate("--profile", "default", "--exec", "deny")
+    t.equal(evaluate(opa, deny, [ALLOWED["a wrapped exec"], ALLOWED["a wrapped container"]]), [False, True],
+            "policy: exec = deny: nothing enters, containers start")
+    other = generate("--profile", "default", "--pause", "/usr/bin/pod")
+    pod = changed(pause(), "OCI", "Process", "Args", ["/usr/bin/pod"])
+    t.equal(evaluate(opa, other, [(A, pod), (A, pause())]), [True, False], "policy: another pause command")
+    settings(t, opa)
+
+
+def settings(t, opa: Path) -> None:
+    """What the node's settings and profiles allow is what the policy allows."""
+    def allows(n: KataNode, *names: str) -> list:
+        policy = generate("--host-root", str(n.dir))
+        return evaluate(opa, policy, [(E, execute(*PREFIX[:3], p, "--", "/bin/sh")) for p in names])
+
+    with KataNode() as n:
+        t.ok(subprocess.run([str(BIN / "kubefence"), "kata", "policy", "--host-root", str(n.dir)], capture_output=True).returncode == 1,
+             "policy: without settings and profiles none is made")
+        n.write("/usr/sbin/runc", b"", 0o755)
+        write_settings(n, default="default")
+        t.equal(allows(n, "default", "claude-code", "strict", "weak"), [True, True, True, False], "policy: the built-in profiles where none are published")
+        n.write("/opt/nono-nri/profiles/mine", "")
+        n.write("/opt/nono-nri/profiles/.mine.tmp", "")
+        t.equal(allows(n, "default", "mine", "claude-code"), [True, True, False], "policy: those that are published, and the default")
+        write_settings(n, default="default", allowed=["claude-code"])
+        t.equal(allows(n, "default", "claude-code", "mine"), [True, True, False], "policy: those that the settings allow, and the default")
+        t.equal(generate("--host-root", str(n.dir)), generate("--profile", "default", "--profile", "claude-code"), "policy: in one order, however it is made")
+        write_settings(n, default="default", exec_="deny")
+        t.equal(allows(n, "default"), [False], "policy: exec of the settings")
+
+
+def write_settings(n: KataNode, default: str, allowed=(), exec_: str = "sandbox") -> None:
+    import hashlib
+    text = f"kubefence-settings 1\nhandler kata-nono-qemu\ndefault {default}\nlauncher /opt/nono-nri/nono\n"
+    text += "".join(f"allowed {a}\n" for a in allowed) + f"seccomp restricted\nexec {exec_}\n"
+    n.write("/opt/kubefence/settings", text + f"sum {hashlib.sha256(text.encode()).hexdigest()}\n")
