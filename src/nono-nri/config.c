@@ -259,6 +259,21 @@ static void read_allowed_profiles(struct reader *r, const struct kf_toml_node *v
 		read_list(r, value, kf_profile_name_valid, WHAT_PROFILE, &s->nallowed_profiles);
 }
 
+static bool kata_annotation_valid(const char *s)
+{
+	return strncmp(s, "io.katacontainers.", 18) == 0 && s[18];
+}
+
+static void read_kata_annotations(struct reader *r, const struct kf_toml_node *value)
+{
+	struct kf_settings *s = &r->out.settings;
+
+	s->kata_annotations = read_list(r, value, kata_annotation_valid,
+					"the name of one of Kata's annotations, such as "
+					"\"io.katacontainers.config.hypervisor.default_vcpus\"",
+					&s->nkata_annotations);
+}
+
 static void read_exec(struct reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
@@ -293,6 +308,7 @@ static const struct {
 	{"vm_rootfs_classes", NULL, read_vm_rootfs_classes},
 	{"allowed_profiles", NULL, read_allowed_profiles},
 	{"exec", NULL, read_exec},
+	{"kata_annotations", NULL, read_kata_annotations},
 	{"profiles_dir", NULL, read_profiles_dir},
 };
 

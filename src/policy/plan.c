@@ -105,6 +105,51 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 	return 0;
 }
 
+/* By what a pod can change the machine that it is to run in, or have Kata take
+ * a container for something else: the key, or with a dot at its end all that begin so. */
+static const char *const machine_annotations[] = {
+	"io.katacontainers.",
+	"io.kubernetes.cri.container-type",
+	"io.kubernetes.cri.sandbox-id",
+};
+
+static bool machine_annotation(const struct kf_settings *settings, const char *key)
+{
+	for (size_t i = 0; i < settings->nkata_annotations; i++)
+		if (strcmp(settings->kata_annotations[i], key) == 0)
+			return false;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(machine_annotations); i++) {
+		const char *a = machine_annotations[i];
+		size_t n = strlen(a);
+
+		if (strncmp(key, a, n) == 0 && (a[n - 1] == '.' || key[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* Where no guard follows the pod may be a virtual machine: its kernel, its agent
+ * and the guest's seccomp are part of the sandbox. */
+static int check_machine(const struct kf_settings *settings, const struct kf_view *view,
+			 const struct kf_launch *launch, struct kf_arena *arena,
+			 struct kf_plan *plan, struct kf_err *err)
+{
+	if (launch->by_fd || launch->guard_follows)
+		return 0;
+	for (size_t i = 0; i < view->nannotations; i++)
+		if (machine_annotation(settings, view->annotations[i].key))
+			return refuse(
+				plan,
+				kf_arena_printf(
+					arena,
+					"annotation %.120s: pods may not change the virtual "
+					"machine that is part of their sandbox; remove it, or "
+					"have it allowed on the node (kata_annotations)",
+					view->annotations[i].key),
+				err);
+	return 0;
+}
+
 /* The kernel's and the runtime's way of writing the same place. */
 static const char *canonical_run(const char *path)
 {
@@ -375,6 +420,9 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 		return 0;
 	}
 	if (choose_profile(settings, view, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX &&
+	    check_machine(settings, view, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX && (!view->nargs || !*view->args[0])) {
 		if (refuse(&plan, "the container has no command: nothing to start in the sandbox",

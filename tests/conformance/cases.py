@@ -97,6 +97,10 @@ def annotations_choose_the_profile_or_refuse(s):
     s.equal(s.create(pod=strict)["spec"]["process"]["args"][:5], [*PREFIX[:3], "strict", "--"], "strict is strict")
     for value in ("stict", "", "../default", "a b"):
         s.refused(f"profile '{value}' refuses the pod", s.create, pod={**POD, "annotations": {"nono.sh/profile": value}})
+    for key in ("io.katacontainers.config.runtime.disable_guest_seccomp", "io.katacontainers.config.agent.policy",
+                "io.katacontainers.config.hypervisor.kernel_params", "io.kubernetes.cri.container-type"):
+        s.refused(f"{key} refuses the pod", s.create, says="kata_annotations",
+                  pod={**POD, "annotations": {key: "true"}})
     s.refused("no command refuses the pod", s.create, container={**CONTAINER, "args": []})
     s.equal(s.create()["spec"]["process"]["args"][:5], PREFIX, "the next pod is as good as ever")
 

@@ -2,8 +2,10 @@
 """The agent's policy, judged by the real OPA: what may start in a machine, and every way around that we know."""
 import copy
 import json
+import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from trees import BIN, KataNode
@@ -191,14 +193,16 @@ def evaluate(opa: Path, policy: str, cases: list, *flags: str) -> list:
     """What the policy answers to each (rule, input); None where it is undefined."""
     with tempfile.TemporaryDirectory(prefix="kf-rego-") as d:
         (Path(d) / "policy.rego").write_text(policy)
-        (Path(d) / "cases.json").write_text(json.dumps({"cases": [{"rule": r, "input": i} for r, i in cases]}))
-        query = "{i: r | c := data.cases[i]; r := data.agent_policy[c.rule] with input as c.input}"
-        p = subprocess.run([str(opa), "eval", "--format", "json", *flags, "-d", f"{d}/policy.rego", "-d", f"{d}/cases.json", query],
-                           capture_output=True, text=True, timeout=60)
-        if p.returncode:
-            raise RuntimeError(p.stdout + p.stderr)
-        got = {int(k): v for k, v in json.loads(p.stdout)["result"][0]["expressions"][0]["value"].items()}
-        return [got.get(i) for i in range(len(cases))]
+
+        def one(case) -> object:
+            p = subprocess.run([str(opa), "eval", "--format", "json", *flags, "-d", f"{d}/policy.rego", "-I", f"data.agent_policy.{case[0]}"],
+                               input=json.dumps(case[1]), capture_output=True, text=True, timeout=60)
+            if p.returncode:
+                raise RuntimeError(p.stdout + p.stderr)
+            result = json.loads(p.stdout).get("result")
+            return result[0]["expressions"][0]["value"] if result else None
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(one, cases))
 
 
 def run(t, tools, everything: bool) -> None:
@@ -222,6 +226,25 @@ def run(t, tools, everything: bool) -> None:
     pod = changed(pause(), "OCI", "Process", "Args", ["/usr/bin/pod"])
     t.equal(evaluate(opa, other, [(A, pod), (A, pause())]), [True, False], "policy: another pause command")
     settings(t, opa)
+    if everything:
+        regorus(t, tools, policy)
+
+
+def regorus(t, tools, policy: str) -> None:
+    """The same cases by the engine that the agent has built in."""
+    cargo = shutil.which("cargo")
+    if not cargo:
+        return t.skip("policy: the same in regorus, the agent's own engine", "no cargo")
+    target = tools.cache() / "regorus-0.2.8"
+    subprocess.run([cargo, "build", "--release", "--locked", "--quiet", "--target-dir", str(target)],
+                   cwd=Path(__file__).parent / "regorus", check=True)
+    cases = list(ALLOWED.values()) + list(REFUSE.values())
+    with tempfile.TemporaryDirectory(prefix="kf-rego-") as d:
+        (Path(d) / "policy.rego").write_text(policy)
+        (Path(d) / "cases.json").write_text(json.dumps({"cases": [{"rule": r, "input": i} for r, i in cases]}))
+        p = subprocess.run([str(target / "release/kf-rego"), f"{d}/policy.rego", f"{d}/cases.json"], capture_output=True, text=True)
+    want = ["true"] * len(ALLOWED) + ["false"] * len(REFUSE)
+    t.equal(p.stdout.split("\n")[:-1], want, "policy: the same in regorus, the agent's own engine")
 
 
 def settings(t, opa: Path) -> None:

@@ -80,6 +80,7 @@ static void every_key_has_its_effect(void **state)
 				       "vm_rootfs_classes = [\"kata-qemu\"]\n"
 				       "allowed_profiles = [\"strict\", \"default\"]\n"
 				       "exec = \"deny\"\n"
+				       "kata_annotations = [\"io.katacontainers.config.x\"]\n"
 				       "profiles_dir = \"/etc/kubefence/profiles\"\n",
 				       &c);
 
@@ -93,6 +94,8 @@ static void every_key_has_its_effect(void **state)
 	assert_int_equal(c.settings.nallowed_profiles, 2);
 	assert_string_equal(c.settings.allowed_profiles[0], "strict");
 	assert_int_equal(c.settings.exec, KF_EXEC_DENY);
+	assert_int_equal(c.settings.nkata_annotations, 1);
+	assert_string_equal(c.settings.kata_annotations[0], "io.katacontainers.config.x");
 	assert_string_equal(c.profiles_dir, "/etc/kubefence/profiles");
 }
 
@@ -175,6 +178,8 @@ static void each_mistake_names_file_line_key_and_remedy(void **state)
 		{GOOD "seccomp_profile = \"agent\"\n", "'agent' is unknown"},
 		{GOOD "vm_rootfs_classes = [\"-\"]\n", "vm_rootfs_classes: '-' is not a runtime"},
 		{GOOD "allowed_profiles = [\"a/b\"]\n", "allowed_profiles: 'a/b' is not a profile"},
+		{GOOD "kata_annotations = [\"nono.sh/profile\"]\n",
+		 "kata_annotations: 'nono.sh/profile' is not the name of one of Kata's"},
 		{GOOD "exec = \"no\"\n", "exec: 'no' is unknown; use \"sandbox\" or \"deny\""},
 		{GOOD "exec = \"\"\n", "exec: '' is unknown"},
 		{GOOD "profiles_dir = \"x\"\n", "profiles_dir: 'x' is not an absolute path"},

@@ -164,6 +164,56 @@ static void missing_default_profile_refuses(void **state)
 	assert_non_null(strstr(p.reason, "default profile 'gone' does not exist"));
 }
 
+static void pods_cannot_change_their_virtual_machine(void **state)
+{
+	static const char *const bad[] = {
+		"io.katacontainers.config.hypervisor.kernel_params",
+		"io.katacontainers.config.runtime.disable_guest_seccomp",
+		"io.katacontainers.config.agent.policy",
+		"io.katacontainers.config_path",
+		"io.katacontainers.pkg.oci.container_type",
+		"io.kubernetes.cri.container-type",
+		"io.kubernetes.cri.sandbox-id",
+	};
+	static const char *const fine[] = {"io.katacontainersx", "io.katacontainers",
+					   "io.kubernetes.cri.container-types",
+					   "x.io.katacontainers.config.agent.policy"};
+	static const char *const allowed[] = {"io.katacontainers.config.agent.policy"};
+	static const struct kf_launch guard_follows = {.guard_follows = true};
+	struct kf_settings s = base_settings;
+	struct kf_view_annotation a = {.value = "true"};
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	v.handler = "kata-qemu";
+	v.annotations = &a;
+	v.nannotations = 1;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(bad); i++) {
+		a.key = bad[i];
+		p = plan(&s, &v, &by_path);
+		assert_int_equal(p.decision, KF_REFUSE);
+		assert_non_null(strstr(p.reason, bad[i]));
+		assert_non_null(strstr(p.reason, "kata_annotations"));
+		/* Where the guard is, there is no machine to change. */
+		assert_int_equal(plan(&s, &v, &guard_follows).decision, KF_SANDBOX);
+		assert_int_equal(plan(&s, &v, &by_fd).decision, KF_SANDBOX);
+	}
+	for (size_t i = 0; i < KF_ARRAY_SIZE(fine); i++) {
+		a.key = fine[i];
+		assert_int_equal(plan(&s, &v, &by_path).decision, KF_SANDBOX);
+	}
+	s.kata_annotations = allowed;
+	s.nkata_annotations = 1;
+	a.key = bad[2];
+	assert_int_equal(plan(&s, &v, &by_path).decision, KF_SANDBOX);
+	a.key = bad[0];
+	assert_int_equal(plan(&s, &v, &by_path).decision, KF_REFUSE);
+	/* Out of scope is none of our business. */
+	v.handler = "kata-clh";
+	assert_int_equal(plan(&s, &v, &by_path).decision, KF_SKIP);
+}
+
 static void unusable_containers_are_refused(void **state)
 {
 	static const char *const empty[] = {""}, *const dup[] = {"NONO_PROFILE=a",
@@ -489,6 +539,7 @@ int main(void)
 		cmocka_unit_test(annotations_choose_the_profile),
 		cmocka_unit_test(allowed_profiles_limit_pods_not_the_administrator),
 		cmocka_unit_test(missing_default_profile_refuses),
+		cmocka_unit_test(pods_cannot_change_their_virtual_machine),
 		cmocka_unit_test(unusable_containers_are_refused),
 		cmocka_unit_test(denied_mounts_are_taken_away),
 		cmocka_unit_test(guard_replaces_the_plugins_prefix_and_only_that),
