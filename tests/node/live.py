@@ -41,6 +41,84 @@ def nnp(container) -> bool:
     return container.exec("grep", "-q", "NoNewPrivs:.*1", "/proc/self/status").code == 0
 
 
+def long_pod(c: Containerd, image: str, **options):
+    return c.pod(handler="nono-runc", **options).container(image, ["sleep", "600"]).start()
+
+
+def changed_profile(t, line: str, c: Containerd, h: Host, image: str) -> None:
+    """Profiles that install brings: an upgrade with another version of one, pods running under it."""
+    may = ["sh", "-c", "for x in one two; do ls /srv/$x >/dev/null 2>&1 && echo $x; done; true"]
+    pods = {"annotations": {"nono.sh/profile": "mine"}}
+
+    def version(path: str) -> None:
+        (c.dir / "profiles").mkdir(exist_ok=True)
+        (c.dir / "profiles/mine.json").write_text(json.dumps({"filesystem": {"read": [path]}}))
+
+    version("/srv/one")
+    before = h.restarts
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and c.host("/opt/nono-nri/profiles/default").exists() and h.restarts == before,
+         f"{line}: profiles are installed, no restart", f"{said} {err}")
+    volumes = {"mounts": [(str(c.host(f"/run/{x}")), f"/srv/{x}") for x in ("one", "two")]}
+    for x in ("one", "two"):
+        c.host(f"/run/{x}").mkdir(exist_ok=True)
+    old = c.pod(handler="nono-runc", **pods).container(image, ["sleep", "600"], **volumes).start()
+    t.equal(c.run(image, may, handler="nono-runc", **pods, **volumes).out, "one\n", f"{line}: a pod runs under the first version")
+    version("/srv/two")
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and [e["object"] for e in said["events"]] == ["/opt/nono-nri/profiles/mine"] and h.restarts == before,
+         f"{line}: of a changed profile that file alone is replaced", f"{said} {err}")
+    t.ok(old.exec("true").code == 0 and nnp(old), f"{line}: the pod under the older version lives on, exec is sandboxed")
+    t.equal(c.run(image, may, handler="nono-runc", **pods, **volumes).out, "two\n", f"{line}: the next pod runs under the new one")
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and said["state"] == "nothing to do", f"{line}: then there is nothing to do", said)
+    (c.dir / "profiles/mine.json").write_text('{"extends": "default", "no_such_key": 1}')
+    kept = c.host("/opt/nono-nri/profiles/mine").read_text()
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 1 and "no_such_key" in err and c.host("/opt/nono-nri/profiles/mine").read_text() == kept,
+         f"{line}: one that does not compile is refused with its place, nothing changes", err)
+    old.pod.remove()
+
+
+def broken_while_running(t, line: str, c: Containerd, h: Host, image: str) -> None:
+    """Pods of a node that lost its settings, or the guard itself, can still be ended."""
+    first, second, third = (long_pod(c, image) for _ in range(3))
+    lost = ("/opt/kubefence/settings", "/opt/kubefence/runtime", "/opt/nono-nri/nono")
+    for path in lost:
+        c.host(path).rename(c.host(path + ".away"))
+    try:
+        c.run(image, ["true"], handler="nono-runc")
+        t.ok(False, f"{line}: without settings and launcher nothing starts")
+    except CriError as e:
+        t.ok("nono-runc" in str(e), f"{line}: without settings and launcher nothing starts", e)
+    first.stop()
+    first.pod.remove()
+    t.ok(True, f"{line}: ... and a running pod is stopped and deleted")
+    for path in lost:
+        c.host(path + ".away").rename(c.host(path))
+    c.host("/opt/kubefence/bin/nono-runc").unlink()
+    second.pod.c.cri("RuntimeService/Version")
+    try:
+        second.stop()
+        second.pod.remove()
+        t.ok(False, f"{line}: the control: without the guard's file a pod cannot be deleted")
+    except CriError as e:
+        t.ok("nono-runc" in str(e), f"{line}: the control: without the guard's file a pod cannot be deleted", e)
+    code, said, err = h.node("verify")
+    t.ok(code == 1 and "kubefence node programs" in json.dumps(said), f"{line}: verify names the remedy", said)
+    _code, out, _err = doctor("-o", "json", inside=c.inside)
+    t.ok("kubefence node programs" in out, f"{line}: doctor too", out)
+    r = c.sh(f"{BIN}/kubefence node programs --host-root / --payload {c.dir}/payload")
+    t.equal(r.out, "installed /opt/kubefence/bin/nono-runc\n", f"{line}: the remedy puts the guard back, and nothing else")
+    for ctr in (second, third):
+        ctr.stop()
+        ctr.pod.remove()
+    t.ok(True, f"{line}: ... and the pods are stopped and deleted")
+    t.ok(c.run(image, ["true"], handler="nono-runc").code == 0, f"{line}: ... and the next one starts")
+    code, said, err = h.node("verify")
+    t.ok(code == 0, f"{line}: ... and verify agrees", f"{said} {err}")
+
+
 def scenario(t, line: str) -> None:
     c = Containerd(line, standard_paths=True)
     c.handlers.pop("nono-runc")
@@ -76,6 +154,9 @@ def scenario(t, line: str) -> None:
         t.ok(code == 0 and said["state"] == "done" and h.restarts == before, f"{line}: an upgraded guard needs no restart", f"{said} {err}")
         t.ok(nnp(boxed) and plain.exec("true").code == 0, f"{line}: both pods survive the upgrade, exec is sandboxed still")
         t.equal(c.host("/opt/kubefence/bin/nono-runc").read_bytes()[-8:], b"upgraded", f"{line}: the new guard is there")
+
+        changed_profile(t, line, c, h, busybox)
+        broken_while_running(t, line, c, h, busybox)
 
         code, said, err = h.node("uninstall")
         t.ok(code == 0 and "not finished" in said["state"] and any(e["action"] == "kept" for e in said["events"]),
