@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 from lib import images
-from lib.containerd import Containerd
+from lib.containerd import Containerd, CriError
 from lib.systemctl import Systemctl
 from doctor import doctor
 from node_root import BIN
@@ -171,6 +171,60 @@ def scenario(t, line: str) -> None:
         t.ok(plain.exec("true").code == 0 and c.run(busybox, ["true"], handler="runc").code == 0, f"{line}: containerd serves on")
 
 
+# Each occurrence is a step: files, programs that are run (dump, systemctl) and waited for, the CRI socket.
+STEPS = ("renameat", "unlinkat", "clone", "wait4", "connect", "poll")
+
+
+def killed(t, line: str) -> None:
+    """kill -9 at each step of an install and an uninstall on a running containerd, its restart among them."""
+    c = Containerd(line, standard_paths=True)
+    c.handlers.pop("nono-runc")
+    with c:
+        image = c.load(images.busybox())
+        h = Host(c)
+        plain = c.pod("plain", handler="runc").container(image, ["sleep", "600"]).start()
+        old = h.config()
+        t.ok(h.node("install")[0] == 0, f"{line}: control: installs")
+        new = h.config()
+
+        def one(command: str, call: str, when: int) -> tuple[bool, bool, str]:
+            """Whether it was killed, whether the restart had begun, and what is wrong then."""
+            h.node("uninstall" if command == "install" else "install")
+            before = h.restarts
+            h.node(command, prefix=["strace", "-qq", "-o", c.dir / "strace", "-e", f"trace={call}",
+                                    "-e", f"inject={call}:signal=SIGKILL:when={when}"])
+            if "+++ killed by SIGKILL" not in (c.dir / "strace").read_text():
+                return False, False, ""
+            h.idle()  # what systemctl was asked for it does, whoever asked
+            if h.config() not in (old, new):
+                return True, False, f"the configuration is neither the old nor the new one:\n{h.config()}"
+            try:
+                served = c.run(image, ["echo", "up"], handler="runc").out
+                c.restart()  # as a node that boots now
+                served += c.run(image, ["echo", "up"], handler="runc").out
+            except CriError as e:
+                served = str(e)
+            fine = served == "up\nup\n" and plain.exec("true").code == 0
+            return True, h.restarts > before, "" if fine else f"does not serve: {served}"
+
+        for command in ("install", "uninstall"):
+            steps, during, bad = 0, 0, []
+            for call in STEPS:
+                for when in range(1, 60):
+                    was, restarted, why = one(command, call, when)
+                    if not was:
+                        break
+                    steps, during = steps + 1, during + restarted
+                    if why:
+                        bad.append(f"{call} {when}: {why}")
+            t.ok(steps > 20 and during > 3, f"{line}: {command}: every step was reached ({steps}, {during} after the restart began)")
+            t.ok(not bad, f"{line}: {command} killed at each: the old or the new configuration serves", "\n".join(bad))
+        code, said, err = h.node("install")
+        t.ok(code == 0 and h.node("verify")[0] == 0 and nnp(long_pod(c, image)), f"{line}: and the next run finishes", f"{said} {err}")
+
+
 def run(t, tools, everything: bool) -> None:
+    for line in ("2.4",) if everything else ():
+        t.case(f"killed {line}", killed, t, line)
     for line in ("1.7", "2.1", "2.2", "2.3", "2.4") if everything else ("2.4",):
         t.case(f"live {line}", scenario, t, line)

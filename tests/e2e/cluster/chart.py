@@ -230,7 +230,9 @@ def restarts(t: Tap, i: Installed) -> None:
     i.wait_ready()
     now = k.get("pod", "lasting")["status"]["containerStatuses"][0]["containerID"]
     t.equal(now, started, "containerd and kubelet restarted: the pod lives on")
-    t.equal(k.exec("lasting", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", "... exec is sandboxed")
+    # A kubelet that has just started does not know the container yet.
+    said = wait_until(lambda: k.exec("lasting", "sh", "-c", pods.PROBE).out.strip(), "kubectl exec to be served again")
+    t.equal(said, "sandboxed", "... exec is sandboxed")
     t.equal(i.say("later"), "sandboxed\ndefault", "... the next pod too")
     k.kubectl("delete", "pod", "lasting")
 
