@@ -77,6 +77,28 @@ static enum kf_view_seccomp seccomp_source(const Nri__LinuxContainer *container)
 	}
 }
 
+/* Copies the pod's annotations, without those by which containerd tells its pause
+ * container from others: it adds them to what it reports about every pod.  They
+ * are its own if the id is the pod's, which nobody knows who writes a pod. */
+static size_t pods_annotations(const Nri__PodSandbox *pod, struct kf_view_annotation *ret)
+{
+	static const char type[] = "io.kubernetes.cri.container-type",
+			  id[] = "io.kubernetes.cri.sandbox-id";
+	bool own = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < pod->n_annotations; i++)
+		own |= strcmp(pod->annotations[i]->key, id) == 0 && *pod->id &&
+		       strcmp(pod->annotations[i]->value, pod->id) == 0;
+	for (size_t i = 0; i < pod->n_annotations; i++) {
+		const char *key = pod->annotations[i]->key;
+
+		if (!own || (strcmp(key, id) != 0 && strcmp(key, type) != 0))
+			ret[n++] = (struct kf_view_annotation){key, pod->annotations[i]->value};
+	}
+	return n;
+}
+
 int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, struct kf_arena *arena,
 		struct kf_view *ret, struct kf_err *err)
 {
@@ -88,9 +110,6 @@ int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, str
 
 	if ((pod->n_annotations && !annotations) || (container->n_mounts && !mounts))
 		return kf_fail_nomem(err, "container view");
-	for (size_t i = 0; i < pod->n_annotations; i++)
-		annotations[i] = (struct kf_view_annotation){pod->annotations[i]->key,
-							     pod->annotations[i]->value};
 	for (size_t i = 0; i < container->n_mounts; i++)
 		mounts[i] = (struct kf_view_mount){
 			.destination = container->mounts[i]->destination,
@@ -110,7 +129,7 @@ int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, str
 		.container = container->name,
 		.container_id = container->id,
 		.annotations = annotations,
-		.nannotations = pod->n_annotations,
+		.nannotations = pods_annotations(pod, annotations),
 		.args = strings(container->args),
 		.nargs = container->n_args,
 		.env = strings(container->env),

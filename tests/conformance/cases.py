@@ -101,6 +101,10 @@ def annotations_choose_the_profile_or_refuse(s):
                 "io.katacontainers.config.hypervisor.kernel_params", "io.kubernetes.cri.container-type"):
         s.refused(f"{key} refuses the pod", s.create, says="kata_annotations",
                   pod={**POD, "annotations": {key: "true"}})
+    own = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": POD["id"]}
+    s.equal(s.create(pod={**POD, "annotations": own})["spec"]["process"]["args"][:5], PREFIX, "what containerd itself says about every pod refuses none")
+    s.refused("what only looks like it does", s.create, says="kata_annotations",
+              pod={**POD, "annotations": {**own, "io.kubernetes.cri.sandbox-id": POD["id"] + "x"}})
     s.refused("no command refuses the pod", s.create, container={**CONTAINER, "args": []})
     s.equal(s.create()["spec"]["process"]["args"][:5], PREFIX, "the next pod is as good as ever")
 
