@@ -173,6 +173,7 @@ class Cluster:
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%",
                              "nodefs.inodesFree": "0%"},
             "imageGCHighThresholdPercent": 100,
+            "syncFrequency": "5s",  # of ConfigMaps in volumes, too
         }  # fmt: skip
         (self.c.dir / "manifests").mkdir(exist_ok=True)
         (self.c.dir / "kubelet.json").write_text(json.dumps(config))

@@ -6,7 +6,7 @@ import copy
 import json
 from pathlib import Path
 
-from lib.cluster import Cluster
+from lib.cluster import NODE, Cluster
 from lib.cri import Result, wait_until
 from lib.tap import Tap
 
@@ -17,7 +17,7 @@ MOUNT, KATA, PLUGINS, TOLERATE = "belong to the sandbox", "io.katacontainers", "
 SYNTAX, ALLOWED, FROZEN, LABEL = "must be the name", "not allowed", "stay as they were", "nono.sh/sandboxed"
 NAMES, ENFORCED = "names no container", "takes only sandboxed pods"
 VALUES = ("--set", "config.allowedProfiles={default,strict,codex}", "--set", "admission.execPolicy=true",
-          "--set", "runtimeClasses.nonoRunc.nodeSelector.pool=boxes", "--set", "nodeSetup.enabled=false")  # fmt: skip
+          "--set", "runtimeClasses.nonoRunc.nodeSelector.pool=boxes", "--set", "nodeSelector.nowhere=x")  # fmt: skip
 
 
 def pod(annotations: dict | None = None, **spec) -> dict:
@@ -266,10 +266,78 @@ def entering(t: Tap, k: Cluster) -> None:
     t.ok(DENIED not in said and "not found" in said, "exec in a namespace without pods is not ours to judge", said)
 
 
+# (what it is, the node, the subresource, the merge patch, may node set-up do it)
+NODE_PATCHES = [
+    ("its labels", NODE, "", {"metadata": {"labels": {"nono.sh/ready": "true", "nono.sh/landlock-abi": "7"}}}, True),
+    ("its annotation", NODE, "", {"metadata": {"annotations": {"nono.sh/uninstall": None}}}, True),
+    ("its taint", NODE, "", {"spec": {"taints": [{"key": "nono.sh/agent-not-ready", "effect": "NoSchedule"}]}}, True),
+    ("its condition", NODE, "status", {"status": {"conditions": [{"type": "nono.sh/Ready", "status": "True"}]}}, True),
+    ("another label", NODE, "", {"metadata": {"labels": {"node-role.kubernetes.io/x": ""}}}, False),
+    ("a label taken away", NODE, "", {"metadata": {"labels": {"kubernetes.io/os": None}}}, False),
+    ("a label changed", NODE, "", {"metadata": {"labels": {"kubernetes.io/arch": "x"}}}, False),
+    ("another annotation", NODE, "", {"metadata": {"annotations": {"x": "y"}}}, False),
+    ("another taint", NODE, "", {"spec": {"taints": [{"key": "x", "effect": "NoExecute"}]}}, False),
+    ("a cordon", NODE, "", {"spec": {"unschedulable": True}}, False),
+    ("another condition", NODE, "status", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}, False),
+    ("the capacity", NODE, "status", {"status": {"capacity": {"example.org/x": "1"}}}, False),
+    ("another node's labels", "elsewhere", "", {"metadata": {"labels": {"nono.sh/ready": "true"}}}, False),
+]  # fmt: skip
+
+
+def node_rights(t: Tap, k: Cluster) -> None:
+    """What the token of a node set-up pod can do to Node objects."""
+    k.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "elsewhere"}})
+    token = k.kubectl("create", "token", "kf-kubefence-node-setup", "-n", "kube-system", "--bound-object-kind=Node",
+                      f"--bound-object-name={NODE}").strip()
+    ours = ("--kubeconfig=/dev/null", "--server=https://127.0.0.1:443", f"--certificate-authority={k.pki}/ca.crt",
+            f"--token={token}")
+    for name, target, sub, change, may in NODE_PATCHES:
+        # kubectl would read nodes/status first, which nobody needs to be allowed.
+        kind = "strategic-merge-patch" if sub else "merge-patch"
+        said = k.c.sh(f"""curl -s -X PATCH --cacert {k.pki}/ca.crt -H 'Authorization: Bearer {token}' \\
+            -H 'Content-Type: application/{kind}+json' -d '{json.dumps(change)}' \\
+            'https://127.0.0.1/api/v1/nodes/{target}{"/" + sub if sub else ""}?dryRun=All'""").out
+        answer = json.loads(said)
+        if may:
+            t.equal(answer["kind"], "Node", f"node set-up may change {name}")
+        else:
+            t.ok("node set-up may change" in answer.get("message", ""), f"node set-up may not change {name}", said)
+    for verb, what in (("list", "nodes"), ("delete", "nodes"), ("get", "secrets"), ("create", "pods"), ("get", "nodes --subresource=proxy"),
+                       ("update", "nodes"), ("list", "pods")):  # fmt: skip
+        r = k.kubectl(*ours, "auth", "can-i", verb, *what.split(), "-n", "kube-system", check=False)
+        t.equal(r.out.strip(), "no", f"node set-up may not {verb} {what}")
+    k.kubectl("delete", "node", "elsewhere")
+
+
+NOTES = [
+    ("config.seccompProfile=", "WARNING: config.seccompProfile is"),
+    ("config.seccompProfile=runtime-default", "io_uring"),
+    ("nodeSetup.enabled=false", "WARNING: nodeSetup.enabled"),
+    ("admission.enabled=false", "WARNING: admission.enabled"),
+    ("admission.validationActions={Audit}", "WARNING: admission.validationActions"),
+    ("image.tag=latest", "WARNING: image.tag"),
+    ("kata.qemu.disableGuestSeccomp=true", "WARNING: kata.qemu.disableGuestSeccomp"),
+    ("runtimeClasses.kataNono.enabled=true", "every pod of handler kata-qemu"),
+]  # fmt: skip
+
+
+def notes(t: Tap, k: Cluster) -> None:
+    def said(*values: str) -> str:
+        sets = [x for v in values for x in ("--set", v)]
+        out = k.helm("upgrade", "kf", CHART, "-n", "kube-system", *VALUES, *sets, "--dry-run=server")
+        return out.partition("NOTES:")[2]
+
+    safe = said("image.tag=0.1.0")
+    t.ok("kubefence" in safe and "WARNING" not in safe, "NOTES without a warning, if all is as it should be", safe)
+    for value, words in NOTES:
+        t.ok(words in said(value), f"NOTES warn of {value}")
+
+
 def softer(t: Tap, k: Cluster) -> None:
     """validationActions and mutate, as values say."""
-    k.helm("upgrade", "kf", CHART, "-n", "kube-system", *VALUES, "--set", "admission.validationActions={Warn,Audit}",
-           "--set", "admission.mutate=false")
+    said = k.helm("upgrade", "kf", CHART, "-n", "kube-system", *VALUES, "--set", "admission.validationActions={Warn,Audit}",
+                  "--set", "admission.mutate=false")
+    t.ok("WARNING: admission.validationActions" in said, "NOTES warn of policies that refuse nothing", said)
     r = wait_until(lambda: (r := create(k, mounted("/nono"))).code == 0 and r, "the policy to warn only", 30)
     t.ok(MOUNT in r.err, "with [Warn, Audit] a violation passes with a warning", r.err)
     wait_until(lambda: (r := create(k, pod())).code == 0 and REQUIRED not in r.out, "no mutation", 30)
@@ -292,6 +360,6 @@ def run(t: Tap) -> None:
         for name, class_, profile_ in (("new", "nono-runc", "strict"), ("other", "nono-runc", "strict"), ("bare", None, "strict")):
             made = copy.deepcopy(pod({"nono.sh/profile": profile_}, name=name, class_=class_))
             k.kubectl("create", "-f", "-", stdin=json.dumps(made))
-        for part in (creations, controllers, updates, entering, softer):
+        for part in (creations, controllers, updates, entering, node_rights, notes, softer):
             t.case(f"admission {part.__name__}", part, t, k)
         t.ok(len(CREATE) + len(ENFORCE) + len(UPDATE) >= 60, "at least 60 requests are judged")
