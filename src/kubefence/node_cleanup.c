@@ -95,6 +95,7 @@ static int each_node(const struct kf_kube *kube, time_t deadline,
 		KF_CLEANUP(put) json_object *list = NULL;
 		KF_FREE char *text = NULL;
 		json_object *items;
+		const char *kind;
 
 		if ((size_t)snprintf(path, sizeof(path),
 				     "/api/v1/nodes?labelSelector=nono.sh%%2Fready&limit=" PAGE
@@ -105,9 +106,13 @@ static int each_node(const struct kf_kube *kube, time_t deadline,
 			return -1;
 		list = json_tokener_parse(text);
 		items = at(list, "items");
-		if (!json_object_is_type(items, json_type_array))
+		kind = string_at(list, "kind");
+		/* An empty list may be null: Go makes no difference. */
+		if ((items && !json_object_is_type(items, json_type_array)) ||
+		    (strcmp(kind, "NodeList") != 0 &&
+		     strcmp(kind, "PartialObjectMetadataList") != 0))
 			return kf_fail(err, EPROTO, "the API's answer is not a list of nodes");
-		for (size_t i = 0; i < json_object_array_length(items); i++)
+		for (size_t i = 0; items && i < json_object_array_length(items); i++)
 			if (each(ctx, json_object_array_get_idx(items, i), err) < 0)
 				return -1;
 		free(next);

@@ -132,7 +132,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start, limit = int(query.get("continue", ["0"])[0]), min(int(query.get("limit", ["500"])[0]), api.page)
         page = names[start : start + limit]
         more = {"continue": str(start + limit)} if start + limit < len(names) else {}
-        self.answer(200, {"kind": "NodeList", "metadata": more, "items": [api.nodes[n] for n in page]})
+        # As the real one: an empty list of metadata is null.
+        self.answer(200, {"kind": "PartialObjectMetadataList", "metadata": more, "items": [api.nodes[n] for n in page] or None})
 
 
 class Api:
