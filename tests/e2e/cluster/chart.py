@@ -265,12 +265,15 @@ def uninstall(t: Tap, i: Installed) -> None:
     k.apply(pods.pod("inuse"))
     k.wait_pod("inuse")
     i.helm("upgrade", "kf", str(CHART), "--wait", values=("nodeSetup.cleanupTimeout=45",))
+    restarts = i.systemctl.restarts
     r = i.helm("uninstall", "kf", check=False)
     t.ok(r.code != 0, "helm uninstall fails while a sandboxed pod runs", r.out)
     t.equal(k.exec("inuse", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", "... which lives on, exec sandboxed")
     t.ok(k.kubectl("get", "runtimeclass", "nono-runc", check=False).code != 0, "... and no other can come: the RuntimeClass went first")
     r = k.apply(pods.pod("late"), check=False)
     t.ok(r.code != 0 and "nono-runc" in r.err, "... a pod that names it is refused", r.err)
+    i.wait_ready()
+    t.equal(i.systemctl.restarts, restarts, "... and containerd was left alone")
     k.kubectl("delete", "pod", "inuse", "--wait=true")
     gone(t, i, "")
 
@@ -295,9 +298,9 @@ def gone(t: Tap, i: Installed, line: str) -> None:
 
 
 def other_helm(t: Tap, i: Installed) -> None:
-    """The same with Helm 3, in a namespace of another name, waiting for the rollout."""
-    i.helm("install", "kf", str(CHART), "--wait", line="3", values=("nodeSetup.taint=true",
-           "runtimeClasses.nonoRunc.nodeSelector.nono\\.sh/ready=true", "fullnameOverride=boxes-kubefence"))  # fmt: skip
+    """The same with Helm 3, objects of another name, and pods that wait for a ready node."""
+    i.helm("install", "kf", str(CHART), "--wait", "--set-string", "runtimeClasses.nonoRunc.nodeSelector.nono\\.sh/ready=true",
+           line="3", values=("nodeSetup.taint=true", "fullnameOverride=boxes-kubefence"))
     i.wait_ready()
     t.equal(i.k.get("node", NODE)["spec"].get("taints", []), [], "Helm 3: the taint is gone once the node is ready")
     t.equal(i.say("three"), "sandboxed\ndefault", "Helm 3: a pod whose class asks for a ready node is sandboxed")
