@@ -4,11 +4,12 @@
 #define KF_BASE_LIMITS_H
 
 /* Profile names: ^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$ (configuration reference). */
-#define KF_LIMIT_PROFILE_NAME	64
+#define KF_LIMIT_PROFILE_NAME	 64
 /* Flat policy text, whole file. */
-#define KF_LIMIT_POLICY_TEXT	(64 * 1024)
+#define KF_LIMIT_POLICY_TEXT	 (64 * 1024)
 /* Profile JSON: one file, its nesting, members of one object, values in all,
- * entries of one kind, length of "extends" chains, profiles taking part in one, problems reported. */
+ * entries of one kind, length of "extends" chains, profiles taking part in one, problems reported.
+ */
 #define KF_LIMIT_PROFILE_JSON	 (256 * 1024)
 #define KF_LIMIT_PROFILE_DEPTH	 16
 #define KF_LIMIT_PROFILE_MEMBERS 1024
@@ -21,15 +22,15 @@
 #define KF_LIMIT_PROFILE_PATH	 1024
 #define KF_LIMIT_PROFILE_MEMORY	 (64 * 1024 * 1024)
 /* TOML configuration, settings and runtime files. */
-#define KF_LIMIT_CONFIG		(256 * 1024)
+#define KF_LIMIT_CONFIG		 (256 * 1024)
 /* ttrpc: 4 MiB of data (ttrpc channel.go), the largest message on the wire. */
-#define KF_LIMIT_MESSAGE	(4 * 1024 * 1024)
+#define KF_LIMIT_MESSAGE	 (4 * 1024 * 1024)
 /* Memory that decoding one NRI request may take; a 4 MiB message of many tiny
  * fields unpacks to several times its size. */
-#define KF_LIMIT_REQUEST_MEMORY (64 * 1024 * 1024)
+#define KF_LIMIT_REQUEST_MEMORY	 (64 * 1024 * 1024)
 /* Memory for planning one container: argv and mount arrays, no copies. */
-#define KF_LIMIT_PLAN_MEMORY	(8 * 1024 * 1024)
+#define KF_LIMIT_PLAN_MEMORY	 (8 * 1024 * 1024)
 /* config.json and process.json. */
-#define KF_LIMIT_OCI_JSON	(8 * 1024 * 1024)
+#define KF_LIMIT_OCI_JSON	 (8 * 1024 * 1024)
 
 #endif
