@@ -135,10 +135,15 @@ def closed(t, m: qemu.Machine, who: str, why: str) -> None:
     t.ok(p.returncode == 1 and why in p.stdout, f"{who}: nono setup --check-only says so", p.stdout)
 
 
+def kata_kernel() -> str:
+    """The directory of the kernel that images/kata-kernel builds."""
+    p = subprocess.run([f"{box.ROOT}/images/kata-kernel/build"], stdout=subprocess.PIPE, text=True, check=True)
+    return p.stdout.split()[-1]
+
+
 def own(t, target: attacks.Target) -> None:
     """images/kata-kernel: booted as Kata does it, vmlinux by PVH on q35."""
-    p = subprocess.run([f"{box.ROOT}/images/kata-kernel/build"], stdout=subprocess.PIPE, text=True, check=True)
-    built = p.stdout.split()[-1]
+    built = kata_kernel()
     with open(f"{built}/version") as f:
         release = f.read().strip()
     image = qemu.initramfs(f"{target.dir}/own.cpio", rootfs(target), init=("/bin/attack", "target"))
