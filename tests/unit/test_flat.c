@@ -247,11 +247,11 @@ static void a_policy_may_be_as_long_as_the_limit_and_no_longer(void **state)
 
 static void formatting_what_was_parsed_gives_the_same_text(void **state)
 {
-	KF_FREE char *text =
-		seal("seccomp agent\nfs rx /usr\nfs w ~/x y\nfs rx-root\nfs rwx-homes\n"
-		     "fs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\n"
-		     "net bind 80\nscope abstract\nenv drop A*\nenv drop *\nenv keep B\nenv set C=\n"
-		     "rlimit stack 1 unlimited\nnote hello\n");
+	KF_FREE char *text = seal(
+		"seccomp agent\nfs rx /usr\nfs w ~/x y\nfs rx-root\nfs rwx-homes\n"
+		"fs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\n"
+		"net bind 80\nscope abstract\nenv drop A*\nenv drop *\nenv keep B\nenv set C=\n"
+		"rlimit stack 1 unlimited\nnote hello\n");
 	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 	struct kf_policy p = {0};
 	struct kf_err err = {0};
