@@ -104,7 +104,9 @@ static enum result classes(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
-	for (size_t i = 0; d->cluster->configured && i < s->nhandlers; i++)
+	if (!d->cluster->configured)
+		return say(d, WARNING, "cannot be told without the configuration");
+	for (size_t i = 0; i < s->nhandlers; i++)
 		if (!kf_json_find(d->cluster->classes, "items", "handler", s->handlers[i]))
 			return say(d, ERROR, "no RuntimeClass has the handler '%s'",
 				   s->handlers[i]);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence node install|plan|status|verify|uninstall */
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
 #include "kubefence/node_commands.h"
+#include "kubefence/node_profiles.h"
 #include "kubefence/node_report.h"
 #include "node/node.h"
 #include "node/payload.h"
+#include "node/profiles.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -32,6 +35,8 @@ static const char usage[] =
 	"  --handler NAME         runtime_classes; may be repeated (default: nono-runc)\n"
 	"  --default-profile NAME default_profile (default: default)\n"
 	"  --launcher PATH        nono_bin_path (default: " KF_NODE_LAUNCHER ")\n"
+	"  --profiles DIR         profiles (JSON) to install, for a node whose nono-nri has no\n"
+	"                         profiles_dir; all of them and the built-in ones are compiled\n"
 	"  --payload DIR          where nono and nono-runc are (default: beside this program)\n"
 	"  --nri-socket PATH      (default: /var/run/nri/nri.sock)\n"
 	"  --nri-plugins DIR      (default: /opt/nri/plugins)\n"
@@ -46,6 +51,7 @@ enum {
 	OPT_HANDLER,
 	OPT_PROFILE,
 	OPT_LAUNCHER,
+	OPT_PROFILES,
 	OPT_PAYLOAD,
 	OPT_SOCKET,
 	OPT_PLUGINS,
@@ -60,6 +66,7 @@ static const struct option long_options[] = {
 	{"handler", required_argument, NULL, OPT_HANDLER},
 	{"default-profile", required_argument, NULL, OPT_PROFILE},
 	{"launcher", required_argument, NULL, OPT_LAUNCHER},
+	{"profiles", required_argument, NULL, OPT_PROFILES},
 	{"payload", required_argument, NULL, OPT_PAYLOAD},
 	{"nri-socket", required_argument, NULL, OPT_SOCKET},
 	{"nri-plugins", required_argument, NULL, OPT_PLUGINS},
@@ -122,6 +129,15 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 		status = kf_payload_there(node, &payload.files[i], &there, &err);
 		if (status == 0 && !there) {
 			kf_report_say(r, "install", payload.files[i].path, "");
+			changes = true;
+		}
+	}
+	if (status == 0) {
+		bool there;
+
+		status = kf_node_profiles_there(node, &there, &err);
+		if (status == 0 && !there) {
+			kf_report_say(r, "install", "profiles", "");
 			changes = true;
 		}
 	}
@@ -202,7 +218,7 @@ bool kf_own_directory(char *out, size_t size)
 }
 
 static int parse(int argc, char **argv, struct kf_node_options *o, const char **handlers,
-		 struct kf_report *report)
+		 const char **profiles, struct kf_report *report)
 {
 	char *end;
 	int c;
@@ -221,6 +237,9 @@ static int parse(int argc, char **argv, struct kf_node_options *o, const char **
 			break;
 		case OPT_LAUNCHER:
 			o->launcher = optarg;
+			break;
+		case OPT_PROFILES:
+			*profiles = optarg;
 			break;
 		case OPT_PAYLOAD:
 			o->payload = optarg;
@@ -292,14 +311,17 @@ int kf_cmd_node(int argc, char **argv)
 		.restart = true,
 		.timeout = 120,
 	};
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	const char *profiles = NULL;
 	struct kf_node node;
 	struct kf_err err;
 	int status;
 
+	kf_arena_init(&arena, KF_LIMIT_PROFILE_MEMORY);
 	for (size_t i = 0; argc > 1 && i < KF_ARRAY_SIZE(others); i++)
 		if (strcmp(others[i].name, argv[1]) == 0)
 			return others[i].run(argc - 1, argv + 1);
-	status = parse(argc, argv, &options, handlers, &report);
+	status = parse(argc, argv, &options, handlers, &profiles, &report);
 
 	if (status != KF_EXIT_OK)
 		return status < 0 ? KF_EXIT_OK : status;
@@ -313,6 +335,9 @@ int kf_cmd_node(int argc, char **argv)
 	for (size_t i = 0; i < KF_ARRAY_SIZE(actions); i++) {
 		if (strcmp(actions[i].name, argv[optind]) != 0)
 			continue;
+		if (profiles && kf_node_profiles_compile(profiles, &arena, &options.profiles,
+							 &options.nprofiles, &err) < 0)
+			return kf_report_finish(&report, argv[optind], -1, "", &err);
 		if (kf_node_open(&options, kf_report_say, &report, &node, &err) < 0)
 			return kf_report_finish(&report, argv[optind], -1, "", &err);
 		status = actions[i].run(&node, &report);

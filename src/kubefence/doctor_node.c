@@ -138,8 +138,8 @@ static enum kf_doctor_result guard(struct kf_doctor *d)
 		if (!kf_host_exists(&d->node.host, h->guard))
 			kf_doctor_say(
 				d, KF_DOCTOR_ERROR,
-				"handler '%s' has no guard: '%s' is missing; exec and processes "
-				"of hostile images escape the sandbox",
+				"handler '%s' has no guard: '%s' is missing; its containers can "
+				"neither start nor be deleted; run 'kubefence node programs'",
 				h->name, h->guard);
 		else if (!real || !kf_host_exists(&d->node.host, real))
 			kf_doctor_say(d, KF_DOCTOR_ERROR,

@@ -13,6 +13,9 @@
 	X(status, "which Kata is here, and what of it is ours")                        \
 	X(config, "a handler's configuration as Kata computes it")                     \
 	X(policy, "the policy for Kata's agent: nothing starts but in the sandbox")    \
+	X(inject, "put launcher, profiles and policy into a guest's image")            \
+	X(verify, "start machines and see that the sandbox holds in them")             \
+	X(guest, "what verify starts in the machine")                                  \
 	X(uninstall, "take the handler back")
 
 #define KF_DECLARE_KATA(name, summary) int kf_cmd_kata_##name(int argc, char **argv);

@@ -98,6 +98,12 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 	kf_buf_addf(&buf, "launcher %s\n", sum);
 	kf_sha256_hex(payload->guard, payload->nguard, sum);
 	kf_buf_addf(&buf, "guard %s\n", sum);
+	for (size_t i = 0; i < node->options->nprofiles; i++) {
+		const struct kf_node_profile *p = &node->options->profiles[i];
+
+		kf_sha256_hex(p->text, p->n, sum);
+		kf_buf_addf(&buf, "profile %s %s\n", p->name, sum);
+	}
 	add_identity(&buf, node, kf_host_first(&node->host, d->programs));
 	r = add_config(&buf, node, err);
 	if (r == 0 && d->edit)

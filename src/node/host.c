@@ -210,6 +210,18 @@ void kf_host_rmdir(const struct kf_host *host, const char *path)
 		(void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
+int kf_host_rename(const struct kf_host *host, const char *from, const char *to, struct kf_err *err)
+{
+	KF_CLOSE int dir = -1;
+	const char *name;
+
+	if (parent(host, from, false, &dir, &name, err) < 0)
+		return -1;
+	if (renameat2(dir, name, dir, kf_path_base(to), RENAME_NOREPLACE) < 0)
+		return kf_fail_sys(err, "rename '%s' to '%s'", from, to);
+	return fsync(dir) < 0 ? kf_fail_sys(err, "sync directory of '%s'", to) : 0;
+}
+
 bool kf_host_exists(const struct kf_host *host, const char *path)
 {
 	KF_CLOSE int fd = open_in_root(host, path, O_PATH);

@@ -40,6 +40,9 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 		    struct kf_err *err);
 /* Durable unlink; that there is none is fine. */
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err);
+/* Durable rename of @from to @to, which does not exist, in the same directory. */
+int kf_host_rename(const struct kf_host *host, const char *from, const char *to,
+		   struct kf_err *err);
 /* Remove directory @path if it is empty. */
 void kf_host_rmdir(const struct kf_host *host, const char *path);
 bool kf_host_exists(const struct kf_host *host, const char *path);

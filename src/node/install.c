@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "node/fingerprint.h"
 #include "node/payload.h"
+#include "node/profiles.h"
 #include "node/transaction.h"
 
 #include <stdio.h>
@@ -68,7 +69,8 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 static int all_there(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
 		     struct kf_err *err)
 {
-	*ret = true;
+	if (kf_node_profiles_there(node, ret, err) < 0)
+		return -1;
 	for (size_t i = 0; i < payload->n && *ret; i++)
 		if (kf_payload_there(node, &payload->files[i], ret, err) < 0)
 			return -1;
@@ -100,7 +102,8 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 		return 0;
 	if (note_all(node, plan, payload, config, err) < 0 ||
 	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
-	    kf_payload_write(node, payload, ret_changed, err) < 0)
+	    kf_payload_write(node, payload, ret_changed, err) < 0 ||
+	    kf_node_profiles_write(node, ret_changed, err) < 0)
 		return -1;
 	if (config) {
 		*ret_changed = true;
@@ -150,8 +153,12 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 		r = kf_journal_read(&node->host, &node->journal, err);
 	if (r == 0 && node->journal.exists && !node->journal.busy &&
 	    !(node->journal.pending && node->options->restart)) {
+		bool there;
+
 		r = kf_fingerprint(node, &payload, now, err);
-		if (r == 0 && strcmp(now, node->journal.fingerprint) == 0) {
+		if (r == 0)
+			r = kf_node_profiles_there(node, &there, err);
+		if (r == 0 && there && strcmp(now, node->journal.fingerprint) == 0) {
 			kf_payload_done(&payload);
 			return 0;
 		}

@@ -93,6 +93,10 @@ void kf_kata_plan_done(struct kf_kata_plan *plan);
 
 int kf_kata_install(struct kf_node *node, const struct kf_kata_options *options, bool *ret_changed,
 		    struct kf_err *err);
+/* Check our handler @handler and start machines with it that run profile @profile of
+ * @launcher; each finding goes through say() as "ok", "fail" or "note".  -1 if one failed. */
+int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
+		   const char *profile, struct kf_err *err);
 /* *ret_kept as in kf_node_uninstall(). */
 int kf_kata_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
 

@@ -20,6 +20,13 @@
 
 struct kf_adapter;
 
+/* A compiled profile, flat text. */
+struct kf_node_profile {
+	const char *name;
+	const char *text;
+	size_t n;
+};
+
 struct kf_node_options {
 	const char *host_root;	  /* "/" or where the host's root is mounted */
 	const char *distribution; /* NULL = find out */
@@ -28,6 +35,10 @@ struct kf_node_options {
 	const char *default_profile;
 	const char *const *handlers; /* runtime_classes */
 	size_t nhandlers;
+	/* Profiles to be installed, the built-in ones among them; none: nothing is done
+	 * about profiles, and without a plugin that publishes some the built-in ones count. */
+	const struct kf_node_profile *profiles;
+	size_t nprofiles;
 	/* Handlers of virtual machines; unless @set_vms those of the journal stay.
 	 * 'kubefence kata' sets them and is about nothing else. */
 	const struct kf_journal_vm *vms;

@@ -12,19 +12,30 @@
 static int add(struct kf_payload *p, const char *path, const char *data, size_t n,
 	       struct kf_err *err)
 {
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->files[i].path, path) == 0)
+			return 0;
 	if (p->n == KF_PAYLOAD_MAX)
 		return kf_fail(err, E2BIG, "more than %d files to install", KF_PAYLOAD_MAX);
 	p->files[p->n++] = (struct kf_payload_file){path, data, n, 0755, false};
 	return 0;
 }
 
+/* Also those that were lost since: the guard is called by its path to stop and to
+ * delete a container as well. */
 static int list(const struct kf_node *node, char **guards, struct kf_payload *p, struct kf_err *err)
 {
+	const struct kf_journal *j = &node->journal;
+
 	if (add(p, node->options->launcher, p->launcher, p->nlauncher, err) < 0 ||
 	    add(p, KF_NODE_GUARD, p->guard, p->nguard, err) < 0)
 		return -1;
 	for (char **g = guards; *g; g++)
 		if (kf_node_guard_handler(*g) && add(p, *g, p->guard, p->nguard, err) < 0)
+			return -1;
+	for (size_t i = 0; i < j->nfiles; i++)
+		if (kf_node_guard_handler(j->files[i].path) &&
+		    add(p, j->files[i].path, p->guard, p->nguard, err) < 0)
 			return -1;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "node/cri.h"
+#include "node/profiles.h"
 #include "node/transaction.h"
 
 #include <limits.h>
@@ -93,26 +94,6 @@ static int remove_files(struct kf_node *node, struct kf_err *err)
 	return 0;
 }
 
-/* The plugin publishes them beside the launcher; without that nobody reads them. */
-static int remove_profiles(const struct kf_node *node, struct kf_err *err)
-{
-	const char *launcher = node->options->launcher;
-	char dir[PATH_MAX], pattern[PATH_MAX + 2];
-	char **list;
-	int r = 0;
-
-	(void)snprintf(dir, sizeof(dir), "%.*s/profiles", (int)(strrchr(launcher, '/') - launcher),
-		       launcher);
-	(void)snprintf(pattern, sizeof(pattern), "%s/*", dir);
-	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
-		return -1;
-	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(&node->host, *p, err);
-	kf_host_list_free(list);
-	kf_host_rmdir(&node->host, dir);
-	return r;
-}
-
 static int remove_all(struct kf_node *node, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
@@ -124,7 +105,8 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 		return kf_transaction_end(node, err);
 	}
 	/* The journal last: until then a next run can finish. */
-	if (remove_profiles(node, err) < 0 || kf_journal_sweep(&node->host, j, true, err) < 0 ||
+	if (kf_node_profiles_remove(node, err) < 0 ||
+	    kf_journal_sweep(&node->host, j, true, err) < 0 ||
 	    kf_journal_remove(&node->host, err) < 0)
 		return -1;
 	for (const char *const *d = directories; *d; d++)

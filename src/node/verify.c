@@ -24,7 +24,11 @@ static bool file_fine(const struct kf_node *node, size_t i)
 	kf_digest now;
 
 	if (kf_host_fd(&node->host, path, O_PATH | O_NOFOLLOW, &fd, &err) < 0)
-		return finding(node, false, path, "is missing; run 'kubefence node install'");
+		return finding(node, false, path,
+			       kf_node_guard_handler(path)
+				       ? "is missing, so its containers can neither start nor be "
+					 "deleted; run 'kubefence node programs'"
+				       : "is missing; run 'kubefence node install'");
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
 		return finding(node, false, path,
 			       "must be a regular file of root's that only root can write");

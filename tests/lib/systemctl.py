@@ -7,12 +7,15 @@
         ...
         s.restarts                   # how often it was asked to
         s.fail = 1                   # the next so many restarts end with containerd dead
+    s.idle()                     # wait for one whose caller was killed
 """
+import os
 import shutil
 import threading
+from pathlib import Path
 
 from .containerd import Containerd
-from .cri import CriError
+from .cri import CriError, wait_until
 
 SYSTEMCTL = """#!/bin/sh
 echo "$1 $2" >>@DIR@/systemctl.log
@@ -28,6 +31,7 @@ esac
 class Systemctl:
     def __init__(self, c: Containerd):
         self.c, self.fail, self.restarts = c, 0, 0
+        self._busy = threading.Lock()
         (c.dir / "opt/containerd/bin").mkdir(parents=True)
         shutil.copy2(c.bin / "containerd", c.dir / "opt/containerd/bin/containerd")
         (c.dir / "systemctl").write_text(SYSTEMCTL.replace("@DIR@", str(c.dir)))
@@ -45,19 +49,38 @@ class Systemctl:
                 (self.c.dir / "request").read_text()
             except FileNotFoundError:  # the test is over
                 return
-            self.restarts += 1
-            answer = "ok"
-            if self.fail:
-                self.fail -= 1
-                answer = "failed"
-                self.c.stop()
-                (self.c.dir / "active").unlink(missing_ok=True)
-            else:
-                try:
-                    if self.c.daemon.poll() is None:
-                        self.c.stop()
-                    self.c.start()
-                    (self.c.dir / "active").touch()
-                except CriError:
-                    answer = "failed"
+            with self._busy:
+                answer = "ok" if self._restart() else "failed"
             (self.c.dir / "answer").write_text(answer + "\n")
+
+    def _restart(self) -> bool:
+        self.restarts += 1
+        if self.fail:
+            self.fail -= 1
+            self.c.stop()
+            (self.c.dir / "active").unlink(missing_ok=True)
+            return False
+        try:
+            if self.c.daemon.poll() is None:
+                self.c.stop()
+            self.c.start()
+        except CriError:
+            return False
+        (self.c.dir / "active").touch()
+        return True
+
+    def _runs(self) -> bool:
+        """Whether one runs in this namespace."""
+        namespace = os.readlink(f"/proc/{self.c._holder.pid}/ns/mnt")
+        for d in Path("/proc").glob("[0-9]*"):
+            try:
+                if (d / "comm").read_text() == "systemctl\n" and os.readlink(d / "ns/mnt") == namespace:
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def idle(self) -> None:
+        wait_until(lambda: not self._runs(), "systemctl to end")
+        with self._busy:
+            pass

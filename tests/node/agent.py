@@ -132,6 +132,30 @@ def others(t, c, api, marks, agent, h, original) -> None:
     t.ok(any(x["msg"] == "changed-by-others" for x in agent.said()), "agent: put right, and true again")
 
 
+def programs(t, c, agent, h) -> None:
+    """Another version's pod brings its programs: neither drift to the agent nor a restart."""
+    newer = c.dir / "newer"
+    newer.mkdir()
+    for name in ("nono", "nono-runc"):
+        (newer / name).write_bytes((c.dir / "payload" / name).read_bytes() + b"\0newer")
+    guard, launcher = (c.host(x) for x in ("/opt/kubefence/bin/nono-runc", "/opt/nono-nri/nono"))
+    before, restarts = guard.stat().st_ino, h.restarts
+    events = len(agent.said())
+    for said in (2, 0):
+        p = subprocess.run(c.inside([BIN / "kubefence", "node", "programs", "--host-root", "/", "--payload", newer]),
+                           capture_output=True, text=True)
+        t.ok(p.returncode == 0 and p.stdout.count("installed") == said, f"programs: {said} files were to be brought", p)
+    t.ok(guard.read_bytes().endswith(b"newer") and launcher.read_bytes().endswith(b"newer") and
+         guard.stat().st_ino != before and guard.stat().st_mode & 0o7777 == 0o755, "programs: replaced, not written to")
+    code, said, err = h.node("verify", "--payload", newer, "--nri-socket", "/run/nri/nri.sock")
+    t.ok(code == 0, "programs: verify takes them for ours", f"{said} {err}")
+    for _ in range(4):  # it has looked at the node since
+        stamp = agent.ready_file.read_text()
+        wait_until(lambda: agent.ready_file.read_text() != stamp, "the agent's next period")
+    repairs = [x for x in agent.said()[events:] if x["msg"] in ("changed-by-others", "installed")]
+    t.ok(not repairs and h.restarts == restarts, "programs: the agent has nothing to repair", repairs)
+
+
 def api_away(t, c, api, marks, agent) -> None:
     api.stop()
     agent.stop()
@@ -160,6 +184,23 @@ def end(t, c, marks, agent, h) -> None:
     agent.start()
     wait_until(lambda: agent.check() == 0, "the next agent")
     t.equal(h.restarts, before[1], "agent: the next one has nothing to do: no restart")
+
+
+def stopped_while_busy(t, c, agent) -> None:
+    agent.stop()
+    holder = c.spawn(["flock", "/run/kubefence/node.lock", "sh", "-c", "echo held; exec sleep 60"], stdout=subprocess.PIPE, text=True)
+    holder.stdout.readline()
+    c.host("/opt/kubefence/bin/nono-runc").chmod(0o700)
+    before = len(agent.said())
+    agent.start()
+    wait_until(lambda: any(x["msg"] == "published" for x in agent.said()[before:]), "the work to begin")
+    seconds = agent.stop()
+    t.ok(seconds < 1.5 and agent.process.returncode == 0, f"agent: SIGTERM while it works on the node: {seconds * 1000:.0f} ms")
+    holder.kill()
+    holder.wait()
+    agent.start()
+    wait_until(lambda: agent.check() == 0, "the next agent")
+    t.equal(c.host("/opt/kubefence/bin/nono-runc").stat().st_mode & 0o7777, 0o755, "agent: the next one does the work")
 
 
 def cleanup(t, c, api, marks, agent, h, original) -> None:
@@ -212,8 +253,10 @@ def run(t, tools, everything: bool) -> None:
             plugin = first_set_up(t, c, api, agent, marks, h, original)
             plugin_away(t, marks, agent, plugin)
             others(t, c, api, marks, agent, h, original)
+            programs(t, c, agent, h)
             api_away(t, c, api, marks, agent)
             end(t, c, marks, agent, h)
+            stopped_while_busy(t, c, agent)
             cleanup(t, c, api, marks, agent, h, original)
             once(t, c, api, agent)
         except BaseException:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 from lib import images
-from lib.containerd import Containerd
+from lib.containerd import Containerd, CriError
 from lib.systemctl import Systemctl
 from doctor import doctor
 from node_root import BIN
@@ -39,6 +39,84 @@ class Host(Systemctl):
 
 def nnp(container) -> bool:
     return container.exec("grep", "-q", "NoNewPrivs:.*1", "/proc/self/status").code == 0
+
+
+def long_pod(c: Containerd, image: str, **options):
+    return c.pod(handler="nono-runc", **options).container(image, ["sleep", "600"]).start()
+
+
+def changed_profile(t, line: str, c: Containerd, h: Host, image: str) -> None:
+    """Profiles that install brings: an upgrade with another version of one, pods running under it."""
+    may = ["sh", "-c", "for x in one two; do ls /srv/$x >/dev/null 2>&1 && echo $x; done; true"]
+    pods = {"annotations": {"nono.sh/profile": "mine"}}
+
+    def version(path: str) -> None:
+        (c.dir / "profiles").mkdir(exist_ok=True)
+        (c.dir / "profiles/mine.json").write_text(json.dumps({"filesystem": {"read": [path]}}))
+
+    version("/srv/one")
+    before = h.restarts
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and c.host("/opt/nono-nri/profiles/default").exists() and h.restarts == before,
+         f"{line}: profiles are installed, no restart", f"{said} {err}")
+    volumes = {"mounts": [(str(c.host(f"/run/{x}")), f"/srv/{x}") for x in ("one", "two")]}
+    for x in ("one", "two"):
+        c.host(f"/run/{x}").mkdir(exist_ok=True)
+    old = c.pod(handler="nono-runc", **pods).container(image, ["sleep", "600"], **volumes).start()
+    t.equal(c.run(image, may, handler="nono-runc", **pods, **volumes).out, "one\n", f"{line}: a pod runs under the first version")
+    version("/srv/two")
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and [e["object"] for e in said["events"]] == ["/opt/nono-nri/profiles/mine"] and h.restarts == before,
+         f"{line}: of a changed profile that file alone is replaced", f"{said} {err}")
+    t.ok(old.exec("true").code == 0 and nnp(old), f"{line}: the pod under the older version lives on, exec is sandboxed")
+    t.equal(c.run(image, may, handler="nono-runc", **pods, **volumes).out, "two\n", f"{line}: the next pod runs under the new one")
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 0 and said["state"] == "nothing to do", f"{line}: then there is nothing to do", said)
+    (c.dir / "profiles/mine.json").write_text('{"extends": "default", "no_such_key": 1}')
+    kept = c.host("/opt/nono-nri/profiles/mine").read_text()
+    code, said, err = h.node("install", "--profiles", str(c.dir / "profiles"))
+    t.ok(code == 1 and "no_such_key" in err and c.host("/opt/nono-nri/profiles/mine").read_text() == kept,
+         f"{line}: one that does not compile is refused with its place, nothing changes", err)
+    old.pod.remove()
+
+
+def broken_while_running(t, line: str, c: Containerd, h: Host, image: str) -> None:
+    """Pods of a node that lost its settings, or the guard itself, can still be ended."""
+    first, second, third = (long_pod(c, image) for _ in range(3))
+    lost = ("/opt/kubefence/settings", "/opt/kubefence/runtime", "/opt/nono-nri/nono")
+    for path in lost:
+        c.host(path).rename(c.host(path + ".away"))
+    try:
+        c.run(image, ["true"], handler="nono-runc")
+        t.ok(False, f"{line}: without settings and launcher nothing starts")
+    except CriError as e:
+        t.ok("nono-runc" in str(e), f"{line}: without settings and launcher nothing starts", e)
+    first.stop()
+    first.pod.remove()
+    t.ok(True, f"{line}: ... and a running pod is stopped and deleted")
+    for path in lost:
+        c.host(path + ".away").rename(c.host(path))
+    c.host("/opt/kubefence/bin/nono-runc").unlink()
+    second.pod.c.cri("RuntimeService/Version")
+    try:
+        second.stop()
+        second.pod.remove()
+        t.ok(False, f"{line}: the control: without the guard's file a pod cannot be deleted")
+    except CriError as e:
+        t.ok("nono-runc" in str(e), f"{line}: the control: without the guard's file a pod cannot be deleted", e)
+    code, said, err = h.node("verify")
+    t.ok(code == 1 and "kubefence node programs" in json.dumps(said), f"{line}: verify names the remedy", said)
+    _code, out, _err = doctor("-o", "json", inside=c.inside)
+    t.ok("kubefence node programs" in out, f"{line}: doctor too", out)
+    r = c.sh(f"{BIN}/kubefence node programs --host-root / --payload {c.dir}/payload")
+    t.equal(r.out, "installed /opt/kubefence/bin/nono-runc\n", f"{line}: the remedy puts the guard back, and nothing else")
+    for ctr in (second, third):
+        ctr.stop()
+        ctr.pod.remove()
+    t.ok(True, f"{line}: ... and the pods are stopped and deleted")
+    t.ok(c.run(image, ["true"], handler="nono-runc").code == 0, f"{line}: ... and the next one starts")
+    code, said, err = h.node("verify")
+    t.ok(code == 0, f"{line}: ... and verify agrees", f"{said} {err}")
 
 
 def scenario(t, line: str) -> None:
@@ -77,6 +155,9 @@ def scenario(t, line: str) -> None:
         t.ok(nnp(boxed) and plain.exec("true").code == 0, f"{line}: both pods survive the upgrade, exec is sandboxed still")
         t.equal(c.host("/opt/kubefence/bin/nono-runc").read_bytes()[-8:], b"upgraded", f"{line}: the new guard is there")
 
+        changed_profile(t, line, c, h, busybox)
+        broken_while_running(t, line, c, h, busybox)
+
         code, said, err = h.node("uninstall")
         t.ok(code == 0 and "not finished" in said["state"] and any(e["action"] == "kept" for e in said["events"]),
              f"{line}: uninstall keeps the guard while a container uses it", f"{said} {err}")
@@ -90,6 +171,60 @@ def scenario(t, line: str) -> None:
         t.ok(plain.exec("true").code == 0 and c.run(busybox, ["true"], handler="runc").code == 0, f"{line}: containerd serves on")
 
 
+# Each occurrence is a step: files, programs that are run (dump, systemctl) and waited for, the CRI socket.
+STEPS = ("renameat", "unlinkat", "clone", "wait4", "connect", "poll")
+
+
+def killed(t, line: str) -> None:
+    """kill -9 at each step of an install and an uninstall on a running containerd, its restart among them."""
+    c = Containerd(line, standard_paths=True)
+    c.handlers.pop("nono-runc")
+    with c:
+        image = c.load(images.busybox())
+        h = Host(c)
+        plain = c.pod("plain", handler="runc").container(image, ["sleep", "600"]).start()
+        old = h.config()
+        t.ok(h.node("install")[0] == 0, f"{line}: control: installs")
+        new = h.config()
+
+        def one(command: str, call: str, when: int) -> tuple[bool, bool, str]:
+            """Whether it was killed, whether the restart had begun, and what is wrong then."""
+            h.node("uninstall" if command == "install" else "install")
+            before = h.restarts
+            h.node(command, prefix=["strace", "-qq", "-o", c.dir / "strace", "-e", f"trace={call}",
+                                    "-e", f"inject={call}:signal=SIGKILL:when={when}"])
+            if "+++ killed by SIGKILL" not in (c.dir / "strace").read_text():
+                return False, False, ""
+            h.idle()  # what systemctl was asked for it does, whoever asked
+            if h.config() not in (old, new):
+                return True, False, f"the configuration is neither the old nor the new one:\n{h.config()}"
+            try:
+                served = c.run(image, ["echo", "up"], handler="runc").out
+                c.restart()  # as a node that boots now
+                served += c.run(image, ["echo", "up"], handler="runc").out
+            except CriError as e:
+                served = str(e)
+            fine = served == "up\nup\n" and plain.exec("true").code == 0
+            return True, h.restarts > before, "" if fine else f"does not serve: {served}"
+
+        for command in ("install", "uninstall"):
+            steps, during, bad = 0, 0, []
+            for call in STEPS:
+                for when in range(1, 60):
+                    was, restarted, why = one(command, call, when)
+                    if not was:
+                        break
+                    steps, during = steps + 1, during + restarted
+                    if why:
+                        bad.append(f"{call} {when}: {why}")
+            t.ok(steps > 20 and during > 3, f"{line}: {command}: every step was reached ({steps}, {during} after the restart began)")
+            t.ok(not bad, f"{line}: {command} killed at each: the old or the new configuration serves", "\n".join(bad))
+        code, said, err = h.node("install")
+        t.ok(code == 0 and h.node("verify")[0] == 0 and nnp(long_pod(c, image)), f"{line}: and the next run finishes", f"{said} {err}")
+
+
 def run(t, tools, everything: bool) -> None:
+    for line in ("2.4",) if everything else ():
+        t.case(f"killed {line}", killed, t, line)
     for line in ("1.7", "2.1", "2.2", "2.3", "2.4") if everything else ("2.4",):
         t.case(f"live {line}", scenario, t, line)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What does not run under the seccomp levels, and what to do instead; the table in docs/seccomp.md.
 
-Each script passes without us, fails under the levels that are named and passes under the others; "instead" passes under restricted.
+Each script passes without us and under the profile without a level, fails under the levels that are named and passes under the others;
+"instead" passes under restricted.
 """
 import os
 from typing import NamedTuple
@@ -22,6 +23,7 @@ class Row(NamedTuple):
     script: str
     instead: str | None = None
     user: str = ROOT
+    landlock: bool = False  # the profile alone refuses it as well, without any level
 
 
 HELLO = "cd $(mktemp -d) && gcc -g -o hello /opt/app/hello.c && "
@@ -59,13 +61,14 @@ ROWS = (
         "printf 'break main.main\\ncontinue\\ncontinue\\nexit\\n' >i && dlv exec ./hello --check-go-version=false --allow-non-terminal-interactive=true <i 2>&1 | grep 'exited with status 0'"),
     Row("LeakSanitizer", STRICT, "`ptrace`", "`ASAN_OPTIONS=detect_leaks=0`", "cd $(mktemp -d) && gcc -fsanitize=address -o hello /opt/app/hello.c && ./hello",
         "cd $(mktemp -d) && gcc -fsanitize=address -o hello /opt/app/hello.c && ASAN_OPTIONS=detect_leaks=0 ./hello"),
-    Row("Chromium's own sandbox", ALL, "new user namespaces; `seccomp(2)` as well under `restricted`", "`--no-sandbox`: the container is the sandbox",
-        CHROMIUM % "", CHROMIUM % "--no-sandbox", USER),
+    Row("Chromium's own sandbox", ALL, "new user namespaces, which the profile's read-only `/proc` refuses to set up too; `seccomp(2)` as well under `restricted`",
+        "`--no-sandbox`: the container is the sandbox", CHROMIUM % "", CHROMIUM % "--no-sandbox", USER, landlock=True),
     Row("filters added with `seccomp(2)`, as codex's Landlock mode does", ("restricted",), "`seccomp(2)`",
         "level `agent`, as the profile `codex` asks for; `prctl(PR_SET_SECCOMP)` works at every level", FILTER + "./f", FILTER + "./f prctl"),
-    Row("bubblewrap", ALL, "`clone` with namespaces, `mount`; Landlock refuses the mounts too", "none inside the sandbox: switch off the tool's own sandbox",
-        "bwrap --ro-bind / / true", user=USER),
-    Row("`unshare`, rootless podman, buildah, nested containers", ALL, "`unshare` and `clone` with namespaces", "none inside the sandbox", "unshare -Ur true", user=USER),
+    Row("bubblewrap", ALL, "`clone` with namespaces, `mount`; Landlock refuses mounts too, whatever the level", "none inside the sandbox: switch off the tool's own sandbox",
+        "bwrap --ro-bind / / true", user=USER, landlock=True),
+    Row("`unshare`, rootless podman, buildah, nested containers", ALL, "`unshare` and `clone` with namespaces; the profile's read-only `/proc` too",
+        "none inside the sandbox", "unshare -Ur true", user=USER, landlock=True),
     Row("io_uring", ALL, "`io_uring_setup`", "the program's switch for libaio or epoll; most fall back by themselves", FIO % "io_uring", FIO % "libaio"),
     Row("32-bit programs on x86_64", ALL, "the native ABI only", "64-bit builds", BITS32),
     Row("`setarch -R`: no address randomisation", ALL, "`personality`", "none; `gdb` and `delve` go on without it", "setarch -R true"),

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/layout.h"
+
+#include "base/cleanup.h"
+
+#include <endian.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECTOR	   512u
+#define PARTITIONS 128u
+#define SUPER	   1024u /* ext4's and erofs's superblocks lie that far into their partition */
+#define MBR_TABLE  446u
+#define GPT_ENTRY  128u
+#define VERITY_TEXT                                                                                \
+	"is measured (dm-verity): whatever is changed in it, the guest's kernel will refuse. Use " \
+	"Kata's image as it is and give the policy with the pod's configuration, or build an "     \
+	"image without MEASURED_ROOTFS"
+
+struct part {
+	uint64_t offset, size;
+	unsigned number;
+};
+
+struct table {
+	struct part v[PARTITIONS];
+	size_t n;
+};
+
+/* Little-endian numbers at any address. */
+static uint32_t le32(const unsigned char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le32toh(v);
+}
+
+static uint64_t le64(const unsigned char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return le64toh(v);
+}
+
+/* Whether @n bytes at @offset are @magic; what lies behind the end is not. */
+static bool has(int fd, uint64_t offset, const char *magic, size_t n)
+{
+	char buf[16];
+
+	return n <= sizeof(buf) && pread(fd, buf, n, (off_t)offset) == (ssize_t)n &&
+	       memcmp(buf, magic, n) == 0;
+}
+
+static bool is_ext4(int fd, uint64_t offset)
+{
+	return has(fd, offset + SUPER + 56, "\x53\xef", 2);
+}
+
+/* Only zeros, as far as one can tell from its beginning. */
+static bool is_empty(int fd, const struct part *part)
+{
+	static const char zeros[4096];
+	char buf[4096];
+	size_t n = part->size < sizeof(buf) ? (size_t)part->size : sizeof(buf);
+	ssize_t got = pread(fd, buf, n, (off_t)part->offset);
+
+	return got >= 0 && memcmp(buf, zeros, (size_t)got) == 0;
+}
+
+static int add(struct table *t, unsigned number, uint64_t first, uint64_t sectors,
+	       uint64_t image_size, const char *name, struct kf_err *err)
+{
+	uint64_t offset, size, end;
+
+	if (__builtin_mul_overflow(first, SECTOR, &offset) ||
+	    __builtin_mul_overflow(sectors, SECTOR, &size) ||
+	    __builtin_add_overflow(offset, size, &end) || end > image_size || !size)
+		return kf_fail(err, EINVAL,
+			       "'%s': partition %u does not lie within the image; it is damaged or "
+			       "cut short",
+			       name, number);
+	if (t->n == PARTITIONS)
+		return kf_fail(err, EINVAL, "'%s': more than %u partitions", name, PARTITIONS);
+	t->v[t->n++] = (struct part){offset, size, number};
+	return 0;
+}
+
+static int read_gpt(int fd, const char *name, uint64_t image_size, struct table *t,
+		    struct kf_err *err)
+{
+	static const unsigned char unused[16];
+	unsigned char head[92], entry[GPT_ENTRY];
+	uint32_t count, size;
+	uint64_t at;
+
+	if (pread(fd, head, sizeof(head), SECTOR) != (ssize_t)sizeof(head))
+		return kf_fail(err, EINVAL, "'%s': its GPT is cut short", name);
+	at = le64(head + 72);
+	count = le32(head + 80);
+	size = le32(head + 84);
+	if (count > PARTITIONS || size < GPT_ENTRY || size > 4096 ||
+	    __builtin_mul_overflow(at, SECTOR, &at) || at > image_size)
+		return kf_fail(err, EINVAL, "'%s': its GPT cannot be understood", name);
+	for (uint32_t i = 0; i < count; i++) {
+		if (pread(fd, entry, sizeof(entry), (off_t)(at + (uint64_t)i * size)) !=
+		    (ssize_t)sizeof(entry))
+			return kf_fail(err, EINVAL, "'%s': its GPT is cut short", name);
+		if (memcmp(entry, unused, sizeof(unused)) == 0)
+			continue;
+		if (le64(entry + 40) < le64(entry + 32))
+			return kf_fail(err, EINVAL, "'%s': partition %u ends before it begins",
+				       name, i + 1);
+		if (add(t, i + 1, le64(entry + 32), le64(entry + 40) - le64(entry + 32) + 1,
+			image_size, name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int read_mbr(int fd, const char *name, uint64_t image_size, struct table *t,
+		    struct kf_err *err)
+{
+	unsigned char sector[SECTOR];
+
+	if (pread(fd, sector, sizeof(sector), 0) != (ssize_t)sizeof(sector))
+		return kf_fail_sys(err, "read '%s'", name);
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned char *p = sector + MBR_TABLE + (size_t)i * 16;
+
+		if (p[4] == 0xee) /* the protective one of a GPT */
+			return read_gpt(fd, name, image_size, t, err);
+		if (p[4] && add(t, i + 1, le32(p + 8), le32(p + 12), image_size, name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What else people call a root file system. */
+static int refuse_other(int fd, const char *name, uint64_t offset, struct kf_err *err)
+{
+	static const struct {
+		unsigned at;
+		char magic[8];
+		size_t n;
+		const char *what;
+	} known[] = {
+		{SUPER, "\xe2\xe1\xf5\xe0", 4, "erofs"},
+		{0, "hsqs", 4, "squashfs"},
+		{0, "LUKS\xba\xbe", 6, "an encrypted volume"},
+		{0, "\x1f\x8b", 2, "compressed: decompress it"},
+		{0, "070701", 6, "an initrd"},
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(known); i++)
+		if (has(fd, offset + known[i].at, known[i].magic, known[i].n))
+			return kf_fail(err, ENOTSUP,
+				       "'%s' holds no ext4 file system, it is %s; only ext4 images "
+				       "can be changed in place",
+				       name, known[i].what);
+	return kf_fail(err, EINVAL, "'%s' holds no ext4 file system, bare or in a partition", name);
+}
+
+static int from_table(int fd, const char *name, const struct table *t, struct kf_image_layout *ret,
+		      struct kf_err *err)
+{
+	const struct part *found = NULL;
+
+	for (const struct part *p = t->v; p < t->v + t->n; p++) {
+		if (has(fd, p->offset, "verity\0\0", 8))
+			return kf_fail(err, ENOTSUP, "'%s' " VERITY_TEXT, name);
+		if (!is_ext4(fd, p->offset))
+			continue;
+		if (found)
+			return kf_fail(err, ENOTSUP,
+				       "'%s': partitions %u and %u both hold ext4; which is the "
+				       "root file system cannot be told",
+				       name, found->number, p->number);
+		found = p;
+	}
+	if (!found)
+		return refuse_other(fd, name, t->n ? t->v[0].offset : 0, err);
+	for (const struct part *p = t->v; p < t->v + t->n; p++)
+		/* Kata's measured images have their hashes there, without a superblock. */
+		if (p != found && !is_empty(fd, p))
+			return kf_fail(err, ENOTSUP,
+				       "'%s': partition %u is no file system, as in an image that "
+				       "is measured (dm-verity), where every change is refused by "
+				       "the guest's kernel; build one without MEASURED_ROOTFS",
+				       name, p->number);
+	*ret = (struct kf_image_layout){found->offset, found->size, found->number};
+	return 0;
+}
+
+/* Hashes behind a bare file system. */
+static bool has_tail(int fd, uint64_t image_size)
+{
+	unsigned char super[104];
+	uint64_t end;
+
+	if (pread(fd, super, sizeof(super), SUPER) != (ssize_t)sizeof(super))
+		return false;
+	/* Of a file system with more than 2^32 blocks this is not the end: no harm. */
+	end = (uint64_t)le32(super + 4) << (10 + (le32(super + 24) & 15));
+	return end < image_size && has(fd, end, "verity\0\0", 8);
+}
+
+int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err)
+{
+	struct table t = {.n = 0};
+	struct stat st;
+	uint64_t size;
+
+	if (fstat(fd, &st) < 0)
+		return kf_fail_sys(err, "stat '%s'", name);
+	size = (uint64_t)st.st_size;
+	if (is_ext4(fd, 0)) {
+		if (has_tail(fd, size))
+			return kf_fail(err, ENOTSUP, "'%s' " VERITY_TEXT, name);
+		*ret = (struct kf_image_layout){0, size, 0};
+		return 0;
+	}
+	if (!has(fd, 510, "\x55\xaa", 2))
+		return refuse_other(fd, name, 0, err);
+	if (read_mbr(fd, name, size, &t, err) < 0)
+		return -1;
+	return from_table(fd, name, &t, ret, err);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_IMAGE_LAYOUT_H
+#define KF_IMAGE_LAYOUT_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+/* Where in a disk image its ext4 root file system lies. */
+struct kf_image_layout {
+	uint64_t offset, size; /* bytes */
+	unsigned partition;    /* from 1; 0: the image is the file system */
+};
+
+/* Find the one ext4 file system of the image @fd (@name for messages): bare, or in
+ * an MBR or GPT partition.  An image that is measured (dm-verity), or that has
+ * more in it than can be understood, is refused with advice: changing it would
+ * make it useless. */
+int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err);
+
+#endif

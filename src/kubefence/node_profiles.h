@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_NODE_PROFILES_H
+#define KF_KUBEFENCE_NODE_PROFILES_H
+
+#include "base/arena.h"
+#include "node/node.h"
+
+/* Compile every profile of directory @dir and the built-in ones for 'node install'.
+ * Problems go to stderr, all of them.  What *ret points to lives in @arena. */
+int kf_node_profiles_compile(const char *dir, struct kf_arena *arena,
+			     const struct kf_node_profile **ret, size_t *ret_n, struct kf_err *err);
+
+#endif
