@@ -86,13 +86,14 @@ def first_set_up(t, c, api, agent, marks, h, original) -> lib_node.Plugin:
 
     def on_request(method, path, body):
         if method == "PATCH" and '"nono.sh/ready":"false"' in body and not at_claim:
-            at_claim.append((h.config(), h.restarts))
+            time.sleep(1)  # a slow API server: what does not wait for it shows
+            at_claim.append((h.config(), h.restarts, c.host("/opt/kubefence").exists()))
 
     api.on_request = on_request
     api.conflicts = 1
     agent.start()
     marks.wait("false", "WaitingForHandlers")
-    t.equal(at_claim, [(original, 0)], "agent: the node says false before it is touched, after a conflict as well")
+    t.equal(at_claim, [(original, 0, False)], "agent: the node says false before it is touched, after a conflict as well")
     t.ok(marks.taints() == [FOREIGN["key"], OURS], "agent: ... and is tainted, others' taints stay", marks.taints())
     t.ok(agent.check() == 1, "agent: ... and the probe says no")
     handlers(api, "", "runc", "nono-runc")
