@@ -13,6 +13,7 @@ Helm chart: NRI plugin and node set-up DaemonSets, RuntimeClasses and admission 
     helm install kubefence charts/kubefence --namespace kube-system
 
 A pod is sandboxed by `runtimeClassName: nono-runc`, with the profile of its annotation `nono.sh/profile` or the default one.
+Installing, upgrading, admission, readiness, break-glass and uninstalling are described in [docs/kubernetes.md](../../docs/kubernetes.md).
 
 ## Values
 

@@ -134,6 +134,9 @@ seLinuxOptions: {type: {{ . }}}
 {{- if and .Values.admission.enabled .Values.admission.enforce (not .Values.runtimeClasses.nonoRunc.enabled) -}}
 {{- fail "admission.enforce gives pods the class nono-runc, but runtimeClasses.nonoRunc.enabled is false: enable the class, or set admission.enforce to false" -}}
 {{- end -}}
+{{- if and .Values.admission.enabled (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- fail (printf "admission.enabled needs Kubernetes 1.30, this is %s: set admission.enabled to false (offline: helm template --kube-version)" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- range $name, $_ := .Values.profiles -}}
 {{- if not (regexMatch "^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$" $name) -}}
 {{- fail (printf "profiles: '%s' is no name of a profile: use letters, digits, '_' and '-', at most 64, and no '.json'" $name) -}}

@@ -136,8 +136,9 @@ def latency(t: Tap, i: Installed) -> None:
         if n >= 2:  # the first ones warm caches
             times[sandbox].append(datetime.fromisoformat(stamp[:26] + "+00:00").timestamp() - start)
         i.k.kubectl("delete", "pod", name, "--wait=true")
-    plain, boxed = (statistics.median(times[x]) * 1000 for x in (False, True))
-    print(f"# start of a pod: {boxed:.0f} ms sandboxed, {plain:.0f} ms plain, {boxed - plain:+.0f} ms (medians of {PAIRS})", flush=True)
+    # The lower quartile: what other programs on the machine do only adds.
+    plain, boxed = (statistics.quantiles(times[x])[0] * 1000 for x in (False, True))
+    print(f"# start of a pod: {boxed:.0f} ms sandboxed, {plain:.0f} ms plain, {boxed - plain:+.0f} ms (lower quartile of {PAIRS})", flush=True)
     t.ok(plain > 0 and boxed > 0, "start latency is measured")
 
 
@@ -280,9 +281,11 @@ def uninstall(t: Tap, i: Installed) -> None:
 
 def gone(t: Tap, i: Installed, line: str) -> None:
     helm = "Helm 3" if line else "Helm 4"
+    restarts = i.systemctl.restarts
     r = i.helm("uninstall", "kf", "--wait", line=line, check=False)
     t.ok(r.code == 0, f"{helm}: uninstalled", r.err + i.report())
     wait_until(lambda: not i.pods("app.kubernetes.io/instance=kf"), "the chart's pods to be gone", 60)
+    t.equal(i.systemctl.restarts, restarts + 1, f"{helm}: ... with one restart of containerd")
     after = i.state()
     for what, was in i.before.items():
         t.equal(after[what], was, f"{helm}: {what} as before")
