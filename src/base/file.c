@@ -149,6 +149,13 @@ int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err)
 int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 		    struct kf_err *err)
 {
+	return kf_file_replace_owned(dirfd, name, data, n, mode, (uid_t)-1, (gid_t)-1, err);
+}
+
+int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
+			  uid_t uid, gid_t gid, struct kf_err *err)
+{
+	const bool owned = uid != (uid_t)-1 || gid != (gid_t)-1;
 	char tmp[NAME_MAX + 1];
 	int fd, len;
 
@@ -162,7 +169,7 @@ int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mod
 	/* fchmod: the mode asked for, whatever the umask. */
 	if (kf_write_all(fd, data, n, err) < 0)
 		kf_err_wrap(err, "'%s'", name);
-	else if (fchmod(fd, mode) < 0 || fsync(fd) < 0)
+	else if ((owned && fchown(fd, uid, gid) < 0) || fchmod(fd, mode) < 0 || fsync(fd) < 0)
 		kf_err_set_sys(err, "sync '%s'", tmp);
 	else if (close(fd) < 0 || (fd = -1, renameat(dirfd, tmp, dirfd, name)) < 0)
 		kf_err_set_sys(err, "replace '%s'", name);

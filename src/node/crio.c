@@ -207,6 +207,7 @@ static int make_text(const struct kf_node *node, struct kf_node_plan *p, struct 
 	KF_FREE char *before = NULL, *out = NULL;
 
 	p->config = DROPIN;
+	p->ours = true;
 	p->before = "";
 	if (kf_host_read(&node->host, DROPIN, KF_LIMIT_CONFIG, &before, &p->nbefore, err) == 0) {
 		p->existed = true;

@@ -151,8 +151,9 @@ static int label(const struct kf_host *host, int dir, const char *name, const ch
 	return 0;
 }
 
-int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
-		  mode_t mode, struct kf_err *err)
+/* Replace @path; like @like if that is not NULL, else root's with @mode. */
+static int replace(const struct kf_host *host, const char *path, const void *data, size_t n,
+		   mode_t mode, const struct stat *like, struct kf_err *err)
 {
 	KF_CLOSE int dir = -1;
 	const char *name;
@@ -165,10 +166,18 @@ int kf_host_write(const struct kf_host *host, const char *path, const void *data
 			       "'%s' is not a regular file; something else manages it, configure "
 			       "there",
 			       path);
-	if (kf_file_replace(dir, name, data, n, mode, err) < 0)
+	if ((like ? kf_file_replace_owned(dir, name, data, n, like->st_mode & 07777, like->st_uid,
+					  like->st_gid, err)
+		  : kf_file_replace(dir, name, data, n, mode, err)) < 0)
 		return kf_fail_wrap(err, "'%s'", path);
 	/* Only what lies in our own directories is for containers. */
 	return strncmp(path, "/opt/", 5) == 0 ? label(host, dir, name, path, err) : 0;
+}
+
+int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
+		  mode_t mode, struct kf_err *err)
+{
+	return replace(host, path, data, n, mode, NULL, err);
 }
 
 int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
@@ -177,16 +186,14 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 	KF_CLOSE int dir = -1;
 	const char *name;
 	struct stat st;
-	mode_t mode = 0644;
 
 	if (parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
 	/* A configuration with registry credentials is not for everybody's eyes. */
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		mode = st.st_mode & 07777;
-	else if (errno != ENOENT)
-		return kf_fail_sys(err, "stat '%s'", path);
-	return kf_host_write(host, path, data, n, mode, err);
+		return replace(host, path, data, n, 0, &st, err);
+	return errno == ENOENT ? replace(host, path, data, n, 0644, NULL, err)
+			       : kf_fail_sys(err, "stat '%s'", path);
 }
 
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err)

@@ -35,7 +35,8 @@ int kf_host_read(const struct kf_host *host, const char *path, size_t max, char 
  * somebody else manages the file. */
 int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
 		  mode_t mode, struct kf_err *err);
-/* As kf_host_write() for a file of somebody else's: with the mode it has, 0644 if it is new. */
+/* As kf_host_write() for a file of somebody else's: with the owner and mode it has,
+ * root's and 0644 if it is new. */
 int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
 		    struct kf_err *err);
 /* Durable unlink; that there is none is fine. */

@@ -15,7 +15,7 @@ static int check(const struct kf_node *node, void *ctx, bool installed, struct k
 }
 
 /* What uninstall will put back: note it before the file is first changed, keep
- * it from run to run as long as nobody else changes the file. */
+ * it from run to run, together with what somebody else changes in it meanwhile. */
 static int note_original(struct kf_node *node, const struct kf_node_plan *plan, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
@@ -30,10 +30,21 @@ static int note_original(struct kf_node *node, const struct kf_node_plan *plan, 
 			       j->config);
 	if (j->config[0] && (strcmp(now, j->after) == 0 || strcmp(now, j->base) == 0))
 		return 0;
+	if (j->config[0] && plan->ours) {
+		node->say(node->ctx, "note", plan->config,
+			  "somebody else changed this file of ours; it is written anew");
+		return 0;
+	}
+	if (j->config[0] && plan->base) {
+		node->say(node->ctx, "note", plan->config,
+			  "somebody else changed it since; their changes stay, also when this is "
+			  "uninstalled, and ours are put right");
+		return 0; /* it is the original from when the change is complete */
+	}
 	if (j->config[0])
-		node->say(
-			node->ctx, "note", plan->config,
-			"somebody else changed it since; uninstall will go back to what it is now");
+		node->say(node->ctx, "note", plan->config,
+			  "somebody else changed it since, together with lines of ours; uninstall "
+			  "will go back to what it is now");
 	(void)snprintf(j->config, sizeof(j->config), "%s", plan->config);
 	memcpy(j->base, now, sizeof(kf_digest));
 	memcpy(j->after, now, sizeof(kf_digest));
@@ -63,7 +74,12 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 	if (plan->nvms)
 		memmove(j->vms, plan->vms, plan->nvms * sizeof(*j->vms));
 	j->nvms = plan->nvms;
-	return config ? note_original(node, plan, err) : 0;
+	if (!config)
+		return 0;
+	/* To tell later what of the file is ours. */
+	return note_original(node, plan, err) < 0
+		       ? -1
+		       : kf_journal_keep(&node->host, plan->after, plan->nafter, sum, err);
 }
 
 static int all_there(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
@@ -97,10 +113,11 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 	    all_there(node, payload, &there, err) < 0)
 		return -1;
 	/* Something that we look at changed, but not what we make of it. */
-	if (there && !config && !(restart && node->options->restart) && node->journal.exists &&
-	    !node->journal.busy && (node->journal.fingerprint[0] || !payload->launcher))
+	if (there && !config && !plan->base && !(restart && node->options->restart) &&
+	    node->journal.exists && !node->journal.busy &&
+	    (node->journal.fingerprint[0] || !payload->launcher))
 		return 0;
-	if (note_all(node, plan, payload, config, err) < 0 ||
+	if (note_all(node, plan, payload, config || plan->base, err) < 0 ||
 	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
 	    kf_payload_write(node, payload, ret_changed, err) < 0 ||
 	    kf_node_profiles_write(node, ret_changed, err) < 0)
@@ -109,13 +126,17 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 		*ret_changed = true;
 		if (kf_transaction_run(node, &change, err) < 0)
 			return -1;
-		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
 	} else if (restart && node->options->restart) {
 		*ret_changed = true;
 		if (kf_transaction_restart(node, handlers, change.nhandlers, err) < 0)
 			return -1;
 		node->journal.pending = false;
 	}
+	if (plan->base &&
+	    kf_journal_keep(&node->host, plan->base, plan->nbase, node->journal.base, err) < 0)
+		return -1;
+	if (config || plan->base)
+		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
 	/* One that looked at less cannot speak for the next of the others. */
 	if (payload->launcher && kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
 		return -1;

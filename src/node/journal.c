@@ -226,7 +226,7 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 		const char *digest = *p + strlen(KEPT);
 
 		if (all ||
-		    (strcmp(digest, j->base) != 0 && (!j->undo[0] || strcmp(digest, j->prev) != 0)))
+		    (strcmp(digest, j->base) != 0 && strcmp(digest, j->after) != 0 && (!j->undo[0] || strcmp(digest, j->prev) != 0)))
 			r = kf_host_unlink(host, *p, err);
 	}
 	kf_host_list_free(list);

@@ -23,7 +23,7 @@
  *	file HEX PATH			installed by us
  *	sum HEX
  *
- * The texts behind BASE and PREV are kept beside it, in files named after their
+ * The texts behind BASE, AFTER and PREV are kept beside it, in files named after their
  * digests. */
 
 #define KF_JOURNAL_DIR	    "/opt/kubefence/node"

@@ -75,6 +75,11 @@ struct kf_node_plan {
 	const char *before, *after;
 	size_t nbefore, nafter;
 	bool existed; /* @config does */
+	bool ours;    /* @config is a file of our own, a drop-in */
+	/* Somebody else changed @config since: what it is without us now.  NULL: nobody did,
+	 * or it cannot be told. */
+	const char *base;
+	size_t nbase;
 	struct kf_node_handler *handlers;
 	size_t nhandlers;
 	const struct kf_journal_vm *vms;

@@ -91,7 +91,7 @@ class Node:
             ctr = pod.container(self.image, ["sh", "-c", f"{PROBE}; exec sleep 300"]).start()
         except CriError:
             return "refused", None, pod
-        said = wait_until(ctr.log, "the probe's word", 20).strip()
+        said = wait_until(ctr.log, "the probe's word", 60).strip()
         return said if said in ("sandboxed", "bare") else f"odd: {said}", ctr, pod
 
     def execs(self, ctr: Container | None) -> list[str]:
@@ -291,7 +291,7 @@ def out_of_memory(n: Node, out: Outcome) -> None:
         try:
             env = {f"BIG{i}": "x" * 30000 for i in range(20)}
             ctr = pod.container(n.image, ["sh", "-c", f"{PROBE}; exec sleep 300"], env=env).start()
-            said = wait_until(ctr.log, "the probe's word", 20).strip()
+            said = wait_until(ctr.log, "the probe's word", 60).strip()
             out.created[said] += 1
             out.execed.update([*n.execs(ctr), *n.execs(n.before)])
         except CriError:

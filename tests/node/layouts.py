@@ -203,7 +203,55 @@ def choices(t, tools) -> None:
              "a configuration that is a symlink is refused and stays", err)
 
 
+def edited_meanwhile(t, tools) -> None:
+    """Somebody changes the file between two installs: theirs stays to the end, ours is put right."""
+    base = b"version = 3\n# theirs\n[grpc]\n  gid = 0\n"
+    path = "/etc/containerd/config.toml"
+    edits = {
+        "a table behind ours": lambda s: s + b"\n[debug]\n  level = 'info'\n",
+        "a value before ours": lambda s: s.replace(b"gid = 0", b"gid = 7 # mine"),
+        "a comment at the end": lambda s: s + b"# somebody was here\n",
+        "a line of ours": lambda s: s.replace(GUARD.encode(), b"/usr/sbin/runc"),
+        "a line of ours and a value of theirs": lambda s: s.replace(GUARD.encode(), b"/usr/sbin/runc").replace(b"gid = 0", b"gid = 7"),
+        "a key in our table": lambda s: s.replace(b'runtime_type = "io.containerd.runc.v2"\n', b'runtime_type = "io.containerd.runc.v2"\nsandboxer = "podsandbox"\n'),
+    }
+    for what, edit in edits.items():
+        with NodeRoot(tools.program("containerd", "2.4"), config=base) as n:
+            config = n.path(path)
+            os.chown(config, 12, 34)
+            config.chmod(0o640)
+            n.node("install")
+            ours = n.read(path)
+            theirs = edit(base)  # an edit of ours alone leaves it as it is
+            t.ok(edit(ours) != ours, f"edited, {what}: the control: it changes something")
+            config.write_bytes(edit(ours))
+            # Whatever fails on the way, the next run knows no less.
+            runs = [n.node("install", prefix=["strace", "-qq", "-o", "/dev/null", "-e", "trace=renameat", "-e",
+                                              f"inject=renameat:error=EIO:when={when}"]) for when in (1, 2, 4)]
+            done = next((r for r in (*runs, n.node("install")) if r[0] == 0), None)
+            t.ok(runs[0][0] == 1 and done and any(e["action"] == "note" and "their changes stay" in e["detail"] for e in done[1]["events"]),
+                 f"edited, {what}: install says so and puts its own right", runs)
+            t.equal(runtimes(n.dump())["nono-runc"]["options"]["BinaryName"], GUARD, f"edited, {what}: the guard is in force")
+            settled = n.snapshot()
+            t.ok(n.node("install")[1].get("state") == "nothing to do" and n.snapshot() == settled, f"edited, {what}: then nothing is to be done")
+            code, said, err = n.node("uninstall")
+            t.ok(code == 0 and said["state"] == "done", f"edited, {what}: uninstalled", f"{said} {err}")
+            t.equal(n.read(path), theirs, f"edited, {what}: what is left is theirs byte by byte")
+            s = config.stat()
+            t.equal((s.st_uid, s.st_gid, s.st_mode & 0o7777), (12, 34, 0o640), f"edited, {what}: owner and mode are what they were")
+    with NodeRoot(tools.program("containerd", "2.4"), config=base) as n:
+        n.node("install")
+        ours = n.read(path)
+        mixed = ours[:ours.index(b"[grpc]")] + b"[debug]\n  level = 'info'\n"
+        n.write(path, mixed)
+        code, said, err = n.node("install")
+        t.ok(code == 0 and any("together with lines of ours" in e["detail"] for e in said["events"]), "edited, both in one: said", f"{said} {err}")
+        code, said, err = n.node("uninstall")
+        t.ok(code == 0 and n.read(path) == mixed, "edited, both in one: uninstall goes back to what it was then", f"{said} {n.read(path)}")
+
+
 def run(t, tools, everything: bool) -> None:
+    t.case("edited meanwhile", edited_meanwhile, t, tools)
     t.case("choices", choices, t, tools)
     for name in ("k3s", "rke2"):
         t.case(name, rancher, t, tools, name)

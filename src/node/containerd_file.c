@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* containerd: which file of its configuration changes, and to what. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "node/containerd_int.h"
+#include "node/merge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Read after (and so winning over) what other tools leave in the directory. */
+#define DROPIN "90-kubefence.toml"
+
+static const char dropin_head[] =
+	"# Written by 'kubefence node install', removed by 'kubefence node uninstall'.\n";
+
+/* The directory whose files the root file imports and the version merges, or
+ * NULL.  If a file that is imported by its name is missing, containerd silently
+ * imports nothing at all. */
+static const char *dropin_dir(const struct kf_containerd_work *w)
+{
+	const struct kf_toml_node *imports = kf_toml_get(w->root.root, "imports");
+	const char *found = NULL;
+
+	/* 1.x does not merge, it replaces each plugin's whole table. */
+	if (w->plan->major < 2 || w->version < 3)
+		return NULL;
+	for (const struct kf_toml_node *n = imports ? imports->first_child : NULL; n; n = n->next) {
+		const char *star = n->kind == KF_TOML_STRING ? strchr(n->string, '*') : NULL;
+
+		if (!star && n->kind == KF_TOML_STRING &&
+		    !kf_host_exists(&w->node->host, n->string))
+			return NULL;
+		if (star && !found && n->string[0] == '/' && star[-1] == '/' &&
+		    strcmp(star, "*.toml") == 0)
+			found = kf_arena_printf(&w->plan->arena, "%.*s",
+						(int)(star - 1 - n->string), n->string);
+	}
+	return found;
+}
+
+/* Contents of @path in the plan's arena; *ret_exists false and "" if there is none. */
+static int slurp(struct kf_containerd_work *w, const char *path, const char **ret, size_t *ret_n,
+		 bool *ret_exists, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	char *copy;
+	size_t n = 0;
+
+	*ret_exists = true;
+	if (kf_host_read(&w->node->host, path, KF_LIMIT_CONFIG, &text, &n, err) < 0) {
+		if (err->code != ENOENT)
+			return -1;
+		*ret_exists = false;
+		n = 0;
+	}
+	copy = kf_arena_alloc(&w->plan->arena, n + 1);
+	if (!copy)
+		return kf_fail_nomem(err, path);
+	if (n)
+		memcpy(copy, text, n);
+	*ret = copy;
+	*ret_n = n;
+	return 0;
+}
+
+/* What was kept under @digest, in the plan's arena. */
+static int kept(struct kf_containerd_work *w, const char *digest, struct kf_text *ret,
+		struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	char *copy;
+	size_t n;
+
+	*ret = (struct kf_text){"", 0};
+	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
+		return 0;
+	if (kf_journal_kept(&w->node->host, digest, &text, &n, err) < 0)
+		return -1;
+	copy = kf_arena_strdup(&w->plan->arena, text);
+	if (!copy)
+		return kf_fail_nomem(err, "plan");
+	*ret = (struct kf_text){copy, n};
+	return 0;
+}
+
+/* Somebody else changed the file @path, which is @now: what it is without us. */
+static void without_ours(struct kf_containerd_work *w, const char *path, struct kf_text now)
+{
+	const struct kf_journal *j = &w->node->journal;
+	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	struct kf_text original, ours;
+	struct kf_toml toml;
+	struct kf_err err;
+	char *text;
+
+	if (kept(w, j->base, &original, &err) == 0 && kept(w, j->after, &ours, &err) == 0 &&
+	    kf_merge_back(original, ours, now, &out, &err) == 0 &&
+	    kf_toml_parse(out.n ? out.p : "", out.n, path, &toml, &err) == 0) {
+		kf_toml_done(&toml);
+		text = kf_arena_alloc(&w->plan->arena, out.n + 1);
+		if (text && out.n)
+			memcpy(text, out.p, out.n);
+		/* A handler of ours that they made their own cannot be told from theirs. */
+		if (text && !memmem(text, out.n, KF_NODE_GUARD, strlen(KF_NODE_GUARD))) {
+			w->plan->base = text;
+			w->plan->nbase = out.n;
+		}
+	}
+	kf_buf_done(&out);
+}
+
+int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
+			    struct kf_err *err)
+{
+	const struct kf_journal *j = &w->node->journal;
+	struct kf_text text;
+	kf_digest now;
+	bool exists;
+
+	if (kf_journal_digest(&w->node->host, path, now, err) < 0)
+		return -1;
+	if (strcmp(j->config, path) != 0 || strcmp(now, j->after) != 0) {
+		if (slurp(w, path, &w->text, ret_n, &exists, err) < 0)
+			return -1;
+		if (strcmp(j->config, path) == 0 && strcmp(now, j->base) != 0)
+			without_ours(w, path, (struct kf_text){w->text, *ret_n});
+		if (w->plan->base) {
+			w->text = w->plan->base;
+			*ret_n = w->plan->nbase;
+		}
+		return 0;
+	}
+	if (kept(w, j->base, &text, err) < 0)
+		return -1;
+	w->text = text.p;
+	*ret_n = text.n;
+	return 0;
+}
+
+int kf_containerd_check_version(struct kf_containerd_work *w, const char *path, struct kf_err *err)
+{
+	w->version = kf_containerd_version(w->root.root);
+	if (w->version == 1)
+		return kf_fail(err, ENOTSUP,
+			       "'%s' has configuration version 1, which newer containerd does not "
+			       "read; convert it: containerd config migrate > new, then replace it",
+			       path);
+	if (w->version > 4)
+		return kf_fail(err, ENOTSUP,
+			       "'%s' has configuration version %lld, which this kubefence does not "
+			       "know; upgrade kubefence",
+			       path, (long long)w->version);
+	return 0;
+}
+
+/* Choose the file that changes, and make its new text. */
+int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size_t nroot,
+			    struct kf_err *err)
+{
+	const struct kf_distro *d = w->node->distro;
+	const struct kf_journal *j = &w->node->journal;
+	const char *dir = d->dropins ? d->dropins : d->edit ? NULL : dropin_dir(w);
+	bool dropin = dir && strcmp(j->config, root) != 0;
+	struct kf_toml_want version = {.path = {"version"}};
+	struct kf_node_plan *p = w->plan;
+	KF_FREE char *seed = NULL, *out = NULL;
+	const char *from = w->text;
+	size_t n;
+
+	if (!dropin && d->generated)
+		return kf_fail(
+			err, ENOTSUP,
+			"'%s' is rewritten by %s at each start and imports no directory of "
+			"drop-ins that containerd %u.%u would merge; upgrade %s to a release "
+			"with containerd 2",
+			d->config, d->name, p->major, p->minor, d->name);
+	p->config = dropin ? kf_arena_printf(&p->arena, "%s/" DROPIN, dir) : root;
+	version.value = kf_arena_printf(&p->arena, "%lld", (long long)w->version);
+	p->ours = dropin;
+	if (!p->config || !version.value)
+		return kf_fail_nomem(err, "plan");
+	if (slurp(w, p->config, &p->before, &p->nbefore, &p->existed, err) < 0)
+		return -1;
+	if (dropin) {
+		from = dropin_head;
+		nroot = sizeof(dropin_head) - 1;
+	}
+	if (dropin || !kf_toml_get(w->root.root, "version")) {
+		if (asprintf(&seed, "%.*s%sversion = %s\n", (int)nroot, from,
+			     nroot && from[nroot - 1] != '\n' ? "\n" : "", version.value) < 0) {
+			seed = NULL;
+			return kf_fail_nomem(err, "plan");
+		}
+		from = seed;
+		nroot = strlen(seed);
+	}
+	if (kf_toml_edit(from, nroot, p->config, w->wants, w->nwants, &out, &n, err) < 0)
+		return -1;
+	p->after = kf_arena_strdup(&p->arena, out);
+	p->nafter = n;
+	return p->after ? 0 : kf_fail_nomem(err, "plan");
+}
+
+/* Runtimes that a file of version 3 or 4 has under version 2's name: containerd
+ * from 2.3 on takes them over, but only as long as there are none under the new
+ * name.  Ours would make them vanish. */
+int kf_containerd_check_old_name(struct kf_containerd_work *w, const char *path, struct kf_err *err)
+{
+	const struct kf_toml_node *old =
+		w->version >= 3 ? kf_containerd_runtimes(w->root.root, 2) : NULL;
+	const struct kf_toml_node *new = kf_containerd_runtimes(w->root.root, w->version);
+	const struct kf_toml_node *all =
+		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+
+	for (const struct kf_toml_node *n = old ? old->first_child : NULL; n; n = n->next)
+		if (kf_toml_get(all, n->key) && !kf_toml_get(new, n->key))
+			return kf_fail(err, ENOTSUP,
+				       "%s:%u: runtime '%s' is under version 2's name; rename the "
+				       "section to 'io.containerd.cri.v1.runtime', or containerd "
+				       "forgets it as soon as another one is there",
+				       path, n->key_begin.line, n->key);
+	return 0;
+}

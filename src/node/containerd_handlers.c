@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* containerd: the handlers in its table of runtimes. */
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "node/containerd_int.h"
+
+#include <string.h>
+
+#define RUNC_TYPE "io.containerd.runc.v2"
+
+static bool is_runc(const struct kf_toml_node *runtime)
+{
+	return strcmp(kf_toml_string(runtime, KF_TOML_PATH("runtime_type"), ""), RUNC_TYPE) == 0;
+}
+
+/* The value @n says nothing that its absence does not say. */
+static bool is_zero(const struct kf_toml_node *n)
+{
+	switch (n->kind) {
+	case KF_TOML_STRING:
+		return n->nstring == 0;
+	case KF_TOML_INTEGER:
+		return n->integer == 0;
+	case KF_TOML_BOOL:
+		return !n->boolean;
+	default:
+		return n->nchildren == 0;
+	}
+}
+
+/* Want @value at runtimes.HANDLER.KEY or .HANDLER.options.KEY, both for the
+ * file and for what containerd is to say afterwards. */
+static int want_runtime(struct kf_containerd_work *w, const char *handler, bool option,
+			const char *key, const char *value, struct kf_err *err)
+{
+	struct kf_node_plan *p = w->plan;
+	const char *file = kf_containerd_cri(w->version),
+		   *said = kf_containerd_cri(kf_containerd_version(w->dump.root));
+	const char *path[] = {"plugins",	   file,    "containerd",
+			      "runtimes",	   handler, option ? "options" : key,
+			      option ? key : NULL, NULL};
+
+	key = kf_arena_strdup(&p->arena, key); /* the documents go */
+	if (!value || !key)
+		return kf_fail_nomem(err, "plan");
+	path[option ? 6 : 5] = key;
+	if (kf_node_want(p, &w->wants, &w->nwants, value, path, err) < 0)
+		return -1;
+	path[1] = said;
+	return kf_node_want(p, &p->wants, &p->nwants, value, path, err);
+}
+
+/* What a handler of ours does not take over from the one that it is made from. */
+static const char *const of_runc[] = {"runtime_type", "pod_annotations", "container_annotations",
+				      "BinaryName", NULL};
+static const char *const of_vm[] = {"runtime_type",
+				    "runtime_path",
+				    "pod_annotations",
+				    "container_annotations",
+				    "privileged_without_host_devices",
+				    "ConfigPath",
+				    NULL};
+
+static bool listed(const char *const *list, const char *s)
+{
+	while (*list && strcmp(*list, s) != 0)
+		list++;
+	return *list != NULL;
+}
+
+/* Copy the scalars of @from, a runtime as containerd dumps it, to @handler, less
+ * those that are @ours; everything if that is NULL. */
+static int copy_runtime(struct kf_containerd_work *w, const char *handler,
+			const struct kf_toml_node *from, const char *const *ours,
+			struct kf_err *err)
+{
+	for (const struct kf_toml_node *n = from->first_child; n; n = n->next) {
+		bool skip =
+			n->kind == KF_TOML_TABLE || (ours && (is_zero(n) || listed(ours, n->key)));
+
+		/* The default, whose key changed its name between versions. */
+		if (ours && n->kind == KF_TOML_STRING && strcmp(n->string, "podsandbox") == 0)
+			skip = true;
+		if (!skip &&
+		    want_runtime(w, handler, false, n->key,
+				 kf_node_literal(&w->plan->arena, w->plan->effective, n), err) < 0)
+			return -1;
+	}
+	from = kf_toml_get(from, "options");
+	for (const struct kf_toml_node *n = from ? from->first_child : NULL; n; n = n->next) {
+		if ((ours && (is_zero(n) || listed(ours, n->key))) || n->kind == KF_TOML_TABLE)
+			continue;
+		if (want_runtime(w, handler, true, n->key,
+				 kf_node_literal(&w->plan->arena, w->plan->effective, n), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The runtime whose options a new handler copies: the default one if it is of
+ * runc's type, else one called runc, else any. */
+static const struct kf_toml_node *template_of(const struct kf_containerd_work *w)
+{
+	const struct kf_toml_node *all = kf_containerd_runtimes(
+					  w->dump.root, kf_containerd_version(w->dump.root)),
+				  *n;
+	const char *name = kf_toml_string(
+		w->dump.root,
+		KF_TOML_PATH("plugins", kf_containerd_cri(kf_containerd_version(w->dump.root)),
+			     "containerd", "default_runtime_name"),
+		"runc");
+
+	n = kf_toml_get(all, name);
+	if (n && is_runc(n))
+		return n;
+	n = kf_toml_get(all, "runc");
+	if (n && is_runc(n))
+		return n;
+	for (n = all ? all->first_child : NULL; n; n = n->next)
+		if (is_runc(n) && !kf_node_created(&w->node->journal, n->key))
+			return n;
+	return NULL;
+}
+
+static int ignore_handler(struct kf_containerd_work *w, const char *name, struct kf_err *err)
+{
+	return kf_node_want(w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
+			    KF_TOML_PATH("plugins",
+					 kf_containerd_cri(kf_containerd_version(w->dump.root)),
+					 "containerd", "runtimes", name),
+			    err);
+}
+
+static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h, struct kf_err *err)
+{
+	struct kf_arena *arena = &w->plan->arena;
+	const struct kf_toml_node *all =
+		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+	const struct kf_toml_node *there = kf_toml_get(all, h->name), *from;
+
+	h->created = !there || kf_node_created(&w->node->journal, h->name);
+	if (!there && (h->why = kf_node_not_ours(h->name)) != NULL) {
+		h->created = false;
+		return 0;
+	}
+	if (there && !is_runc(there)) {
+		h->created = false;
+		h->why = kf_arena_printf(arena, "is of type '%s', the plugin alone sandboxes it",
+					 kf_toml_string(there, KF_TOML_PATH("runtime_type"), "?"));
+		return h->why ? 0 : kf_fail_nomem(err, "plan");
+	}
+	from = h->created ? template_of(w) : there;
+	if (!from)
+		return kf_fail(err, ENOENT,
+			       "handler '%s': there is no runtime of type " RUNC_TYPE
+			       " in containerd's configuration to build it on; add one",
+			       h->name);
+	if (kf_node_real_runtime(w->node, &w->recorded,
+				 kf_toml_string(from, KF_TOML_PATH("options", "BinaryName"), ""),
+				 arena, &h->real, err) < 0)
+		return kf_fail_wrap(err, "handler '%s'", h->name);
+	h->guard = kf_node_guard_path(arena, h->name);
+	if (!h->guard)
+		return kf_fail_nomem(err, "plan");
+	if (h->created &&
+	    (ignore_handler(w, h->name, err) < 0 ||
+	     want_runtime(w, h->name, false, "runtime_type", "\"" RUNC_TYPE "\"", err) < 0))
+		return -1;
+	if (want_runtime(w, h->name, false, "pod_annotations",
+			 kf_node_array_with(arena, kf_toml_get(from, "pod_annotations"),
+					    KF_NODE_ANNOTATIONS),
+			 err) < 0 ||
+	    want_runtime(w, h->name, false, "container_annotations",
+			 kf_node_array_with(arena, kf_toml_get(from, "container_annotations"),
+					    KF_NODE_ANNOTATIONS),
+			 err) < 0)
+		return -1;
+	if (h->created && copy_runtime(w, h->name, from, of_runc, err) < 0)
+		return -1;
+	return want_runtime(w, h->name, true, "BinaryName", kf_node_quote(arena, h->guard), err);
+}
+
+/* Kata's own handler for the configuration that @vm's was made from: its
+ * snapshotter and the like are this node's.  NULL if there is none. */
+static const struct kf_toml_node *kata_of(const struct kf_containerd_work *w,
+					  const struct kf_journal_vm *vm)
+{
+	const struct kf_toml_node *all =
+		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+
+	for (const struct kf_toml_node *n = all ? all->first_child : NULL; n; n = n->next) {
+		const char *config = kf_toml_string(n, KF_TOML_PATH("options", "ConfigPath"), "");
+
+		if (!kf_node_is_vm(w->node, n->key) &&
+		    strcmp(kf_toml_string(n, KF_TOML_PATH("runtime_path"), ""), vm->shim) == 0 &&
+		    strcmp(kf_path_base(config), kf_path_base(vm->config)) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static int plan_vm(struct kf_containerd_work *w, const struct kf_journal_vm *vm, struct kf_err *err)
+{
+	struct kf_arena *arena = &w->plan->arena;
+	const struct kf_toml_node *from = kata_of(w, vm);
+	const struct {
+		bool option;
+		const char *key, *value;
+	} values[] = {
+		{false, "runtime_type",
+		 kf_arena_printf(arena, "\"io.containerd.%s.v2\"", vm->name)},
+		{false, "runtime_path", kf_node_quote(arena, vm->shim)},
+		/* What a pod could talk the machine out of. */
+		{false, "pod_annotations", "[]"},
+		{false, "container_annotations", "[]"},
+		{false, "privileged_without_host_devices", "true"},
+		{true, "ConfigPath", kf_node_quote(arena, vm->config)},
+	};
+
+	if (ignore_handler(w, vm->name, err) < 0)
+		return -1;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
+		if (want_runtime(w, vm->name, values[i].option, values[i].key, values[i].value,
+				 err) < 0)
+			return -1;
+	return from ? copy_runtime(w, vm->name, from, of_vm, err) : 0;
+}
+
+/* containerd 1.x replaces the built-in table of runtimes by the file's: a file
+ * that relied on the built-in one must spell it out once it has a table. */
+static int keep_builtin_runtimes(struct kf_containerd_work *w, struct kf_err *err)
+{
+	const struct kf_toml_node *file = kf_containerd_runtimes(w->root.root, w->version);
+	const struct kf_toml_node *all =
+		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+
+	if (w->plan->major >= 2)
+		return 0;
+	for (const struct kf_toml_node *n = all ? all->first_child : NULL; n; n = n->next) {
+		const char *name = kf_arena_strdup(&w->plan->arena, n->key);
+
+		if (!name)
+			return kf_fail_nomem(err, "plan");
+		if (!kf_toml_get(file, name) && !kf_node_created(&w->node->journal, name) &&
+		    copy_runtime(w, name, n, NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int kf_containerd_plan_handlers(struct kf_containerd_work *w, struct kf_err *err)
+{
+	const struct kf_journal *j = &w->node->journal;
+	struct kf_node_plan *p = w->plan;
+
+	if (keep_builtin_runtimes(w, err) < 0)
+		return -1;
+	/* Handlers that lose the guard in this run. */
+	for (size_t i = 0; i < j->nhandlers; i++)
+		if (ignore_handler(w, j->handlers[i].name, err) < 0)
+			return -1;
+	for (size_t i = 0; i < j->nvms; i++)
+		if (ignore_handler(w, j->vms[i].name, err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nhandlers; i++)
+		if (plan_handler(w, &p->handlers[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nvms; i++)
+		if (plan_vm(w, &p->vms[i], err) < 0)
+			return -1;
+	return 0;
+}
