@@ -167,6 +167,7 @@ static struct tally examine(const struct kf_node_options *options, bool pre, enu
 	d.planned = d.found && kf_node_plan(&d.node, &d.plan, &d.why) == 0;
 	run_table(&d, kf_doctor_kernel, pre, format, out, &tally);
 	run_table(&d, kf_doctor_node, pre, format, out, &tally);
+	run_table(&d, kf_doctor_workload, pre, format, out, &tally);
 	kf_buf_done(&d.advice);
 	if (d.planned)
 		kf_node_plan_done(&d.plan);

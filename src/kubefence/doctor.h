@@ -29,7 +29,7 @@ struct kf_doctor_check {
 	enum kf_doctor_result (*run)(struct kf_doctor *doctor);
 };
 
-extern const struct kf_doctor_check kf_doctor_kernel[], kf_doctor_node[];
+extern const struct kf_doctor_check kf_doctor_kernel[], kf_doctor_node[], kf_doctor_workload[];
 
 /* Set doctor->text; returns @result. */
 enum kf_doctor_result kf_doctor_say(struct kf_doctor *doctor, enum kf_doctor_result result,

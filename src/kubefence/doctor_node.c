@@ -2,14 +2,11 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "kubefence/doctor.h"
-#include "kubefence/profiles.h"
 #include "node/cri.h"
 #include "node/handler.h"
 #include "node/payload.h"
-#include "policy/flat.h"
 #include "policy/settings_text.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,196 +187,6 @@ static enum kf_doctor_result settings(struct kf_doctor *d)
 	return KF_DOCTOR_OK;
 }
 
-/* --- plugin --- */
-
-static enum kf_doctor_result nri_socket(struct kf_doctor *d)
-{
-	/* /var/run is a link to /run on every host that we know. */
-	if (!d->found || !kf_host_exists(&d->node.host, d->options->nri_socket))
-		return kf_doctor_say(d, KF_DOCTOR_ERROR, "there is no socket '%s'",
-				     d->options->nri_socket);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->options->nri_socket);
-}
-
-/* Whether a process of that name runs on the host. */
-static bool runs(const struct kf_doctor *d, const char *name)
-{
-	bool found = false;
-	struct dirent *de;
-	DIR *dir;
-	int fd;
-
-	if (kf_host_dir(&d->node.host, "/proc", false, &fd, NULL) < 0)
-		return false;
-	dir = fdopendir(fd);
-	if (!dir) {
-		(void)close(fd);
-		return false;
-	}
-	while (!found && (de = readdir(dir)) != NULL) {
-		char path[300], comm[32] = "";
-		KF_CLOSE int c = -1;
-
-		if (de->d_name[0] < '1' || de->d_name[0] > '9')
-			continue;
-		(void)snprintf(path, sizeof(path), "%s/comm", de->d_name);
-		c = openat(dirfd(dir), path, O_RDONLY | O_CLOEXEC);
-		if (c >= 0 && read(c, comm, sizeof(comm) - 1) > 0) {
-			comm[strcspn(comm, "\n")] = '\0';
-			found = strcmp(comm, name) == 0;
-		}
-	}
-	(void)closedir(dir);
-	return found;
-}
-
-static enum kf_doctor_result plugin(struct kf_doctor *d)
-{
-	if (!d->found || !runs(d, "nono-nri"))
-		return kf_doctor_say(d, KF_DOCTOR_WARNING,
-				     "nono-nri does not run on this node; the guard sandboxes with "
-				     "the settings it was given last");
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
-}
-
-/* The names of the published profiles' files into *ret (kf_host_list_free()). */
-static int published(struct kf_doctor *d, char ***ret, struct kf_err *err)
-{
-	char pattern[600];
-
-	(void)snprintf(pattern, sizeof(pattern), "%.*s/profiles/*",
-		       (int)(strrchr(d->options->launcher, '/') - d->options->launcher),
-		       d->options->launcher);
-	return kf_host_glob(&d->node.host, pattern, ret, err);
-}
-
-static int read_profile(struct kf_doctor *d, const char *path, struct kf_policy *ret,
-			struct kf_err *err)
-{
-	KF_FREE char *text = NULL;
-	size_t n;
-
-	return kf_host_read(&d->node.host, path, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0
-		       ? -1
-		       : kf_policy_parse(text, n, ret, err);
-}
-
-static enum kf_doctor_result profiles(struct kf_doctor *d)
-{
-	unsigned count = 0;
-	char **list;
-	struct kf_err err = {0};
-	bool bad = false;
-
-	if (!d->found)
-		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	if (published(d, &list, &err) < 0)
-		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
-	for (char **p = list; *p && !bad; p++, count++) {
-		struct kf_policy policy;
-
-		bad = read_profile(d, *p, &policy, &err) < 0;
-		if (bad)
-			kf_doctor_say(d, KF_DOCTOR_ERROR, "'%s': %s", *p, err.msg);
-		else
-			kf_policy_done(&policy);
-	}
-	kf_host_list_free(list);
-	if (bad)
-		return KF_DOCTOR_ERROR;
-	if (!count)
-		return kf_doctor_say(d, KF_DOCTOR_OK,
-				     "none published yet, the built-in ones count");
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u", count);
-}
-
-/* --- the rest --- */
-
-static enum kf_doctor_result containers(struct kf_doctor *d)
-{
-	if (!d->found)
-		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u started through the guard",
-			     kf_payload_in_use(&d->node));
-}
-
-static enum kf_doctor_result kata(struct kf_doctor *d)
-{
-	KF_FREE char *version = NULL;
-	unsigned major, minor;
-
-	if (!d->found ||
-	    kf_host_read(&d->node.host, "/opt/kata/VERSION", 256, &version, NULL, NULL) < 0)
-		return kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed");
-	if (sscanf(version, "%u.%u", &major, &minor) != 2 || major * 1000 + minor < 3032)
-		return kf_doctor_say(
-			d, KF_DOCTOR_WARNING,
-			"Kata %.20s has no Landlock in its guest kernel (3.32 has); give "
-			"it one with kata.kernelImage",
-			version);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u.%u", major, minor);
-}
-
-/* The first line of the recipe among @rules: with agents, about the sandbox that the
- * program brings itself. */
-static void add_recipe(struct kf_doctor *d, const char *name, const struct kf_rule *rules, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (rules[i].kind != KF_RULE_NOTE || strncmp(rules[i].arg, "hint ", 5) == 0)
-			continue;
-		kf_buf_addf(&d->advice, "%s: %s\n", name, rules[i].arg);
-		return;
-	}
-}
-
-/* Recipes of the profiles that this node has; false if it has none of its own. */
-static bool published_recipes(struct kf_doctor *d)
-{
-	struct kf_err ignored;
-	char **list;
-	bool any;
-
-	if (!d->found || published(d, &list, &ignored) < 0)
-		return false;
-	any = *list != NULL;
-	for (char **p = list; *p; p++) {
-		struct kf_policy policy;
-
-		if (read_profile(d, *p, &policy, &ignored) < 0)
-			continue;
-		add_recipe(d, policy.name, policy.rules, policy.nrules);
-		kf_policy_done(&policy);
-	}
-	kf_host_list_free(list);
-	return any;
-}
-
-static void builtin_recipes(struct kf_doctor *d)
-{
-	struct kf_profiles all;
-	struct kf_err err;
-
-	for (size_t i = 0; i < kf_nprofile_builtins; i++) {
-		struct kf_compiled compiled;
-
-		/* Each with memory of its own: a builtin may be as large as its limit. */
-		kf_profiles_init(&all);
-		if (kf_profiles_compile(&all, kf_profile_builtins[i].name, &compiled, &err) == 0)
-			add_recipe(d, compiled.name, compiled.rules, compiled.nrules);
-		kf_profiles_done(&all);
-	}
-}
-
-static enum kf_doctor_result agents(struct kf_doctor *d)
-{
-	if (!published_recipes(d))
-		builtin_recipes(d);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%s",
-			     d->advice.n ? "bubblewrap cannot mount inside Landlock; "
-					   "'kubefence explain PROFILE' tells more"
-					 : "");
-}
-
 const struct kf_doctor_check kf_doctor_node[] = {
 	{"runtime", "a container runtime is there", "runtime", true, runtime_found},
 	{"runtime", "its configuration can be read and changed", "configuration", true,
@@ -392,11 +199,5 @@ const struct kf_doctor_check kf_doctor_node[] = {
 	{"guard", "every handler of runc's type has the guard", "guard", false, guard},
 	{"guard", "installed files are safe", "files", false, guard_files},
 	{"guard", "settings are valid", "settings", false, settings},
-	{"plugin", "the NRI socket is there", "nri", false, nri_socket},
-	{"plugin", "the plugin runs", "plugin", false, plugin},
-	{"plugin", "published profiles are valid", "profiles", false, profiles},
-	{"workload", "containers", "containers", false, containers},
-	{"workload", "Kata's guest kernel has Landlock", "kata", true, kata},
-	{"workload", "agents that bring a sandbox of their own", "agents", true, agents},
 	{NULL, NULL, NULL, false, NULL},
 };

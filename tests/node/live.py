@@ -8,10 +8,11 @@ import json
 import shutil
 import subprocess
 
-from lib import images
+from lib import images, node as lib_node
 from lib.containerd import Containerd, CriError
+from lib.cri import wait_until
 from lib.systemctl import Systemctl
-from doctor import doctor
+from doctor import checks, doctor
 from node_root import BIN
 
 
@@ -43,6 +44,31 @@ def nnp(container) -> bool:
 
 def long_pod(c: Containerd, image: str, **options):
     return c.pod(handler="nono-runc", **options).container(image, ["sleep", "600"]).start()
+
+
+def plugin_in_doctor(t, line: str, c: Containerd, image: str) -> None:
+    """What doctor says of the plugin, and of a container that was started outside while it was away."""
+    def said() -> dict:
+        return checks(doctor("-o", "json", inside=c.inside)[1])
+
+    connected, outside = "it is connected to the runtime and ready", "every container of the handlers is sandboxed"
+    # Not "runs": /proc is the machine's, where other tests' plugins may run.
+    t.ok(said()[connected]["result"] in ("skipped", "warning"), f"{line}: doctor: no plugin is connected")
+    plugin = lib_node.Plugin(c).start()
+    found = said()
+    t.ok(found[connected]["result"] == "success" or line in ("1.7", "2.1"), f"{line}: doctor: the plugin is connected", found[connected])
+    t.equal(found[outside]["result"], "success", f"{line}: doctor: nothing runs outside")
+    c.stop()
+    found = wait_until(lambda: (lambda f: f if f[connected]["result"] == "warning" else None)(said()), "doctor to notice")
+    t.ok("not connected" in found[connected]["error"], f"{line}: doctor: the plugin lost its connection", found[connected])
+    c.start()
+    wait_until(lambda: said()[connected]["result"] == "success", "the plugin to connect again")
+    state = c.host("/run/nono-nri/uid-x/container-x")
+    state.mkdir(parents=True)
+    (state / "metadata.json").write_text(json.dumps({"pod": "web", "namespace": "prod", "unsandboxed": "args do not start"}))
+    found = said()[outside]
+    t.ok(found["result"] == "error" and "prod/web" in found["error"], f"{line}: doctor: what the plugin found outside is an error", found)
+    plugin.stop()
 
 
 def changed_profile(t, line: str, c: Containerd, h: Host, image: str) -> None:
@@ -144,6 +170,7 @@ def scenario(t, line: str) -> None:
         t.ok(code == 0, f"{line}: verify agrees, handler listed on the CRI socket", f"{said} {err}")
         code, out, err = doctor("-o", "json", inside=c.inside)
         t.ok(code == 0 and json.loads(out)["success"] is True, f"{line}: doctor finds no error", out)
+        plugin_in_doctor(t, line, c, busybox)
         before = h.restarts
         code, said, err = h.node("install")
         t.ok(code == 0 and said["state"] == "nothing to do" and h.restarts == before, f"{line}: nothing to do, no restart", said)
