@@ -118,9 +118,12 @@ def install(t: Tap, i: Installed) -> None:
     said = i.helm("test", "kf", "--logs", check=False)
     t.ok(said.code == 0, "helm test passes", said.out + said.err)
     t.ok("no-new-privs" in said.out, "... and shows what it tried", said.out)
+    # containerd's restart may catch a container just being started; the kubelet then starts another.
+    caught = (128, 137, 255)
     for selector in (PLUGIN, SETUP):
-        restarts = [s["restartCount"] for p in i.pods(selector) for s in p["status"]["containerStatuses"]]
-        t.equal(restarts, [0], f"no container of {selector.split('=')[1]} had to be restarted")
+        ends = [s["lastState"].get("terminated", {}) for p in i.pods(selector) for s in p["status"]["containerStatuses"]]
+        t.ok(all(not e or e.get("exitCode") in caught for e in ends),
+             f"no container of {selector.split('=')[1]} ended by itself", f"{ends}\n{i.report()}")
 
 
 def latency(t: Tap, i: Installed) -> None:
