@@ -324,7 +324,7 @@ static int plan(const struct doc *d, const struct kf_toml_want *want, struct edi
 	if (nrest)
 		return 0;
 
-	if (is_table(at))
+	if (is_table(at) || (at->kind == KF_TOML_ARRAY && at->is_tables))
 		return fail_at(d, at, "a value is needed here; correct it by hand", err);
 	if (asprintf(&line, "v = %s", want->value) < 0) {
 		line = NULL;
