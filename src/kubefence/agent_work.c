@@ -6,6 +6,7 @@
 #include "node/cri.h"
 #include "node/fingerprint.h"
 #include "node/handler.h"
+#include "node/kata.h"
 #include "node/run.h"
 #include "nono-nri/config.h"
 #include "sandbox/landlock.h"
@@ -156,7 +157,8 @@ static int install(struct kf_node *node, struct kf_work_result *ret, struct kf_e
 {
 	bool changed;
 
-	if (kf_node_install(node, &changed, err) < 0)
+	if (kf_host_unlink(&node->host, KF_KATA_STOP, err) < 0 ||
+	    kf_node_install(node, &changed, err) < 0)
 		return -1;
 	describe(node, ret);
 	memcpy(ret->fingerprint, node->journal.fingerprint, sizeof(kf_digest));
@@ -202,7 +204,11 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 
 static int uninstall(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
 {
-	if (kf_node_uninstall(node, &ret->kept, err) < 0)
+	/* 'kubefence kata install --every' is not to bring it back meanwhile. */
+	if (kf_host_write(&node->host, KF_KATA_STOP, "", 0, 0644, err) < 0 ||
+	    kf_kata_uninstall(node, &ret->kept, err) < 0)
+		return -1;
+	if (!ret->kept && kf_node_uninstall(node, &ret->kept, err) < 0)
 		return -1;
 	ret->ok = !ret->kept;
 	if (ret->kept)

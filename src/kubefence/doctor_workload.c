@@ -5,6 +5,7 @@
 #include "kubefence/agent.h"
 #include "kubefence/doctor.h"
 #include "kubefence/profiles.h"
+#include "node/handler.h"
 #include "node/kata.h"
 #include "node/payload.h"
 #include "observe/state.h"
@@ -233,7 +234,7 @@ static enum kf_doctor_result kata(struct kf_doctor *d)
 	if (!d->found ||
 	    kf_kata_find(&d->node.host, KF_KATA_SHARE, KF_KATA_CONFIG, &arena, &found, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed");
-	if (found.landlock == KF_KATA_LANDLOCK_YES)
+	if (found.landlock == KF_KATA_LANDLOCK_YES || d->node.journal.nvms)
 		return kf_doctor_say(d, KF_DOCTOR_OK, "Kata %s", found.version);
 	return kf_doctor_say(d, KF_DOCTOR_WARNING,
 			     "Kata %s: %s: %.120s (3.32 has it); give it a kernel with "
@@ -243,6 +244,33 @@ static enum kf_doctor_result kata(struct kf_doctor *d)
 				     ? "no Landlock in its guest kernel"
 				     : "nobody knows whether its guest kernel has Landlock",
 			     found.why);
+}
+
+static enum kf_doctor_result kata_handlers(struct kf_doctor *d)
+{
+	const struct kf_node_options *o = d->options;
+	const char *theirs = NULL;
+
+	if (!d->found)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	for (size_t i = 0; i < d->node.journal.nvms; i++)
+		if (!kf_host_exists(&d->node.host, d->node.journal.vms[i].shim))
+			return kf_doctor_say(
+				d, KF_DOCTOR_ERROR,
+				"Kata is gone, pods of handler '%s' cannot start; install it, or "
+				"run 'kubefence kata uninstall'",
+				d->node.journal.vms[i].name);
+	for (size_t i = 0; i < o->nhandlers && !theirs; i++)
+		if (kf_node_not_ours(o->handlers[i]) && !kf_node_is_vm(&d->node, o->handlers[i]))
+			theirs = o->handlers[i];
+	if (theirs)
+		return kf_doctor_say(
+			d, KF_DOCTOR_WARNING,
+			"every pod of handler '%s' is sandboxed, and its configuration is "
+			"Kata's own; 'kubefence kata install' registers " KF_KATA_HANDLER
+			", which pods cannot change",
+			theirs);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
 /* The first line of the recipe among @rules: with agents, about the sandbox that the
@@ -314,6 +342,7 @@ const struct kf_doctor_check kf_doctor_workload[] = {
 	{"workload", "every container of the handlers is sandboxed", "unsandboxed", false,
 	 unsandboxed},
 	{"workload", "Kata's guest kernel has Landlock", "kata", true, kata},
+	{"workload", "handlers of virtual machines are ours", "kata-handler", false, kata_handlers},
 	{"workload", "agents that bring a sandbox of their own", "agents", true, agents},
 	{NULL, NULL, NULL, false, NULL},
 };

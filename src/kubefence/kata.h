@@ -15,6 +15,7 @@
 	X(policy, "the policy for Kata's agent: nothing starts but in the sandbox")    \
 	X(inject, "put launcher, profiles and policy into a guest's image")            \
 	X(verify, "start machines and see that the sandbox holds in them")             \
+	X(fetch, "bring kernel and root file system of this container image along")    \
 	X(guest, "what verify starts in the machine")                                  \
 	X(uninstall, "take the handler back")
 
@@ -27,6 +28,8 @@ struct kf_kata_cli {
 	struct kf_node_options node;
 	struct kf_kata_options kata;
 	struct kf_report report;
+	unsigned every; /* install: seconds, 0 = once */
+	const char *ready_file;
 };
 
 /* Parse them; what a command is for is its @usage.  *ret_status is the exit code
@@ -44,6 +47,7 @@ bool kf_kata_cli_parse(int argc, char **argv, const char *usage, struct kf_kata_
 #define KF_KATA_USAGE_INSTALL                                                                  \
 	"  --kernel FILE            guest kernel with Landlock, used if Kata's has none\n"     \
 	"  --image FILE             guest root file system instead of Kata's\n"                \
+	"  --image-for RELEASE      use it with that release of Kata only, such as 3.28\n"     \
 	"  --seccomp-sandbox LIST   QEMU's own, \"\" = off (default:\n"                        \
 	"                           " KF_KATA_SECCOMP ")\n"                                    \
 	"  --accelerators LIST      QEMU's machine accelerators (default: as Kata has them)\n" \

@@ -20,6 +20,9 @@ enum {
 	OPT_WAIT,
 	OPT_NO_RESTART,
 	OPT_TIMEOUT,
+	OPT_EVERY,
+	OPT_READY,
+	OPT_IMAGE_FOR,
 };
 
 static const struct option long_options[] = {
@@ -36,6 +39,9 @@ static const struct option long_options[] = {
 	{"wait", required_argument, NULL, OPT_WAIT},
 	{"no-restart", no_argument, NULL, OPT_NO_RESTART},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
+	{"every", required_argument, NULL, OPT_EVERY},
+	{"ready-file", required_argument, NULL, OPT_READY},
+	{"image-for", required_argument, NULL, OPT_IMAGE_FOR},
 	{"output", required_argument, NULL, 'o'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -88,6 +94,20 @@ static int option(int c, const char *name, struct kf_kata_cli *cli)
 		break;
 	case OPT_NO_RESTART:
 		cli->node.restart = false;
+		break;
+	case OPT_READY:
+		cli->ready_file = optarg;
+		break;
+	case OPT_IMAGE_FOR:
+		cli->kata.image_for = optarg;
+		break;
+	case OPT_EVERY:
+		n = seconds(optarg, 1, 3600);
+		if (n < 0)
+			return kf_command_usage(
+				"kata %s: --every: '%s' is not between 1 and 3600 seconds", name,
+				optarg);
+		cli->every = (unsigned)n;
 		break;
 	case OPT_WAIT:
 		n = seconds(optarg, 0, 86400);

@@ -41,8 +41,13 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 	else if (o->kernel && kf_kata_image(node, KF_KATA_KERNEL, o->kernel, write, &p->arena,
 					    &p->images[n++], ret_changed, err) < 0)
 		return -1;
-	if (o->image && kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena,
-				      &p->images[n++], ret_changed, err) < 0)
+	if (o->image && o->image_for &&
+	    strncmp(p->kata.version, o->image_for, strlen(o->image_for)) != 0)
+		/* Its agent would not understand this runtime. */
+		node->say(node->ctx, "note", o->image,
+			  "not used: it is of another release of Kata");
+	else if (o->image && kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena,
+					   &p->images[n++], ret_changed, err) < 0)
 		return -1;
 	return 0;
 }

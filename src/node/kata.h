@@ -47,6 +47,7 @@ struct kf_kata_options {
 	/* Guest kernel with Landlock, used if Kata's has none, and root file system;
 	 * paths in our own root, not the host's.  NULL: Kata's. */
 	const char *kernel, *image;
+	const char *image_for; /* release (beginning of the version) that @image is of; NULL: any */
 	const char *accelerators;    /* kata.qemu.machineAccelerators; "": Kata's */
 	const char *seccomp_sandbox; /* kata.qemu.seccompSandbox; "": off */
 	bool disable_guest_seccomp;
@@ -67,6 +68,8 @@ enum kf_kata_image { KF_KATA_KERNEL, KF_KATA_ROOTFS };
 int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,
 		  struct kf_arena *arena, const char **ret_path, bool *ret_changed,
 		  struct kf_err *err);
+/* Copy the one file of @kind of this container's own root to @to; -1 if there is none. */
+int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err);
 /* Remove images that the NULL-terminated @keep does not name. */
 int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
 		  struct kf_err *err);
@@ -97,6 +100,8 @@ int kf_kata_install(struct kf_node *node, const struct kf_kata_options *options,
  * @launcher; each finding goes through say() as "ok", "fail" or "note".  -1 if one failed. */
 int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
 		   const char *profile, struct kf_err *err);
+/* While this file is there nobody installs: the node is being taken back. */
+#define KF_KATA_STOP "/run/kubefence/uninstalling"
 /* *ret_kept as in kf_node_uninstall(). */
 int kf_kata_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
 

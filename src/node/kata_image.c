@@ -113,6 +113,49 @@ int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const cha
 	return 0;
 }
 
+/* Where images for Kata's kernels and root file systems have been seen to keep them. */
+static const char *const places[] = {"/", "/kata/", "/share/", KF_KATA_SHARE "/"};
+static const char *const names[][4] = {
+	[KF_KATA_KERNEL] = {"vmlinux*", "vmlinuz*", "bzImage*", NULL},
+	[KF_KATA_ROOTFS] = {"*.image", "*.img", NULL},
+};
+
+static int fetch(const struct kf_host *root, const char *file, enum kf_kata_image kind,
+		 const char *to, struct kf_err *err)
+{
+	KF_CLEANUP(image_done) struct image image = {.fd = -1};
+
+	if (image_open(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
+		return -1;
+	return kf_host_write(root, to, image.p, image.n, 0644, err);
+}
+
+int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err)
+{
+	struct kf_host root;
+	int r = -1;
+
+	if (kf_host_open("/", &root, err) < 0)
+		return -1;
+	kf_err_set(err, ENOENT, "there is no %s in this image",
+		   kind == KF_KATA_KERNEL ? "kernel" : "root file system");
+	for (size_t i = 0; i < KF_ARRAY_SIZE(places) && r < 0; i++) {
+		for (const char *const *name = names[kind]; *name && r < 0; name++) {
+			char pattern[128], **list;
+			struct kf_err ignored;
+
+			(void)snprintf(pattern, sizeof(pattern), "%s%s", places[i], *name);
+			if (kf_host_glob(&root, pattern, &list, &ignored) < 0)
+				continue;
+			for (char **p = list; *p && r < 0; p++)
+				r = fetch(&root, *p, kind, to, err);
+			kf_host_list_free(list);
+		}
+	}
+	kf_host_done(&root);
+	return r;
+}
+
 int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
 		  struct kf_err *err)
 {

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -200,6 +201,57 @@ def image(t, tools) -> None:
         t.ok(not n.path("/opt/kubefence").exists(), "images: uninstall takes them away")
 
 
+def follows(t, tools) -> None:
+    """install --every: as the DaemonSet runs it."""
+    layout = Layout("3.28.0", kconfig=True)
+    with KataNode(tools.program("containerd", "2.4"), config=IMPORTS) as n:
+        kernel, rootfs = write(n, "kernel", KERNEL), write(n, "rootfs", ROOTFS)
+        ready = n.path("/ready")
+        cmd = [BIN / "kubefence", "kata", "install", "--host-root", n.dir, "--no-restart", "--every", "1", "--ready-file", ready,
+               "--kernel", kernel, "--image", rootfs, "--image-for", "3.28."]
+        check = [BIN / "kubefence", "node", "agent", "--check", "--ready-file", ready]
+
+        def until(what: str, condition) -> None:
+            deadline = time.monotonic() + 30
+            while not condition() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            t.ok(condition(), what, p.poll())
+
+        def is_ready() -> bool:
+            return subprocess.run(list(map(str, check)), capture_output=True).returncode == 0
+        p = subprocess.Popen(list(map(str, cmd)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("follows: without Kata it waits, not ready", lambda: ready.exists() and not is_ready())
+        n.deploy(layout)
+        until("follows: registers once Kata is there", lambda: is_ready() and n.path(layout.ours).exists() and len(images(n)) == 2)
+        newer = Layout("4.1.0")
+        n.remove()
+        n.deploy(newer, memory=3333)
+        until("follows: an upgrade, without the kernel and the root file system of the old release",
+              lambda: b"3333" in (n.read(newer.ours) or b"") and images(n) == [])
+        n.write("/run/kubefence/uninstalling", "")
+        n.kata("uninstall")
+        stopped = n.files()
+        until("follows: not while the node is taken back", lambda: is_ready() and b"taken back" in (n.read("/ready") or b""))
+        mine = {f: v for f, v in n.files().items() if f.startswith("opt/kubefence")}
+        t.ok(not mine and not any(f.startswith("opt/kubefence") for f in stopped), "follows: nothing came back", mine)
+        p.terminate()
+        t.equal(p.wait(timeout=20), 0, "follows: SIGTERM ends it")
+
+
+def fetched(t, tools) -> None:
+    """fetch: what an init container of the kernel's or the root file system's image does."""
+    for what, name, data in (("kernel", "vmlinux-6.18.35-190", KERNEL), ("image", "kata-containers.img", ROOTFS)):
+        with KataNode() as n:
+            n.write(f"/{name}", data)
+            n.write("/vmlinux.txt", "no kernel")
+            shutil.copy2(BIN / "kubefence", n.path("/kubefence"))
+            p = subprocess.run(["chroot", str(n.dir), "/kubefence", "kata", "fetch", what, "/images/x"], capture_output=True, text=True)
+            t.ok(p.returncode == 0 and n.read("/images/x") == data, f"fetch: {what}", p.stderr)
+            n.path(f"/{name}").unlink()
+            p = subprocess.run(["chroot", str(n.dir), "/kubefence", "kata", "fetch", what, "/images/y"], capture_output=True, text=True)
+            t.ok(p.returncode == 1 and not n.path("/images/y").exists(), f"fetch: an image without a {what} is an error", p.stderr)
+
+
 def locks(t, tools) -> None:
     layout = Layout("4.1.0")
     with KataNode(tools.program("containerd", "2.4"), config=IMPORTS) as n:
@@ -257,7 +309,6 @@ esac
 
 
 def crio(t, tools) -> None:
-    import shutil
     import tomllib
     from node_root import place
     layout = Layout("4.1.0", rust=True)
@@ -314,5 +365,5 @@ def run(t, tools, everything: bool) -> None:
     v2 = b'version = 2\n# somebody\'s\n[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n'
     for line, config in [("2.4", IMPORTS), ("1.7", v2)] + ([("2.4", b"version = 3\n"), ("2.2", v2)] if everything else []):
         t.case(f"with node {line}", with_node, t, tools, line, config)
-    for fn in (early, image, locks, crio, refused):
+    for fn in (early, image, follows, fetched, locks, crio, refused):
         t.case(fn.__name__, fn, t, tools)

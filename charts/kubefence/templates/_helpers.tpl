@@ -36,11 +36,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{/* Handlers that are sandboxed: those of the list, and the Kata class's own once it is enabled. */}}
+{{/* Handlers that are sandboxed: those of the list, and the Kata class's and kata-setup's own once enabled. */}}
 {{- define "kubefence.handlers" -}}
 {{- $h := .Values.config.runtimeClasses -}}
 {{- if .Values.runtimeClasses.kataNono.enabled -}}
 {{- $h = append $h .Values.runtimeClasses.kataNono.handler -}}
+{{- end -}}
+{{- if .Values.kata.enabled -}}
+{{- $h = append $h .Values.kata.handler -}}
 {{- end -}}
 {{- $h | uniq | toJson -}}
 {{- end -}}
