@@ -66,7 +66,6 @@ static size_t size(const char *s)
 void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		      const Nri__Container *container, const char *profile, const char *unsandboxed)
 {
-	const struct timeval now = {0};
 	size_t n = size(container->id) + size(pod->uid) + size(pod->name) +
 		   size(pod->pod_namespace) + size(profile) + size(unsandboxed);
 	struct kf_record *r = malloc(sizeof(*r) + n);
@@ -91,7 +90,8 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 	};
 	r->next = plugin->records;
 	plugin->records = r;
-	(void)evtimer_add(plugin->write_records, &now);
+	/* Once this callback is through: the answer is out by then. */
+	event_active(plugin->write_records, EV_TIMEOUT, 0);
 }
 
 void kf_plugin_records_done(struct kf_plugin *plugin)

@@ -88,22 +88,30 @@ struct paths {
 	char file[2 * NAME_MAX + 2 + sizeof(FILE_NAME)];
 };
 
+static void join(const char *dir, const char *name, char *ret)
+{
+	size_t n = strlen(dir);
+
+	memcpy(ret, dir, n);
+	ret[n] = '/';
+	memcpy(ret + n + 1, name, strlen(name) + 1);
+}
+
 static bool make_paths(const char *pod_uid, const char *container_id, struct paths *ret)
 {
 	if (!name_valid(pod_uid) || !name_valid(container_id))
 		return false;
-	(void)snprintf(ret->container, sizeof(ret->container), "%s/%s", pod_uid, container_id);
-	(void)snprintf(ret->temp, sizeof(ret->temp), "%s/" TEMP_NAME, ret->container);
-	(void)snprintf(ret->file, sizeof(ret->file), "%s/" FILE_NAME, ret->container);
+	join(pod_uid, container_id, ret->container);
+	join(ret->container, TEMP_NAME, ret->temp);
+	join(ret->container, FILE_NAME, ret->file);
 	return true;
 }
 
 static int make_directories(int dirfd, const char *pod_uid, const struct paths *paths,
 			    struct kf_err *err)
 {
-	if (mkdirat(dirfd, paths->container, 0700) == 0 || errno == EEXIST)
-		return 0;
-	if (errno == ENOENT && (mkdirat(dirfd, pod_uid, 0700) == 0 || errno == EEXIST) &&
+	/* Most pods have one container: theirs is the first of both. */
+	if ((mkdirat(dirfd, pod_uid, 0700) == 0 || errno == EEXIST) &&
 	    (mkdirat(dirfd, paths->container, 0700) == 0 || errno == EEXIST))
 		return 0;
 	return kf_fail_sys(err, "state directory '%s'", paths->container);

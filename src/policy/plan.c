@@ -155,8 +155,7 @@ static const char *canonical_run(const char *path)
 {
 	/* /var/run is a symlink to /run in nearly every image and a directory in
 	 * the others: a rule for the one is meant for both. */
-	return strncmp(path, "/var/run", 8) == 0 && (path[8] == '/' || path[8] == '\0') ? path + 4
-											: path;
+	return kf_path_under(path, "/var/run") ? path + 4 : path;
 }
 
 static bool denied(const struct kf_profile_info *profile, const char *destination)
@@ -205,7 +204,7 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 	if (view->nmounts && !remove)
 		return kf_fail_nomem(err, "plan");
 	for (size_t i = 0; i < view->nmounts; i++) {
-		char clean[PATH_MAX];
+		KF_UNINIT char clean[PATH_MAX];
 		const char *destination = view->mounts[i].destination;
 
 		if (!kf_path_clean(destination, clean, sizeof(clean)))
