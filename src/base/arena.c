@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_MIN  (16 * 1024)
-/* What one chunk may keep between rounds; larger ones go back to the system so
- * that one huge request does not stay in a daemon's resident size. */
-#define CHUNK_KEEP (64 * 1024)
+/* One of this size stays between rounds and is enough for most of them; larger ones go
+ * back to the system so that one huge request does not stay in a daemon's resident size. */
+#define CHUNK (64 * 1024)
 
 struct kf_arena_chunk {
 	struct kf_arena_chunk *next;
@@ -41,12 +40,15 @@ void kf_arena_reset(struct kf_arena *arena)
 
 	for (; c; c = next) {
 		next = c->next;
-		if (!keep && c->size <= CHUNK_KEEP)
+		if (!keep && c->size == CHUNK)
 			keep = c;
 		else
 			free(c);
 	}
+	/* Unused memory is always zero: cleared in one go here, not in each of many
+	 * small pieces. */
 	if (keep) {
+		memset(keep->data, 0, keep->used);
 		keep->next = NULL;
 		keep->used = 0;
 	}
@@ -68,22 +70,21 @@ void *kf_arena_alloc(struct kf_arena *arena, size_t size)
 	if (__builtin_add_overflow(arena->used, need, &total) || total > arena->limit)
 		return NULL;
 	if (!c || c->size - c->used < need) {
-		size_t room = need > CHUNK_MIN ? need : CHUNK_MIN;
+		size_t room = need > CHUNK ? need : CHUNK;
 
 		if (__builtin_add_overflow(room, sizeof(*c), &total))
 			return NULL;
-		c = malloc(total);
+		c = calloc(1, total);
 		if (!c)
 			return NULL;
 		c->next = arena->head;
 		c->size = room;
-		c->used = 0;
 		arena->head = c;
 	}
 	p = c->data + c->used;
 	c->used += need;
 	arena->used += need;
-	return memset(p, 0, need);
+	return p;
 }
 
 void *kf_arena_calloc(struct kf_arena *arena, size_t count, size_t size)

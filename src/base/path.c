@@ -12,7 +12,10 @@ bool kf_path_clean(const char *path, char *out, size_t size)
 	if (strlen(path) + 2 > size)
 		return false;
 	while (*path) {
-		size_t len = strcspn(path, "/");
+		size_t len = 0; /* of a name: shorter than strcspn() pays for */
+
+		while (path[len] && path[len] != '/')
+			len++;
 
 		if (len == 2 && path[0] == '.' && path[1] == '.') {
 			while (n && out[--n] != '/')
@@ -23,7 +26,8 @@ bool kf_path_clean(const char *path, char *out, size_t size)
 			n += len;
 		}
 		path += len;
-		path += strspn(path, "/");
+		while (*path == '/')
+			path++;
 	}
 	if (!n)
 		out[n++] = '/';

@@ -58,7 +58,9 @@ static bool name_valid(const char *name)
 
 static void add_member(struct kf_buf *b, const char *key, const char *value)
 {
-	kf_buf_addf(b, "%s\"%s\":\"", b->n ? "," : "{", key);
+	kf_buf_adds(b, b->n ? ",\"" : "{\"");
+	kf_buf_adds(b, key);
+	kf_buf_adds(b, "\":\"");
 	kf_buf_add_json(b, value);
 	kf_buf_adds(b, "\"");
 }

@@ -162,8 +162,10 @@ static bool denied(const struct kf_profile_info *profile, const char *destinatio
 {
 	const char *at = canonical_run(destination);
 
+	/* No mount lies at "~/...". */
 	for (size_t i = 0; i < profile->ndeny; i++)
-		if (kf_path_under(at, canonical_run(profile->deny[i])))
+		if (profile->deny[i][0] == '/' &&
+		    kf_path_under(at, canonical_run(profile->deny[i])))
 			return true;
 	return false;
 }
