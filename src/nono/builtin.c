@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-char *kf_builtin_text(const char *name, size_t *ret_n, const char **ret_id)
+char *kf_builtin_text(const char *name, const char **ret_id)
 {
 	const char *s = kf_builtin_lines, *p = (const char *)kf_builtin_policies;
 	const unsigned char *number, *last;
@@ -43,6 +43,8 @@ char *kf_builtin_text(const char *name, size_t *ret_n, const char **ret_id)
 		s += len + 1;
 		at++;
 	}
-	*ret_n = text ? (size_t)(end - text) : 0;
-	return text;
+	if (!text)
+		return NULL;
+	*end++ = '\0';
+	return realloc(text, (size_t)(end - text));
 }

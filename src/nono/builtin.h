@@ -12,9 +12,8 @@
 extern const char kf_builtin_lines[];
 extern const unsigned char kf_builtin_policies[];
 
-/* Text of the built-in policy @name without its last line "sum", the caller's to free,
- * *ret_n its length, *ret_id the KF_BUILTIN_ID_DIGITS last digits of its SHA-256; NULL if
- * there is none. */
-char *kf_builtin_text(const char *name, size_t *ret_n, const char **ret_id);
+/* Text of the built-in policy @name without its last line "sum", the caller's to free, in
+ * *ret_id the KF_BUILTIN_ID_DIGITS last digits of its SHA-256; NULL if there is none. */
+char *kf_builtin_text(const char *name, const char **ret_id);
 
 #endif

@@ -72,11 +72,10 @@ static bool only_directories(int fd, dev_t dev)
 	return empty;
 }
 
-/* Whether there is anything to protect at @path, open as O_PATH @fd. */
-static bool live(int fd, const struct stat *st, const char *path)
+/* Whether there is anything to protect at O_PATH @fd. */
+static bool live(int fd, const struct stat *st)
 {
 	struct stat parent;
-	KF_UNINIT char up[PATH_MAX];
 	int dir;
 
 	/* The runtime's way of masking a file: /dev/null over it. */
@@ -88,8 +87,8 @@ static bool live(int fd, const struct stat *st, const char *path)
 	if (dir < 0)
 		return true;
 	/* A writable volume that is still empty. */
-	(void)snprintf(up, sizeof(up), "%.*s", (int)(kf_path_base(path) - path), path);
-	if ((stat(up, &parent) < 0 || parent.st_dev != st->st_dev) && !read_only(dir)) {
+	if ((fstatat(dir, "..", &parent, 0) < 0 || parent.st_dev != st->st_dev) &&
+	    !read_only(dir)) {
 		(void)close(dir);
 		return true;
 	}
@@ -119,11 +118,11 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 	return 0;
 }
 
-static int add(struct kf_deny *deny, const char *path, const struct kf_rule *rule,
+/* @path is where to look; it is overwritten with where that is. */
+static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf_rule *rule,
 	       struct kf_err *err)
 {
 	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
-	KF_UNINIT char real[PATH_MAX];
 	struct stat st;
 
 	/* What is not there holds no secret. */
@@ -134,11 +133,11 @@ static int add(struct kf_deny *deny, const char *path, const struct kf_rule *rul
 		return push(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "line %u: fs deny %s", rule->line, path);
-	if (!kf_fd_path(fd, real))
+	if (!kf_fd_path(fd, path))
 		return kf_fail(err, ENOENT,
 			       "line %u: fs deny %s: cannot tell where it is; is /proc mounted?",
-			       rule->line, path);
-	return push(deny, real, rule, live(fd, &st, real), err);
+			       rule->line, rule->arg);
+	return push(deny, path, rule, live(fd, &st), err);
 }
 
 /* Mark in @maybe which "~" rules can have something in @home: one listing instead
@@ -170,18 +169,16 @@ static void look_into_home(const struct kf_policy *policy, const char *home, boo
 }
 
 static int collect_home(const struct kf_policy *policy, const char *home, bool *maybe,
-			struct kf_deny *deny, struct kf_err *err)
+			char path[static PATH_MAX], struct kf_deny *deny, struct kf_err *err)
 {
 	look_into_home(policy, home, maybe);
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
-		KF_UNINIT char path[PATH_MAX];
 
 		if (rule->kind != KF_RULE_FS_DENY || *rule->arg != '~' ||
 		    (rule->arg[1] && !maybe[i]))
 			continue;
-		if ((size_t)snprintf(path, sizeof(path), "%s%s", home, rule->arg + 1) >=
-		    sizeof(path))
+		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home, rule->arg + 1) >= PATH_MAX)
 			continue; /* longer than any path that can be opened */
 		if (add(deny, path, rule, err) < 0)
 			return -1;
@@ -193,12 +190,12 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, 
 		    struct kf_deny *ret, struct kf_err *err)
 {
 	KF_FREE bool *maybe = calloc(policy->nrules + 1, sizeof(*maybe));
+	KF_UNINIT char path[PATH_MAX];
 	struct kf_deny deny = {0};
 	int r = maybe ? 0 : kf_fail_nomem(err, "fs deny");
 
 	for (size_t i = 0; r == 0 && i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
-		KF_UNINIT char path[PATH_MAX];
 
 		if (rule->kind == KF_RULE_FS_DENY && *rule->arg != '~' &&
 		    kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
@@ -206,7 +203,7 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, 
 			r = add(&deny, path, rule, err);
 	}
 	for (size_t h = 0; r == 0 && homes[h]; h++)
-		r = collect_home(policy, homes[h], maybe, &deny, err);
+		r = collect_home(policy, homes[h], maybe, path, &deny, err);
 	if (r < 0) {
 		kf_deny_done(&deny);
 		return -1;

@@ -105,16 +105,12 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 	return dir.failed ? kf_fail_sys(w->err, "list '%s'", path) : 0;
 }
 
-/* Grant what @fd, opened as @path, refers to.  @real: where that is, NULL to ask the
- * kernel.  @trusted: the policy itself names the place; else it must not turn out
- * to be a part of the system. */
-static int grant_fd(struct walk *w, int fd, const char *path, const char *real, unsigned access,
-		    bool trusted)
+/* Apart, for the sake of its buffer: where nothing is denied no grant needs it. */
+static __attribute__((noinline)) int grant_checked(struct walk *w, int fd, const char *path,
+						   const char *real, unsigned access, bool trusted)
 {
 	KF_UNINIT char buf[PATH_MAX];
 
-	if (trusted && !w->deny.any_live)
-		return report(w, fd, path, access);
 	if (!real && !kf_fd_path(fd, buf)) {
 		skip(w, path, "cannot tell where it is");
 		return 0;
@@ -132,6 +128,17 @@ static int grant_fd(struct walk *w, int fd, const char *path, const char *real, 
 	if (kf_deny_below(&w->deny, real))
 		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
 	return report(w, fd, path, access);
+}
+
+/* Grant what @fd, opened as @path, refers to.  @real: where that is, NULL to ask the
+ * kernel.  @trusted: the policy itself names the place; else it must not turn out
+ * to be a part of the system. */
+static int grant_fd(struct walk *w, int fd, const char *path, const char *real, unsigned access,
+		    bool trusted)
+{
+	if (trusted && !w->deny.any_live)
+		return report(w, fd, path, access);
+	return grant_checked(w, fd, path, real, access, trusted);
 }
 
 static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
@@ -168,22 +175,35 @@ static bool leave_out(const char *name, size_t n)
 	return false;
 }
 
-/* A symlink in "/", or what the directory has no type for.  On most systems /bin
- * and its like lead into /usr, which has its own rule. */
-static int walk_root_link(struct walk *w, const char *path)
+/* Whether @target, of a symlink in "/", begins with an entry of "/" that has its own rule,
+ * as on most systems /bin and its like lead into /usr. */
+static bool leads_to_root_entry(const char *target)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
-	KF_UNINIT char real[PATH_MAX];
-	const char *end;
+	const char *name = target + (*target == '/'), *end = strchr(name, '/');
 
-	if (fd < 0 || !kf_fd_path(fd, real))
-		return grant_path(w, path, RX, true);
-	end = strchr(real + 1, '/');
-	if (end && !leave_out(real + 1, (size_t)(end - real - 1))) {
-		skip(w, path, "granted where it leads");
-		return 0;
+	if (!end || leave_out(name, (size_t)(end - name)))
+		return false;
+	/* What climbs up again may lead anywhere. */
+	for (; name; name = strchr(name, '/'), name += name != NULL)
+		if (*name == '.')
+			return false;
+	return true;
+}
+
+/* A symlink in "/", or what the directory has no type for. */
+static int walk_root_link(struct walk *w, int root, const char *path)
+{
+	KF_UNINIT char target[PATH_MAX];
+	ssize_t n = readlinkat(root, path + 1, target, sizeof(target) - 1);
+
+	if (n > 0) {
+		target[n] = '\0';
+		if (leads_to_root_entry(target)) {
+			skip(w, path, "granted where it leads");
+			return 0;
+		}
 	}
-	return grant_fd(w, fd, path, real, RX, true);
+	return grant_path(w, path, RX, true);
 }
 
 static int walk_root(struct walk *w)
@@ -215,7 +235,7 @@ static int walk_root(struct walk *w)
 		memcpy(path + 1, name, strlen(name) + 1);
 		if (dir.type == DT_DIR)
 			fd = kf_open(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-		r = fd < 0 ? walk_root_link(w, path) : grant_fd(w, fd, path, path, RX, true);
+		r = fd < 0 ? walk_root_link(w, root, path) : grant_fd(w, fd, path, path, RX, true);
 		if (r < 0)
 			return -1;
 	}

@@ -43,21 +43,13 @@ static bool ours(const char *dir, const char *self_dir)
 	       (strcmp(clean, LAUNCHER_DIR) == 0 || (*self_dir && strcmp(clean, self_dir) == 0));
 }
 
-int kf_program_find(const char *name, const char *self_dir, char ret[static PATH_MAX],
-		    struct kf_err *err)
+/* Apart, for the sake of its buffers: most programs are named by a path. */
+static __attribute__((noinline)) int find_in_path(const char *name, const char *self_dir,
+						  const char **ret, struct kf_err *err)
 {
 	const char *path = getenv("PATH");
 	int code = ENOENT;
 
-	if (strchr(name, '/')) {
-		if (strlen(name) >= PATH_MAX)
-			return kf_fail(err, ENAMETOOLONG, "cannot start '%.80s...': path too long",
-				       name);
-		if (executable(name) < 0)
-			return kf_fail_sys(err, "cannot start '%s'", name);
-		memcpy(ret, name, strlen(name) + 1);
-		return 0;
-	}
 	if (!path || !*path)
 		path = DEFAULT_PATH;
 	for (size_t len; *name && *path; path += len + (path[len] == ':')) {
@@ -72,8 +64,8 @@ int kf_program_find(const char *name, const char *self_dir, char ret[static PATH
 		    (size_t)snprintf(full, sizeof(full), "%s/%s", dir, name) >= sizeof(full))
 			continue;
 		if (executable(full) == 0) {
-			memcpy(ret, full, strlen(full) + 1);
-			return 0;
+			*ret = strdup(full);
+			return *ret ? 0 : kf_fail_nomem(err, name);
 		}
 		if (errno == EACCES)
 			code = EACCES;
@@ -81,4 +73,16 @@ int kf_program_find(const char *name, const char *self_dir, char ret[static PATH
 	if (code == EACCES)
 		return kf_fail(err, code, "cannot start '%s': permission denied", name);
 	return kf_fail(err, code, "cannot start '%s': executable file not found in $PATH", name);
+}
+
+int kf_program_find(const char *name, const char *self_dir, const char **ret, struct kf_err *err)
+{
+	if (!strchr(name, '/'))
+		return find_in_path(name, self_dir, ret, err);
+	if (strlen(name) >= PATH_MAX)
+		return kf_fail(err, ENAMETOOLONG, "cannot start '%.80s...': path too long", name);
+	if (executable(name) < 0)
+		return kf_fail_sys(err, "cannot start '%s'", name);
+	*ret = name;
+	return 0;
 }

@@ -8,8 +8,8 @@
 
 /* Find @name as the container runtime would have: with a '/' it is a path, else
  * it is looked up in PATH, whose relative elements do not count.  @self_dir, the
- * launcher's own directory, is passed over: a wrapper there must not call itself. */
-int kf_program_find(const char *name, const char *self_dir, char ret[static PATH_MAX],
-		    struct kf_err *err);
+ * launcher's own directory, is passed over: a wrapper there must not call itself.
+ * *ret is @name or never freed. */
+int kf_program_find(const char *name, const char *self_dir, const char **ret, struct kf_err *err);
 
 #endif

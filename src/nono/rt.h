@@ -23,7 +23,7 @@ struct kf_dir {
 	bool failed;	    /* kf_dir_next() stopped because of an error, in errno */
 	unsigned char type; /* of the last name: DT_* of <dirent.h>, 0 if unknown */
 	size_t n, at;
-	_Alignas(uint64_t) char buf[4096];
+	_Alignas(uint64_t) char buf[1024];
 };
 
 /* The buffer is left as it is: declare the variable KF_UNINIT. */

@@ -10,6 +10,7 @@
 #include "policy/settings.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -25,24 +26,29 @@
 /* uid that the kernel shows for owners who do not exist in our user namespace. */
 #define UID_UNMAPPED 65534
 
-void kf_self_find(struct kf_self *ret)
+int kf_self_find(struct kf_self *ret, struct kf_err *err)
 {
 	const char *execfn = (const char *)(uintptr_t)getauxval(AT_EXECFN);
-	ssize_t n = readlink("/proc/self/exe", ret->dir, sizeof(ret->dir));
-	char *slash;
+	char *dir = malloc(PATH_MAX), *slash;
+	ssize_t n;
 
+	if (!dir)
+		return kf_fail_nomem(err, "this program's path");
 	ret->exec_fd = -1;
 	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0)
 		(void)kf_parse_fd(execfn + sizeof(FD_PATH) - 1, &ret->exec_fd);
-	if (n < 0 || (size_t)n >= sizeof(ret->dir))
+	n = readlink("/proc/self/exe", dir, PATH_MAX);
+	if (n < 0 || n >= PATH_MAX)
 		n = 0;
-	ret->dir[n] = '\0';
-	slash = strrchr(ret->dir, '/');
-	if (!slash || ret->exec_fd >= 0 || strncmp(ret->dir, "/memfd:", 7) == 0)
-		slash = ret->dir;
-	else if (slash == ret->dir)
+	dir[n] = '\0';
+	slash = strrchr(dir, '/');
+	if (!slash || ret->exec_fd >= 0 || strncmp(dir, "/memfd:", 7) == 0)
+		slash = dir;
+	else if (slash == dir)
 		slash++;
 	*slash = '\0';
+	ret->dir = realloc(dir, (size_t)n + 1);
+	return 0;
 }
 
 /* Open @name under @dirfd and nowhere else: no symlink, "..", or other mount on the way. */
@@ -110,8 +116,7 @@ static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *re
 			struct kf_err *err)
 {
 	const char *id;
-	size_t n;
-	KF_FREE char *text = kf_builtin_text(profile, &n, &id);
+	char *text = kf_builtin_text(profile, &id);
 
 	if (!text)
 		return kf_fail(err, ENOENT,
@@ -119,7 +124,7 @@ static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *re
 			       "beside this program",
 			       profile);
 	read_id(id, ret_id);
-	return kf_policy_parse_own(text, n, ret, err);
+	return kf_policy_parse_own(text, ret, err);
 }
 
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,

@@ -9,11 +9,11 @@
 
 /* Where the launcher itself came from. */
 struct kf_self {
-	char dir[4096]; /* of the executable, "" if it has none (memfd) */
-	int exec_fd;	/* descriptor it was executed through, -1 if by a path */
+	char *dir;   /* of the executable, "" if it has none (memfd) */
+	int exec_fd; /* descriptor it was executed through, -1 if by a path */
 };
 
-void kf_self_find(struct kf_self *ret);
+int kf_self_find(struct kf_self *ret, struct kf_err *err);
 
 /* The policy @profile: from @policy_fd if that is >= 0, else from the file
  * profiles/PROFILE beside the launcher, else the built-in - the latter only if

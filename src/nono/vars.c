@@ -10,16 +10,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void kf_vars_init(struct kf_vars *ret)
+int kf_vars_init(struct kf_vars *ret, struct kf_err *err)
 {
+	char *dir = malloc(PATH_MAX);
+
+	if (!dir)
+		return kf_fail_nomem(err, "working directory");
 	ret->uid = geteuid();
 	/* "(unreachable)/..." is a directory outside the root. */
-	if (syscall(SYS_getcwd, ret->workdir, sizeof(ret->workdir)) <= 0 || ret->workdir[0] != '/')
-		ret->workdir[0] = '\0';
+	if (syscall(SYS_getcwd, dir, PATH_MAX) <= 0 || *dir != '/')
+		*dir = '\0';
+	ret->workdir = realloc(dir, strlen(dir) + 1);
+	return 0;
 }
 
-/* Value of the variable at the start of @s, "$NAME" or "~", and its length there. */
-static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_n)
+/* Value of the variable at the start of @s, "$NAME" or "~", and its length there; @buf is
+ * room for it. */
+static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_n,
+			 char buf[static PATH_MAX])
 {
 	/* Where the XDG specification puts them if nothing is said. */
 	static const struct {
@@ -33,7 +41,6 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 		{"XDG_STATE_HOME", ".local/state"},
 		{"XDG_CACHE_HOME", ".cache"},
 	};
-	static char buf[PATH_MAX];
 	const char *home = getenv("HOME");
 	size_t n = strspn(s + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
@@ -50,16 +57,17 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 		set = getenv(names[i].name);
 		if ((set && *set) || !*names[i].fallback || !home)
 			return set;
-		if ((size_t)snprintf(buf, sizeof(buf), "%s/%s", home, names[i].fallback) >=
-		    sizeof(buf))
+		if ((size_t)snprintf(buf, PATH_MAX, "%s/%s", home, names[i].fallback) >= PATH_MAX)
 			return NULL;
 		return buf;
 	}
 	return NULL;
 }
 
-enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
-				 char out[static PATH_MAX])
+/* Apart, for the sake of its buffer: most paths need none. */
+static __attribute__((noinline)) enum kf_expansion expand(const struct kf_vars *vars,
+							  const char *path,
+							  char out[static PATH_MAX])
 {
 	enum kf_expansion ret = KF_EXPANSION_LITERAL;
 	KF_UNINIT char raw[PATH_MAX];
@@ -67,7 +75,7 @@ enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
 
 	if (*path == '~' || *path == '$') {
 		size_t len;
-		const char *v = value(vars, path, &len);
+		const char *v = value(vars, path, &len, out);
 
 		if (!v || *v != '/' || strlen(v) >= sizeof(raw))
 			return KF_EXPANSION_NONE;
@@ -94,4 +102,14 @@ enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
 	}
 	raw[n] = '\0';
 	return kf_path_clean(raw, out, PATH_MAX) ? ret : KF_EXPANSION_NONE;
+}
+
+enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
+				 char out[static PATH_MAX])
+{
+	/* The parser has seen to it that it is short and clean. */
+	for (size_t i = 0; *path == '/' && path[i] != '$'; i++)
+		if (!(out[i] = path[i]))
+			return KF_EXPANSION_LITERAL;
+	return expand(vars, path, out);
 }

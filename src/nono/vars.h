@@ -11,11 +11,11 @@
 /* What paths of a policy may refer to. */
 struct kf_vars {
 	uid_t uid;
-	char workdir[PATH_MAX]; /* "" if it cannot be named */
+	char *workdir; /* "" if it cannot be named */
 };
 
 /* From this process: its uid and working directory. */
-void kf_vars_init(struct kf_vars *ret);
+int kf_vars_init(struct kf_vars *ret, struct kf_err *err);
 
 enum kf_expansion {
 	KF_EXPANSION_NONE,     /* the variable is not set to an absolute path: nothing to grant */

@@ -141,10 +141,10 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	struct kf_policy policy;
 	KF_UNINIT char deny[PATH_MAX];
 
-	kf_self_find(&self);
-	if (kf_source_policy(&self, options->profile, options->policy_fd, &policy, NULL, err) < 0)
+	if (kf_self_find(&self, err) < 0 ||
+	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, NULL, err) < 0 ||
+	    kf_vars_init(&vars, err) < 0)
 		return -1;
-	kf_vars_init(&vars);
 	if (resolve(options->path, vars.workdir, why->path, err) < 0 ||
 	    kf_grants_walk(&policy, options, &vars, &why->sink, err) < 0)
 		return -1;

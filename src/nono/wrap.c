@@ -186,22 +186,23 @@ static int run(const struct kf_options *options, struct kf_err *err)
 {
 	static struct kf_self self;
 	static struct kf_vars vars;
-	static char program[PATH_MAX];
+	const char *program;
 	struct kf_policy policy;
 	struct needs needs;
 	char **env;
 	uint64_t id;
 
-	kf_self_find(&self);
-	if (kf_source_policy(&self, options->profile, options->policy_fd, &policy, &id, err) < 0)
+	if (kf_self_find(&self, err) < 0 ||
+	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &id, err) < 0)
 		return -1;
 	close_own(&self, options->policy_fd);
 	if (options->workdir && chdir(options->workdir) < 0)
 		return kf_fail_sys(err, "--workdir '%s'", options->workdir);
-	kf_vars_init(&vars);
+	if (kf_vars_init(&vars, err) < 0)
+		return -1;
 	if (options->dry_run)
 		return describe(&policy, options, &vars, STDOUT_FILENO, err);
-	if (kf_program_find(options->command[0], self.dir, program, err) < 0)
+	if (kf_program_find(options->command[0], self.dir, &program, err) < 0)
 		return -1;
 	if (options->verbose && describe(&policy, options, &vars, STDERR_FILENO, err) < 0)
 		return -1;

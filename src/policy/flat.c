@@ -3,7 +3,6 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "base/path.h"
 #include "base/sha256.h"
 #include "policy/settings.h"
 
@@ -46,7 +45,7 @@ static struct kf_rule *add_rule(struct parser *p, enum kf_rule_kind kind, const 
 	struct kf_rule *rule;
 
 	if (policy->nrules == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 64; /* bounded by the text's size */
+		const size_t cap = p->cap ? 2 * p->cap : 64; /* bounded by the text's size */
 
 		rule = realloc(policy->rules, cap * sizeof(*rule));
 		if (!rule) {
@@ -64,14 +63,12 @@ static struct kf_rule *add_rule(struct parser *p, enum kf_rule_kind kind, const 
 /* Cut the first word off *s, in place; what follows is one space and not empty. */
 static char *next_word(char **s)
 {
-	char *word = *s, *space = strchr(word, ' ');
+	char *word = *s, *end = word;
 
-	if (space) {
-		*space = '\0';
-		*s = space + 1;
-	} else {
-		*s = word + strlen(word);
-	}
+	while (*end && *end != ' ') /* shorter than strchr() pays for */
+		end++;
+	*s = *end ? end + 1 : end;
+	*end = '\0';
 	return word;
 }
 
@@ -89,10 +86,30 @@ static bool known_variable(const char *name, size_t n)
 	return false;
 }
 
+/* Whether @path is empty or as kf_path_clean() would leave it; *ret_n is its length then. */
+static bool clean(const char *path, size_t *ret_n)
+{
+	const char *name = path;
+
+	while (*name == '/') {
+		const char *end = ++name;
+
+		while (*end && *end != '/')
+			end++;
+		/* Nothing between two slashes or at the end, "." or ".." */
+		if (end == name ||
+		    (*name == '.' && (end == name + 1 || (end == name + 2 && name[1] == '.'))))
+			return false;
+		name = end;
+	}
+	*ret_n = (size_t)(name - path);
+	return !*name;
+}
+
 static int check_path(struct parser *p, const char *path)
 {
-	KF_UNINIT char clean[PATH_MAX];
 	const char *rest = path;
+	size_t n = 0;
 
 	if (*rest == '~') {
 		rest++;
@@ -107,13 +124,12 @@ static int check_path(struct parser *p, const char *path)
 	} else if (*rest != '/') {
 		return bad(p, "path '%s' is not absolute", path);
 	}
-	if (strlen(path) >= PATH_MAX / 2)
+	if (!clean(rest, &n) && strcmp(path, "/") != 0)
+		return bad(p, "path '%.120s' must have no '//', '.', '..' or trailing '/'", path);
+	if (n >= PATH_MAX / 2)
 		return bad(p, "path '%.40s...' is too long", path);
-	if (*rest && (*rest != '/' || !kf_path_clean(rest, clean, sizeof(clean)) ||
-		      (strcmp(rest, clean) != 0) || (rest != path && !rest[1])))
-		return bad(p, "path '%s' must have no '//', '.', '..' or trailing '/'", path);
-	for (const char *d = strchr(rest, '$'); d; d = strchr(d + 1, '$'))
-		if (strncmp(d, "$UID", 4) != 0 || name_char(d[4]))
+	for (const char *d = rest; *d; d++)
+		if (*d == '$' && (strncmp(d, "$UID", 4) != 0 || name_char(d[4])))
 			return bad(p, "path '%s': only $UID may stand inside a path", path);
 	return 0;
 }
@@ -302,7 +318,7 @@ static int parse_note(struct parser *p, char *s)
 	return add_rule(p, KF_RULE_NOTE, s) ? 0 : -1;
 }
 
-static int parse_line(struct parser *p, char *s)
+static int parse_line(struct parser *p, char *s, size_t n)
 {
 	static const struct {
 		char word[8];
@@ -312,7 +328,6 @@ static int parse_line(struct parser *p, char *s)
 		{"note", parse_note},	    {"rlimit", parse_rlimit}, {"scope", parse_scope},
 		{"seccomp", parse_seccomp},
 	};
-	size_t n = strlen(s);
 	const char *word;
 
 	if (n && s[n - 1] == ' ')
@@ -366,7 +381,7 @@ static int parse_body(struct parser *p)
 			if (strncmp(line, "name ", 5) != 0 || !kf_profile_name_valid(line + 5))
 				return bad(p, "not 'name' and a profile name");
 			p->policy.name = line + 5;
-		} else if (parse_line(p, line) < 0) {
+		} else if (parse_line(p, line, (size_t)(next - line) - 1) < 0) {
 			return -1;
 		}
 	}
@@ -375,15 +390,10 @@ static int parse_body(struct parser *p)
 	return 0;
 }
 
-int kf_policy_parse_own(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
+int kf_policy_parse_own(char *text, struct kf_policy *ret, struct kf_err *err)
 {
-	struct parser p = {.err = err};
+	struct parser p = {.policy.text = text, .err = err};
 
-	p.policy.text = malloc(n + 1);
-	if (!p.policy.text)
-		return kf_fail_nomem(err, "policy");
-	memcpy(p.policy.text, text, n);
-	p.policy.text[n] = '\0';
 	if (parse_body(&p) < 0) {
 		kf_policy_done(&p.policy);
 		return -1;
@@ -395,10 +405,14 @@ int kf_policy_parse_own(const char *text, size_t n, struct kf_policy *ret, struc
 int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
 {
 	size_t body;
+	char *copy;
 
 	if (check_text(text, n, &body, err) < 0)
 		return -1;
-	return kf_policy_parse_own(text, body, ret, err);
+	copy = strndup(text, body);
+	if (!copy)
+		return kf_fail_nomem(err, "policy");
+	return kf_policy_parse_own(copy, ret, err);
 }
 
 void kf_policy_done(struct kf_policy *policy)

@@ -86,9 +86,9 @@ struct kf_policy {
 /* Parse @n bytes at @text (not changed, copied).  On failure *err names line
  * and reason and *ret is untouched. */
 int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err);
-/* The same for a text that is part of the program: without the line "sum" and
- * without checks of single bytes. */
-int kf_policy_parse_own(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err);
+/* The same for a text that is part of the program, from malloc() and the policy's from
+ * now on: without the line "sum" and without checks of single bytes. */
+int kf_policy_parse_own(char *text, struct kf_policy *ret, struct kf_err *err);
 void kf_policy_done(struct kf_policy *policy);
 
 /* The text of @nrules rules, header and checksum included: what

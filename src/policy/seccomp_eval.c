@@ -176,17 +176,15 @@ static const struct {
 	{"getdents64", 0},
 	{"fstat", 0},
 	{"fstatfs", 0},
+	{"newfstatat", 0},
 #if defined(__x86_64__)
-	{"stat", 0},
 	{"readlink", 0},
 	{"arch_prctl", 0x1002}, /* ARCH_SET_FS */
 #else
-	{"newfstatat", 0},
 	{"readlinkat", 0},
 #endif
 	{"read", 0},
 	{"lseek", 0},
-	{"mmap", 0},
 	{"prlimit64", 0},
 };
 

@@ -177,10 +177,13 @@ static void when_refuse(struct prog *p, uint32_t nr, int code)
 	end(p, call);
 }
 
+/* prctl() with the mark's arguments; A holds the call's number before and after. */
 static void mark_rule(struct prog *p, uint64_t policy)
 {
-	size_t call = when(p, SYS_prctl), option, low, high;
+	size_t call = when(p, SYS_prctl), arch, option, low, high;
 
+	load(p, DATA_ARCH);
+	arch = when(p, abis[0].arch);
 	load(p, LOW(0));
 	option = when(p, MARK_OPTION);
 	load(p, LOW(1));
@@ -191,32 +194,27 @@ static void mark_rule(struct prog *p, uint64_t policy)
 	end(p, high);
 	end(p, low);
 	end(p, option);
-	ret(p, ACTION_ALLOW);
+	end(p, arch);
+	load(p, DATA_NR);
 	end(p, call);
 }
 
 static void abi_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
 {
-	const bool sockets = f->block || f->restrict_connect;
-
 	load(p, DATA_NR);
-	if (sockets && abi->arch == ARCH_X86_64) {
+	if (abi->arch == ARCH_X86_64) {
 		size_t x32 = when_any_bit(p, X32_BIT); /* the same calls under other numbers */
 
 		refuse(p, ENOSYS);
 		end(p, x32);
 	}
-	if (f->mark && abi == &abis[0])
-		mark_rule(p, f->policy);
-	if (sockets) {
-		socket_rules(p, f, abi->socket);
-		if (f->block)
-			socket_rules(p, f, abi->socketpair);
-		/* Arguments in memory, where no filter can look: programs have socket(). */
-		if (abi->socketcall != NR_NONE)
-			when_refuse(p, abi->socketcall, EACCES);
-		when_refuse(p, abi->io_uring_setup, ENOSYS); /* makes sockets unseen */
-	}
+	socket_rules(p, f, abi->socket);
+	if (f->block)
+		socket_rules(p, f, abi->socketpair);
+	/* Arguments in memory, where no filter can look: programs have socket(). */
+	if (abi->socketcall != NR_NONE)
+		when_refuse(p, abi->socketcall, EACCES);
+	when_refuse(p, abi->io_uring_setup, ENOSYS); /* makes sockets unseen */
 	if (f->restrict_connect) {
 		send_rules(p, abi->sendto, 3);
 		send_rules(p, abi->sendmsg, 2);
@@ -229,6 +227,15 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 {
 	struct prog p = {.at = prog};
 
+	/* First, and few instructions for all but one call: the kernel tries each call
+	 * there is when it installs a filter. */
+	load(&p, DATA_NR);
+	if (filter->mark)
+		mark_rule(&p, filter->policy);
+	if (!filter->block && !filter->restrict_connect) {
+		ret(&p, ACTION_ALLOW);
+		return p.n;
+	}
 	load(&p, DATA_ARCH);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(abis); i++) {
 		size_t arch = when(&p, abis[i].arch);
@@ -236,10 +243,7 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 		abi_rules(&p, filter, &abis[i]);
 		end(&p, arch);
 	}
-	if (filter->block || filter->restrict_connect)
-		refuse(&p, ENOSYS);
-	else
-		ret(&p, ACTION_ALLOW);
+	refuse(&p, ENOSYS);
 	return p.n;
 }
 

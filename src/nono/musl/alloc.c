@@ -11,25 +11,39 @@
 
 #define ALIGN 16
 #define CHUNK ((size_t)256 * 1024)
+/* Enough for nearly every start, and there without a system call. */
+#define FIRST ((size_t)128 * 1024)
 
 /* In front of each allocation, so that realloc() knows how much to copy. */
 struct head {
 	_Alignas(ALIGN) size_t size;
 };
 
-static char *chunk;
-static size_t left;
+/* Common: the linker puts it behind all other variables, which then share a page. */
+extern char kf_first_chunk[];
+__attribute__((common, aligned(ALIGN))) char kf_first_chunk[FIRST];
+static char *chunk = kf_first_chunk;
+static size_t left = FIRST;
+
+/* What an allocation of @size takes with its head; 0 if that is more than there can be. */
+static size_t room_for(size_t size)
+{
+	size_t need;
+
+	if (__builtin_add_overflow(size, sizeof(struct head) + ALIGN - 1, &need))
+		return 0;
+	return need & ~(size_t)(ALIGN - 1);
+}
 
 void *malloc(size_t size)
 {
+	const size_t need = room_for(size);
 	struct head *head;
-	size_t need;
 
-	if (__builtin_add_overflow(size, sizeof(*head) + ALIGN - 1, &need)) {
+	if (!need) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	need &= ~(size_t)(ALIGN - 1);
 	if (need > left) {
 		size_t room = need > CHUNK ? need : CHUNK;
 		void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -55,22 +69,33 @@ void free(void *p)
 void *calloc(size_t n, size_t size)
 {
 	size_t total;
+	void *p;
 
 	if (__builtin_mul_overflow(n, size, &total)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	return malloc(total); /* fresh pages are zero, and none is used twice */
+	p = malloc(total);
+	return p ? memset(p, 0, total) : NULL;
 }
 
+/* The last allocation changes its size where it is: what is asked for generously and
+ * then cut to what was needed touches no more pages than that. */
 void *realloc(void *old, size_t size)
 {
-	void *p = malloc(size);
+	const size_t need = room_for(size);
+	struct head *head = (struct head *)old - 1;
+	void *p;
 
-	if (p && old) {
-		size_t had = ((struct head *)old)[-1].size;
-
-		memcpy(p, old, had < size ? had : size);
+	if (old && need && (char *)head + room_for(head->size) == chunk &&
+	    need <= room_for(head->size) + left) {
+		left += room_for(head->size) - need;
+		chunk = (char *)head + need;
+		head->size = size;
+		return old;
 	}
+	p = malloc(size);
+	if (p && old)
+		memcpy(p, old, head->size < size ? head->size : size);
 	return p;
 }
