@@ -32,6 +32,15 @@ bool kf_fd_path(int fd, char out[static PATH_MAX])
 	return true;
 }
 
+int kf_open_place(const char *path, bool *ret_real)
+{
+	int fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+
+	*ret_real = fd >= 0;
+	return fd >= 0 || errno == ENOENT || errno == ENOTDIR ? fd
+							      : kf_open(AT_FDCWD, path, O_PATH);
+}
+
 static bool read_only(int fd)
 {
 	struct statvfs fs;
@@ -122,7 +131,8 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf_rule *rule,
 	       struct kf_err *err)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
+	bool real;
+	KF_CLOSE int fd = kf_open_place(path, &real);
 	struct stat st;
 
 	/* What is not there holds no secret. */
@@ -133,7 +143,7 @@ static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf
 		return push(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "line %u: fs deny %s", rule->line, path);
-	if (!kf_fd_path(fd, path))
+	if (!real && !kf_fd_path(fd, path))
 		return kf_fail(err, ENOENT,
 			       "line %u: fs deny %s: cannot tell where it is; is /proc mounted?",
 			       rule->line, rule->arg);

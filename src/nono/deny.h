@@ -34,6 +34,9 @@ const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *p
 /* The first live denied path strictly below @path, NULL if none. */
 const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path);
 
+/* Open @path, which is clean, with O_PATH.  *ret_real: it is also where that lies, as no
+ * symlink is on the way; else kf_fd_path() tells, which is slow. */
+int kf_open_place(const char *path, bool *ret_real);
 /* Absolute path of what @fd refers to, through /proc; false if it has none. */
 bool kf_fd_path(int fd, char out[static PATH_MAX]);
 

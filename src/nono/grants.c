@@ -143,7 +143,9 @@ static int grant_fd(struct walk *w, int fd, const char *path, const char *real, 
 
 static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, path, O_PATH);
+	bool real = false;
+	KF_CLOSE int fd = trusted && !w->deny.any_live ? kf_open(AT_FDCWD, path, O_PATH)
+						       : kf_open_place(path, &real);
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
@@ -152,7 +154,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 	}
 	if (fd < 0)
 		return kf_fail_sys(w->err, "open '%s'", path);
-	return grant_fd(w, fd, path, NULL, access, trusted);
+	return grant_fd(w, fd, path, real ? path : NULL, access, trusted);
 }
 
 static int walk_path(struct walk *w, const struct kf_rule *rule)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "policy/plan.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +15,6 @@
 
 /* What container runtimes fill in for an image that has none. */
 #define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define LAUNCHER_DIR  "/nono"
 #define NR_FACCESSAT2 439
 
 static int executable(const char *path)
@@ -40,7 +40,7 @@ static bool ours(const char *dir, const char *self_dir)
 	KF_UNINIT char clean[PATH_MAX];
 
 	return kf_path_clean(dir, clean, sizeof(clean)) &&
-	       (strcmp(clean, LAUNCHER_DIR) == 0 || (*self_dir && strcmp(clean, self_dir) == 0));
+	       (strcmp(clean, KF_LAUNCHER_DIR) == 0 || (*self_dir && strcmp(clean, self_dir) == 0));
 }
 
 /* Apart, for the sake of its buffers: most programs are named by a path. */

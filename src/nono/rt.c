@@ -14,6 +14,17 @@ struct entry { /* struct linux_dirent64 */
 	char name[];
 };
 
+#define NR_OPENAT2 437
+
+int kf_open_resolve(int dirfd, const char *path, int flags, unsigned resolve)
+{
+	const struct {
+		uint64_t flags, mode, resolve;
+	} how = {.flags = (unsigned)(flags | O_CLOEXEC), .resolve = resolve};
+
+	return (int)syscall(NR_OPENAT2, dirfd, path, &how, sizeof(how));
+}
+
 const char *kf_dir_next(struct kf_dir *dir)
 {
 	for (;;) {

@@ -17,6 +17,13 @@ static inline int kf_open(int dirfd, const char *path, int flags)
 	return (int)syscall(SYS_openat, dirfd, path, flags | O_CLOEXEC, 0);
 }
 
+/* openat2(), close-on-exec; @resolve: the kernel's RESOLVE_*. */
+#define KF_RESOLVE_NO_XDEV	 0x01
+#define KF_RESOLVE_NO_MAGICLINKS 0x02
+#define KF_RESOLVE_NO_SYMLINKS	 0x04
+#define KF_RESOLVE_BENEATH	 0x08
+int kf_open_resolve(int dirfd, const char *path, int flags, unsigned resolve);
+
 /* A directory being listed; no allocation.  @fd is the caller's. */
 struct kf_dir {
 	int fd;
