@@ -326,6 +326,24 @@ def deny(t) -> None:
         t.ok("secrets/s': Permission denied" in p.stderr, "and it is not read", p.stderr)
 
 
+def root_links(t) -> None:
+    """What a symlink in / leads to is granted, wherever that is; what lies beside it is not."""
+    with box.Box() as b:
+        for name in ("one", "two", "three", "secret"):
+            os.makedirs(f"{b.rootfs}/home/u/{name}")
+            with open(f"{b.rootfs}/home/u/{name}/file", "w") as f:
+                f.write(name)
+        with open(f"{b.rootfs}/usr/bin/tool", "w") as f:
+            f.write("tool")
+        for link, target in (("first", "home/u/one"), ("second", "/home/u/two"), ("third", "usr/../home/u/three"), ("fourth", "usr/bin")):
+            os.symlink(target, f"{b.rootfs}/{link}")
+        b.start()
+        for path, want in (("/first/file", "one"), ("/second/file", "two"), ("/third/file", "three"), ("/fourth/tool", "tool"),
+                           ("/home/u/secret/file", "")):
+            t.equal(b.exec(["cat", path], profile="strict").stdout, want, f"symlinks in /: {path} reads {want!r}")
+        t.equal(b.exec(["cat", "/home/u/secret/file"]).stdout, "secret", "symlinks in /: the file is there")
+
+
 def ports(t) -> None:
     def make(b, name, body):
         with open(f"{b.rootfs}/{name}", "w") as f:
@@ -420,5 +438,5 @@ def run(t) -> None:
         b.start(ready="ready")
         for case in (untouched, program_lookup, usage, options, why, nesting, rules, volumes, failures, older_kernels, reclaim, sources):
             t.case(case.__name__, case, t, b)
-    for case in (deny, ports, system_calls):
+    for case in (deny, root_links, ports, system_calls):
         t.case(case.__name__, case, t)
