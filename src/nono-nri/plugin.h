@@ -43,7 +43,9 @@ struct kf_plugin {
 	struct nri_features features;
 	bool connected;		   /* registered and synchronised */
 	bool ended;		   /* the runtime that started us has gone */
-	struct kf_record *records; /* state entries to be written, newest first */
+	struct kf_record *records; /* state entries to be written, in order */
+	struct kf_record **records_end;
+	unsigned nrecords;
 	struct event *write_records;
 	/* Why we are not ready although connected; NULL if we are. */
 	const char *unpublished; /* settings could not be handed to the guard */
@@ -73,9 +75,8 @@ void kf_sync_free(struct kf_sync *sync);
 /* The guard wraps this handler's containers whatever becomes of our answer. */
 bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler);
 
-/* Record a container in the state directory (record.c): after the answer at hand is
- * on its way, since a slow disk must not delay it.  A failure is logged and
- * counted. */
+/* Record a container in the state directory (record.c), not before the answer at hand is
+ * on its way: a slow disk must not delay it.  A failure is logged and counted. */
 void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		      const Nri__Container *container, const char *profile,
 		      const char *unsandboxed);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State entries, written after the answer that they belong to: the runtime waits
- * for answers, nobody waits for these. */
+/* State entries, written when the runtime has stopped asking for a while: it waits for
+ * answers, nobody waits for these, and several at once cost a third less. */
 #include "base/log.h"
 #include "nono-nri/plugin.h"
 
@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* How long is a while, and how many may wait for it to come.  What a plugin that is killed
+ * leaves unwritten, the next one's Synchronize makes up for. */
+static const struct timeval quiet = {.tv_usec = 10000};
+#define RECORDS_MAX 256
 
 /* One entry to be written; the strings lie behind it. */
 struct kf_record {
@@ -32,6 +37,7 @@ void kf_plugin_write_records(struct kf_plugin *plugin)
 	struct kf_record *r = plugin->records, *next;
 
 	plugin->records = NULL;
+	plugin->nrecords = 0;
 	for (; r; r = next) {
 		next = r->next;
 		write_one(plugin, &r->entry);
@@ -39,7 +45,7 @@ void kf_plugin_write_records(struct kf_plugin *plugin)
 	}
 }
 
-static void on_idle(evutil_socket_t fd, short what, void *ctx)
+static void on_quiet(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
@@ -72,7 +78,7 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 	char *at;
 
 	if (!plugin->write_records)
-		plugin->write_records = evtimer_new(plugin->base, on_idle, plugin);
+		plugin->write_records = evtimer_new(plugin->base, on_quiet, plugin);
 	if (!r || !plugin->write_records) {
 		kf_metric_inc(&plugin->metrics, KF_METRIC_STATE_ERRORS);
 		free(r);
@@ -88,10 +94,13 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		.time = time(NULL),
 		.unsandboxed = keep(&at, unsandboxed),
 	};
-	r->next = plugin->records;
-	plugin->records = r;
-	/* Once this callback is through: the answer is out by then. */
-	event_active(plugin->write_records, EV_TIMEOUT, 0);
+	if (!plugin->records)
+		plugin->records_end = &plugin->records;
+	r->next = NULL;
+	*plugin->records_end = r;
+	plugin->records_end = &r->next;
+	if (++plugin->nrecords > RECORDS_MAX || event_add(plugin->write_records, &quiet) < 0)
+		kf_plugin_write_records(plugin);
 }
 
 void kf_plugin_records_done(struct kf_plugin *plugin)

@@ -3,7 +3,8 @@
  * [ARGUMENT...]
  *
  * Plays the runtime to PLUGIN, which connects to SOCKET, and prints what that took as JSON: start
- * to registered, one Synchronize, latency of CreateContainer one after the other, CPU and memory of
+ * to registered, one Synchronize, latency of CreateContainer one after the other (from the encoded
+ * request to the encoded answer: what a runtime makes of it is not the plugin's), CPU and memory of
  * the plugin, its end. */
 #include "base/cleanup.h"
 
@@ -240,11 +241,18 @@ int main(int argc, char **argv)
 		join(cgroup);
 	busy = cpu();
 	for (size_t i = 0; i < requests; i++) {
+		const void *reply;
+		void *data;
+		size_t n;
+
 		renumber(&pod, &ctr, i);
+		if (nri_encode(&req.base, &data, &n, &err) < 0)
+			die("encode", err.message);
 		start = now();
-		if (nri_runtime_create_container(rt, &req, &created, &err) < 0)
+		if (nri_runtime_call(rt, NULL, "CreateContainer", data, n, &reply, &n, &err) < 0)
 			die("create", err.message);
 		took[i] = now() - start;
+		free(data);
 	}
 	busy = cpu() - busy;
 	qsort(took, requests, sizeof(*took), by_size);

@@ -3,6 +3,8 @@
 import signal
 import subprocess
 
+from lib.cri import wait_until
+
 from harness import CONTAINER, OTHER_POD, POD, PREFIX, SPEC, end
 
 CASES = []
@@ -58,7 +60,7 @@ def a_container_lives_and_dies(s):
          and "read" in names and not names & {"ptrace", "io_uring_setup"}, "seccomp is restricted", seccomp)
     untouched(s, "a container out of scope gets no change at all")
     metadata = s.state() / "uid-1/c1/metadata.json"
-    s.ok(metadata.exists(), "a state file tells of the container")
+    s.ok(wait_until(metadata.exists, "its state file"), "a state file tells of the container")
     s.event("POST_CREATE_CONTAINER")
     s.event("START_CONTAINER", container=wrapped(answer))
     s.ok(True, "a wrapped container may start")

@@ -119,7 +119,7 @@ def state(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
     pod = c.pod("stateful", handler="nono-runc", namespace="team-a", uid="uid-of-stateful")
     ctr = pod.container(image, ["sleep", "60"]).start()
     file = c.host(f"{node.STATE}/{pod.uid}/{ctr.id}/metadata.json")
-    t.ok(file.is_file(), "a sandboxed container has its state file", file)
+    t.ok(wait_until(file.is_file, "its state file"), "a sandboxed container has its state file", file)
     data = json.loads(file.read_text())
     want = {"container_id": ctr.id, "pod": "stateful", "namespace": "team-a", "profile": "default"}
     t.ok(want.items() <= data.items(), "it names container, pod, namespace and profile", data)
