@@ -33,7 +33,8 @@ static int check_number(const char *s, const char *name, size_t *ret_len, struct
 
 /* What json-c does not tell: count the members of all objects, duplicates
  * included (in valid JSON each has one ':' outside of strings), and refuse NUL
- * characters and numbers that are too large.  Validity is json-c's to judge. */
+ * characters, numbers that are too large, and the NaN and Infinity that it takes
+ * for numbers and others do not.  Other validity is json-c's to judge. */
 static int scan(const char *text, size_t n, const char *name, size_t *ret_members,
 		struct kf_err *err)
 {
@@ -58,6 +59,9 @@ static int scan(const char *text, size_t n, const char *name, size_t *ret_member
 			in_string = true;
 		} else if (c == ':') {
 			members++;
+		} else if (c == 'N' || c == 'I') {
+			return kf_fail(err, EINVAL, "%s: not JSON: unexpected character at byte %zu",
+				       name, i);
 		} else if (c == '-' || isdigit((unsigned char)c)) {
 			size_t len;
 

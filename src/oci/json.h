@@ -14,8 +14,8 @@
 
 /* Parse the @n bytes at @text (text[n] is NUL) as one JSON object.  Refused are
  * keys that occur twice in an object, NUL characters in strings, numbers that
- * 64 bits cannot hold, invalid UTF-8, and anything after the object.  @name is
- * for messages.  The caller owns *ret (json_object_put()). */
+ * 64 bits cannot hold, NaN and Infinity, invalid UTF-8, and anything after the
+ * object.  @name is for messages.  The caller owns *ret (json_object_put()). */
 int kf_json_parse(const char *text, size_t n, const char *name, struct json_object **ret,
 		  struct kf_err *err);
 

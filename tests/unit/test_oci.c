@@ -54,6 +54,8 @@ static void what_two_readers_could_read_differently_is_refused(void **state)
 		{"{\"process\":{\"args\":[\"a\\u0000b\"]}}", "NUL"},
 		{"{\"process\":{\"args\":[\"a\"],\"x\":18446744073709551616}}", "64 bits"},
 		{"{\"process\":{\"args\":[\"a\"],\"x\":-9223372036854775809}}", "64 bits"},
+		{"{\"process\":{\"args\":[\"a\"],\"x\":NaN}}", "not JSON"},
+		{"{\"process\":{\"args\":[\"a\"],\"x\":-Infinity}}", "not JSON"},
 		{"{\"process\":{\"args\":[\"\xff\"]}}", "UTF-8"},
 		{"{\"process\":{\"args\":[\"a\"]}} {}", "after the JSON"},
 		{"{\"process\":{\"args\":[\"a\"],}}", "not JSON"},
