@@ -29,23 +29,23 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err)
 {
 	const char *execfn = (const char *)(uintptr_t)getauxval(AT_EXECFN);
 	char *dir = malloc(PATH_MAX), *slash;
-	ssize_t n;
+	ssize_t n = 0;
 
 	if (!dir)
 		return kf_fail_nomem(err, "this program's path");
 	ret->exec_fd = -1;
 	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0)
 		(void)kf_parse_fd(execfn + sizeof(FD_PATH) - 1, &ret->exec_fd);
-	/* Where the plugin has put it; asking /proc costs as much as ten rules. */
+	/* Where the guard or the plugin has put it; asking /proc costs as much as ten rules. */
 	if (execfn && strcmp(execfn, KF_LAUNCHER_PATH) == 0)
 		memcpy(dir, execfn, (size_t)(n = sizeof(KF_LAUNCHER_PATH) - 1));
-	else
+	else if (ret->exec_fd < 0)
 		n = readlink("/proc/self/exe", dir, PATH_MAX);
 	if (n < 0 || n >= PATH_MAX)
 		n = 0;
 	dir[n] = '\0';
 	slash = strrchr(dir, '/');
-	if (!slash || ret->exec_fd >= 0 || strncmp(dir, "/memfd:", 7) == 0)
+	if (!slash || strncmp(dir, "/memfd:", 7) == 0)
 		slash = dir;
 	else if (slash == dir)
 		slash++;

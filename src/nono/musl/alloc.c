@@ -84,10 +84,10 @@ void *calloc(size_t n, size_t size)
 void *realloc(void *old, size_t size)
 {
 	const size_t need = room_for(size);
-	struct head *head = (struct head *)old - 1;
+	struct head *head = old ? (struct head *)old - 1 : NULL;
 	void *p;
 
-	if (old && need && (char *)head + room_for(head->size) == chunk &&
+	if (head && need && (char *)head + room_for(head->size) == chunk &&
 	    need <= room_for(head->size) + left) {
 		left += room_for(head->size) - need;
 		chunk = (char *)head + need;
@@ -95,7 +95,7 @@ void *realloc(void *old, size_t size)
 		return old;
 	}
 	p = malloc(size);
-	if (p && old)
+	if (p && head)
 		memcpy(p, old, head->size < size ? head->size : size);
 	return p;
 }
