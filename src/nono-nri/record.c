@@ -99,8 +99,9 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 	r->next = NULL;
 	*plugin->records_end = r;
 	plugin->records_end = &r->next;
-	if (++plugin->nrecords > RECORDS_MAX || event_add(plugin->write_records, &quiet) < 0)
-		kf_plugin_write_records(plugin);
+	/* Not here: the answer at hand goes out when this callback is through. */
+	if (++plugin->nrecords >= RECORDS_MAX || event_add(plugin->write_records, &quiet) < 0)
+		event_active(plugin->write_records, EV_TIMEOUT, 0);
 }
 
 void kf_plugin_records_done(struct kf_plugin *plugin)

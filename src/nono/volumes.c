@@ -113,7 +113,7 @@ int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct
 			return kf_fail(err, EINVAL, MOUNTS ": bad line");
 		unescape(path);
 		/* The first option is about the mount and its file system both. */
-		if (is_volume(path) && fn(ctx, path, strncmp(options, "ro", 2) != 0, err) < 0)
+		if (is_volume(path) && fn(ctx, path, strncmp(options, "rw", 2) == 0, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flat policy text.  The checksum would keep a fuzzer out, so the input is also
  * tried as a body between a right header and a right checksum.  What parses must
- * format to a text that parses to the same rules and formats to itself. */
+ * format to a text that parses to the same rules and formats to itself, and its
+ * paths are clean, since nobody cleans them again. */
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/sha256.h"
 #include "policy/flat.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +33,19 @@ static void check_same(const struct kf_policy *a, const struct kf_policy *b)
 	}
 }
 
+static void check_paths(const struct kf_policy *policy)
+{
+	char clean[PATH_MAX];
+
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const struct kf_rule *r = &policy->rules[i];
+
+		if ((r->kind == KF_RULE_FS || r->kind == KF_RULE_FS_DENY) && *r->arg == '/')
+			assert(kf_path_clean(r->arg, clean, sizeof(clean)) &&
+			       strcmp(clean, r->arg) == 0);
+	}
+}
+
 static void check(const char *text, size_t n)
 {
 	struct kf_buf once = KF_BUF_INIT(8 * KF_LIMIT_POLICY_TEXT);
@@ -41,6 +57,7 @@ static void check(const char *text, size_t n)
 		assert(err.code && *err.msg && !policy.text);
 		return;
 	}
+	check_paths(&policy);
 	kf_policy_format(policy.name, policy.rules, policy.nrules, &once);
 	assert(!once.failed);
 	/* One rule a port: a list of ports may grow beyond the limit. */
