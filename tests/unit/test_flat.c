@@ -2,6 +2,7 @@
 /* src/policy/flat: the text that decides what a launcher allows. */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "base/sha256.h"
 #include "kf_test.h"
 #include "policy/flat.h"
@@ -178,6 +179,36 @@ static void assert_refused(const char *text, size_t n, const char *message)
 		fail_msg("message '%s' lacks '%s'", err.msg, message);
 }
 
+/* The parser and kf_path_clean() have each their own idea of it: every path of up to 7
+ * characters of these three. */
+static void a_path_is_taken_exactly_if_it_is_clean(void **state)
+{
+	enum { CHARS = 3, MORE = 6 };
+	unsigned taken = 0, total = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < MORE; i++)
+		total *= CHARS + 1;
+	for (unsigned i = 1; i < total; i++) {
+		char path[MORE + 2] = "/", clean[sizeof(path) + 1], body[64];
+		struct kf_policy p = {0};
+		struct kf_err err = {0};
+		size_t n = 1;
+		bool good;
+
+		for (unsigned k = i; k; k /= CHARS + 1)
+			if (k % (CHARS + 1))
+				path[n++] = "/.a"[k % (CHARS + 1) - 1];
+		(void)snprintf(body, sizeof(body), "fs r %s\n", path);
+		good = kf_path_clean(path, clean, sizeof(clean)) && strcmp(path, clean) == 0;
+		if ((parse_body(body, &p, &err) == 0) != good)
+			fail_msg("'%s' is %s", path, good ? "refused" : "taken");
+		taken += good;
+		kf_policy_done(&p);
+	}
+	assert_true(taken > 100 && taken < total - 100);
+}
+
 static void damage_anywhere_is_noticed(void **state)
 {
 	KF_FREE char *good = seal("fs rx /usr\nfs deny /run/secrets\nnet block\n");
@@ -305,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_rule_is_read),
 		cmocka_unit_test(what_is_not_understood_is_refused_with_its_line),
+		cmocka_unit_test(a_path_is_taken_exactly_if_it_is_clean),
 		cmocka_unit_test(damage_anywhere_is_noticed),
 		cmocka_unit_test(names_must_be_profile_names),
 		cmocka_unit_test(a_policy_may_be_as_long_as_the_limit_and_no_longer),
