@@ -22,8 +22,8 @@ bool kf_path_clean(const char *path, char *out, size_t size)
 				;
 		} else if (len && !(len == 1 && path[0] == '.')) {
 			out[n++] = '/';
-			memcpy(out + n, path, len);
-			n += len;
+			for (size_t i = 0; i < len; i++) /* may be the same buffer */
+				out[n++] = path[i];
 		}
 		path += len;
 		while (*path == '/')

@@ -10,7 +10,8 @@
 /* Write into @out (@size bytes) the absolute form of @path without "//", "/./",
  * "..", or a trailing slash: "/a/../b/" becomes "/b", ".." above the root stays
  * at the root.  A relative @path is taken from "/", as the kubelet does with
- * mount paths.  Returns false, @out untouched, if it does not fit. */
+ * mount paths.  @out may be @path if that is absolute.  Returns false, @out
+ * untouched, if it does not fit. */
 bool kf_path_clean(const char *path, char *out, size_t size);
 
 /* Whether @path is @base or lies below it.  Both clean and absolute. */

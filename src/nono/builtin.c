@@ -1,50 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono/builtin.h"
 
-#include "base/limits.h"
-
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-char *kf_builtin_text(const char *name, const char **ret_id)
+int kf_builtin_policy(const char *name, struct kf_policy *ret, struct kf_err *err)
 {
-	const char *s = kf_builtin_lines, *p = (const char *)kf_builtin_policies;
-	const unsigned char *number, *last;
-	char *text, *end;
-	bool found;
-	size_t at = 0;
+	const struct kf_builtin_policy *p = kf_builtin_policies;
+	struct kf_rule *rules;
 
-	do {
-		if (!*p)
-			return NULL;
-		found = strcmp(p, name) == 0;
-		*ret_id = p + strlen(p) + 1;
-		number = (const unsigned char *)*ret_id + KF_BUILTIN_ID_DIGITS;
-		last = number + *number;
-		p = (const char *)last + 1;
-	} while (!found);
-	/* Lines are numbered in the order in which policies first use them, so most
-	 * of the time the next one needed is the next one there. */
-	end = text = malloc(KF_LIMIT_POLICY_TEXT);
-	while (text && ++number <= last) {
-		size_t len;
+	while (p->nrules && strcmp(p->name, name) != 0)
+		p++;
+	if (!p->nrules)
+		return kf_fail(err, ENOENT,
+			       "there is no built-in profile '%s', and no directory 'profiles' "
+			       "beside this program",
+			       name);
+	rules = malloc(p->nrules * sizeof(*rules));
+	if (!rules)
+		return kf_fail_nomem(err, "policy");
+	for (unsigned i = 0; i < p->nrules; i++) {
+		const struct kf_builtin_rule *r = &p->rules[i];
 
-		if (*number < at) {
-			s = kf_builtin_lines;
-			at = 0;
-		}
-		for (; at < *number; at++)
-			s += strlen(s) + 1;
-		len = strlen(s);
-		memcpy(end, s, len);
-		end[len] = '\n';
-		end += len + 1;
-		s += len + 1;
-		at++;
+		rules[i] = (struct kf_rule){
+			.kind = (enum kf_rule_kind)r->kind,
+			.line = i + KF_BUILTIN_FIRST_LINE,
+			.access = r->access,
+			.arg = r->arg ? kf_builtin_args + r->arg : NULL,
+		};
 	}
-	if (!text)
-		return NULL;
-	*end++ = '\0';
-	return realloc(text, (size_t)(end - text));
+	*ret = (struct kf_policy){
+		.name = p->name, .id = p->id, .rules = rules, .nrules = p->nrules};
+	return 0;
 }

@@ -32,13 +32,12 @@ bool kf_fd_path(int fd, char out[static PATH_MAX])
 	return true;
 }
 
-int kf_open_place(const char *path, bool *ret_real)
+int kf_open_place(const char *path, int flags, bool *ret_real)
 {
-	int fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+	int fd = kf_open_resolve(AT_FDCWD, path, flags, KF_RESOLVE_NO_SYMLINKS);
 
 	*ret_real = fd >= 0;
-	return fd >= 0 || errno == ENOENT || errno == ENOTDIR ? fd
-							      : kf_open(AT_FDCWD, path, O_PATH);
+	return fd >= 0 || errno == ENOENT || errno == ENOTDIR ? fd : kf_open(AT_FDCWD, path, flags);
 }
 
 static bool read_only(int fd)
@@ -48,7 +47,7 @@ static bool read_only(int fd)
 	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
 }
 
-/* Whether directory @fd (consumed) holds nothing but directories.  A writable
+/* Whether directory @fd holds nothing but directories.  A writable
  * file system mounted inside may be filled later and does not count as empty. */
 static bool only_directories(int fd, dev_t dev)
 {
@@ -76,32 +75,26 @@ static bool only_directories(int fd, dev_t dev)
 			empty = false;
 		}
 		empty &= !dir.failed;
-		(void)close(dir.fd);
+		if (dir.fd != fd)
+			(void)close(dir.fd);
 	}
 	return empty;
 }
 
-/* Whether there is anything to protect at O_PATH @fd. */
-static bool live(int fd, const struct stat *st)
+/* Whether there is anything to protect at @fd; @list: it is a directory that can be listed. */
+static bool live(int fd, bool list, const struct stat *st)
 {
 	struct stat parent;
-	int dir;
 
 	/* The runtime's way of masking a file: /dev/null over it. */
 	if (S_ISCHR(st->st_mode))
 		return st->st_rdev != makedev(1, 3);
-	if (!S_ISDIR(st->st_mode))
-		return true;
-	dir = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
-	if (dir < 0)
+	if (!list)
 		return true;
 	/* A writable volume that is still empty. */
-	if ((fstatat(dir, "..", &parent, 0) < 0 || parent.st_dev != st->st_dev) &&
-	    !read_only(dir)) {
-		(void)close(dir);
+	if ((fstatat(fd, "..", &parent, 0) < 0 || parent.st_dev != st->st_dev) && !read_only(fd))
 		return true;
-	}
-	return !only_directories(dir, st->st_dev);
+	return !only_directories(fd, st->st_dev);
 }
 
 static int push(struct kf_deny *deny, const char *path, const struct kf_rule *rule, bool is_live,
@@ -131,10 +124,14 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf_rule *rule,
 	       struct kf_err *err)
 {
-	bool real;
-	KF_CLOSE int fd = kf_open_place(path, &real);
+	bool real, list;
+	/* Most are directories, if they are there. */
+	KF_CLOSE int fd = kf_open_place(path, O_RDONLY | O_DIRECTORY, &real);
 	struct stat st;
 
+	list = fd >= 0;
+	if (fd < 0 && errno != ENOENT)
+		fd = kf_open_place(path, O_PATH, &real);
 	/* What is not there holds no secret. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return 0;
@@ -147,18 +144,21 @@ static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf
 		return kf_fail(err, ENOENT,
 			       "line %u: fs deny %s: cannot tell where it is; is /proc mounted?",
 			       rule->line, rule->arg);
-	return push(deny, path, rule, live(fd, &st), err);
+	return push(deny, path, rule, live(fd, list, &st), err);
 }
 
 /* Mark in @maybe which "~" rules can have something in @home: one listing instead
  * of a lookup for each.  Whatever cannot be told is marked. */
-static void look_into_home(const struct kf_policy *policy, const char *home, bool *maybe)
+static void look_into_home(const struct kf_policy *policy, const struct kf_home *home, bool *maybe)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, home, O_RDONLY | O_DIRECTORY);
+	KF_CLOSE int opened = -1;
 	KF_UNINIT struct kf_dir dir;
+	int fd = home->fd;
 	const char *name;
 	unsigned n = 0;
 
+	if (fd < 0)
+		fd = opened = kf_open(AT_FDCWD, home->path, O_RDONLY | O_DIRECTORY);
 	memset(maybe, fd < 0 && errno != ENOENT, policy->nrules * sizeof(*maybe));
 	if (fd < 0)
 		return;
@@ -170,7 +170,8 @@ static void look_into_home(const struct kf_policy *policy, const char *home, boo
 			const struct kf_rule *rule = &policy->rules[i];
 
 			if (rule->kind == KF_RULE_FS_DENY && rule->arg[0] == '~' &&
-			    rule->arg[1] == '/' && strncmp(rule->arg + 2, name, len) == 0)
+			    rule->arg[1] == '/' && rule->arg[2] == *name &&
+			    strncmp(rule->arg + 2, name, len) == 0)
 				maybe[i] = true;
 		}
 	}
@@ -178,7 +179,7 @@ static void look_into_home(const struct kf_policy *policy, const char *home, boo
 		memset(maybe, true, policy->nrules * sizeof(*maybe));
 }
 
-static int collect_home(const struct kf_policy *policy, const char *home, bool *maybe,
+static int collect_home(const struct kf_policy *policy, const struct kf_home *home, bool *maybe,
 			char path[static PATH_MAX], struct kf_deny *deny, struct kf_err *err)
 {
 	look_into_home(policy, home, maybe);
@@ -188,7 +189,7 @@ static int collect_home(const struct kf_policy *policy, const char *home, bool *
 		if (rule->kind != KF_RULE_FS_DENY || *rule->arg != '~' ||
 		    (rule->arg[1] && !maybe[i]))
 			continue;
-		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home, rule->arg + 1) >= PATH_MAX)
+		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home->path, rule->arg + 1) >= PATH_MAX)
 			continue; /* longer than any path that can be opened */
 		if (add(deny, path, rule, err) < 0)
 			return -1;
@@ -196,8 +197,9 @@ static int collect_home(const struct kf_policy *policy, const char *home, bool *
 	return 0;
 }
 
-int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
-		    struct kf_deny *ret, struct kf_err *err)
+int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
+		    const struct kf_home *homes, size_t nhomes, struct kf_deny *ret,
+		    struct kf_err *err)
 {
 	KF_FREE bool *maybe = calloc(policy->nrules + 1, sizeof(*maybe));
 	KF_UNINIT char path[PATH_MAX];
@@ -212,8 +214,8 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, 
 		    strcmp(path, "/") != 0)
 			r = add(&deny, path, rule, err);
 	}
-	for (size_t h = 0; r == 0 && homes[h]; h++)
-		r = collect_home(policy, homes[h], maybe, path, &deny, err);
+	for (size_t h = 0; r == 0 && h < nhomes; h++)
+		r = collect_home(policy, &homes[h], maybe, path, &deny, err);
 	if (r < 0) {
 		kf_deny_done(&deny);
 		return -1;

@@ -24,9 +24,16 @@ struct kf_deny {
 	bool any_live;
 };
 
-/* "~" stands for every home of @homes (NULL ends). */
-int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars, char *const *homes,
-		    struct kf_deny *ret, struct kf_err *err);
+/* A directory that "~" stands for. */
+struct kf_home {
+	char *path;
+	int fd; /* opened to be listed, which happens once; -1 if it was not opened yet */
+};
+
+/* "~" stands for each of @homes, which stay the caller's. */
+int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
+		    const struct kf_home *homes, size_t nhomes, struct kf_deny *ret,
+		    struct kf_err *err);
 void kf_deny_done(struct kf_deny *deny);
 
 /* The live denied path that @path is or lies under; any denied path with @all. NULL if none. */
@@ -34,9 +41,9 @@ const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *p
 /* The first live denied path strictly below @path, NULL if none. */
 const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path);
 
-/* Open @path, which is clean, with O_PATH.  *ret_real: it is also where that lies, as no
+/* Open @path, which is clean.  *ret_real: it is also where that lies, as no
  * symlink is on the way; else kf_fd_path() tells, which is slow. */
-int kf_open_place(const char *path, bool *ret_real);
+int kf_open_place(const char *path, int flags, bool *ret_real);
 /* Absolute path of what @fd refers to, through /proc; false if it has none. */
 bool kf_fd_path(int fd, char out[static PATH_MAX]);
 

@@ -21,16 +21,24 @@
 #define RX		   (KF_FS_READ | KF_FS_EXEC)
 #define RWX		   (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
 
+static const char system_itself[] = "a variable must not open the system's own directories";
+
 /* Top-level directories that "fs rx-root" leaves to other rules. */
 static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
+
+/* In /dev of every container (OCI runtime specification, "Default Devices"), and no
+ * directories: the kernel need not be asked. */
+static const char devices[][8] = {"console", "full", "null",	"ptmx",
+				  "random",  "tty",  "urandom", "zero"};
 
 struct walk {
 	const struct kf_policy *policy;
 	const struct kf_vars *vars;
 	struct kf_grant_sink *sink;
 	struct kf_deny deny;
-	char *homes[HOMES_MAX + 1]; /* NULL ends */
+	struct kf_home *homes; /* HOMES_MAX */
 	size_t nhomes;
+	int root, home;		    /* "/root" and "/home", opened to be listed; -1 if not */
 	const struct kf_rule *rule; /* being walked; NULL: the command line */
 	struct kf_err *err;
 };
@@ -41,13 +49,23 @@ static void skip(struct walk *w, const char *path, const char *why)
 		w->sink->skip(w->sink, w->rule, path, why);
 }
 
+static enum kf_landlock_place place(const char *path)
+{
+	if (!kf_path_under(path, "/dev"))
+		return KF_LANDLOCK_ELSEWHERE;
+	for (size_t i = 0; path[4] && i < KF_ARRAY_SIZE(devices); i++)
+		if (path[5] == devices[i][0] && strcmp(path + 5, devices[i]) == 0)
+			return KF_LANDLOCK_DEVICE;
+	return KF_LANDLOCK_DEV;
+}
+
 static int report(struct walk *w, int fd, const char *path, unsigned access)
 {
 	const struct kf_grant grant = {
 		.fd = fd,
 		.path = path,
 		.access = access,
-		.device = kf_path_under(path, "/dev"),
+		.place = place(path),
 		.rule = w->rule,
 	};
 
@@ -118,7 +136,7 @@ static __attribute__((noinline)) int grant_checked(struct walk *w, int fd, const
 	if (!real)
 		real = buf;
 	if (!trusted && kf_policy_covers_system(real)) {
-		skip(w, path, "a variable must not open the system's own directories");
+		skip(w, path, system_itself);
 		return 0;
 	}
 	if (kf_deny_covers(&w->deny, real, false)) {
@@ -145,7 +163,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 {
 	bool real = false;
 	KF_CLOSE int fd = trusted && !w->deny.any_live ? kf_open(AT_FDCWD, path, O_PATH)
-						       : kf_open_place(path, &real);
+						       : kf_open_place(path, O_PATH, &real);
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
@@ -166,13 +184,18 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 		skip(w, rule->arg, "the variable is not set");
 		return 0;
 	}
+	if (how == KF_EXPANSION_VARIABLE && kf_policy_covers_system(path)) {
+		skip(w, path, system_itself);
+		return 0;
+	}
 	return grant_path(w, path, rule->access, how == KF_EXPANSION_LITERAL);
 }
 
 static bool leave_out(const char *name, size_t n)
 {
 	for (size_t i = 0; i < KF_ARRAY_SIZE(not_root); i++)
-		if (strncmp(name, not_root[i], n) == 0 && !not_root[i][n])
+		if (*name == not_root[i][0] && strncmp(name, not_root[i], n) == 0 &&
+		    !not_root[i][n])
 			return true;
 	return false;
 }
@@ -235,13 +258,20 @@ static int walk_root(struct walk *w)
 				ROOT_ENTRIES_MAX);
 		path[0] = '/';
 		memcpy(path + 1, name, strlen(name) + 1);
-		if (dir.type == DT_DIR)
-			fd = kf_open(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+		if (dir.type == DT_DIR || dir.type == DT_REG)
+			fd = kf_open(root, name, O_PATH | O_NOFOLLOW);
 		r = fd < 0 ? walk_root_link(w, root, path) : grant_fd(w, fd, path, path, RX, true);
 		if (r < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '/'") : 0;
+}
+
+/* @fd: it, if it is open already. */
+static int grant_home(struct walk *w, int fd, const char *path)
+{
+	return fd < 0 || w->deny.any_live ? grant_path(w, path, RWX, true)
+					  : report(w, fd, path, RWX);
 }
 
 static int walk_homes(struct walk *w)
@@ -250,8 +280,7 @@ static int walk_homes(struct walk *w)
 	KF_UNINIT char path[PATH_MAX];
 
 	/* Entry points start as root and become the user who owns a home. */
-	if (root &&
-	    (grant_path(w, "/root", RWX, true) < 0 || grant_path(w, "/home", RWX, true) < 0))
+	if (root && (grant_home(w, w->root, "/root") < 0 || grant_home(w, w->home, "/home") < 0))
 		return -1;
 	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
 		skip(w, "~", "HOME is not set");
@@ -290,43 +319,43 @@ static int walk_option(struct walk *w, const struct kf_option_grant *option)
 	return grant_path(w, path, option->access, true);
 }
 
-static int add_home(struct walk *w, const char *path)
+static int add_home(struct walk *w, const char *path, int fd)
 {
-	for (size_t i = 0; i < w->nhomes; i++)
-		if (strcmp(w->homes[i], path) == 0)
+	for (size_t i = 0; i < w->nhomes; i++) {
+		if (strcmp(w->homes[i].path, path) == 0) {
+			w->homes[i].fd = fd;
 			return 0;
+		}
+	}
 	if (w->nhomes == HOMES_MAX)
 		return kf_fail(w->err, E2BIG,
 			       "more than %d directories in /home: cannot keep 'fs deny ~' for all",
 			       HOMES_MAX);
-	w->homes[w->nhomes] = strdup(path);
-	if (!w->homes[w->nhomes])
-		return kf_fail_nomem(w->err, "homes");
-	w->nhomes++;
-	return 0;
+	w->homes[w->nhomes] = (struct kf_home){strdup(path), fd};
+	return w->homes[w->nhomes++].path ? 0 : kf_fail_nomem(w->err, "homes");
 }
 
 /* Every directory that "~" of a deny rule stands for. */
 static int find_homes(struct walk *w)
 {
-	KF_CLOSE int fd = -1;
 	KF_UNINIT struct kf_dir dir;
 	KF_UNINIT char path[PATH_MAX];
 	const char *name;
 
-	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path) < 0)
+	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path, -1) < 0)
 		return -1;
 	if (w->vars->uid != 0)
 		return 0;
-	if (add_home(w, "/root") < 0)
+	w->root = kf_open(AT_FDCWD, "/root", O_RDONLY | O_DIRECTORY);
+	if (add_home(w, "/root", w->root) < 0)
 		return -1;
-	fd = kf_open(AT_FDCWD, "/home", O_RDONLY | O_DIRECTORY);
-	if (fd < 0)
+	w->home = kf_open(AT_FDCWD, "/home", O_RDONLY | O_DIRECTORY);
+	if (w->home < 0)
 		return 0;
-	kf_dir_init(&dir, fd);
+	kf_dir_init(&dir, w->home);
 	while ((name = kf_dir_next(&dir))) {
 		(void)snprintf(path, sizeof(path), "/home/%s", name);
-		if (add_home(w, path) < 0)
+		if (add_home(w, path, -1) < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '/home'") : 0;
@@ -352,11 +381,20 @@ static int walk_rule(struct walk *w, const struct kf_rule *rule)
 int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
 		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err)
 {
-	struct walk w = {.policy = policy, .vars = vars, .sink = sink, .err = err};
+	KF_UNINIT struct kf_home homes[HOMES_MAX];
+	struct walk w = {
+		.policy = policy,
+		.vars = vars,
+		.sink = sink,
+		.homes = homes,
+		.root = -1,
+		.home = -1,
+		.err = err,
+	};
 	int ret = find_homes(&w);
 
 	if (ret == 0)
-		ret = kf_deny_collect(policy, vars, w.homes, &w.deny, err);
+		ret = kf_deny_collect(policy, vars, homes, w.nhomes, &w.deny, err);
 	for (size_t i = 0; ret == 0 && i < policy->nrules; i++)
 		if (walk_rule(&w, &policy->rules[i]) < 0)
 			ret = kf_fail_wrap(err, "policy line %u", policy->rules[i].line);
@@ -365,6 +403,8 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 		ret = walk_option(&w, &options->grants[i]);
 	kf_deny_done(&w.deny);
 	for (size_t i = 0; i < w.nhomes; i++)
-		free(w.homes[i]);
+		free(homes[i].path);
+	kf_cleanup_close(&w.root);
+	kf_cleanup_close(&w.home);
 	return ret;
 }

@@ -5,6 +5,7 @@
 #include "nono/options.h"
 #include "nono/vars.h"
 #include "policy/flat.h"
+#include "sandbox/landlock.h"
 
 #include <stdbool.h>
 
@@ -13,10 +14,10 @@
 
 /* One object that the policy makes accessible. */
 struct kf_grant {
-	int fd;			    /* O_PATH, borrowed */
-	const char *path;	    /* for people; as the policy or the directory names it */
-	unsigned access;	    /* KF_FS_* or KF_GRANT_LIST */
-	bool device;		    /* it is, or lies under, /dev */
+	int fd;		  /* borrowed */
+	const char *path; /* for people; as the policy or the directory names it */
+	unsigned access;  /* KF_FS_* or KF_GRANT_LIST */
+	enum kf_landlock_place place;
 	const struct kf_rule *rule; /* NULL: from the command line */
 };
 

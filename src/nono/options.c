@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum option {
@@ -105,6 +106,10 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 	case OPT_GRANT:
 		if (o->ngrants == KF_OPTIONS_GRANTS_MAX)
 			return kf_fail(err, E2BIG, "more than %d paths", KF_OPTIONS_GRANTS_MAX);
+		if (!o->grants)
+			o->grants = calloc(KF_OPTIONS_GRANTS_MAX, sizeof(*o->grants));
+		if (!o->grants)
+			return kf_fail_nomem(err, "options");
 		o->grants[o->ngrants++] = (struct kf_option_grant){
 			.path = value, .access = spec->access, .file = spec->file};
 		break;

@@ -23,7 +23,7 @@ struct kf_options {
 	const char *workdir; /* NULL = stay */
 	bool dry_run, block_net;
 	unsigned verbose;
-	struct kf_option_grant grants[KF_OPTIONS_GRANTS_MAX];
+	struct kf_option_grant *grants; /* from malloc(), NULL if there are none */
 	size_t ngrants;
 	const char *path, *op; /* why */
 	char **command;	       /* the rest; *command is NULL if there is none */

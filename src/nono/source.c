@@ -81,15 +81,8 @@ static int check_owner(int fd, const char *name, struct kf_err *err)
 	return 0;
 }
 
-/* The last digits, at @p, of a policy's SHA-256. */
-static void read_id(const char *p, uint64_t *ret_id)
-{
-	for (const char *end = p + KF_BUILTIN_ID_DIGITS; ret_id && p < end; p++)
-		*ret_id = *ret_id << 4 | (uint64_t)(*p <= '9' ? *p - '0' : *p - 'a' + 10);
-}
-
 static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
-		   uint64_t *ret_id, struct kf_err *err)
+		   struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	struct kf_policy policy;
@@ -105,28 +98,12 @@ static int from_fd(int fd, const char *what, const char *profile, struct kf_poli
 		kf_policy_done(&policy);
 		return -1;
 	}
-	read_id(text + n - 1 - KF_BUILTIN_ID_DIGITS, ret_id);
 	*ret = policy;
 	return 0;
 }
 
-static int from_builtin(const char *profile, struct kf_policy *ret, uint64_t *ret_id,
-			struct kf_err *err)
-{
-	const char *id;
-	char *text = kf_builtin_text(profile, &id);
-
-	if (!text)
-		return kf_fail(err, ENOENT,
-			       "there is no built-in profile '%s', and no directory 'profiles' "
-			       "beside this program",
-			       profile);
-	read_id(id, ret_id);
-	return kf_policy_parse_own(text, ret, err);
-}
-
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
-		     struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err)
+		     struct kf_policy *ret, struct kf_err *err)
 {
 	KF_CLOSE int exe = -1, profiles = -1, file = -1;
 
@@ -136,15 +113,15 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 			       "most %d)",
 			       profile, KF_LIMIT_PROFILE_NAME);
 	if (policy_fd >= 0)
-		return from_fd(policy_fd, "policy descriptor", profile, ret, ret_id, err);
+		return from_fd(policy_fd, "policy descriptor", profile, ret, err);
 	if (!*self->dir)
-		return from_builtin(profile, ret, ret_id, err);
+		return kf_builtin_policy(profile, ret, err);
 	exe = kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY);
 	if (exe < 0)
 		return kf_fail_sys(err, "open this program's directory '%s'", self->dir);
 	profiles = open_beneath(exe, "profiles", O_PATH | O_DIRECTORY);
 	if (profiles < 0 && errno == ENOENT)
-		return from_builtin(profile, ret, ret_id, err);
+		return kf_builtin_policy(profile, ret, err);
 	if (profiles < 0)
 		return kf_fail_sys(err, "open '%s/profiles'", self->dir);
 	file = open_beneath(profiles, profile, O_RDONLY | O_NONBLOCK);
@@ -154,5 +131,5 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 		return kf_fail_sys(err, "open '%s/profiles/%s'", self->dir, profile);
 	if (check_owner(profiles, "profiles", err) < 0 || check_owner(file, profile, err) < 0)
 		return -1;
-	return from_fd(file, profile, profile, ret, ret_id, err);
+	return from_fd(file, profile, profile, ret, err);
 }

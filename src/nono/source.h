@@ -17,9 +17,8 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err);
 
 /* The policy @profile: from @policy_fd if that is >= 0, else from the file
  * profiles/PROFILE beside the launcher, else the built-in - the latter only if
- * there is no such directory.  Nothing else is ever consulted.  *ret_id (may be
- * NULL) identifies the text. */
+ * there is no such directory.  Nothing else is ever consulted. */
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
-		     struct kf_policy *ret, uint64_t *ret_id, struct kf_err *err);
+		     struct kf_policy *ret, struct kf_err *err);
 
 #endif

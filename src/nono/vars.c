@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ int kf_vars_init(struct kf_vars *ret, struct kf_err *err)
 
 	if (!dir)
 		return kf_fail_nomem(err, "working directory");
-	ret->uid = geteuid();
+	ret->uid = (uid_t)getauxval(AT_EUID);
 	/* "(unreachable)/..." is a directory outside the root. */
 	if (syscall(SYS_getcwd, dir, PATH_MAX) <= 0 || *dir != '/')
 		*dir = '\0';
@@ -64,23 +65,20 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 	return NULL;
 }
 
-/* Apart, for the sake of its buffer: most paths need none. */
-static __attribute__((noinline)) enum kf_expansion expand(const struct kf_vars *vars,
-							  const char *path,
-							  char out[static PATH_MAX])
+static enum kf_expansion expand(const struct kf_vars *vars, const char *path,
+				char out[static PATH_MAX])
 {
 	enum kf_expansion ret = KF_EXPANSION_LITERAL;
-	KF_UNINIT char raw[PATH_MAX];
 	size_t n = 0;
 
 	if (*path == '~' || *path == '$') {
 		size_t len;
 		const char *v = value(vars, path, &len, out);
 
-		if (!v || *v != '/' || strlen(v) >= sizeof(raw))
+		if (!v || *v != '/' || strlen(v) >= PATH_MAX)
 			return KF_EXPANSION_NONE;
 		n = strlen(v);
-		memcpy(raw, v, n);
+		memmove(out, v, n);
 		path += len;
 		ret = KF_EXPANSION_VARIABLE;
 	}
@@ -94,14 +92,14 @@ static __attribute__((noinline)) enum kf_expansion expand(const struct kf_vars *
 			add = uid;
 			skip = sizeof("$UID") - 1;
 		}
-		if (n + len >= sizeof(raw))
+		if (n + len >= PATH_MAX)
 			return KF_EXPANSION_NONE;
-		memcpy(raw + n, add, len);
+		memcpy(out + n, add, len);
 		n += len;
 		path += skip;
 	}
-	raw[n] = '\0';
-	return kf_path_clean(raw, out, PATH_MAX) ? ret : KF_EXPANSION_NONE;
+	out[n] = '\0';
+	return kf_path_clean(out, out, PATH_MAX) ? ret : KF_EXPANSION_NONE;
 }
 
 enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Where the kubelet looks for a container's last words. */
+/* Where the kubelet looks for a container's last words, when its log may be gone. */
 #define TERMINATION_LOG "/dev/termination-log"
 
 struct landlock_sink {
@@ -32,28 +32,23 @@ struct needs {
 	struct kf_filter filter;
 };
 
-/* Say why on stderr and, since a container's log may be gone by then, where the
- * kubelet shows it in the pod's status. */
-static int fail(const struct kf_err *err)
+/* Say why on stderr and in @log. */
+static __attribute__((noinline)) int fail(const struct kf_err *err, int log)
 {
 	KF_UNINIT char line[KF_ERR_MSG_MAX + 8];
 	struct stat st;
 	size_t n;
-	int fd;
 
 	(void)snprintf(line, sizeof(line), "nono: %s\n", err->msg);
 	n = strlen(line);
 	(void)!write(STDERR_FILENO, line, n);
-	fd = kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		(void)!write(fd, line, n);
-	if (fd >= 0)
-		(void)close(fd);
+	if (log >= 0 && fstat(log, &st) == 0 && S_ISREG(st.st_mode))
+		(void)!write(log, line, n);
 	return KF_EXIT_FAILED;
 }
 
 static void find_needs(const struct kf_policy *policy, const struct kf_options *options,
-		       uint64_t id, struct needs *ret)
+		       struct needs *ret)
 {
 	bool tcp = false;
 
@@ -92,7 +87,7 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 	ret->filter.restrict_connect = ret->landlock.connect;
 	/* Only a policy as it is written is recognised again, without additions. */
 	ret->filter.mark = !options->ngrants && !options->block_net;
-	ret->filter.policy = id;
+	ret->filter.policy = policy->id;
 }
 
 static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
@@ -102,7 +97,7 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 
 	if (grant->access & KF_GRANT_LIST)
 		return kf_landlock_allow_list(ll, grant->fd, err);
-	return kf_landlock_allow(ll, grant->fd, grant->device, grant->access, err);
+	return kf_landlock_allow(ll, grant->fd, grant->place, grant->access, err);
 }
 
 static int allow_ports(const struct kf_policy *policy, const struct kf_landlock *ll,
@@ -187,13 +182,13 @@ static int run(const struct kf_options *options, struct kf_err *err)
 	static struct kf_self self;
 	static struct kf_vars vars;
 	const char *program;
+	struct stat st;
 	struct kf_policy policy;
 	struct needs needs;
 	char **env;
-	uint64_t id;
 
 	if (kf_self_find(&self, err) < 0 ||
-	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &id, err) < 0)
+	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, err) < 0)
 		return -1;
 	close_own(&self, options->policy_fd);
 	if (options->workdir && chdir(options->workdir) < 0)
@@ -208,14 +203,16 @@ static int run(const struct kf_options *options, struct kf_err *err)
 		return -1;
 	if (kf_process_environment(&policy, environ, &env, err) < 0)
 		return -1;
-	find_needs(&policy, options, id, &needs);
-	if (!(needs.filter.mark && kf_filter_marked(id)) &&
+	find_needs(&policy, options, &needs);
+	if (!(needs.filter.mark && kf_filter_marked(policy.id)) &&
 	    enter(&policy, options, &vars, &needs, err) < 0)
 		return -1;
 	if (kf_process_limits(&policy, err) < 0)
 		return -1;
 	tell_hints(&policy, options->command);
 	(void)execve(program, options->command, env);
+	if (errno == EACCES && stat(program, &st) == 0 && S_ISDIR(st.st_mode))
+		errno = EISDIR;
 	return kf_fail_sys(err, "cannot start '%s'", program);
 }
 
@@ -223,6 +220,7 @@ int kf_command_wrap(char **argv)
 {
 	struct kf_options options;
 	struct kf_err err;
+	int log;
 
 	if (kf_options_parse(KF_OPTIONS_WRAP, argv, &options, &err) < 0)
 		return kf_command_usage(&err);
@@ -230,5 +228,7 @@ int kf_command_wrap(char **argv)
 		kf_err_set(&err, EINVAL, "wrap: no program to run");
 		return kf_command_usage(&err);
 	}
-	return run(&options, &err) < 0 ? fail(&err) : 0;
+	/* While it can be: the policy need not grant it. */
+	log = kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+	return run(&options, &err) < 0 ? fail(&err, log) : 0;
 }

@@ -344,10 +344,12 @@ static int parse_line(struct parser *p, char *s, size_t n)
 }
 
 /* Header, checksum and characters: all that is true of the text as a whole. */
-static int check_text(const char *text, size_t n, size_t *ret_body, struct kf_err *err)
+static int check_text(const char *text, size_t n, size_t *ret_body, uint64_t *ret_id,
+		      struct kf_err *err)
 {
 	const size_t tail = sizeof(SUM) - 1 + KF_SHA256_HEX + 1;
 	char sum[KF_SHA256_HEX + 1];
+	uint64_t id = 0;
 	size_t body;
 
 	if (n > KF_LIMIT_POLICY_TEXT)
@@ -365,7 +367,10 @@ static int check_text(const char *text, size_t n, size_t *ret_body, struct kf_er
 	kf_sha256_hex(text, body, sum);
 	if (memcmp(text + n - 1 - KF_SHA256_HEX, sum, KF_SHA256_HEX) != 0)
 		return kf_fail(err, EINVAL, "checksum does not match: damaged or edited by hand");
+	for (size_t i = KF_SHA256_HEX - 16; i < KF_SHA256_HEX; i++)
+		id = id << 4 | (uint64_t)(sum[i] <= '9' ? sum[i] - '0' : sum[i] - 'a' + 10);
 	*ret_body = body;
+	*ret_id = id;
 	return 0;
 }
 
@@ -390,29 +395,22 @@ static int parse_body(struct parser *p)
 	return 0;
 }
 
-int kf_policy_parse_own(char *text, struct kf_policy *ret, struct kf_err *err)
+int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
 {
-	struct parser p = {.policy.text = text, .err = err};
+	struct parser p = {.err = err};
+	size_t body;
 
+	if (check_text(text, n, &body, &p.policy.id, err) < 0)
+		return -1;
+	p.policy.text = strndup(text, body);
+	if (!p.policy.text)
+		return kf_fail_nomem(err, "policy");
 	if (parse_body(&p) < 0) {
 		kf_policy_done(&p.policy);
 		return -1;
 	}
 	*ret = p.policy;
 	return 0;
-}
-
-int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err)
-{
-	size_t body;
-	char *copy;
-
-	if (check_text(text, n, &body, err) < 0)
-		return -1;
-	copy = strndup(text, body);
-	if (!copy)
-		return kf_fail_nomem(err, "policy");
-	return kf_policy_parse_own(copy, ret, err);
 }
 
 void kf_policy_done(struct kf_policy *policy)

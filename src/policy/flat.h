@@ -68,27 +68,25 @@ enum { KF_FS_READ = 1, KF_FS_WRITE = 2, KF_FS_EXEC = 4 };
 struct kf_rule {
 	enum kf_rule_kind kind;
 	unsigned line;	 /* for messages, from 1 */
-	unsigned access; /* KF_RULE_FS: KF_FS_* bits */
+	unsigned access; /* FS: KF_FS_* bits */
+	uint16_t port;	 /* NET_CONNECT, NET_BIND: one rule a port */
 	const char
 		*verb; /* ENV: "drop"|"set"|"keep"; SCOPE: "signal"|"abstract"; RLIMIT: its name */
 	const char *arg;     /* path, variable, level, note; NULL if the rule has none */
 	uint64_t soft, hard; /* RLIMIT; UINT64_MAX = unlimited */
-	uint16_t port;	     /* NET_CONNECT, NET_BIND: one rule a port */
 };
 
 struct kf_policy {
 	const char *name;
+	uint64_t id;	       /* the last 64 bits of the text's SHA-256 */
 	struct kf_rule *rules; /* in the order of the text */
 	size_t nrules;
-	char *text; /* owned; what the strings point into */
+	char *text; /* owned; what the strings point into, NULL if that is the program */
 };
 
 /* Parse @n bytes at @text (not changed, copied).  On failure *err names line
  * and reason and *ret is untouched. */
 int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf_err *err);
-/* The same for a text that is part of the program, from malloc() and the policy's from
- * now on: without the line "sum" and without checks of single bytes. */
-int kf_policy_parse_own(char *text, struct kf_policy *ret, struct kf_err *err);
 void kf_policy_done(struct kf_policy *policy);
 
 /* The text of @nrules rules, header and checksum included: what

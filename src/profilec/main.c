@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kf-profilec [NAME...]: runs while building; writes the built-in profiles' flat
  * texts as the C table kf_builtins, for programs that do not compile profiles.
- * With names, the texts of these, one after the other. */
+ * With names, the rules of these as the launcher's tables (nono/builtin.h). */
+#include "base/cleanup.h"
 #include "base/limits.h"
+#include "nono/builtin.h"
 #include "policy/profile.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <string.h>
+
+/* Of the rules of all policies, each once. */
+struct args {
+	char *at[UCHAR_MAX];
+	size_t n;
+};
 
 static void write_string(const char *s)
 {
@@ -22,22 +32,68 @@ static void write_string(const char *s)
 	putchar('"');
 }
 
-static void write_row(const char *name, const struct kf_compiled *compiled)
+static int write_row(const char *name, const struct kf_compiled *compiled, struct args *args)
 {
+	(void)args;
 	printf("\t{\"%s\",\n", name);
 	write_string(compiled->text);
 	printf(",\n\t\t%zu},\n", compiled->n);
+	return 0;
 }
 
-static void write_text(const char *name, const struct kf_compiled *compiled)
+/* Where among @args the argument of @rule is, to which it is added; -1 if the tables cannot
+ * hold the rule. */
+static long place(struct args *args, const struct kf_rule *rule)
 {
-	(void)name;
-	(void)fwrite(compiled->text, 1, compiled->n, stdout);
+	size_t i, at = 1; /* after the empty one */
+
+	if (rule->verb || rule->soft || rule->hard || rule->port || (rule->arg && !*rule->arg))
+		return -1;
+	if (!rule->arg)
+		return 0;
+	for (i = 0; i < args->n && strcmp(args->at[i], rule->arg) != 0; i++)
+		at += strlen(args->at[i]) + 1;
+	if (i == KF_ARRAY_SIZE(args->at) || at > USHRT_MAX)
+		return -1;
+	if (i == args->n && !(args->at[args->n++] = strdup(rule->arg)))
+		return -1;
+	return (long)at;
+}
+
+/* A row of kf_builtin_policies. */
+static int write_policy(const char *name, const struct kf_compiled *compiled, struct args *args)
+{
+	struct kf_policy policy;
+	struct kf_err err;
+	int r = 0;
+
+	if (kf_policy_parse(compiled->text, compiled->n, &policy, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", name, err.msg);
+		return -1;
+	}
+	printf("\t{\"%s\", %#llx, %zu, {", name, (unsigned long long)policy.id, policy.nrules);
+	for (size_t i = 0; r == 0 && i < policy.nrules; i++) {
+		const struct kf_rule *rule = &policy.rules[i];
+		long at = place(args, rule);
+
+		if (at < 0 || policy.nrules > KF_BUILTIN_RULES_MAX ||
+		    rule->line != i + KF_BUILTIN_FIRST_LINE) {
+			fprintf(stderr, "%s, line %u: not for the launcher's tables\n", name,
+				rule->line);
+			r = -1;
+		}
+		printf("{%u, %u, %ld}, ", (unsigned)rule->kind, rule->access, at);
+	}
+	printf("}},\n");
+	kf_policy_done(&policy);
+	return r;
 }
 
 /* One profile; problems, warnings too, go to stderr. */
 static int write_builtin(const struct kf_profile_library *library, const char *name,
-			 void (*write)(const char *name, const struct kf_compiled *compiled))
+			 struct args *args,
+			 int (*write)(const char *name, const struct kf_compiled *compiled,
+				      struct args *args))
 {
 	struct kf_buf messages = KF_BUF_INIT(1024 * 1024);
 	struct kf_arena arena;
@@ -50,7 +106,7 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 	kf_diags_init(&diags, &arena);
 	r = kf_profile_compile(library, name, &arena, &diags, &compiled, &err);
 	if (r == 0)
-		write(name, &compiled);
+		r = write(name, &compiled, args);
 	kf_diags_format(&diags, &messages);
 	if (messages.n)
 		fputs(messages.p, stderr);
@@ -63,18 +119,39 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 	return r;
 }
 
+static int write_launcher(const struct kf_profile_library *library, char *const *names)
+{
+	static struct args args;
+	int failed = 0;
+
+	printf("#include \"nono/builtin.h\"\n\n"
+	       "const struct kf_builtin_policy kf_builtin_policies[] = {\n");
+	for (; *names; names++)
+		failed |= write_builtin(library, *names, &args, write_policy);
+	printf("\t{\"\", 0, 0, {{0, 0, 0}}},\n};\n\nconst char kf_builtin_args[] =\n\t\t\"\\0\"\n");
+	for (size_t i = 0; i < args.n; i++) {
+		write_string(args.at[i]);
+		printf(" \"\\0\"\n");
+	}
+	printf("\t;\n");
+	return failed;
+}
+
+static int write_table(const struct kf_profile_library *library)
+{
+	int failed = 0;
+
+	printf("#include \"policy/flat.h\"\n\nconst struct kf_builtin kf_builtins[] = {\n");
+	for (size_t i = 0; i < library->n; i++)
+		failed |= write_builtin(library, library->v[i].name, NULL, write_row);
+	printf("};\nconst size_t kf_nbuiltins = %zu;\n", library->n);
+	return failed;
+}
+
 int main(int argc, char **argv)
 {
 	const struct kf_profile_library library = {kf_profile_builtins, kf_nprofile_builtins};
-	int failed = 0;
+	int failed = argc > 1 ? write_launcher(&library, argv + 1) : write_table(&library);
 
-	for (int i = 1; i < argc; i++)
-		failed |= write_builtin(&library, argv[i], write_text) < 0;
-	if (argc > 1)
-		return failed || fflush(stdout) != 0;
-	printf("#include \"policy/flat.h\"\n\nconst struct kf_builtin kf_builtins[] = {\n");
-	for (size_t i = 0; i < library.n; i++)
-		failed |= write_builtin(&library, library.v[i].name, write_row) < 0;
-	printf("};\nconst size_t kf_nbuiltins = %zu;\n", library.n);
 	return failed || fflush(stdout) != 0;
 }

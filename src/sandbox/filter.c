@@ -177,15 +177,13 @@ static void when_refuse(struct prog *p, uint32_t nr, int code)
 	end(p, call);
 }
 
-/* prctl() with the mark's arguments; A holds the call's number before and after. */
+/* prctl() with the mark's second argument, which no option takes; A holds the call's
+ * number before and after.  What the same number means elsewhere has no such argument
+ * either. */
 static void mark_rule(struct prog *p, uint64_t policy)
 {
-	size_t call = when(p, SYS_prctl), arch, option, low, high;
+	size_t call = when(p, SYS_prctl), low, high;
 
-	load(p, DATA_ARCH);
-	arch = when(p, abis[0].arch);
-	load(p, LOW(0));
-	option = when(p, MARK_OPTION);
 	load(p, LOW(1));
 	low = when(p, (uint32_t)policy);
 	load(p, HIGH(1));
@@ -193,8 +191,6 @@ static void mark_rule(struct prog *p, uint64_t policy)
 	refuse(p, MARK_ERRNO);
 	end(p, high);
 	end(p, low);
-	end(p, option);
-	end(p, arch);
 	load(p, DATA_NR);
 	end(p, call);
 }
@@ -247,7 +243,8 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 	return p.n;
 }
 
-int kf_filter_install(const struct kf_filter *filter, struct kf_err *err)
+/* Apart, for the sake of its buffer. */
+__attribute__((noinline)) int kf_filter_install(const struct kf_filter *filter, struct kf_err *err)
 {
 	KF_UNINIT struct kf_filter_insn prog[KF_FILTER_MAX];
 	struct {

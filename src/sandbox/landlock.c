@@ -188,15 +188,17 @@ static int add_path(const struct kf_landlock *ll, int fd, uint64_t rights)
 	return errno == EBADFD ? 0 : -1;
 }
 
-int kf_landlock_allow(const struct kf_landlock *ll, int fd, bool device, unsigned access,
-		      struct kf_err *err)
+int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
+		      unsigned access, struct kf_err *err)
 {
+	const bool device = place != KF_LANDLOCK_ELSEWHERE;
+	mode_t mode = place == KF_LANDLOCK_DEVICE ? S_IFCHR : S_IFDIR;
+	int r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, mode, device));
+
 	/* The kernel knows what it is: rights of directories are invalid for all else. */
-	if (add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFDIR, device)) == 0 ||
-	    (errno == EINVAL &&
-	     add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFREG, device)) == 0))
-		return 0;
-	return kf_fail_sys(err, "add Landlock rule");
+	if (r < 0 && errno == EINVAL && S_ISDIR(mode))
+		r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFREG, device));
+	return r < 0 ? kf_fail_sys(err, "add Landlock rule") : 0;
 }
 
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err)

@@ -37,11 +37,18 @@ int kf_landlock_probe(int *ret, struct kf_err *err);
 int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *ret,
 		     struct kf_err *err);
 
+/* Where an object lies. */
+enum kf_landlock_place {
+	KF_LANDLOCK_ELSEWHERE,
+	KF_LANDLOCK_DEV,    /* it is, or lies under, /dev: write includes ioctl() on devices */
+	KF_LANDLOCK_DEVICE, /* the same, and known to be no directory: saves a system call */
+};
+
 /* Grant @access (KF_FS_* bits of policy/flat.h) on the object @fd, an O_PATH
- * descriptor, and for a directory all below it.  @device: it is, or lies
- * under, /dev.  Objects that no path leads to (pipes) are left alone. */
-int kf_landlock_allow(const struct kf_landlock *ll, int fd, bool device, unsigned access,
-		      struct kf_err *err);
+ * descriptor, and for a directory all below it.  Objects that no path leads to
+ * (pipes) are left alone. */
+int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
+		      unsigned access, struct kf_err *err);
 /* Grant listing the directory @fd and those below it, not their files' contents. */
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
 int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,

@@ -27,7 +27,7 @@ static bool any_rule(const struct kf_policy *policy, const char *verb, const cha
 		const struct kf_rule *rule = &policy->rules[i];
 
 		if (rule->kind == KF_RULE_ENV && strcmp(rule->verb, verb) == 0 &&
-		    (!entry || matches(entry, rule->arg)))
+		    matches(entry, rule->arg))
 			return true;
 	}
 	return false;
@@ -36,9 +36,16 @@ static bool any_rule(const struct kf_policy *policy, const char *verb, const cha
 int kf_process_environment(const struct kf_policy *policy, char *const *env, char ***ret_env,
 			   struct kf_err *err)
 {
-	const bool keeps = any_rule(policy, "keep", NULL);
+	bool keeps = false, any = false;
 	size_t n = 0, kept = 0;
 	char **out;
+
+	for (size_t i = 0; i < policy->nrules; i++) {
+		if (policy->rules[i].kind == KF_RULE_ENV) {
+			any = true;
+			keeps |= strcmp(policy->rules[i].verb, "keep") == 0;
+		}
+	}
 
 	while (env[n])
 		n++;
@@ -46,8 +53,8 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 	if (!out)
 		return kf_fail_nomem(err, "environment");
 	for (size_t i = 0; i < n; i++)
-		if ((!keeps || any_rule(policy, "keep", env[i])) &&
-		    !any_rule(policy, "drop", env[i]) && !any_rule(policy, "set", env[i]))
+		if (!any || ((!keeps || any_rule(policy, "keep", env[i])) &&
+			     !any_rule(policy, "drop", env[i]) && !any_rule(policy, "set", env[i])))
 			out[kept++] = env[i];
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
