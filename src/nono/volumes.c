@@ -6,13 +6,63 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* What mountinfo says as well, without what takes the kernel longest to find out. */
-#define MOUNTS	   "/proc/self/mounts"
-#define MOUNTS_MAX (4 * 1024 * 1024)
+#define MOUNTS		    "/proc/self/mounts"
+#define MOUNTS_MAX	    (4 * 1024 * 1024)
+
+/* The kernel's interface (include/uapi/linux/mount.h, stat.h), since Linux 6.8; our headers
+ * have none of it. */
+#define NR_STATMOUNT	    457
+#define NR_LISTMOUNT	    458
+#define LIST_ROOT	    UINT64_MAX
+#define STATMOUNT_SB_BASIC  0x1
+#define STATMOUNT_MNT_BASIC 0x2
+#define STATMOUNT_MNT_POINT 0x10
+#define STATMOUNT_MASK	    (STATMOUNT_SB_BASIC | STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT)
+#define READ_ONLY	    0x1 /* SB_RDONLY and MOUNT_ATTR_RDONLY */
+#define STATX_UNIQUE_ID	    0x4000
+#define STATX_IS_MOUNT	    0x2000
+
+/* More mounts than that are read as text. */
+#define IDS_MAX		    128
+
+struct mount_request {
+	uint32_t size, spare;
+	uint64_t id, param;
+};
+
+struct mount_status {
+	uint32_t size, spare0;
+	uint64_t mask;
+	uint32_t device[2];
+	uint64_t magic;
+	uint32_t sb_flags, spare1[7];
+	uint64_t attributes, spare2[4];
+	uint32_t root, point; /* offsets in text */
+	uint64_t spare3[50];
+	char text[PATH_MAX];
+};
+_Static_assert(offsetof(struct mount_status, attributes) == 64, "layout");
+_Static_assert(offsetof(struct mount_status, text) == 512, "layout");
+
+struct file_status {
+	uint32_t mask, spare0;
+	uint64_t attributes, spare1[16];
+	uint64_t mount_id, spare2[13];
+};
+_Static_assert(offsetof(struct file_status, mount_id) == 0x90, "layout");
+_Static_assert(sizeof(struct file_status) == 256, "layout");
+
+struct mounts {
+	uint64_t id[IDS_MAX], below[IDS_MAX];
+	struct mount_status status;
+};
 
 /* What is mounted there belongs to the runtime, or is us. */
 static const char not_volumes[][8] = {"/proc", "/sys", "/nono", "/dev"};
@@ -90,8 +140,8 @@ static int read_mounts(char **ret, struct kf_err *err)
 	return 0;
 }
 
-int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
-		    void *ctx, struct kf_err *err)
+static int each_of_text(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
+			void *ctx, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	char *next, *line;
@@ -117,4 +167,78 @@ int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct
 			return -1;
 	}
 	return 0;
+}
+
+/* Ids of the mounts below the mount @parent, rising; -1 if there may be more. */
+static long list_mounts(uint64_t parent, uint64_t id[static IDS_MAX])
+{
+	const struct mount_request request = {.size = sizeof(request), .id = parent};
+	long n = syscall(NR_LISTMOUNT, &request, id, IDS_MAX, 0);
+
+	return n < IDS_MAX ? n : -1;
+}
+
+/* Take what is mounted at and below @path, which holds no volumes, off the @n first of
+ * m->id; how many are left. */
+static long leave_out(struct mounts *m, long n, const char *path)
+{
+	KF_UNINIT struct file_status st;
+	long nbelow, left = 0;
+
+	if (syscall(SYS_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW,
+		    STATX_UNIQUE_ID, &st) < 0 ||
+	    !(st.mask & STATX_UNIQUE_ID) || !(st.attributes & STATX_IS_MOUNT))
+		return n;
+	nbelow = list_mounts(st.mount_id, m->below);
+	for (long i = 0, b = 0; i < n; i++) {
+		while (b < nbelow && m->below[b] < m->id[i])
+			b++;
+		if (m->id[i] != st.mount_id && (b >= nbelow || m->below[b] != m->id[i]))
+			m->id[left++] = m->id[i];
+	}
+	return left;
+}
+
+/* 1 if the kernel does not tell, or is not allowed to; something may have been told then. */
+static int each_listed(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
+		       void *ctx, struct kf_err *err)
+{
+	KF_FREE struct mounts *m = malloc(sizeof(*m));
+	struct mount_request request = {.size = sizeof(request), .param = STATMOUNT_MASK};
+	long n;
+
+	if (!m)
+		return kf_fail_nomem(err, "mounts");
+	n = list_mounts(LIST_ROOT, m->id);
+	if (n <= 0)
+		return 1;
+	/* Most are there: what the runtime masks or makes read-only, and cgroups. */
+	n = leave_out(m, n, "/proc");
+	n = leave_out(m, n, "/sys");
+	for (long i = 0; i < n; i++) {
+		struct mount_status *status = &m->status;
+		const char *path;
+
+		request.id = m->id[i];
+		if (syscall(NR_STATMOUNT, &request, status, sizeof(*status), 0) < 0) {
+			if (errno == ENOENT) /* no longer there */
+				continue;
+			return 1;
+		}
+		if ((status->mask & STATMOUNT_MASK) != STATMOUNT_MASK)
+			return 1;
+		path = status->text + status->point;
+		if (is_volume(path) &&
+		    fn(ctx, path, !((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
+		    void *ctx, struct kf_err *err)
+{
+	int ret = each_listed(fn, ctx, err);
+
+	return ret > 0 ? each_of_text(fn, ctx, err) : ret;
 }

@@ -138,6 +138,14 @@ def nesting(t, b) -> None:
     t.equal(p.stdout, "x\n", "16 different sandboxes stack")
     p = b.exec([*(more * 17), "echo", "x"])
     t.ok(p.returncode == 1 and p.stdout == "" and "already inside 16 sandboxes" in p.stderr, "the 17th is a clear error", p.stderr)
+    for name in ("default", "in-cluster", "strict"):
+        text = subprocess.run([f"{box.ROOT}/out/bin/kubefence", "profile", "compile", name], capture_output=True, text=True, check=True).stdout
+        with open(f"{b.rootfs}/policy-{name}", "w") as f:
+            f.write(text)
+        p = b.exec(["/nono/nono", "wrap", "--profile", name, "--", "grep", "Seccomp_filters", "/proc/self/status"], profile=name, by_fd=text)
+        t.equal(p.stdout.split()[-1:], ["1"], f"the built-in {name} and its text are the same policy")
+        by_text = b.exec(["sh", "-c", f"exec /nono/nono wrap --policy-fd 3 --profile {name} --dry-run 3</policy-{name}"]).stdout
+        t.equal(b.exec(["/nono/nono", "wrap", "--profile", name, "--dry-run"]).stdout, by_text, f"the built-in {name} grants what its text does")
     p = b.exec(["/nono/nono", "wrap", "--profile", "strict", "--", "sh", "-c", "echo x >/work/x"], profile="default", cwd="/work")
     t.ok(p.returncode, "a stricter policy inside is not skipped")
     p = b.exec(["/nono/nono", "wrap", "--profile", "default", "--", "sh", "-c", "echo x >/work/x"], profile="strict", cwd="/work")
@@ -238,10 +246,37 @@ def rules(t, b) -> None:
 
 
 def volumes(t, b) -> None:
-    script = ("for p in /data /data/ro /data/file '/data/a b'; do [ -d \"$p\" ] && f=\"$p/new\" || f=\"$p\"; (echo x >\"$f\") 2>/dev/null && echo w \"$p\" || echo - \"$p\"; done; "
+    odd = "/data/\\040\tt"
+    script = ("for p in /data /data/ro /data/file '/data/a b' \"$ODD\"; do [ -d \"$p\" ] && f=\"$p/new\" || f=\"$p\"; (echo x >\"$f\") 2>/dev/null && echo w \"$p\" || echo - \"$p\"; done; "
               "cat /data/ro/in; echo x >/dev/termination-log && echo log; (echo x >/etc/new) 2>/dev/null || echo end")
-    p = b.exec(["sh", "-c", script], profile="strict")
-    t.equal(p.stdout, "w /data\n- /data/ro\nw /data/file\nw /data/a b\nin\nlog\nend\n", "volumes: directories, read-only ones, files, odd names")
+    want = f"w /data\n- /data/ro\nw /data/file\nw /data/a b\nw {odd}\nin\nlog\nend\n"
+    p = b.exec(["sh", "-c", script], profile="strict", env=(f"ODD={odd}",))
+    t.equal(p.stdout, want, "volumes: directories, read-only ones, files, odd names")
+
+    # Kernels before 6.8 and some seccomp policies do not have the calls that tell most quickly.
+    dry = ["/nono/nono", "wrap", "--profile", "strict", "--dry-run"]
+    told = b.exec(dry).stdout
+    t.ok(told.count("(line 4)") == 7, "volumes: seven are told", told)
+    for call, nr, error in (("listmount", 458, "38"), ("listmount", 458, "1"), ("statmount", 457, "1"), ("statx", 332, "1")):
+        fault = ["/bin/kernel", "fault", str(nr), error]
+        t.equal(b.exec([*fault, *dry]).stdout, told, f"volumes: {call} fails with errno {error}: the same ones")
+        p = b.exec([*fault, "/nono/nono", "wrap", "--profile", "strict", "--", "sh", "-c", script], env=(f"ODD={odd}",))
+        t.equal(p.stdout, want, f"volumes: {call} fails with errno {error}: the same may be written")
+
+
+def many_volumes(t) -> None:
+    """More than the launcher lets listmount(2) tell; one below another, and one that is none."""
+    with box.Box() as b:
+        os.mkdir(f"{b.dir}/v")
+        places = [f"/data/{i}" for i in range(140)] + ["/data/7/below", "/dev/mine"]
+        b.mounts = [{"destination": p, "type": "bind", "source": f"{b.dir}/v", "options": ["bind", "ro" if p == "/data/9" else "rw"]}
+                    for p in places]
+        os.mkdir(f"{b.dir}/v/below")
+        b.start()
+        told = b.exec(["/nono/nono", "wrap", "--profile", "strict", "--dry-run"]).stdout
+        t.equal(sorted(re.findall(r"^  (\S+) +(/\S+)  \(line 4\)", told, re.MULTILINE)),
+                sorted([("r-x" if p == "/data/9" else "rwx", p) for p in places if p.startswith("/data")] + [("rwx", "/dev/shm")]),
+                "140 volumes: all are told, and nothing else")
 
 
 def failures(t, b) -> None:
@@ -267,6 +302,11 @@ def failures(t, b) -> None:
     b.exec(["nosuch"], profile="default")
     with open(log) as f:
         t.equal(f.read(), "earlier words\nnono: cannot start 'nosuch': executable file not found in $PATH\n", "failures reach the termination log")
+    p = b.exec(["sh", "-c", "cat /dev/termination-log; echo no"], profile="p", by_fd=policy(MINIMAL, "p"))
+    t.equal(p.stdout, "no\n", "a policy that does not grant the termination log")
+    b.exec(["/work/rel"], profile="p", by_fd=policy(MINIMAL, "p"))
+    with open(log) as f:
+        t.equal(f.read().splitlines()[2:], ["nono: cannot start '/work/rel': Permission denied"], "a failure inside the sandbox reaches it")
 
 
 def older_kernels(t, b) -> None:
@@ -425,18 +465,18 @@ def run(t) -> None:
                            ("policy-scope", policy(MINIMAL + "scope signal\n", "p"))):
             with open(f"{b.rootfs}/{name}", "w") as f:
                 f.write(text)
-        for name in ("v", "ro", "a b"):
+        for name in ("v", "ro", "a b", "odd"):
             os.mkdir(f"{b.dir}/{name}")
         for name in ("ro/in", "file", "termination-log"):
             with open(f"{b.dir}/{name}", "w") as f:
                 f.write("in\n" if name == "ro/in" else "")
         for source, destination, access in (("v", "/data", ["rw"]), ("ro", "/data/ro", ["ro"]), ("file", "/data/file", ["rw"]),
-                                             ("a b", "/data/a b", ["rw"]), ("termination-log", "/dev/termination-log", ["rw"])):
+                                             ("a b", "/data/a b", ["rw"]), ("odd", "/data/\\040\tt", ["rw"]), ("termination-log", "/dev/termination-log", ["rw"])):
             mounts.append({"destination": destination, "type": "bind", "source": f"{b.dir}/{source}", "options": ["bind", *access]})
         b.mounts = mounts
         b.init = ["/bin/attack", "target"]
         b.start(ready="ready")
         for case in (untouched, program_lookup, usage, options, why, nesting, rules, volumes, failures, older_kernels, reclaim, sources):
             t.case(case.__name__, case, t, b)
-    for case in (deny, root_links, ports, system_calls):
+    for case in (deny, root_links, many_volumes, ports, system_calls):
         t.case(case.__name__, case, t)
