@@ -30,9 +30,15 @@ struct landlock_sink {
 struct needs {
 	struct kf_landlock_want landlock;
 	struct kf_filter filter;
+	bool log; /* to be opened before: no rule grants volumes, of which it is one */
 };
 
-/* Say why on stderr and in @log. */
+static int open_log(void)
+{
+	return kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+}
+
+/* Say why on stderr and in the termination log, @log if that is open already. */
 static __attribute__((noinline)) int fail(const struct kf_err *err, int log)
 {
 	KF_UNINIT char line[KF_ERR_MSG_MAX + 8];
@@ -42,6 +48,8 @@ static __attribute__((noinline)) int fail(const struct kf_err *err, int log)
 	(void)snprintf(line, sizeof(line), "nono: %s\n", err->msg);
 	n = strlen(line);
 	(void)!write(STDERR_FILENO, line, n);
+	if (log < 0)
+		log = open_log();
 	if (log >= 0 && fstat(log, &st) == 0 && S_ISREG(st.st_mode))
 		(void)!write(log, line, n);
 	return KF_EXIT_FAILED;
@@ -52,11 +60,14 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 {
 	bool tcp = false;
 
-	*ret = (struct needs){.filter = {.block = options->block_net}};
+	*ret = (struct needs){.filter = {.block = options->block_net}, .log = true};
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
 		switch (rule->kind) {
+		case KF_RULE_FS_VOLUMES:
+			ret->log = false;
+			break;
 		case KF_RULE_NET_BLOCK:
 			ret->filter.block = true;
 			break;
@@ -177,7 +188,7 @@ static void tell_hints(const struct kf_policy *policy, char *const *argv)
 	}
 }
 
-static int run(const struct kf_options *options, struct kf_err *err)
+static int run(const struct kf_options *options, int *log, struct kf_err *err)
 {
 	static struct kf_self self;
 	static struct kf_vars vars;
@@ -204,6 +215,8 @@ static int run(const struct kf_options *options, struct kf_err *err)
 	if (kf_process_environment(&policy, environ, &env, err) < 0)
 		return -1;
 	find_needs(&policy, options, &needs);
+	if (needs.log)
+		*log = open_log();
 	if (!(needs.filter.mark && kf_filter_marked(policy.id)) &&
 	    enter(&policy, options, &vars, &needs, err) < 0)
 		return -1;
@@ -220,7 +233,7 @@ int kf_command_wrap(char **argv)
 {
 	struct kf_options options;
 	struct kf_err err;
-	int log;
+	int log = -1;
 
 	if (kf_options_parse(KF_OPTIONS_WRAP, argv, &options, &err) < 0)
 		return kf_command_usage(&err);
@@ -228,7 +241,5 @@ int kf_command_wrap(char **argv)
 		kf_err_set(&err, EINVAL, "wrap: no program to run");
 		return kf_command_usage(&err);
 	}
-	/* While it can be: the policy need not grant it. */
-	log = kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
-	return run(&options, &err) < 0 ? fail(&err, log) : 0;
+	return run(&options, &log, &err) < 0 ? fail(&err, log) : 0;
 }
