@@ -2,6 +2,7 @@
 #include "kube/marks.h"
 
 #include "base/cleanup.h"
+#include "kube/object.h"
 
 #include <json-c/json.h>
 #include <stdio.h>
@@ -74,61 +75,20 @@ bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b)
 	       strcmp(a->message, b->message) == 0;
 }
 
-static void put(json_object **object)
-{
-	json_object_put(*object);
-}
-
-/* Member @key of @object, NULL if there is none. */
-static json_object *at(json_object *object, const char *key)
-{
-	json_object *value = NULL;
-
-	return json_object_is_type(object, json_type_object) &&
-			       json_object_object_get_ex(object, key, &value)
-		       ? value
-		       : NULL;
-}
-
-static const char *string_at(json_object *object, const char *key)
-{
-	json_object *value = at(object, key);
-
-	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
-}
-
-static size_t length(json_object *array)
-{
-	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
-
-/* The element of @array whose @key is @value. */
-static json_object *find(json_object *array, const char *key, const char *value)
-{
-	for (size_t i = 0; i < length(array); i++) {
-		json_object *item = json_object_array_get_idx(array, i);
-
-		if (strcmp(string_at(item, key), value) == 0)
-			return item;
-	}
-	return NULL;
-}
-
 static void read_view(json_object *node, const char *const *handlers, size_t nhandlers, time_t now,
 		      struct kf_node_view *ret)
 {
-	json_object *served = at(at(node, "status"), "runtimeHandlers");
-	const char *until = string_at(at(at(node, "metadata"), "annotations"), KF_ANNOTATION);
+	const char *until = kf_json_meta(node, "annotations", KF_ANNOTATION);
 	struct tm tm = {0};
 
 	*ret = (struct kf_node_view){.served = KF_SERVED_UNKNOWN};
-	if (length(served)) {
+	if (kf_json_length(kf_json_at(node, "status.runtimeHandlers"))) {
 		ret->served = KF_SERVED_ALL;
 		for (size_t i = 0; i < nhandlers; i++)
-			if (!find(served, "name", handlers[i]))
+			if (!kf_json_find(node, "status.runtimeHandlers", "name", handlers[i]))
 				ret->served = KF_SERVED_MISSING;
 	}
-	if (!*until)
+	if (!until || !*until)
 		return;
 	ret->uninstall = strptime(until, STAMP, &tm) && timegm(&tm) > now;
 	ret->cancelled = !ret->uninstall;
@@ -143,26 +103,23 @@ static void add(json_object *object, const char *key, json_object *value)
 
 /* {"metadata":{"labels":{...},"annotations":{...}},"spec":{"taints":[...]}}, as far as it differs.
  */
-static void label(json_object *labels, json_object *patch, const char *key, const char *want)
+static void label(json_object *node, json_object *patch, const char *key, const char *want)
 {
-	json_object *have = at(labels, key);
+	const char *have = kf_json_meta(node, "labels", key);
 
-	if (want ? !have || strcmp(json_object_get_string(have), want) != 0 : have != NULL)
+	if (want ? !have || strcmp(have, want) != 0 : have != NULL)
 		add(patch, key, want ? json_object_new_string(want) : NULL);
 }
 
-static json_object *metadata_patch(json_object *metadata, const struct kf_marks *m, bool cancelled)
+static json_object *metadata_patch(json_object *node, const struct kf_marks *m, bool cancelled)
 {
 	json_object *labels = json_object_new_object(), *patch = json_object_new_object();
 	json_object *annotations;
 	char abi[16];
 
 	(void)snprintf(abi, sizeof(abi), "%d", m->abi);
-	label(at(metadata, "labels"), labels, KF_LABEL_READY,
-	      !m->present ? NULL
-	      : m->ready  ? "true"
-			  : "false");
-	label(at(metadata, "labels"), labels, KF_LABEL_ABI, m->abi > 0 ? abi : NULL);
+	label(node, labels, KF_LABEL_READY, !m->present ? NULL : m->ready ? "true" : "false");
+	label(node, labels, KF_LABEL_ABI, m->abi > 0 ? abi : NULL);
 	if (json_object_object_length(labels))
 		add(patch, "labels", labels);
 	else
@@ -177,16 +134,17 @@ static json_object *metadata_patch(json_object *metadata, const struct kf_marks 
 }
 
 /* The list is replaced as a whole, hence *ret_there: it must be the one we have read. */
-static json_object *taints_patch(json_object *taints, const struct kf_marks *m, bool *ret_changed)
+static json_object *taints_patch(json_object *node, const struct kf_marks *m, bool *ret_changed)
 {
-	json_object *ours = find(taints, "key", KF_TAINT), *list;
+	json_object *taints = kf_json_at(node, "spec.taints");
+	json_object *ours = kf_json_find(node, "spec.taints", "key", KF_TAINT), *list;
 
 	*ret_changed =
 		m->present && m->taint && !m->ready ? !ours : ours && (m->ready || !m->present);
 	if (!*ret_changed)
 		return NULL;
 	list = json_object_new_array();
-	for (size_t i = 0; i < length(taints); i++) {
+	for (size_t i = 0; i < kf_json_length(taints); i++) {
 		json_object *item = json_object_array_get_idx(taints, i);
 
 		if (item != ours)
@@ -204,17 +162,17 @@ static json_object *taints_patch(json_object *taints, const struct kf_marks *m, 
 
 static json_object *object_patch(json_object *node, const struct kf_marks *m, bool cancelled)
 {
-	json_object *metadata = metadata_patch(at(node, "metadata"), m, cancelled);
+	json_object *metadata = metadata_patch(node, m, cancelled);
 	json_object *patch = json_object_new_object(), *spec, *taints;
 	bool tainted;
 
-	taints = taints_patch(at(at(node, "spec"), "taints"), m, &tainted);
+	taints = taints_patch(node, m, &tainted);
 	if (tainted) {
 		spec = json_object_new_object();
 		add(spec, "taints", taints);
 		add(patch, "spec", spec);
 		add(metadata, "resourceVersion",
-		    json_object_new_string(string_at(at(node, "metadata"), "resourceVersion")));
+		    json_object_new_string(kf_json_string(node, "metadata.resourceVersion")));
 	}
 	if (json_object_object_length(metadata))
 		add(patch, "metadata", metadata);
@@ -223,17 +181,18 @@ static json_object *object_patch(json_object *node, const struct kf_marks *m, bo
 	return patch;
 }
 
-static json_object *condition_patch(json_object *conditions, const struct kf_marks *m, time_t now)
+static json_object *condition_patch(json_object *node, const struct kf_marks *m, time_t now)
 {
-	json_object *have = find(conditions, "type", KF_CONDITION), *c, *list, *status, *patch;
+	json_object *have = kf_json_find(node, "status.conditions", "type", KF_CONDITION), *c,
+		    *list, *status, *patch;
 	const char *want = m->ready ? "True" : "False";
 	char stamp[sizeof("-2147483648-12-31T23:59:60Z")];
 	struct tm tm = {0};
 
 	if (!m->present ? !have
-			: have && strcmp(string_at(have, "status"), want) == 0 &&
-				  strcmp(string_at(have, "reason"), m->reason) == 0 &&
-				  strcmp(string_at(have, "message"), m->message) == 0)
+			: have && strcmp(kf_json_string(have, "status"), want) == 0 &&
+				  strcmp(kf_json_string(have, "reason"), m->reason) == 0 &&
+				  strcmp(kf_json_string(have, "message"), m->message) == 0)
 		return NULL;
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(stamp, sizeof(stamp), STAMP, &tm);
@@ -242,14 +201,15 @@ static json_object *condition_patch(json_object *conditions, const struct kf_mar
 	if (!m->present) {
 		add(c, "$patch", json_object_new_string("delete"));
 	} else {
-		bool same = have && strcmp(string_at(have, "status"), want) == 0;
+		bool same = have && strcmp(kf_json_string(have, "status"), want) == 0;
 
 		add(c, "status", json_object_new_string(want));
 		add(c, "reason", json_object_new_string(m->reason));
 		add(c, "message", json_object_new_string(m->message));
 		add(c, "lastHeartbeatTime", json_object_new_string(stamp));
 		add(c, "lastTransitionTime",
-		    json_object_new_string(same ? string_at(have, "lastTransitionTime") : stamp));
+		    json_object_new_string(same ? kf_json_string(have, "lastTransitionTime")
+						: stamp));
 	}
 	list = json_object_new_array();
 	(void)json_object_array_add(list, c);
@@ -269,9 +229,9 @@ static char *text_of(json_object *object)
 int kf_marks_view(const char *node, const char *const *handlers, size_t nhandlers, time_t now,
 		  struct kf_node_view *ret, struct kf_err *err)
 {
-	KF_CLEANUP(put) json_object *object = json_tokener_parse(node);
+	KF_CLEANUP(kf_cleanup_json) json_object *object = json_tokener_parse(node);
 
-	if (!at(object, "metadata"))
+	if (!kf_json_at(object, "metadata"))
 		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
 	read_view(object, handlers, nhandlers, now, ret);
 	return 0;
@@ -280,16 +240,16 @@ int kf_marks_view(const char *node, const char *const *handlers, size_t nhandler
 int kf_marks_patch(const char *node, const struct kf_marks *marks, bool cancelled, time_t now,
 		   char **ret_patch, char **ret_status, struct kf_err *err)
 {
-	KF_CLEANUP(put) json_object *object = json_tokener_parse(node);
-	KF_CLEANUP(put) json_object *patch = NULL;
-	KF_CLEANUP(put) json_object *status = NULL;
+	KF_CLEANUP(kf_cleanup_json) json_object *object = json_tokener_parse(node);
+	KF_CLEANUP(kf_cleanup_json) json_object *patch = NULL;
+	KF_CLEANUP(kf_cleanup_json) json_object *status = NULL;
 	KF_FREE char *patch_text = NULL;
 	KF_FREE char *status_text = NULL;
 
-	if (!at(object, "metadata"))
+	if (!kf_json_at(object, "metadata"))
 		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
 	patch = object_patch(object, marks, cancelled);
-	status = condition_patch(at(at(object, "status"), "conditions"), marks, now);
+	status = condition_patch(object, marks, now);
 	if (json_object_object_length(patch) && !(patch_text = text_of(patch)))
 		return kf_fail_nomem(err, "patch");
 	if (status && !(status_text = text_of(status)))

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "kube/object.h"
 #include "kubefence/command.h"
 #include "policy/plan.h"
 
@@ -167,66 +168,6 @@ int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_clu
 			       query->what);
 	*ret = object;
 	return 0;
-}
-
-/* ---- JSON ---- */
-
-struct json_object *kf_json_at(struct json_object *object, const char *path)
-{
-	while (object && *path) {
-		size_t n = strcspn(path, ".");
-		char key[64];
-		struct json_object *next = NULL;
-
-		(void)snprintf(key, sizeof(key), "%.*s", (int)n, path);
-		if (!json_object_is_type(object, json_type_object) ||
-		    !json_object_object_get_ex(object, key, &next))
-			return NULL;
-		object = next;
-		path += n + (path[n] == '.');
-	}
-	return object;
-}
-
-const char *kf_json_string(struct json_object *object, const char *path)
-{
-	struct json_object *value = kf_json_at(object, path);
-
-	return value ? json_object_get_string(value) : "";
-}
-
-long kf_json_number(struct json_object *object, const char *path)
-{
-	return (long)json_object_get_int64(kf_json_at(object, path));
-}
-
-const char *kf_json_meta(struct json_object *object, const char *map, const char *key)
-{
-	struct json_object *value = NULL, *in = kf_json_at(kf_json_at(object, "metadata"), map);
-
-	return json_object_is_type(in, json_type_object) &&
-			       json_object_object_get_ex(in, key, &value) && value
-		       ? json_object_get_string(value)
-		       : NULL;
-}
-
-size_t kf_json_length(struct json_object *array)
-{
-	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
-}
-
-struct json_object *kf_json_find(struct json_object *object, const char *path, const char *key,
-				 const char *value)
-{
-	struct json_object *array = kf_json_at(object, path);
-
-	for (size_t i = 0; i < kf_json_length(array); i++) {
-		struct json_object *item = json_object_array_get_idx(array, i);
-
-		if (strcmp(kf_json_string(item, key), value) == 0)
-			return item;
-	}
-	return NULL;
 }
 
 /* ---- what all commands look at ---- */

@@ -38,17 +38,6 @@ struct kf_cluster_query {
 int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_cluster_query *query,
 		   struct json_object **ret, struct kf_err *err);
 
-/* The value at @path ("status.phase"; no key of its has a dot), NULL if there is none. */
-struct json_object *kf_json_at(struct json_object *object, const char *path);
-const char *kf_json_string(struct json_object *object, const char *path); /* "" */
-long kf_json_number(struct json_object *object, const char *path);	  /* 0 */
-/* metadata.@map[@key], NULL if there is none. */
-const char *kf_json_meta(struct json_object *object, const char *map, const char *key);
-size_t kf_json_length(struct json_object *array); /* 0 if it is none */
-/* The element of array @path whose @key is @value, NULL if there is none. */
-struct json_object *kf_json_find(struct json_object *object, const char *path, const char *key,
-				 const char *value);
-
 /* What all three commands look at. */
 struct kf_cluster {
 	struct json_object *nodes, *classes, *config; /* lists */

@@ -2,6 +2,7 @@
 /* kubectl nono explain POD */
 #include "base/cleanup.h"
 #include "kube/marks.h"
+#include "kube/object.h"
 #include "kubefence/cluster.h"
 #include "kubefence/command.h"
 

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "kube/marks.h"
+#include "kube/object.h"
 #include "kubefence/cluster.h"
 #include "kubefence/command.h"
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "kube/client.h"
 #include "kube/marks.h"
+#include "kube/object.h"
 #include "kubefence/command.h"
 #include "kubefence/node_commands.h"
 
@@ -35,28 +36,6 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	ended = 1;
-}
-
-static void put(json_object **object)
-{
-	json_object_put(*object);
-}
-
-static json_object *at(json_object *object, const char *key)
-{
-	json_object *value = NULL;
-
-	return json_object_is_type(object, json_type_object) &&
-			       json_object_object_get_ex(object, key, &value)
-		       ? value
-		       : NULL;
-}
-
-static const char *string_at(json_object *object, const char *key)
-{
-	json_object *value = at(object, key);
-
-	return value ? json_object_get_string(value) : "";
 }
 
 static time_t monotonic(void)
@@ -92,7 +71,7 @@ static int each_node(const struct kf_kube *kube, time_t deadline,
 	while (next) {
 		const struct kf_kube_request get = {
 			.method = "GET", .path = path, .accept = METADATA};
-		KF_CLEANUP(put) json_object *list = NULL;
+		KF_CLEANUP(kf_cleanup_json) json_object *list = NULL;
 		KF_FREE char *text = NULL;
 		json_object *items;
 		const char *kind;
@@ -105,19 +84,19 @@ static int each_node(const struct kf_kube *kube, time_t deadline,
 		if (insist(kube, &get, &text, deadline, err) < 0)
 			return -1;
 		list = json_tokener_parse(text);
-		items = at(list, "items");
-		kind = string_at(list, "kind");
+		items = kf_json_at(list, "items");
+		kind = kf_json_string(list, "kind");
 		/* An empty list may be null: Go makes no difference. */
 		if ((items && !json_object_is_type(items, json_type_array)) ||
 		    (strcmp(kind, "NodeList") != 0 &&
 		     strcmp(kind, "PartialObjectMetadataList") != 0))
 			return kf_fail(err, EPROTO, "the API's answer is not a list of nodes");
-		for (size_t i = 0; items && i < json_object_array_length(items); i++)
+		for (size_t i = 0; i < kf_json_length(items); i++)
 			if (each(ctx, json_object_array_get_idx(items, i), err) < 0)
 				return -1;
 		free(next);
-		next = *string_at(at(list, "metadata"), "continue")
-			       ? strdup(string_at(at(list, "metadata"), "continue"))
+		next = *kf_json_string(list, "metadata.continue")
+			       ? strdup(kf_json_string(list, "metadata.continue"))
 			       : NULL;
 	}
 	return 0;
@@ -148,11 +127,11 @@ static int annotate(struct cleanup *c, const char *name, const char *value, stru
 /* Ask a node that was not asked yet. */
 static int ask(void *ctx, json_object *node, struct kf_err *err)
 {
-	const char *name = string_at(at(node, "metadata"), "name");
+	const char *name = kf_json_string(node, "metadata.name");
 	struct cleanup *c = ctx;
 
 	c->left++;
-	if (at(c->asked, name))
+	if (json_object_object_get_ex(c->asked, name, NULL))
 		return 0;
 	printf("node %s: asked\n", name);
 	if (annotate(c, name, c->value, err) < 0)
@@ -164,29 +143,25 @@ static int ask(void *ctx, json_object *node, struct kf_err *err)
 /* What keeps a node, as its condition says. */
 static int explain(void *ctx, json_object *node, struct kf_err *err)
 {
-	const char *name = string_at(at(node, "metadata"), "name");
+	const char *name = kf_json_string(node, "metadata.name");
 	struct cleanup *c = ctx;
 	char path[300];
 	const struct kf_kube_request get = {.method = "GET", .path = path};
-	KF_CLEANUP(put) json_object *object = NULL;
+	KF_CLEANUP(kf_cleanup_json) json_object *object = NULL;
 	KF_FREE char *text = NULL;
-	json_object *list;
+	json_object *ours, *ready;
 
 	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", name);
 	if (kf_kube_do(c->kube, &get, &text, err) < 0)
 		return 0;
 	object = json_tokener_parse(text);
-	list = at(at(object, "status"), "conditions");
+	ours = kf_json_find(object, "status.conditions", "type", KF_CONDITION);
+	ready = kf_json_find(object, "status.conditions", "type", "Ready");
 	fprintf(stderr, "node %s is not cleaned up", name);
-	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
-		json_object *condition = json_object_array_get_idx(list, i);
-
-		if (strcmp(string_at(condition, "type"), KF_CONDITION) == 0)
-			fprintf(stderr, ": %s", string_at(condition, "message"));
-		else if (strcmp(string_at(condition, "type"), "Ready") == 0 &&
-			 strcmp(string_at(condition, "status"), "True") != 0)
-			fprintf(stderr, " (the node itself is not ready)");
-	}
+	if (ours)
+		fprintf(stderr, ": %s", kf_json_string(ours, "message"));
+	if (ready && strcmp(kf_json_string(ready, "status"), "True") != 0)
+		fprintf(stderr, " (the node itself is not ready)");
 	fputc('\n', stderr);
 	return 0;
 }
