@@ -12,6 +12,7 @@ from merge import effective
 from node_root import GUARD, changed_files, runtimes
 from trees import (BIN, DROPINS, HANDLER, IMPORTS, LAYOUTS, OURS, PREFIX, SECCOMP, SHARE,
                    KataNode, Layout)
+from doctor import checks, doctor
 
 KERNEL = b"\x7fELF" + b"kernel with landlock: Up and running.\n" * 200
 ROOTFS = b"\0" * 0x438 + b"\x53\xef" + b"\0" * 8192
@@ -111,11 +112,19 @@ def one(t, tools, layout: Layout, line: str) -> None:
 def removal(t, tools) -> None:
     layout = Layout("4.1.0")
     with KataNode(tools.program("containerd", "2.4"), config=IMPORTS) as n:
+        def handlers(*args: str) -> dict:
+            return checks(doctor("-o", "json", *args, root=n.dir)[1])["handlers of virtual machines are ours"]
+
         before = n.files()
         n.deploy(layout)
         n.register(layout)
+        t.ok(handlers("--handler", "kata-qemu")["result"] == "warning" and "kata-qemu" in handlers("--handler", "kata-qemu")["error"],
+             "doctor: sandboxing Kata's own handler is a warning", handlers("--handler", "kata-qemu"))
         n.kata("install")
+        t.equal(handlers("--handler", HANDLER)["result"], "success", "doctor: our handler is fine")
         n.remove()
+        found = handlers("--handler", HANDLER)
+        t.ok(found["result"] == "error" and "Kata is gone" in found["error"], "doctor: ... unless Kata is gone", found)
         snapshot = n.snapshot()
         code, said, err = n.kata("install")
         t.ok(code == 1 and "kata-deploy" in err and n.snapshot() == snapshot, "removal: install says that Kata is gone", err)

@@ -2,7 +2,9 @@
 """kubefence node agent and cleanup: a running containerd and plugin, and a stand-in for the API server."""
 import json
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 from lib import images, node as lib_node
 from lib.containerd import Containerd
@@ -10,6 +12,9 @@ from lib.cri import wait_until
 from lib.kubeapi import Api
 from live import Host, nnp
 from node_root import BIN
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kata"))
+import trees  # noqa: E402
 
 NAME = "n1"
 FOREIGN = {"key": "example.com/other", "effect": "NoSchedule", "value": "x"}
@@ -204,13 +209,44 @@ def stopped_while_busy(t, c, agent) -> None:
     t.equal(c.host("/opt/kubefence/bin/nono-runc").stat().st_mode & 0o7777, 0o755, "agent: the next one does the work")
 
 
+class Kata(trees.KataNode):
+    """What kata-deploy leaves, below the machine's /opt."""
+
+    def __init__(self, c: Containerd):
+        self.c = c
+
+    def path(self, path: str) -> Path:
+        return self.c.host(path)
+
+    def command(self, command: str, *args: str) -> list:
+        return [BIN / "kubefence", "kata", command, "--distribution", "containerd", *args]
+
+    def kata(self, command: str, *args: str, **_):
+        return subprocess.run(self.c.inside(self.command(command, *args)), capture_output=True, text=True, timeout=60)
+
+
+def kata(t, c, marks, h) -> Kata:
+    """Its handler is set up beside the agent, which leaves it alone."""
+    k = Kata(c)
+    k.deploy(trees.Layout("4.1.0"))
+    before = h.restarts
+    p = k.kata("install")
+    t.ok(p.returncode == 0 and trees.HANDLER in h.config() and h.restarts == before + 1, "kata: installed beside the agent", p)
+    marks.wait("true", "Ready")
+    p = k.kata("status")
+    t.ok(p.returncode == 0 and trees.HANDLER in h.config(), "kata: the agent leaves the handler in place", p)
+    return k
+
+
 def cleanup(t, c, api, marks, agent, h, original) -> None:
+    k = kata(t, c, marks, h)
     pod = c.pod("stays", handler="nono-runc").container(images_busybox(c), ["sleep", "600"]).start()
     api.classes = {"nono-runc"}
     p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "6")
     t.ok(p.returncode == 1 and "started through the guard" in p.stderr and NAME in p.stderr,
          "cleanup: a pod is in the way, and said so", p)
     t.ok(not api.classes, "cleanup: ... the RuntimeClass went first")
+    t.ok(trees.HANDLER not in h.config(), "cleanup: ... Kata's handler, which no pod uses, is away")
     marks.wait("true", "Ready")
     t.ok(nnp(pod) and "nono.sh/uninstall" not in api.nodes[NAME]["metadata"]["annotations"],
          "cleanup: ... taken back: the node is ready again, the pod sandboxed")
@@ -224,15 +260,21 @@ def cleanup(t, c, api, marks, agent, h, original) -> None:
          "cleanup: label, condition, taint and annotation are gone", api.nodes[NAME])
     t.equal(h.config(), original, "cleanup: the configuration is the original byte by byte")
     left = c.sh("find /opt/kubefence /opt/nono-nri 2>/dev/null || true").out
-    t.ok(left == "", "cleanup: nothing is left of what was installed", left)
+    left = "".join(x for x in left.splitlines(True) if not x.startswith("/opt/kata"))
+    t.ok(left == "", "cleanup: nothing is left of what was installed, Kata's handler neither", left)
     t.ok(agent.check() == 1, "cleanup: the agent does not set it up again")
+    other = c.spawn(k.command("install", "--every", "1"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    t.ok("the node is being taken back" in other.stdout.readline() and trees.HANDLER not in h.config(),
+         "cleanup: ... nor does what sets up Kata's handler")
 
 
-def once(t, c, api, agent) -> None:
+def once(t, c, api, agent, h) -> None:
     agent.stop()
     api.nodes[NAME] = api.node(NAME)  # a kubelet that does not tell its handlers
     agent.start("--once")
     t.ok(agent.process.wait(60) == 0, "agent --once: ready, also with a kubelet that lists no handlers", agent.log.read_text()[-2000:])
+    wait_until(lambda: trees.HANDLER in h.config(), "Kata's handler to be set up again")
+    t.ok(True, "agent --once: ... and Kata's handler may be set up again")
     c.sh(f"sed -i 's/^/x/' {agent.config}")
     agent.start("--once")
     t.ok(agent.process.wait(60) == 1 and "required key is missing" in Marks(api).condition()["message"],
@@ -259,7 +301,7 @@ def run(t, tools, everything: bool) -> None:
             end(t, c, marks, agent, h)
             stopped_while_busy(t, c, agent)
             cleanup(t, c, api, marks, agent, h, original)
-            once(t, c, api, agent)
+            once(t, c, api, agent, h)
         except BaseException:
             print("".join(f"# {x}\n" for x in agent.log.read_text().splitlines()[-40:]), flush=True)
             raise
