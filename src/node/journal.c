@@ -225,8 +225,8 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 	for (char **p = list; *p && r == 0; p++) {
 		const char *digest = *p + strlen(KEPT);
 
-		if (all ||
-		    (strcmp(digest, j->base) != 0 && strcmp(digest, j->after) != 0 && (!j->undo[0] || strcmp(digest, j->prev) != 0)))
+		if (all || (strcmp(digest, j->base) != 0 && strcmp(digest, j->after) != 0 &&
+			    (!j->undo[0] || strcmp(digest, j->prev) != 0)))
 			r = kf_host_unlink(host, *p, err);
 	}
 	kf_host_list_free(list);

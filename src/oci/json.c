@@ -60,8 +60,8 @@ static int scan(const char *text, size_t n, const char *name, size_t *ret_member
 		} else if (c == ':') {
 			members++;
 		} else if (c == 'N' || c == 'I') {
-			return kf_fail(err, EINVAL, "%s: not JSON: unexpected character at byte %zu",
-				       name, i);
+			return kf_fail(err, EINVAL,
+				       "%s: not JSON: unexpected character at byte %zu", name, i);
 		} else if (c == '-' || isdigit((unsigned char)c)) {
 			size_t len;
 
