@@ -184,6 +184,7 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 		skip(w, rule->arg, "the variable is not set");
 		return 0;
 	}
+	/* "/" is usual, and need not be opened to be known. */
 	if (how == KF_EXPANSION_VARIABLE && kf_policy_covers_system(path)) {
 		skip(w, path, system_itself);
 		return 0;

@@ -1,26 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls of the Kubernetes Container Runtime Interface, and how tests wait."""
+"""Calls of the Kubernetes Container Runtime Interface."""
 import itertools
 import json
 import os
 import select
 import subprocess
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import tools
-
-DEADLINE = 90.0  # seconds that any one step may take on a busy machine
-
+from .wait import DEADLINE, Timeout, wait_until  # noqa: F401
 
 class CriError(Exception):
     """The runtime refused; str() is its message."""
-
-
-class Timeout(Exception):
-    pass
 
 
 @dataclass
@@ -28,18 +21,6 @@ class Result:
     code: int
     out: str
     err: str = ""
-
-
-def wait_until(condition, what: str, deadline: float = DEADLINE):
-    """Poll for what has no event of its own; the value of the first true answer."""
-    end = time.monotonic() + deadline
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > end:
-            raise Timeout(f"waited {deadline:g} s for {what}")
-        time.sleep(0.02)
 
 
 def wait_pid(pid: int, deadline: float = DEADLINE) -> None:

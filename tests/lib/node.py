@@ -22,6 +22,7 @@ from pathlib import Path
 
 from .containerd import Containerd
 from .cri import DEADLINE, Result, wait_until
+from .wait import log_entries
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
@@ -108,16 +109,7 @@ class Plugin:
             return ""
 
     def entries(self, msg: str = "", **keys) -> list[dict]:
-        """JSON log lines with message @msg (all if "") and these keys."""
-        out = []
-        for line in self.log().splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if msg in ("", entry.get("msg")) and all(entry.get(k) == v for k, v in keys.items()):
-                out.append(entry)
-        return out
+        return log_entries(self.log(), msg, **keys)
 
     def wait_entry(self, msg: str, **keys) -> dict:
         return wait_until(lambda: self.entries(msg, **keys), f"log entry '{msg}' {keys}")[0]

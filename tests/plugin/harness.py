@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from lib.wait import log_entries, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin") / "nono-nri"
 DRIVER = ROOT / "out/asan/tests/plugin/plugin_driver"
@@ -30,16 +32,6 @@ def build(name: str, target: str, *arguments: str) -> Path:
 
 def build_driver() -> None:
     build("asan", "tests/plugin/plugin_driver", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true")
-
-
-def wait(condition, what: str):
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.005)
-    raise TimeoutError(what)
 
 
 class Memcheck:
@@ -88,7 +80,7 @@ class Node:
         self.plugins: list[subprocess.Popen] = []
         self.driver = subprocess.Popen([DRIVER, self.socket], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, text=True)
-        wait(self.socket.exists, "the driver's socket")
+        wait_until(self.socket.exists, "the driver's socket")
 
     def __enter__(self):
         return self
@@ -141,18 +133,10 @@ class Node:
         return answer
 
     def entries(self, msg: str = "", **keys) -> list[dict]:
-        out = []
-        for line in self.log.read_text(errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if msg in ("", entry.get("msg")) and all(entry.get(k) == v for k, v in keys.items()):
-                out.append(entry)
-        return out
+        return log_entries(self.log.read_text(errors="replace"), msg, **keys)
 
     def wait_entry(self, msg: str, **keys) -> dict:
-        return wait(lambda: self.entries(msg, **keys), f"log entry {msg} {keys}")[0]
+        return wait_until(lambda: self.entries(msg, **keys), f"log entry {msg} {keys}")[0]
 
     def metadata(self, uid: str = "uid-1", cid: str = "container-1") -> Path:
         return self.state / uid / cid / "metadata.json"
