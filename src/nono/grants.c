@@ -32,7 +32,6 @@ static const char devices[][8] = {"console", "full", "null",	"ptmx",
 				  "random",  "tty",  "urandom", "zero"};
 
 struct walk {
-	const struct kf_policy *policy;
 	const struct kf_vars *vars;
 	struct kf_grant_sink *sink;
 	struct kf_deny deny;
@@ -384,7 +383,6 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 {
 	KF_UNINIT struct kf_home homes[HOMES_MAX];
 	struct walk w = {
-		.policy = policy,
 		.vars = vars,
 		.sink = sink,
 		.homes = homes,

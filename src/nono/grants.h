@@ -36,8 +36,8 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
 
 /* For each volume of the container: @fn with its mount point and whether it can
- * be written. */
-int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
-		    void *ctx, struct kf_err *err);
+ * be written.  It may be told twice. */
+typedef int kf_volume_fn(void *ctx, const char *path, bool writable, struct kf_err *err);
+int kf_volumes_each(kf_volume_fn *fn, void *ctx, struct kf_err *err);
 
 #endif

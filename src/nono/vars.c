@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,7 +16,7 @@ int kf_vars_init(struct kf_vars *ret, struct kf_err *err)
 
 	if (!dir)
 		return kf_fail_nomem(err, "working directory");
-	ret->uid = (uid_t)getauxval(AT_EUID);
+	ret->uid = geteuid();
 	/* "(unreachable)/..." is a directory outside the root. */
 	if (syscall(SYS_getcwd, dir, PATH_MAX) <= 0 || *dir != '/')
 		*dir = '\0';

@@ -140,8 +140,7 @@ static int read_mounts(char **ret, struct kf_err *err)
 	return 0;
 }
 
-static int each_of_text(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
-			void *ctx, struct kf_err *err)
+static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	char *next, *line;
@@ -180,7 +179,7 @@ static long list_mounts(uint64_t parent, uint64_t id[static IDS_MAX])
 
 /* Take what is mounted at and below @path, which holds no volumes, off the @n first of
  * m->id; how many are left. */
-static long leave_out(struct mounts *m, long n, const char *path)
+static long without(struct mounts *m, long n, const char *path)
 {
 	KF_UNINIT struct file_status st;
 	long nbelow, left = 0;
@@ -200,8 +199,7 @@ static long leave_out(struct mounts *m, long n, const char *path)
 }
 
 /* 1 if the kernel does not tell, or is not allowed to; something may have been told then. */
-static int each_listed(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
-		       void *ctx, struct kf_err *err)
+static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 {
 	KF_FREE struct mounts *m = malloc(sizeof(*m));
 	struct mount_request request = {.size = sizeof(request), .param = STATMOUNT_MASK};
@@ -213,8 +211,8 @@ static int each_listed(int (*fn)(void *ctx, const char *path, bool writable, str
 	if (n <= 0)
 		return 1;
 	/* Most are there: what the runtime masks or makes read-only, and cgroups. */
-	n = leave_out(m, n, "/proc");
-	n = leave_out(m, n, "/sys");
+	n = without(m, n, "/proc");
+	n = without(m, n, "/sys");
 	for (long i = 0; i < n; i++) {
 		struct mount_status *status = &m->status;
 		const char *path;
@@ -235,8 +233,7 @@ static int each_listed(int (*fn)(void *ctx, const char *path, bool writable, str
 	return 0;
 }
 
-int kf_volumes_each(int (*fn)(void *ctx, const char *path, bool writable, struct kf_err *err),
-		    void *ctx, struct kf_err *err)
+int kf_volumes_each(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 {
 	int ret = each_listed(fn, ctx, err);
 

@@ -72,6 +72,10 @@ static int write_policy(const char *name, const struct kf_compiled *compiled, st
 		return -1;
 	}
 	printf("\t{\"%s\", %#llx, %zu, {", name, (unsigned long long)policy.id, policy.nrules);
+	if (strlen(name) >= sizeof(((struct kf_builtin_policy *)NULL)->name)) {
+		fprintf(stderr, "%s: too long a name for the launcher's tables\n", name);
+		r = -1;
+	}
 	for (size_t i = 0; r == 0 && i < policy.nrules; i++) {
 		const struct kf_rule *rule = &policy.rules[i];
 		long at = place(args, rule);

@@ -44,8 +44,8 @@ enum kf_landlock_place {
 	KF_LANDLOCK_DEVICE, /* the same, and known to be no directory: saves a system call */
 };
 
-/* Grant @access (KF_FS_* bits of policy/flat.h) on the object @fd, an O_PATH
- * descriptor, and for a directory all below it.  Objects that no path leads to
+/* Grant @access (KF_FS_* bits of policy/flat.h) on the object that
+ * descriptor @fd stands for, and for a directory all below it.  Objects that no path leads to
  * (pipes) are left alone. */
 int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
 		      unsigned access, struct kf_err *err);

@@ -138,6 +138,13 @@ def others(t, c, api, marks, agent, h, original) -> None:
     t.ok(any(x["msg"] == "changed-by-others" for x in agent.said()), "agent: put right, and true again")
 
 
+def looked_again(agent) -> None:
+    """Wait until the agent has looked at the node since."""
+    for _ in range(4):
+        stamp = agent.ready_file.read_text()
+        wait_until(lambda: agent.ready_file.read_text() != stamp, "the agent's next period")
+
+
 def programs(t, c, agent, h) -> None:
     """Another version's pod brings its programs: neither drift to the agent nor a restart."""
     newer = c.dir / "newer"
@@ -155,9 +162,7 @@ def programs(t, c, agent, h) -> None:
          guard.stat().st_ino != before and guard.stat().st_mode & 0o7777 == 0o755, "programs: replaced, not written to")
     code, said, err = h.node("verify", "--payload", newer, "--nri-socket", "/run/nri/nri.sock")
     t.ok(code == 0, "programs: verify takes them for ours", f"{said} {err}")
-    for _ in range(4):  # it has looked at the node since
-        stamp = agent.ready_file.read_text()
-        wait_until(lambda: agent.ready_file.read_text() != stamp, "the agent's next period")
+    looked_again(agent)
     repairs = [x for x in agent.said()[events:] if x["msg"] in ("changed-by-others", "installed")]
     t.ok(not repairs and h.restarts == restarts, "programs: the agent has nothing to repair", repairs)
 
@@ -225,21 +230,24 @@ class Kata(trees.KataNode):
         return subprocess.run(self.c.inside(self.command(command, *args)), capture_output=True, text=True, timeout=60)
 
 
-def kata(t, c, marks, h) -> Kata:
+def kata(t, c, marks, agent, h) -> Kata:
     """Its handler is set up beside the agent, which leaves it alone."""
     k = Kata(c)
     k.deploy(trees.Layout("4.1.0"))
     before = h.restarts
     p = k.kata("install")
     t.ok(p.returncode == 0 and trees.HANDLER in h.config() and h.restarts == before + 1, "kata: installed beside the agent", p)
-    marks.wait("true", "Ready")
+    events = len(agent.said())
+    looked_again(agent)
     p = k.kata("status")
-    t.ok(p.returncode == 0 and trees.HANDLER in h.config(), "kata: the agent leaves the handler in place", p)
+    repairs = [x for x in agent.said()[events:] if x["msg"] in ("changed-by-others", "installed")]
+    t.ok(p.returncode == 0 and trees.HANDLER in h.config() and not repairs and h.restarts == before + 1 and
+         marks.is_("true", "Ready"), "kata: the agent leaves the handler in place", (p, repairs))
     return k
 
 
 def cleanup(t, c, api, marks, agent, h, original) -> None:
-    k = kata(t, c, marks, h)
+    k = kata(t, c, marks, agent, h)
     pod = c.pod("stays", handler="nono-runc").container(images_busybox(c), ["sleep", "600"]).start()
     api.classes = {"nono-runc"}
     p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "6")
