@@ -71,6 +71,7 @@ int kf_cmd_kata_install(int argc, char **argv)
 				   status == 0 ? state : err.msg, &ignored) < 0)
 			return kf_command_fail("kata install: %s", ignored.msg);
 		/* A signal ends the pause as well. */
+		(void)fflush(stdout); /* a log that is looked at while this stays */
 		if (!cli.every || stop || nanosleep(&pause, NULL) < 0)
 			return status;
 		cli.report = (struct kf_report)KF_REPORT_INIT("kata");
