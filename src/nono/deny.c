@@ -133,10 +133,11 @@ static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf
 	if (fd < 0 && errno != ENOENT)
 		fd = kf_open_place(path, O_PATH, &real);
 	/* What is not there holds no secret. */
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
-	/* A root that lacks CAP_DAC_OVERRIDE, and may later become the owner. */
-	if (fd < 0 && errno == EACCES)
+	/* Whatever it is that cannot be looked at: this may be a root that lacks
+	 * CAP_DAC_OVERRIDE, and later becomes the owner. */
+	if (fd < 0 && (errno == EACCES || errno == ELOOP))
 		return push(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "line %u: fs deny %s", rule->line, path);
@@ -159,7 +160,8 @@ static void look_into_home(const struct kf_policy *policy, const struct kf_home 
 
 	if (fd < 0)
 		fd = opened = kf_open(AT_FDCWD, home->path, O_RDONLY | O_DIRECTORY);
-	memset(maybe, fd < 0 && errno != ENOENT, policy->nrules * sizeof(*maybe));
+	memset(maybe, fd < 0 && errno != ENOENT && errno != ENOTDIR,
+	       policy->nrules * sizeof(*maybe));
 	if (fd < 0)
 		return;
 	kf_dir_init(&dir, fd);
@@ -222,6 +224,19 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
 	}
 	*ret = deny;
 	return 0;
+}
+
+bool kf_deny_in_homes(const struct kf_policy *policy)
+{
+	for (size_t i = 0; i < policy->nrules; i++)
+		if (policy->rules[i].kind == KF_RULE_FS_DENY && *policy->rules[i].arg == '~')
+			return true;
+	return false;
+}
+
+int kf_deny_whole(struct kf_deny *deny, const char *path, struct kf_err *err)
+{
+	return push(deny, path, NULL, true, err);
 }
 
 void kf_deny_done(struct kf_deny *deny)

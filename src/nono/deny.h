@@ -36,6 +36,11 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
 		    struct kf_err *err);
 void kf_deny_done(struct kf_deny *deny);
 
+/* Whether @policy denies anything in homes. */
+bool kf_deny_in_homes(const struct kf_policy *policy);
+/* Deny @path and all below it as well. */
+int kf_deny_whole(struct kf_deny *deny, const char *path, struct kf_err *err);
+
 /* The live denied path that @path is or lies under; any denied path with @all. NULL if none. */
 const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all);
 /* The first live denied path strictly below @path, NULL if none. */

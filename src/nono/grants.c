@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "nono/deny.h"
 #include "nono/rt.h"
+#include "sandbox/object.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,14 +15,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROOT_ENTRIES_MAX   256
+/* What is not looked at further: beyond it nothing is granted. */
+#define ROOT_ENTRIES_MAX   4096
 #define AROUND_ENTRIES_MAX 4096
 #define AROUND_DEPTH_MAX   32
 #define HOMES_MAX	   64
 #define RX		   (KF_FS_READ | KF_FS_EXEC)
 #define RWX		   (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
 
-static const char system_itself[] = "a variable must not open the system's own directories";
+static const char system_itself[] = "it leads to the system's own directories";
+
+/* Who says where a grant lies. */
+enum origin {
+	ORIGIN_POLICY,	 /* the policy, or the command line */
+	ORIGIN_VARIABLE, /* the environment */
+};
 
 /* Top-level directories that "fs rx-root" leaves to other rules. */
 static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
@@ -38,6 +46,7 @@ struct walk {
 	struct kf_home *homes; /* HOMES_MAX */
 	size_t nhomes;
 	int root, home;		    /* "/root" and "/home", opened to be listed; -1 if not */
+	bool root_real, home_real;  /* they are no symlinks */
 	const struct kf_rule *rule; /* being walked; NULL: the command line */
 	struct kf_err *err;
 };
@@ -58,13 +67,14 @@ static enum kf_landlock_place place(const char *path)
 	return KF_LANDLOCK_DEV;
 }
 
-static int report(struct walk *w, int fd, const char *path, unsigned access)
+static int report(struct walk *w, int fd, const char *path, const char *real, unsigned access)
 {
 	const struct kf_grant grant = {
 		.fd = fd,
 		.path = path,
+		.real = real,
 		.access = access,
-		.place = place(path),
+		.place = place(real),
 		.rule = w->rule,
 	};
 
@@ -89,7 +99,21 @@ static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *nam
 		return 0;
 	if (kf_deny_below(&w->deny, path))
 		return grant_around(w, fd, path, access, level);
-	return report(w, fd, path, access);
+	return report(w, fd, path, path, access);
+}
+
+/* Whether @dirfd can be listed and holds no more than that many entries; it is at its start
+ * again then. */
+static bool few_entries(int dirfd)
+{
+	KF_UNINIT struct kf_dir dir;
+	unsigned n = 0;
+
+	kf_dir_init(&dir, dirfd);
+	while (kf_dir_next(&dir))
+		if (++n > AROUND_ENTRIES_MAX)
+			return false;
+	return !dir.failed && lseek(dirfd, 0, SEEK_SET) == 0;
 }
 
 /* A directory with denied paths below is granted entry by entry, as is each
@@ -99,70 +123,84 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 	KF_CLOSE int dirfd = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
 	KF_UNINIT struct kf_dir dir;
 	const char *name;
-	unsigned n = 0;
 
 	if (dirfd < 0) {
 		skip(w, path, "holds a denied path and cannot be listed");
 		return 0;
 	}
-	if (!level)
-		return kf_fail(w->err, ELOOP, "'%s': a denied path lies too deep", path);
-	if ((access & KF_FS_READ) && report(w, fd, path, KF_GRANT_LIST) < 0)
+	if (!level || !few_entries(dirfd)) {
+		skip(w, path, "holds a denied path and too much else: grant parts of it instead");
+		return 0;
+	}
+	if ((access & KF_FS_READ) && report(w, fd, path, path, KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, dirfd);
-	while ((name = kf_dir_next(&dir))) {
-		if (++n > AROUND_ENTRIES_MAX)
-			return kf_fail(w->err, E2BIG,
-				       "'%s' holds a denied path and more than %d entries: grant "
-				       "parts of it instead",
-				       path, AROUND_ENTRIES_MAX);
+	while ((name = kf_dir_next(&dir)))
 		if (grant_entry(w, &dir, name, path, access, level - 1) < 0)
 			return -1;
-	}
-	return dir.failed ? kf_fail_sys(w->err, "list '%s'", path) : 0;
+	/* What was not listed is not granted. */
+	return 0;
 }
 
-/* Apart, for the sake of its buffer: where nothing is denied no grant needs it. */
-static __attribute__((noinline)) int grant_checked(struct walk *w, int fd, const char *path,
-						   const char *real, unsigned access, bool trusted)
+/* What is left of @access where the image, a pod's variable or a volume has a say in what a grant
+ * named @path leads to, @real; 0 for nothing.  A policy's own path that is no symlink means
+ * itself; one that is may lead to the system's directories, as /bin does to /usr/bin, but never
+ * make them writable. */
+static unsigned trusted_access(const char *path, const char *real, unsigned access,
+			       enum origin origin)
 {
-	KF_UNINIT char buf[PATH_MAX];
+	if (origin != ORIGIN_VARIABLE && strcmp(path, real) == 0)
+		return access;
+	if (origin == ORIGIN_POLICY &&
+	    ((kf_path_under(path, "/var/run") && strcmp(path + strlen("/var"), real) == 0) ||
+	     (kf_path_under(path, "/dev") && kf_path_under(real, "/dev"))))
+		return access;
+	if (kf_policy_below_system(real) &&
+	    (origin == ORIGIN_POLICY || !kf_policy_covers_system(real)))
+		return access & RX;
+	return kf_policy_covers_system(real) ? 0 : access;
+}
 
-	if (!real && !kf_fd_path(fd, buf)) {
-		skip(w, path, "cannot tell where it is");
-		return 0;
-	}
-	if (!real)
-		real = buf;
-	if (!trusted && kf_policy_covers_system(real)) {
-		skip(w, path, system_itself);
-		return 0;
-	}
-	if (kf_deny_covers(&w->deny, real, false)) {
+/* Grant what @fd, opened as @path, refers to, which lies at @real. */
+static int grant_at(struct walk *w, int fd, const char *path, const char *real, unsigned access)
+{
+	if (w->deny.any_live && kf_deny_covers(&w->deny, real, false)) {
 		skip(w, path, "denied");
 		return 0;
 	}
-	if (kf_deny_below(&w->deny, real))
+	if (w->deny.any_live && kf_deny_below(&w->deny, real))
 		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
-	return report(w, fd, path, access);
+	return report(w, fd, path, real, access);
 }
 
-/* Grant what @fd, opened as @path, refers to.  @real: where that is, NULL to ask the
- * kernel.  @trusted: the policy itself names the place; else it must not turn out
- * to be a part of the system. */
-static int grant_fd(struct walk *w, int fd, const char *path, const char *real, unsigned access,
-		    bool trusted)
+static int grant_checked(struct walk *w, int fd, const char *path, const char *real,
+			 unsigned access, enum origin origin)
 {
-	if (trusted && !w->deny.any_live)
-		return report(w, fd, path, access);
-	return grant_checked(w, fd, path, real, access, trusted);
+	const unsigned left = trusted_access(path, real, access, origin);
+
+	if (!left) {
+		skip(w, path, system_itself);
+		return 0;
+	}
+	return grant_at(w, fd, path, real, left);
 }
 
-static int grant_path(struct walk *w, const char *path, unsigned access, bool trusted)
+/* Apart, for the sake of its buffer: most paths hold no symlink. */
+static __attribute__((noinline)) int grant_link(struct walk *w, int fd, const char *path,
+						unsigned access, enum origin origin)
+{
+	KF_UNINIT char real[PATH_MAX];
+
+	if (kf_fd_path(fd, real))
+		return grant_checked(w, fd, path, real, access, origin);
+	skip(w, path, "cannot tell where it is");
+	return 0;
+}
+
+static int grant_path(struct walk *w, const char *path, unsigned access, enum origin origin)
 {
 	bool real = false;
-	KF_CLOSE int fd = trusted && !w->deny.any_live ? kf_open(AT_FDCWD, path, O_PATH)
-						       : kf_open_place(path, O_PATH, &real);
+	KF_CLOSE int fd = kf_open_place(path, O_PATH, &real);
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
@@ -171,7 +209,8 @@ static int grant_path(struct walk *w, const char *path, unsigned access, bool tr
 	}
 	if (fd < 0)
 		return kf_fail_sys(w->err, "open '%s'", path);
-	return grant_fd(w, fd, path, real ? path : NULL, access, trusted);
+	return real ? grant_checked(w, fd, path, path, access, origin)
+		    : grant_link(w, fd, path, access, origin);
 }
 
 static int walk_path(struct walk *w, const struct kf_rule *rule)
@@ -188,7 +227,8 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 		skip(w, path, system_itself);
 		return 0;
 	}
-	return grant_path(w, path, rule->access, how == KF_EXPANSION_LITERAL);
+	return grant_path(w, path, rule->access,
+			  how == KF_EXPANSION_LITERAL ? ORIGIN_POLICY : ORIGIN_VARIABLE);
 }
 
 static bool leave_out(const char *name, size_t n)
@@ -228,7 +268,7 @@ static int walk_root_link(struct walk *w, int root, const char *path)
 			return 0;
 		}
 	}
-	return grant_path(w, path, RX, true);
+	return grant_path(w, path, RX, ORIGIN_POLICY);
 }
 
 static int walk_root(struct walk *w)
@@ -240,7 +280,7 @@ static int walk_root(struct walk *w)
 
 	if (root < 0)
 		return kf_fail_sys(w->err, "list '/'");
-	if (report(w, root, "/", KF_GRANT_LIST) < 0)
+	if (report(w, root, "/", "/", KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, root);
 	while ((name = kf_dir_next(&dir))) {
@@ -250,28 +290,25 @@ static int walk_root(struct walk *w)
 
 		if (leave_out(name, strlen(name)))
 			continue;
-		if (++n > ROOT_ENTRIES_MAX)
-			return kf_fail(
-				w->err, E2BIG,
-				"'/' has more than %d entries: use a profile that names what "
-				"it needs",
-				ROOT_ENTRIES_MAX);
+		if (++n > ROOT_ENTRIES_MAX) {
+			skip(w, "/", "has too many entries: the rest is not granted");
+			break;
+		}
 		path[0] = '/';
 		memcpy(path + 1, name, strlen(name) + 1);
 		if (dir.type == DT_DIR || dir.type == DT_REG)
 			fd = kf_open(root, name, O_PATH | O_NOFOLLOW);
-		r = fd < 0 ? walk_root_link(w, root, path) : grant_fd(w, fd, path, path, RX, true);
+		r = fd < 0 ? walk_root_link(w, root, path) : grant_at(w, fd, path, path, RX);
 		if (r < 0)
 			return -1;
 	}
 	return dir.failed ? kf_fail_sys(w->err, "list '/'") : 0;
 }
 
-/* @fd: it, if it is open already. */
+/* @fd: it, if it is open already, without a symlink. */
 static int grant_home(struct walk *w, int fd, const char *path)
 {
-	return fd < 0 || w->deny.any_live ? grant_path(w, path, RWX, true)
-					  : report(w, fd, path, RWX);
+	return fd < 0 ? grant_path(w, path, RWX, ORIGIN_POLICY) : grant_at(w, fd, path, path, RWX);
 }
 
 static int walk_homes(struct walk *w)
@@ -280,26 +317,56 @@ static int walk_homes(struct walk *w)
 	KF_UNINIT char path[PATH_MAX];
 
 	/* Entry points start as root and become the user who owns a home. */
-	if (root && (grant_home(w, w->root, "/root") < 0 || grant_home(w, w->home, "/home") < 0))
+	if (root && (grant_home(w, w->root_real ? w->root : -1, "/root") < 0 ||
+		     grant_home(w, w->home_real ? w->home : -1, "/home") < 0))
 		return -1;
 	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
 		skip(w, "~", "HOME is not set");
 	else if (!root || strcmp(path, "/root") != 0)
-		return grant_path(w, path, RWX, false);
+		return grant_path(w, path, RWX, ORIGIN_VARIABLE);
 	return 0;
 }
 
-static int walk_volume(void *ctx, const char *path, bool writable, struct kf_err *err)
+/* A mount point is where the kernel says it is, unless somebody who shares a volume above it has
+ * put something else there meanwhile. */
+static bool is_mount(int fd, const struct kf_volume *volume)
+{
+	struct kf_object object;
+
+	/* A container's seccomp policy may hide statx(2); where it is the launcher that sets the
+	 * policy, nothing does. */
+	if (kf_object_at(fd, "", &object) < 0)
+		return errno == ENOSYS || errno == EPERM;
+	return (object.mount_root || !object.mount_root_known) &&
+	       (!volume->mount || !object.mount || volume->mount == object.mount);
+}
+
+static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err *err)
 {
 	struct walk *w = ctx;
+	KF_CLOSE int fd = -1;
 
 	(void)err;
 	/* Also what masks a denied path is a mount. */
-	if (kf_deny_covers(&w->deny, path, true)) {
-		skip(w, path, "denied");
+	if (kf_deny_covers(&w->deny, volume->path, true)) {
+		skip(w, volume->path, "denied");
 		return 0;
 	}
-	return grant_path(w, path, writable ? RWX : RX, true);
+	fd = kf_open_resolve(AT_FDCWD, volume->path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+	if (fd < 0 || !is_mount(fd, volume)) {
+		skip(w, volume->path, "cannot be reached");
+		return 0;
+	}
+	return grant_at(w, fd, volume->path, volume->path, volume->access);
+}
+
+static int walk_volumes(struct walk *w)
+{
+	int r = kf_volumes_each(walk_volume, w, w->err);
+
+	if (r > 0)
+		skip(w, "volumes", "there are too many mounts");
+	return r < 0 ? -1 : 0;
 }
 
 static int walk_option(struct walk *w, const struct kf_option_grant *option)
@@ -316,9 +383,10 @@ static int walk_option(struct walk *w, const struct kf_option_grant *option)
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) == option->file)
 		return kf_fail(w->err, EINVAL, "'%s' is %sa directory", option->path,
 			       option->file ? "" : "not ");
-	return grant_path(w, path, option->access, true);
+	return grant_path(w, path, option->access, ORIGIN_POLICY);
 }
 
+/* 1 if there is no room for it. */
 static int add_home(struct walk *w, const char *path, int fd)
 {
 	for (size_t i = 0; i < w->nhomes; i++) {
@@ -328,37 +396,46 @@ static int add_home(struct walk *w, const char *path, int fd)
 		}
 	}
 	if (w->nhomes == HOMES_MAX)
-		return kf_fail(w->err, E2BIG,
-			       "more than %d directories in /home: cannot keep 'fs deny ~' for all",
-			       HOMES_MAX);
+		return 1;
 	w->homes[w->nhomes] = (struct kf_home){strdup(path), fd};
 	return w->homes[w->nhomes++].path ? 0 : kf_fail_nomem(w->err, "homes");
 }
 
-/* Every directory that "~" of a deny rule stands for. */
-static int find_homes(struct walk *w)
+static int list_homes(struct walk *w, bool *ret_all)
 {
 	KF_UNINIT struct kf_dir dir;
 	KF_UNINIT char path[PATH_MAX];
 	const char *name;
+	int r = 0;
 
+	kf_dir_init(&dir, w->home);
+	while (r == 0 && (name = kf_dir_next(&dir))) {
+		(void)snprintf(path, sizeof(path), "/home/%s", name);
+		r = add_home(w, path, -1);
+	}
+	*ret_all = r == 0 && !dir.failed;
+	return r < 0 ? -1 : 0;
+}
+
+/* Every directory that "~" of a deny rule stands for.  *ret_all: false if there are more in
+ * /home than could be found out. */
+static int find_homes(struct walk *w, bool *ret_all)
+{
+	KF_UNINIT char path[PATH_MAX];
+
+	*ret_all = true;
 	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path, -1) < 0)
 		return -1;
 	if (w->vars->uid != 0)
 		return 0;
-	w->root = kf_open(AT_FDCWD, "/root", O_RDONLY | O_DIRECTORY);
+	w->root = kf_open_place("/root", O_RDONLY | O_DIRECTORY, &w->root_real);
 	if (add_home(w, "/root", w->root) < 0)
 		return -1;
-	w->home = kf_open(AT_FDCWD, "/home", O_RDONLY | O_DIRECTORY);
-	if (w->home < 0)
-		return 0;
-	kf_dir_init(&dir, w->home);
-	while ((name = kf_dir_next(&dir))) {
-		(void)snprintf(path, sizeof(path), "/home/%s", name);
-		if (add_home(w, path, -1) < 0)
-			return -1;
-	}
-	return dir.failed ? kf_fail_sys(w->err, "list '/home'") : 0;
+	w->home = kf_open_place("/home", O_RDONLY | O_DIRECTORY, &w->home_real);
+	if (w->home >= 0)
+		return list_homes(w, ret_all);
+	*ret_all = errno == ENOENT || errno == ENOTDIR;
+	return 0;
 }
 
 static int walk_rule(struct walk *w, const struct kf_rule *rule)
@@ -372,10 +449,34 @@ static int walk_rule(struct walk *w, const struct kf_rule *rule)
 	case KF_RULE_FS_HOMES:
 		return walk_homes(w);
 	case KF_RULE_FS_VOLUMES:
-		return kf_volumes_each(walk_volume, w, w->err);
+		return walk_volumes(w);
 	default: /* not about files; denials were collected before */
 		return 0;
 	}
+}
+
+/* What is denied in a home that is not known is denied by granting none. */
+static int deny_all_homes(struct walk *w)
+{
+	KF_CLOSE int fd = kf_open(AT_FDCWD, "/home", O_PATH);
+	KF_UNINIT char real[PATH_MAX];
+
+	if (kf_deny_whole(&w->deny, "/home", w->err) < 0)
+		return -1;
+	if (fd < 0)
+		return 0;
+	return kf_fd_path(fd, real) ? kf_deny_whole(&w->deny, real, w->err)
+				    : kf_fail(w->err, EPERM, "/home: cannot tell where it is");
+}
+
+static int collect_denied(struct walk *w, const struct kf_policy *policy)
+{
+	bool all;
+
+	if (find_homes(w, &all) < 0 ||
+	    kf_deny_collect(policy, w->vars, w->homes, w->nhomes, &w->deny, w->err) < 0)
+		return -1;
+	return all || !kf_deny_in_homes(policy) ? 0 : deny_all_homes(w);
 }
 
 int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
@@ -390,10 +491,8 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 		.home = -1,
 		.err = err,
 	};
-	int ret = find_homes(&w);
+	int ret = collect_denied(&w, policy);
 
-	if (ret == 0)
-		ret = kf_deny_collect(policy, vars, homes, w.nhomes, &w.deny, err);
 	for (size_t i = 0; ret == 0 && i < policy->nrules; i++)
 		if (walk_rule(&w, &policy->rules[i]) < 0)
 			ret = kf_fail_wrap(err, "policy line %u", policy->rules[i].line);
@@ -406,4 +505,59 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 	kf_cleanup_close(&w.root);
 	kf_cleanup_close(&w.home);
 	return ret;
+}
+
+/* Grant @object, found at @path by the first process, if it still lies there. */
+static int grant_again(struct walk *w, const struct kf_domain_object *object, const char *path)
+{
+	KF_CLOSE int fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+	struct kf_object now;
+	struct kf_grant grant = {
+		.fd = fd,
+		.path = path,
+		.real = path,
+		.access = object->access,
+		.place = (enum kf_landlock_place)object->place,
+	};
+
+	if (fd < 0 || kf_object_at(fd, "", &now) < 0 || !kf_object_same(&now.id, &object->id)) {
+		skip(w, path, "is not what it was when the container started");
+		return 0;
+	}
+	return w->sink->grant(w->sink, &grant, w->err) < 0 ? kf_fail_wrap(w->err, "'%s'", path) : 0;
+}
+
+/* Rules about /proc, for a process that enters. */
+static int walk_proc(struct walk *w, const struct kf_policy *policy)
+{
+	int ret = 0;
+
+	for (size_t i = 0; ret == 0 && i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+
+		if (rule->kind == KF_RULE_FS_DENY && kf_path_under(rule->arg, "/proc") &&
+		    !w->deny.n)
+			ret = kf_deny_collect(policy, w->vars, NULL, 0, &w->deny, w->err);
+	}
+	for (size_t i = 0; ret == 0 && i < policy->nrules; i++) {
+		const struct kf_rule *rule = &policy->rules[i];
+
+		if (rule->kind == KF_RULE_FS && kf_path_under(rule->arg, "/proc"))
+			ret = walk_rule(w, rule);
+	}
+	kf_deny_done(&w->deny);
+	return ret;
+}
+
+int kf_grants_again(const struct kf_domain *domain, const struct kf_policy *policy,
+		    const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err)
+{
+	struct walk w = {.vars = vars, .sink = sink, .root = -1, .home = -1, .err = err};
+	const struct kf_domain_object *object = NULL;
+	const char *path;
+
+	while ((object = kf_domain_next(domain, object, &path)))
+		if (grant_again(&w, object, path) < 0)
+			return -1;
+	return walk_proc(&w, policy);
 }

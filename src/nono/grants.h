@@ -5,9 +5,11 @@
 #include "nono/options.h"
 #include "nono/vars.h"
 #include "policy/flat.h"
+#include "sandbox/domain.h"
 #include "sandbox/landlock.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Access to list directories at and below an object, beside the KF_FS_* bits. */
 #define KF_GRANT_LIST 8u
@@ -16,6 +18,7 @@
 struct kf_grant {
 	int fd;		  /* borrowed */
 	const char *path; /* for people; as the policy or the directory names it */
+	const char *real; /* where it lies, no symlink in it */
 	unsigned access;  /* KF_FS_* or KF_GRANT_LIST */
 	enum kf_landlock_place place;
 	const struct kf_rule *rule; /* NULL: from the command line */
@@ -35,9 +38,20 @@ struct kf_grant_sink {
 int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
 		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
 
-/* For each volume of the container: @fn with its mount point and whether it can
- * be written.  It may be told twice. */
-typedef int kf_volume_fn(void *ctx, const char *path, bool writable, struct kf_err *err);
+/* The same for a process that enters a container whose first process has decided: the objects
+ * of @domain that are still where they were.  Only what lies in /proc is looked up anew, as it
+ * is the process's own. */
+int kf_grants_again(const struct kf_domain *domain, const struct kf_policy *policy,
+		    const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
+
+/* One volume of the container. */
+struct kf_volume {
+	const char *path; /* its mount point */
+	uint64_t mount;	  /* unique id of the mount; 0: unknown */
+	unsigned access;  /* KF_FS_* that its options leave */
+};
+/* For each volume: @fn, which may be told one twice.  1 if there are too many to tell. */
+typedef int kf_volume_fn(void *ctx, const struct kf_volume *volume, struct kf_err *err);
 int kf_volumes_each(kf_volume_fn *fn, void *ctx, struct kf_err *err);
 
 #endif

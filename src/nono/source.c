@@ -81,39 +81,50 @@ static int check_owner(int fd, const char *name, struct kf_err *err)
 	return 0;
 }
 
+/* @ret_domain: NULL where no domain file can be. */
 static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
-		   struct kf_err *err)
+		   struct kf_domain *ret_domain, struct kf_err *err)
 {
-	KF_FREE char *text = NULL;
+	struct kf_domain domain = {0};
 	struct kf_policy policy;
+	char *text;
 	size_t n;
 
-	if (kf_fd_slurp(fd, what, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0)
+	/* The text stays: a domain's program and objects are used where they are. */
+	if (kf_fd_slurp(fd, what, ret_domain ? KF_DOMAIN_MAX : KF_LIMIT_POLICY_TEXT, &text, &n,
+			err) < 0)
 		return -1;
-	if (kf_policy_parse(text, n, &policy, err) < 0)
-		return kf_fail_wrap(err, "%s", what);
-	if (strcmp(policy.name, profile) != 0) {
-		(void)kf_fail(err, EINVAL, "%s holds profile '%s', not '%s'", what, policy.name,
-			      profile);
-		kf_policy_done(&policy);
-		return -1;
+	if (ret_domain && kf_domain_is(text, n)) {
+		if (kf_domain_parse(text, n, &domain, err) < 0)
+			return -1;
+	} else {
+		domain.policy = text;
+		domain.head.policy = (uint32_t)n;
 	}
+	if (kf_policy_parse(domain.policy, domain.head.policy, &policy, err) < 0)
+		return kf_fail_wrap(err, "%s", what);
+	if (strcmp(policy.name, profile) != 0)
+		return kf_fail(err, EINVAL, "%s holds profile '%s', not '%s'", what, policy.name,
+			       profile);
 	*ret = policy;
+	if (ret_domain && *domain.head.magic)
+		*ret_domain = domain;
 	return 0;
 }
 
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
-		     struct kf_policy *ret, struct kf_err *err)
+		     struct kf_policy *ret, struct kf_domain *ret_domain, struct kf_err *err)
 {
 	KF_CLOSE int exe = -1, profiles = -1, file = -1;
 
+	*ret_domain = (struct kf_domain){0};
 	if (!kf_profile_name_valid(profile))
 		return kf_fail(err, EINVAL,
 			       "'%.80s' is not a profile name (letters, digits, '_' and '-', at "
 			       "most %d)",
 			       profile, KF_LIMIT_PROFILE_NAME);
 	if (policy_fd >= 0)
-		return from_fd(policy_fd, "policy descriptor", profile, ret, err);
+		return from_fd(policy_fd, "policy descriptor", profile, ret, ret_domain, err);
 	if (!*self->dir)
 		return kf_builtin_policy(profile, ret, err);
 	exe = kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY);
@@ -131,5 +142,5 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 		return kf_fail_sys(err, "open '%s/profiles/%s'", self->dir, profile);
 	if (check_owner(profiles, "profiles", err) < 0 || check_owner(file, profile, err) < 0)
 		return -1;
-	return from_fd(file, profile, profile, ret, err);
+	return from_fd(file, profile, profile, ret, NULL, err);
 }

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "policy/flat.h"
+#include "sandbox/domain.h"
 
 #include <stdint.h>
 
@@ -17,8 +18,9 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err);
 
 /* The policy @profile: from @policy_fd if that is >= 0, else from the file
  * profiles/PROFILE beside the launcher, else the built-in - the latter only if
- * there is no such directory.  Nothing else is ever consulted. */
+ * there is no such directory.  Nothing else is ever consulted.  The descriptor may be one of a
+ * domain file: *ret_domain is that then, else all zero. */
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
-		     struct kf_policy *ret, struct kf_err *err);
+		     struct kf_policy *ret, struct kf_domain *ret_domain, struct kf_err *err);
 
 #endif

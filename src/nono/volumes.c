@@ -3,6 +3,7 @@
 #include "base/path.h"
 #include "nono/grants.h"
 #include "nono/rt.h"
+#include "sandbox/object.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -26,9 +27,6 @@
 #define STATMOUNT_MNT_POINT 0x10
 #define STATMOUNT_MASK	    (STATMOUNT_SB_BASIC | STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT)
 #define READ_ONLY	    0x1 /* SB_RDONLY and MOUNT_ATTR_RDONLY */
-#define STATX_UNIQUE_ID	    0x4000
-#define STATX_IS_MOUNT	    0x2000
-
 /* More mounts than that are read as text. */
 #define IDS_MAX		    128
 
@@ -51,14 +49,6 @@ struct mount_status {
 _Static_assert(offsetof(struct mount_status, attributes) == 64, "layout");
 _Static_assert(offsetof(struct mount_status, text) == 512, "layout");
 
-struct file_status {
-	uint32_t mask, spare0;
-	uint64_t attributes, spare1[16];
-	uint64_t mount_id, spare2[13];
-};
-_Static_assert(offsetof(struct file_status, mount_id) == 0x90, "layout");
-_Static_assert(sizeof(struct file_status) == 256, "layout");
-
 struct mounts {
 	uint64_t id[IDS_MAX], below[IDS_MAX];
 	struct mount_status status;
@@ -67,6 +57,25 @@ struct mounts {
 /* What is mounted there belongs to the runtime, or is us. */
 static const char not_volumes[][8] = {"/proc", "/sys", "/nono", "/dev"};
 static const char dev_volumes[][24] = {"/dev/shm", "/dev/termination-log"};
+
+/* The runtime's, one for all containers of the pod: what one writes there the others believe. */
+static const char shared[][20] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
+
+/* Tell @fn of the mount @id at @path if that is a volume. */
+static int tell(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool writable,
+		struct kf_err *err)
+{
+	struct kf_volume volume = {
+		.path = path,
+		.mount = id,
+		.access = KF_FS_READ | KF_FS_EXEC | (writable ? KF_FS_WRITE : 0u),
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(shared); i++)
+		if (strcmp(path, shared[i]) == 0)
+			volume.access = KF_FS_READ;
+	return fn(ctx, &volume, err);
+}
 
 static bool is_volume(const char *path)
 {
@@ -108,7 +117,7 @@ static char *field(char **s)
 	return start;
 }
 
-/* The file has no size to ask for; it grows with the number of mounts. */
+/* The file has no size to ask for; it grows with the number of mounts.  1 if it is too long. */
 static int read_mounts(char **ret, struct kf_err *err)
 {
 	KF_CLOSE int fd = kf_open(AT_FDCWD, MOUNTS, O_RDONLY);
@@ -124,7 +133,7 @@ static int read_mounts(char **ret, struct kf_err *err)
 
 			cap = cap ? 2 * cap : 32 * 1024;
 			if (cap > MOUNTS_MAX)
-				return kf_fail(err, E2BIG, "too many mounts");
+				return 1;
 			more = realloc(buf, cap);
 			if (!more)
 				return kf_fail_nomem(err, MOUNTS);
@@ -144,9 +153,10 @@ static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	char *next, *line;
+	int r = read_mounts(&text, err);
 
-	if (read_mounts(&text, err) < 0)
-		return -1;
+	if (r)
+		return r;
 	for (next = text; (line = next) && *line;) {
 		char *path, *options;
 
@@ -162,7 +172,8 @@ static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 			return kf_fail(err, EINVAL, MOUNTS ": bad line");
 		unescape(path);
 		/* The first option is about the mount and its file system both. */
-		if (is_volume(path) && fn(ctx, path, strncmp(options, "rw", 2) == 0, err) < 0)
+		if (is_volume(path) &&
+		    tell(fn, ctx, path, 0, strncmp(options, "rw", 2) == 0, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -181,18 +192,16 @@ static long list_mounts(uint64_t parent, uint64_t id[static IDS_MAX])
  * m->id; how many are left. */
 static long without(struct mounts *m, long n, const char *path)
 {
-	KF_UNINIT struct file_status st;
+	struct kf_object object;
 	long nbelow, left = 0;
 
-	if (syscall(SYS_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW,
-		    STATX_UNIQUE_ID, &st) < 0 ||
-	    !(st.mask & STATX_UNIQUE_ID) || !(st.attributes & STATX_IS_MOUNT))
+	if (kf_object_at(AT_FDCWD, path, &object) < 0 || !object.mount || !object.mount_root)
 		return n;
-	nbelow = list_mounts(st.mount_id, m->below);
+	nbelow = list_mounts(object.mount, m->below);
 	for (long i = 0, b = 0; i < n; i++) {
 		while (b < nbelow && m->below[b] < m->id[i])
 			b++;
-		if (m->id[i] != st.mount_id && (b >= nbelow || m->below[b] != m->id[i]))
+		if (m->id[i] != object.mount && (b >= nbelow || m->below[b] != m->id[i]))
 			m->id[left++] = m->id[i];
 	}
 	return left;
@@ -218,6 +227,7 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 		const char *path;
 
 		request.id = m->id[i];
+		status->mask = 0; /* whatever answers, only what is written here counts */
 		if (syscall(NR_STATMOUNT, &request, status, sizeof(*status), 0) < 0) {
 			if (errno == ENOENT) /* no longer there */
 				continue;
@@ -227,7 +237,8 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 			return 1;
 		path = status->text + status->point;
 		if (is_volume(path) &&
-		    fn(ctx, path, !((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
+		    tell(fn, ctx, path, m->id[i],
+			 !((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
 			return -1;
 	}
 	return 0;

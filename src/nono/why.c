@@ -139,10 +139,11 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	static struct kf_self self;
 	static struct kf_vars vars;
 	struct kf_policy policy;
+	struct kf_domain domain;
 	KF_UNINIT char deny[PATH_MAX];
 
 	if (kf_self_find(&self, err) < 0 ||
-	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, err) < 0 ||
+	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &domain, err) < 0 ||
 	    kf_vars_init(&vars, err) < 0)
 		return -1;
 	if (resolve(options->path, vars.workdir, why->path, err) < 0 ||

@@ -8,9 +8,11 @@
 #include "nono/report.h"
 #include "nono/rt.h"
 #include "nono/source.h"
+#include "sandbox/domain.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/process.h"
+#include "sandbox/proof.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 struct landlock_sink {
 	struct kf_grant_sink sink;
 	struct kf_landlock ll;
+	struct kf_domain_list *list; /* NULL: nobody enters later */
 };
 
 /* What the policy's rules that are not about files amount to. */
@@ -31,6 +34,18 @@ struct needs {
 	struct kf_landlock_want landlock;
 	struct kf_filter filter;
 	bool log; /* to be opened before: no rule grants volumes, of which it is one */
+	bool proc_writable; /* a rule grants that */
+};
+
+/* What a start is made of. */
+struct start {
+	const struct kf_options *options;
+	struct kf_policy policy;
+	struct kf_domain domain; /* of the container; no magic if the guard is not there */
+	int domain_fd;
+	struct kf_vars vars;
+	struct needs needs;
+	int log; /* the termination log, -1 if it is not open */
 };
 
 static int open_log(void)
@@ -77,6 +92,13 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 		case KF_RULE_NET_BIND:
 			ret->landlock.bind = tcp = true;
 			break;
+		case KF_RULE_FS:
+			if ((rule->access & KF_FS_WRITE) && kf_path_under(rule->arg, "/proc"))
+				ret->proc_writable = true;
+			break;
+		case KF_RULE_MEMFD_NOEXEC:
+			ret->filter.memfd_noexec = true;
+			break;
 		case KF_RULE_SCOPE:
 			if (strcmp(rule->verb, "signal") == 0)
 				ret->landlock.signal = true;
@@ -96,19 +118,31 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork. */
 	ret->landlock.abstract_if_can = ret->filter.block;
 	ret->filter.restrict_connect = ret->landlock.connect;
-	/* Only a policy as it is written is recognised again, without additions. */
-	ret->filter.mark = !options->ngrants && !options->block_net;
-	ret->filter.policy = policy->id;
+}
+
+/* Note down what those who enter later get; /proc is their own. */
+static int remember(struct kf_domain_list *list, const struct kf_grant *grant, struct kf_err *err)
+{
+	struct kf_object object;
+
+	if (kf_path_under(grant->real, "/proc"))
+		return 0;
+	if (kf_object_at(grant->fd, "", &object) < 0)
+		return kf_fail_sys(err, "statx");
+	kf_domain_add(list, &object.id, grant->real, grant->access, grant->place);
+	return 0;
 }
 
 static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
 			  struct kf_err *err)
 {
-	const struct kf_landlock *ll = &((const struct landlock_sink *)sink)->ll;
+	const struct landlock_sink *s = (const struct landlock_sink *)sink;
 
+	if (s->list && remember(s->list, grant, err) < 0)
+		return -1;
 	if (grant->access & KF_GRANT_LIST)
-		return kf_landlock_allow_list(ll, grant->fd, err);
-	return kf_landlock_allow(ll, grant->fd, grant->place, grant->access, err);
+		return kf_landlock_allow_list(&s->ll, grant->fd, err);
+	return kf_landlock_allow(&s->ll, grant->fd, grant->place, grant->access, err);
 }
 
 static int allow_ports(const struct kf_policy *policy, const struct kf_landlock *ll,
@@ -124,24 +158,61 @@ static int allow_ports(const struct kf_policy *policy, const struct kf_landlock 
 	return 0;
 }
 
-static int enter(const struct kf_policy *policy, const struct kf_options *options,
-		 const struct kf_vars *vars, const struct needs *needs, struct kf_err *err)
+/* Who is first in a container decides what it reaches; the others get the same. */
+static int grant_files(const struct start *s, struct landlock_sink *sink, struct kf_err *err)
+{
+	struct kf_domain_list list = {0};
+
+	if (!*s->domain.head.magic)
+		return kf_grants_walk(&s->policy, s->options, &s->vars, &sink->sink, err);
+	if (s->domain.head.decided)
+		return kf_grants_again(&s->domain, &s->policy, &s->vars, &sink->sink, err);
+	sink->list = &list;
+	if (kf_grants_walk(&s->policy, s->options, &s->vars, &sink->sink, err) < 0)
+		return -1;
+	return kf_domain_decide(s->domain_fd, &s->domain, &list, err);
+}
+
+static int enter_landlock(const struct start *s, struct kf_err *err)
 {
 	struct landlock_sink sink = {.sink = {.grant = landlock_grant}};
 	int ret;
 
-	if (kf_landlock_open(&needs->landlock, &sink.ll, err) < 0)
+	if (kf_landlock_open(&s->needs.landlock, &sink.ll, err) < 0)
 		return -1;
-	ret = kf_grants_walk(policy, options, vars, &sink.sink, err);
-	if (ret == 0 && !options->block_net)
-		ret = allow_ports(policy, &sink.ll, err);
+	ret = grant_files(s, &sink, err);
+	if (ret == 0 && !s->options->block_net)
+		ret = allow_ports(&s->policy, &sink.ll, err);
 	if (ret == 0)
 		ret = kf_landlock_enforce(&sink.ll, err);
 	(void)close(sink.ll.fd);
-	if (ret == 0 &&
-	    (needs->filter.block || needs->filter.restrict_connect || needs->filter.mark))
-		ret = kf_filter_install(&needs->filter, err);
 	return ret;
+}
+
+/* With a seccomp policy of the container's, the program is installed last of all: no call of
+ * ours is under it then, but execve(2). */
+static int enter(const struct start *s, struct kf_err *err)
+{
+	static const struct kf_filter_policy none;
+	const bool filter = !s->domain.head.filter && kf_filter_any(&s->needs.filter);
+	struct kf_proof proof;
+
+	if (kf_proof_begin(&proof, filter, s->needs.proc_writable, err) < 0 ||
+	    enter_landlock(s, err) < 0 ||
+	    (filter && kf_filter_install(&s->needs.filter, &none, err) < 0))
+		return -1;
+	return kf_proof_end(&proof, err);
+}
+
+static int enter_policy(const struct start *s, struct kf_err *err)
+{
+	const struct kf_filter_policy policy = {
+		.at = s->domain.filter,
+		.n = s->domain.head.filter,
+		.flags = s->domain.head.filter_flags,
+	};
+
+	return policy.n ? kf_filter_install(&s->needs.filter, &policy, err) : 0;
 }
 
 static int describe(const struct kf_policy *policy, const struct kf_options *options,
@@ -155,15 +226,6 @@ static int describe(const struct kf_policy *policy, const struct kf_options *opt
 		return -1;
 	kf_report_rules(policy, options->block_net, out);
 	return 0;
-}
-
-/* Ours must not outlive us; everything else is the workload's. */
-static void close_own(const struct kf_self *self, int policy_fd)
-{
-	if (policy_fd >= 0)
-		(void)close(policy_fd);
-	if (self->exec_fd >= 0)
-		(void)close(self->exec_fd);
 }
 
 /* What is known not to work inside a sandbox is told before it fails: notes
@@ -188,42 +250,55 @@ static void tell_hints(const struct kf_policy *policy, char *const *argv)
 	}
 }
 
-static int run(const struct kf_options *options, int *log, struct kf_err *err)
+static int prepare(struct start *s, const char **ret_program, char ***ret_env, struct kf_err *err)
 {
 	static struct kf_self self;
-	static struct kf_vars vars;
-	const char *program;
-	struct stat st;
-	struct kf_policy policy;
-	struct needs needs;
-	char **env;
+	const struct kf_options *options = s->options;
 
 	if (kf_self_find(&self, err) < 0 ||
-	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, err) < 0)
+	    kf_source_policy(&self, options->profile, options->policy_fd, &s->policy, &s->domain,
+			     err) < 0)
 		return -1;
-	close_own(&self, options->policy_fd);
+	if (self.exec_fd >= 0)
+		(void)close(self.exec_fd);
+	s->domain_fd = options->policy_fd;
 	if (options->workdir && chdir(options->workdir) < 0)
 		return kf_fail_sys(err, "--workdir '%s'", options->workdir);
-	if (kf_vars_init(&vars, err) < 0)
+	if (kf_vars_init(&s->vars, err) < 0)
 		return -1;
+	find_needs(&s->policy, options, &s->needs);
 	if (options->dry_run)
-		return describe(&policy, options, &vars, STDOUT_FILENO, err);
-	if (kf_program_find(options->command[0], self.dir, &program, err) < 0)
+		return 0;
+	if (kf_program_find(options->command[0], self.dir, ret_program, err) < 0)
 		return -1;
-	if (options->verbose && describe(&policy, options, &vars, STDERR_FILENO, err) < 0)
+	return kf_process_environment(&s->policy, environ, ret_env, err);
+}
+
+static int run(struct start *s, struct kf_err *err)
+{
+	char *const *command = s->options->command;
+	const char *program;
+	struct stat st;
+	char **env;
+
+	if (prepare(s, &program, &env, err) < 0)
 		return -1;
-	if (kf_process_environment(&policy, environ, &env, err) < 0)
+	if (s->options->dry_run)
+		return describe(&s->policy, s->options, &s->vars, STDOUT_FILENO, err);
+	if (s->options->verbose &&
+	    describe(&s->policy, s->options, &s->vars, STDERR_FILENO, err) < 0)
 		return -1;
-	find_needs(&policy, options, &needs);
-	if (needs.log)
-		*log = open_log();
-	if (!(needs.filter.mark && kf_filter_marked(policy.id)) &&
-	    enter(&policy, options, &vars, &needs, err) < 0)
+	if (s->needs.log)
+		s->log = open_log();
+	if (enter(s, err) < 0 || kf_process_limits(&s->policy, err) < 0)
 		return -1;
-	if (kf_process_limits(&policy, err) < 0)
+	/* Ours must not outlive us; everything else is the workload's. */
+	if (s->domain_fd >= 0)
+		(void)close(s->domain_fd);
+	tell_hints(&s->policy, command);
+	if (enter_policy(s, err) < 0)
 		return -1;
-	tell_hints(&policy, options->command);
-	(void)execve(program, options->command, env);
+	(void)execve(program, command, env);
 	if (errno == EACCES && stat(program, &st) == 0 && S_ISDIR(st.st_mode))
 		errno = EISDIR;
 	return kf_fail_sys(err, "cannot start '%s'", program);
@@ -231,9 +306,9 @@ static int run(const struct kf_options *options, int *log, struct kf_err *err)
 
 int kf_command_wrap(char **argv)
 {
+	static struct start start = {.domain_fd = -1, .log = -1};
 	struct kf_options options;
 	struct kf_err err;
-	int log = -1;
 
 	if (kf_options_parse(KF_OPTIONS_WRAP, argv, &options, &err) < 0)
 		return kf_command_usage(&err);
@@ -241,5 +316,6 @@ int kf_command_wrap(char **argv)
 		kf_err_set(&err, EINVAL, "wrap: no program to run");
 		return kf_command_usage(&err);
 	}
-	return run(&options, &log, &err) < 0 ? fail(&err, log) : 0;
+	start.options = &options;
+	return run(&start, &err) < 0 ? fail(&err, start.log) : 0;
 }

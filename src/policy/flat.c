@@ -245,6 +245,13 @@ static int parse_scope(struct parser *p, char *s)
 	return bad(p, "'scope %s': not signal or abstract", s);
 }
 
+static int parse_memfd(struct parser *p, char *s)
+{
+	if (strcmp(s, "noexec") != 0)
+		return bad(p, "'memfd %s': not noexec", s);
+	return add_rule(p, KF_RULE_MEMFD_NOEXEC, NULL) ? 0 : -1;
+}
+
 static int parse_env(struct parser *p, char *s)
 {
 	static const char verbs[][8] = {"drop", "keep", "set"};
@@ -326,7 +333,7 @@ static int parse_line(struct parser *p, char *s, size_t n)
 	} words[] = {
 		{"env", parse_env},	    {"fs", parse_fs},	      {"net", parse_net},
 		{"note", parse_note},	    {"rlimit", parse_rlimit}, {"scope", parse_scope},
-		{"seccomp", parse_seccomp},
+		{"seccomp", parse_seccomp}, {"memfd", parse_memfd},
 	};
 	const char *word;
 

@@ -27,6 +27,7 @@
  *	net bind 8080
  *	scope signal
  *	scope abstract
+ *	memfd noexec                  memory files only if they can never be executed
  *	env drop LD_PRELOAD           a name, or PREFIX* for all that start with it; "*"
  *	env keep KEY                  with any of these, all others are dropped
  *	env set KEY=VALUE
@@ -55,6 +56,7 @@ enum kf_rule_kind {
 	KF_RULE_NET_CONNECT,
 	KF_RULE_NET_BIND,
 	KF_RULE_SCOPE,
+	KF_RULE_MEMFD_NOEXEC,
 	KF_RULE_ENV,
 	KF_RULE_RLIMIT,
 	KF_RULE_SECCOMP,
@@ -100,6 +102,9 @@ void kf_policy_format(const char *name, const struct kf_rule *rules, size_t nrul
  * system itself lies, such as /usr or /etc: a grant that a variable makes of it
  * is skipped, one that is written out is for the profile compiler to refuse. */
 bool kf_policy_covers_system(const char *path);
+/* Whether @path is, or lies below, a directory of the system's: never writable because a
+ * variable or a symlink leads there. */
+bool kf_policy_below_system(const char *path);
 
 /* Policies linked into the program, from profiles/ at build time. */
 struct kf_builtin {

@@ -70,6 +70,7 @@ enum kf_scalar_id {
 	KF_SCALAR_ENV_KEEP_SET,	   /* "true" if there is a list, be it empty */
 	KF_SCALAR_SIGNAL,
 	KF_SCALAR_IPC,
+	KF_SCALAR_MEMFD_EXEC,
 	KF_SCALAR_SECCOMP,
 	KF_SCALAR_GPU,
 	KF_NSCALARS,

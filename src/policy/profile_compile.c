@@ -168,6 +168,8 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 	emit_scalar(e, p, KF_SCALAR_SIGNAL, "allow_same_sandbox", scope_signal);
 	emit_scalar(e, p, KF_SCALAR_IPC, "shared_memory_only",
 		    (struct kf_rule){.kind = KF_RULE_SCOPE, .verb = "abstract"});
+	emit_scalar(e, p, KF_SCALAR_MEMFD_EXEC, "false",
+		    (struct kf_rule){.kind = KF_RULE_MEMFD_NOEXEC});
 	emit_env(e, p);
 	emit_rest(e, p);
 }

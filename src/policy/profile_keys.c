@@ -100,6 +100,7 @@ const struct kf_profile_key kf_profile_keys[] = {
 	 .values = VALUES("isolated", "allow_same_sandbox", "allow_all")},
 	{"security.ipc_mode", KF_KEY_ENUM, "Whether abstract unix sockets outside the sandbox can be reached.", .scalar = KF_SCALAR_IPC,
 	 .values = VALUES("shared_memory_only", "full")},
+	{"security.memfd_exec", KF_KEY_BOOL, "Whether programs may be executed from memory files, which no path grants or denies (true).", .scalar = KF_SCALAR_MEMFD_EXEC},
 	{"security.process_info_mode", KF_KEY_IGNORED, NO_MACOS},
 	{"security.capability_elevation", KF_KEY_IGNORED, "needs nono's supervisor; without it nothing is ever elevated"},
 	{"security.wsl2_proxy_policy", KF_KEY_IGNORED, "concerns Windows only"},

@@ -252,13 +252,15 @@ static void environment(struct writer *w, const struct kf_profile *p)
 
 static void security(struct writer *w, const struct kf_profile *p)
 {
-	static const enum kf_scalar_id scalars[] = {KF_SCALAR_SIGNAL, KF_SCALAR_IPC};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_SIGNAL, KF_SCALAR_IPC,
+						    KF_SCALAR_MEMFD_EXEC};
 
-	if (!any(p, NULL, 0, scalars, 2))
+	if (!any(p, NULL, 0, scalars, 3))
 		return;
 	open_(w, "security", "{");
 	string(w, "signal_mode", &p->scalars[KF_SCALAR_SIGNAL]);
 	string(w, "ipc_mode", &p->scalars[KF_SCALAR_IPC]);
+	boolean(w, "memfd_exec", &p->scalars[KF_SCALAR_MEMFD_EXEC]);
 	close_(w, "}");
 }
 

@@ -12,6 +12,18 @@ static const char dirs[][16] = {
 /* Kernel file systems: nothing at all below them is anybody's home. */
 static const char trees[][8] = {"/dev", "/proc", "/sys"};
 
+/* What the image brings and nobody works in. */
+static const char owned[][8] = {"/bin",	  "/boot",   "/etc",  "/lib", "/lib32", "/lib64",
+				"/libx32", "/nono", "/opt", "/sbin", "/usr"};
+
+bool kf_policy_below_system(const char *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(owned); i++)
+		if (kf_path_under(path, owned[i]))
+			return true;
+	return false;
+}
+
 bool kf_policy_covers_system(const char *path)
 {
 	for (size_t i = 0; i < KF_ARRAY_SIZE(dirs); i++)

@@ -5,19 +5,24 @@
 
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 /* The kernel's interface; the musl headers that the launcher is built with have none of it. */
 #define LOAD_WORD	    0x20 /* BPF_LD | BPF_W | BPF_ABS */
 #define JUMP_EQUAL	    0x15 /* BPF_JMP | BPF_JEQ | BPF_K */
 #define JUMP_ANY_BIT	    0x45 /* BPF_JMP | BPF_JSET | BPF_K */
 #define AND		    0x54 /* BPF_ALU | BPF_AND | BPF_K */
+#define JUMP		    0x05 /* BPF_JMP | BPF_JA */
 #define RETURN		    0x06 /* BPF_RET | BPF_K */
 #define ACTION_ALLOW	    0x7fff0000u
 #define ACTION_ERRNO	    0x00050000u
 #define MODE_FILTER	    2
+#define SET_MODE_FILTER	    1 /* of seccomp(2) */
 #define ROUTE_NETLINK	    0
 #define ARCH_X86_64	    0xc000003eu
 #define ARCH_I386	    0x40000003u
@@ -27,33 +32,30 @@
 #define DATA_ARCH	    4
 #define DATA_ARG(arg, half) ((uint32_t)(16 + 8 * (arg) + 4 * (half)))
 
-/* prctl(MARK_OPTION, policy): no such option exists, so that without our filter
- * the answer is EINVAL. */
-#define MARK_OPTION	    0x6b666e6f
-#define MARK_ERRNO	    EUCLEAN
 #define X32_BIT		    0x40000000u
 #define TYPE_MASK	    0xf /* the rest of socket()'s type are flags */
 #define PROTO_MPTCP	    262
 #define MSG_TFO		    0x20000000 /* MSG_FASTOPEN: connects without connect() */
 #define NR_NONE		    UINT32_MAX
+#define NOEXEC_SEAL	    0x8 /* MFD_NOEXEC_SEAL, Linux 6.3 */
 #define LOW(arg)	    DATA_ARG(arg, 0)
-#define HIGH(arg)	    DATA_ARG(arg, 1)
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "LOW() and HIGH()");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "LOW()");
 
-/* Numbers of what creates or connects sockets.  A machine runs its own programs
+/* Numbers of what creates or connects sockets, and memory files.  A machine runs its own programs
  * and those of its 32-bit sibling. */
 struct abi {
-	uint32_t arch, socket, socketpair, socketcall, io_uring_setup, sendto, sendmsg, sendmmsg;
+	uint32_t arch, socket, socketpair, socketcall, io_uring_setup, sendto, sendmsg, sendmmsg,
+		memfd_create;
 };
 
 static const struct abi abis[] = {
 #if defined(__x86_64__)
-	{ARCH_X86_64, 41, 53, NR_NONE, 425, 44, 46, 307},
-	{ARCH_I386, 359, 360, 102, 425, 369, 370, 345},
+	{ARCH_X86_64, 41, 53, NR_NONE, 425, 44, 46, 307, 319},
+	{ARCH_I386, 359, 360, 102, 425, 369, 370, 345, 356},
 #elif defined(__aarch64__)
-	{ARCH_AARCH64, 198, 199, NR_NONE, 425, 206, 211, 269},
-	{ARCH_ARM, 281, 288, 102, 425, 290, 296, 374},
+	{ARCH_AARCH64, 198, 199, NR_NONE, 425, 206, 211, 269, 279},
+	{ARCH_ARM, 281, 288, 102, 425, 290, 296, 374, 385},
 #else
 #error "add the system call numbers of this architecture"
 #endif
@@ -177,33 +179,22 @@ static void when_refuse(struct prog *p, uint32_t nr, int code)
 	end(p, call);
 }
 
-/* prctl() with the mark's second argument, which no option takes; A holds the call's
- * number before and after.  What the same number means elsewhere has no such argument
- * either. */
-static void mark_rule(struct prog *p, uint64_t policy)
+/* A memory file has no path that a rule could grant or not: the only way to keep programs from
+ * being executed from one is that none can be. */
+static void memfd_rules(struct prog *p, uint32_t nr)
 {
-	size_t call = when(p, SYS_prctl), low, high;
+	size_t call = when(p, nr), j;
 
 	load(p, LOW(1));
-	low = when(p, (uint32_t)policy);
-	load(p, HIGH(1));
-	high = when(p, (uint32_t)(policy >> 32));
-	refuse(p, MARK_ERRNO);
-	end(p, high);
-	end(p, low);
-	load(p, DATA_NR);
+	j = when_any_bit(p, NOEXEC_SEAL);
+	ret(p, ACTION_ALLOW);
+	end(p, j);
+	refuse(p, EACCES);
 	end(p, call);
 }
 
-static void abi_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
+static void network_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
 {
-	load(p, DATA_NR);
-	if (abi->arch == ARCH_X86_64) {
-		size_t x32 = when_any_bit(p, X32_BIT); /* the same calls under other numbers */
-
-		refuse(p, ENOSYS);
-		end(p, x32);
-	}
 	socket_rules(p, f, abi->socket);
 	if (f->block)
 		socket_rules(p, f, abi->socketpair);
@@ -216,22 +207,33 @@ static void abi_rules(struct prog *p, const struct kf_filter *f, const struct ab
 		send_rules(p, abi->sendmsg, 2);
 		send_rules(p, abi->sendmmsg, 3);
 	}
+}
+
+static void abi_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
+{
+	load(p, DATA_NR);
+	if (abi->arch == ARCH_X86_64) {
+		size_t x32 = when_any_bit(p, X32_BIT); /* the same calls under other numbers */
+
+		refuse(p, ENOSYS);
+		end(p, x32);
+	}
+	if (f->block || f->restrict_connect)
+		network_rules(p, f, abi);
+	if (f->memfd_noexec)
+		memfd_rules(p, abi->memfd_create);
 	ret(p, ACTION_ALLOW);
+}
+
+bool kf_filter_any(const struct kf_filter *filter)
+{
+	return filter->block || filter->restrict_connect || filter->memfd_noexec;
 }
 
 size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *prog)
 {
 	struct prog p = {.at = prog};
 
-	/* First, and few instructions for all but one call: the kernel tries each call
-	 * there is when it installs a filter. */
-	load(&p, DATA_NR);
-	if (filter->mark)
-		mark_rule(&p, filter->policy);
-	if (!filter->block && !filter->restrict_connect) {
-		ret(&p, ACTION_ALLOW);
-		return p.n;
-	}
 	load(&p, DATA_ARCH);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(abis); i++) {
 		size_t arch = when(&p, abis[i].arch);
@@ -243,22 +245,41 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 	return p.n;
 }
 
-/* Apart, for the sake of its buffer. */
-__attribute__((noinline)) int kf_filter_install(const struct kf_filter *filter, struct kf_err *err)
+/* @filter and behind it @policy; what the one lets pass goes on to the other. */
+static size_t build_both(const struct kf_filter *filter, const struct kf_filter_policy *policy,
+			 struct kf_filter_insn *prog)
 {
-	KF_UNINIT struct kf_filter_insn prog[KF_FILTER_MAX];
-	struct {
-		unsigned short len;
-		struct kf_filter_insn *filter;
-	} fprog = {.filter = prog};
+	size_t n = kf_filter_build(filter, prog);
 
-	fprog.len = (unsigned short)kf_filter_build(filter, prog);
-	if (prctl(PR_SET_SECCOMP, (unsigned long)MODE_FILTER, &fprog, 0UL, 0UL) < 0)
-		return kf_fail_sys(err, "install the seccomp filter with prctl");
-	return 0;
+	for (size_t i = 0; policy->n && i < n; i++)
+		if (prog[i].code == RETURN && prog[i].k == ACTION_ALLOW)
+			prog[i] = (struct kf_filter_insn){.code = JUMP, .k = (uint32_t)(n - i - 1)};
+	if (policy->n)
+		memcpy(prog + n, policy->at, policy->n * sizeof(*prog));
+	return n + policy->n;
 }
 
-bool kf_filter_marked(uint64_t policy)
+int kf_filter_install(const struct kf_filter *filter, const struct kf_filter_policy *policy,
+		      struct kf_err *err)
 {
-	return prctl(MARK_OPTION, (unsigned long)policy, 0UL, 0UL, 0UL) < 0 && errno == MARK_ERRNO;
+	struct {
+		unsigned short len;
+		const struct kf_filter_insn *filter;
+	} fprog = {(unsigned short)policy->n, policy->at};
+	KF_FREE struct kf_filter_insn *prog = NULL;
+	long r;
+
+	if (policy->n > KF_FILTER_POLICY_MAX)
+		return kf_fail(err, E2BIG, "seccomp policy: more than %d instructions",
+			       KF_FILTER_POLICY_MAX);
+	if (kf_filter_any(filter)) {
+		prog = malloc((KF_FILTER_MAX + policy->n) * sizeof(*prog));
+		if (!prog)
+			return kf_fail_nomem(err, "seccomp filter");
+		fprog.len = (unsigned short)build_both(filter, policy, prog);
+		fprog.filter = prog;
+	}
+	r = policy->flags ? syscall(SYS_seccomp, SET_MODE_FILTER, policy->flags, &fprog)
+			  : prctl(PR_SET_SECCOMP, (unsigned long)MODE_FILTER, &fprog, 0UL, 0UL);
+	return r == 0 ? 0 : kf_fail_sys(err, "install the seccomp filter");
 }

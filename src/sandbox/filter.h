@@ -8,17 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The seccomp program of the launcher: what Landlock cannot say about sockets,
- * and a mark that tells a nested launcher which policy is already in force. */
+/* What the launcher's seccomp program refuses: what Landlock cannot say about sockets and
+ * memory files. */
 struct kf_filter {
 	bool block;	       /* no sockets but unix and route netlink ... */
 	bool tcp;	       /* ... and TCP over IP, whose ports Landlock restricts */
 	bool restrict_connect; /* close the ways around Landlock's TCP rules */
-	bool mark;	       /* answer kf_filter_marked() */
-	uint64_t policy;       /* mark: which policy */
+	bool memfd_noexec;     /* memory files only if they can never be executed */
 };
 
-#define KF_FILTER_MAX 256
+/* Instructions of kf_filter_build(), and at most of a program that is added to it: together no
+ * more than a kernel takes (BPF_MAXINSNS). */
+#define KF_FILTER_MAX	     384
+#define KF_FILTER_POLICY_MAX (4096 - KF_FILTER_MAX)
 
 /* One instruction of classic BPF, as the kernel's struct kf_filter_insn. */
 struct kf_filter_insn {
@@ -27,17 +29,23 @@ struct kf_filter_insn {
 	uint32_t k;
 };
 
+/* A container's whole seccomp policy, compiled. */
+struct kf_filter_policy {
+	const struct kf_filter_insn *at; /* NULL if there is none */
+	size_t n;
+	uint32_t flags; /* SECCOMP_FILTER_FLAG_* */
+};
+
+/* Whether @filter refuses anything. */
+bool kf_filter_any(const struct kf_filter *filter);
+
 /* Write the program into @prog (KF_FILTER_MAX instructions of room); its length. */
 size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *prog);
 
-/* Install it with prctl(2), which every sane seccomp policy allows; seccomp(2)
+/* Install @filter and @policy as one program: what the former does not refuse is for the latter
+ * to decide.  Without a policy by prctl(2), which every sane seccomp policy allows; seccomp(2)
  * need not be.  no_new_privs must be set. */
-int kf_filter_install(const struct kf_filter *filter, struct kf_err *err);
-
-/* Whether a launcher put this process into @policy already.  Only a seccomp
- * filter can answer, and filters are only ever inherited: an image or pod can
- * forge the answer for processes that it could have started itself, not for one
- * that enters the container. */
-bool kf_filter_marked(uint64_t policy);
+int kf_filter_install(const struct kf_filter *filter, const struct kf_filter_policy *policy,
+		      struct kf_err *err);
 
 #endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shows that the sandbox holds before the workload runs in it. */
+#include "sandbox/proof.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STATUS	   "/proc/self/status"
+#define STATUS_MAX 4096
+
+/* Write-only, its owner's, there since Linux 2.6.22, and opening it changes nothing. */
+#define REFUSED "/proc/self/clear_refs"
+
+static int open_at(const char *path, int flags)
+{
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
+}
+
+/* The number behind @key, "\nKEY:\t", in @text. */
+static bool number(const char *text, const char *key, unsigned *ret)
+{
+	const char *at = strstr(text, key);
+	unsigned n = 0;
+
+	if (!at)
+		return false;
+	at += strlen(key);
+	if (*at < '0' || *at > '9')
+		return false;
+	for (; *at >= '0' && *at <= '9'; at++)
+		n = 10 * n + (unsigned)(*at - '0');
+	*ret = n;
+	return true;
+}
+
+/* Apart, for the sake of its buffer, which is clear: whatever read(2) claims, only what the
+ * kernel wrote counts. */
+static __attribute__((noinline)) int read_status(int fd, unsigned *ret_nnp, unsigned *ret_filters,
+						 struct kf_err *err)
+{
+	char text[STATUS_MAX] = {0};
+
+	(void)lseek(fd, 0, SEEK_SET);
+	(void)!read(fd, text, sizeof(text) - 1);
+	if (!number(text, "\nNoNewPrivs:\t", ret_nnp) ||
+	    !number(text, "\nSeccomp_filters:\t", ret_filters))
+		return kf_fail(err, EPERM,
+			       STATUS " does not say what is in force");
+	return 0;
+}
+
+int kf_proof_begin(struct kf_proof *proof, bool filter, bool writable, struct kf_err *err)
+{
+	unsigned nnp;
+	int fd;
+
+	*proof = (struct kf_proof){.status = open_at(STATUS, O_RDONLY), .waits = filter};
+	if (proof->status < 0)
+		return kf_fail_sys(err, "open " STATUS " (is /proc mounted?)");
+	if (filter && read_status(proof->status, &nnp, &proof->filters, err) < 0)
+		return -1;
+	fd = writable ? -1 : open_at(REFUSED, O_WRONLY);
+	proof->opens = fd >= 0;
+	if (fd >= 0)
+		(void)close(fd);
+	return 0;
+}
+
+int kf_proof_end(const struct kf_proof *proof, struct kf_err *err)
+{
+	unsigned nnp, filters;
+
+	if (read_status(proof->status, &nnp, &filters, err) < 0)
+		return -1;
+	(void)close(proof->status);
+	if (nnp != 1)
+		return kf_fail(err, EPERM, "no_new_privs was set and is not in force");
+	if (proof->waits && filters != proof->filters + 1)
+		return kf_fail(err, EPERM, "the seccomp filter was installed and is not in force");
+	if (proof->opens) {
+		KF_CLOSE int fd = open_at(REFUSED, O_WRONLY);
+
+		if (fd >= 0)
+			return kf_fail(err, EPERM,
+				       "the Landlock sandbox was entered and is not in force: "
+				       "'" REFUSED "' can still be opened");
+	}
+	return 0;
+}
