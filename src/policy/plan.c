@@ -347,55 +347,21 @@ static const struct kf_seccomp *chosen_seccomp(const struct kf_settings *setting
 	return kf_seccomp_builtin(level, KF_SECCOMP_ARCH);
 }
 
-/* Never weaker than what the pod asked for: where its rules can be seen, both
- * policies' intersection; where they cannot, only what we know not to be
- * stricter is replaced. */
-static int plan_seccomp(const struct kf_settings *settings, const struct kf_view *view,
-			const struct kf_launch *launch, struct kf_arena *arena,
-			struct kf_plan *plan, struct kf_err *err)
+/* Whether the launcher itself runs under the policy that the container gets.  With the
+ * guard it installs that policy itself, after everything else; but a filter that
+ * asks a listener has to be installed by the runtime, which hands the listener on. */
+static bool launcher_is_filtered(const struct kf_launch *launch, const struct kf_seccomp *policy)
 {
-	const struct kf_seccomp *ours = chosen_seccomp(settings, plan->profile);
-	const struct kf_seccomp *result = view->seccomp;
-	struct kf_err why = {0};
-	const char *denied;
+	return (!launch->by_fd && !launch->guard_follows) || kf_seccomp_notifies(policy);
+}
 
-	for (size_t i = 0; ours && i < view->nknown; i++) {
-		if (view->known[i].ours == ours) {
-			plan->seccomp = view->known[i].both;
-			return 0;
-		}
-	}
-	if (view->seccomp && kf_seccomp_check(view->seccomp, &why) < 0)
-		return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
-	if (ours && view->seccomp) {
-		struct kf_seccomp *both = kf_arena_alloc(arena, sizeof(*both));
+static int check_launcher_calls(const struct kf_launch *launch, const struct kf_seccomp *policy,
+				struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	const char *denied = "";
 
-		if (!both)
-			return kf_fail_nomem(err, "plan");
-		if (kf_seccomp_intersect(ours, view->seccomp, arena, both, &why) < 0)
-			return why.code == ENOMEM
-				       ? kf_fail_nomem(err, "plan")
-				       : refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
-		plan->seccomp = result = both;
-		plan->intersected = ours;
-	} else if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
-		if (!launch->guard_follows)
-			return refuse(
-				plan,
-				"the pod's own seccomp profile (Localhost) would be replaced, "
-				"because this runtime does not show its rules; use type "
-				"RuntimeDefault, install the guard (nono-runc) for this "
-				"handler, or use containerd 2.3 or newer",
-				err);
-	} else if (ours &&
-		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {
-		/* Our own levels let the launcher pass: test_seccomp.c. */
-		plan->seccomp = ours;
-		return 0;
-	}
-	if (!result)
-		return 0;
-	denied = kf_seccomp_launcher_denied(result, arena);
+	if (launcher_is_filtered(launch, policy))
+		denied = kf_seccomp_launcher_denied(policy, arena);
 	if (denied && !*denied)
 		return 0;
 	return refuse(plan,
@@ -406,6 +372,67 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 					       denied)
 			     : NULL,
 		      err);
+}
+
+/* @ours and the pod's own policy in one, or what an earlier plan made of these two. */
+static int intersect_seccomp(const struct kf_seccomp *ours, const struct kf_view *view,
+			     struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	struct kf_seccomp *both;
+	struct kf_err why = {0};
+
+	for (size_t i = 0; i < view->nknown; i++) {
+		if (view->known[i].ours == ours) {
+			plan->seccomp = view->known[i].both;
+			return 0;
+		}
+	}
+	both = kf_arena_alloc(arena, sizeof(*both));
+	if (!both)
+		return kf_fail_nomem(err, "plan");
+	if (kf_seccomp_intersect(ours, view->seccomp, arena, both, &why) < 0)
+		return why.code == ENOMEM
+			       ? kf_fail_nomem(err, "plan")
+			       : refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+	plan->seccomp = both;
+	plan->intersected = ours;
+	return 0;
+}
+
+/* Never weaker than what the pod asked for: where its rules can be seen, both
+ * policies' intersection; where they cannot, only what we know not to be
+ * stricter is replaced.  Our own levels let the launcher pass: test_seccomp.c. */
+static int plan_seccomp(const struct kf_settings *settings, const struct kf_view *view,
+			const struct kf_launch *launch, struct kf_arena *arena,
+			struct kf_plan *plan, struct kf_err *err)
+{
+	const struct kf_seccomp *ours = chosen_seccomp(settings, plan->profile);
+	struct kf_err why = {0};
+
+	if (view->seccomp) {
+		if (!view->nknown && kf_seccomp_check(view->seccomp, &why) < 0)
+			return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+		if (ours && intersect_seccomp(ours, view, arena, plan, err) < 0)
+			return -1;
+		if (plan->decision != KF_SANDBOX)
+			return 0;
+		return check_launcher_calls(launch, ours ? plan->seccomp : view->seccomp, arena,
+					    plan, err);
+	}
+	if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
+		if (!launch->guard_follows)
+			return refuse(
+				plan,
+				"the pod's own seccomp profile (Localhost) would be replaced, "
+				"because this runtime does not show its rules; use type "
+				"RuntimeDefault, install the guard (nono-runc) for this "
+				"handler, or use containerd 2.3 or newer",
+				err);
+	} else if (ours &&
+		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {
+		plan->seccomp = ours;
+	}
+	return 0;
 }
 
 int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,

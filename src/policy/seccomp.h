@@ -101,6 +101,10 @@ int kf_seccomp_action_compare(const char *a, const char *b);
 /* Whether a process gets past @action: allow, log, and those that ask somebody. */
 bool kf_seccomp_action_passes(const char *action);
 
+/* Whether @policy asks a listener about any call.  Only the runtime can install such a
+ * filter: it is who passes the listener's descriptor on. */
+bool kf_seccomp_notifies(const struct kf_seccomp *policy);
+
 /* One policy that answers every call as @a and @b stacked would: the stricter
  * of the two.  Where the policy language cannot say that, the result is
  * stricter still, never weaker.  Of two different errors ENOSYS wins, which

@@ -7,6 +7,8 @@
 #include <linux/prctl.h>
 #include <string.h>
 
+#define ACT_NOTIFY "SCMP_ACT_NOTIFY"
+
 /* The kernel's precedence between stacked filters (seccomp(2)), weakest first. */
 static const struct {
 	const char *name;
@@ -14,7 +16,7 @@ static const struct {
 	bool passes;
 } actions[] = {
 	{"SCMP_ACT_ALLOW", 0, true},	     {"SCMP_ACT_LOG", 1, true},
-	{"SCMP_ACT_TRACE", 2, true},	     {"SCMP_ACT_NOTIFY", 3, true},
+	{"SCMP_ACT_TRACE", 2, true},	     {ACT_NOTIFY, 3, true},
 	{"SCMP_ACT_ERRNO", 4, false},	     {"SCMP_ACT_TRAP", 5, false},
 	{"SCMP_ACT_KILL", 6, false},	     {"SCMP_ACT_KILL_THREAD", 6, false},
 	{"SCMP_ACT_KILL_PROCESS", 7, false},
@@ -40,6 +42,15 @@ bool kf_seccomp_action_passes(const char *action)
 		if (strcmp(actions[i].name, action) == 0)
 			return actions[i].passes;
 	return false;
+}
+
+bool kf_seccomp_notifies(const struct kf_seccomp *policy)
+{
+	bool any = strcmp(policy->default_action, ACT_NOTIFY) == 0;
+
+	for (size_t i = 0; !any && i < policy->nrules; i++)
+		any = strcmp(policy->rules[i].action, ACT_NOTIFY) == 0;
+	return any;
 }
 
 struct kf_seccomp_verdict kf_seccomp_verdict(const char *action, bool has_errno, uint32_t errno_ret)

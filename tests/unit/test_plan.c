@@ -500,6 +500,50 @@ static void pods_own_seccomp_is_never_weakened(void **state)
 	assert_int_equal(seccomp_outcome(&p, "ptrace"), EPERM);
 }
 
+/* With the guard the launcher installs the policy itself, behind all its own calls; unless
+ * the policy asks a listener: then the runtime installs it, in front of them. */
+static void launchers_calls_count_where_it_runs_under_the_policy(void **state)
+{
+	static const char *const prctl[] = {"prctl"}, *const mount[] = {"mount"};
+	static const struct kf_launch guard_follows = {.guard_follows = true};
+	struct kf_seccomp_rule rules[] = {
+		{.names = prctl, .nnames = 1, .action = "SCMP_ACT_ERRNO"},
+		{.names = mount, .nnames = 1, .action = "SCMP_ACT_ERRNO"},
+	};
+	struct kf_seccomp theirs = {
+		.default_action = "SCMP_ACT_ALLOW", .rules = rules, .nrules = 2};
+	struct kf_view v = base_view;
+	struct kf_seccomp_known known = {.both = &theirs};
+	struct kf_settings s = base_settings;
+
+	(void)state;
+	v.seccomp_source = KF_VIEW_SECCOMP_LOCALHOST;
+	v.seccomp = &theirs;
+	for (int level = KF_SECCOMP_LEVEL_NONE; level <= KF_SECCOMP_LEVEL_RESTRICTED; level++) {
+		s.seccomp = (enum kf_seccomp_level)level;
+		rules[1].action = "SCMP_ACT_ERRNO";
+		assert_false(kf_seccomp_notifies(&theirs));
+		assert_int_equal(plan(&s, &v, &by_path).decision, KF_REFUSE);
+		assert_int_equal(plan(&s, &v, &by_fd).decision, KF_SANDBOX);
+		assert_int_equal(plan(&s, &v, &guard_follows).decision, KF_SANDBOX);
+		/* The level denies mount: nobody is asked about it any more. */
+		rules[1].action = "SCMP_ACT_NOTIFY";
+		assert_true(kf_seccomp_notifies(&theirs));
+		assert_int_equal(plan(&s, &v, &by_path).decision, KF_REFUSE);
+		assert_int_equal(plan(&s, &v, &by_fd).decision,
+				 level == KF_SECCOMP_LEVEL_NONE ? KF_REFUSE : KF_SANDBOX);
+	}
+	/* What was worked out where the guard is does not pass where it is not. */
+	rules[1].action = "SCMP_ACT_ERRNO";
+	known.ours = kf_seccomp_builtin(s.seccomp, KF_SECCOMP_ARCH);
+	v.known = &known;
+	v.nknown = 1;
+	assert_ptr_equal(plan(&s, &v, &guard_follows).seccomp, &theirs);
+	assert_int_equal(plan(&s, &v, &by_path).decision, KF_REFUSE);
+	theirs.default_action = "SCMP_ACT_NOTIFY";
+	assert_true(kf_seccomp_notifies(&theirs));
+}
+
 static void memory_limit_is_an_error_not_a_decision(void **state)
 {
 	struct kf_plan p = {.reason = "untouched"};
@@ -546,6 +590,7 @@ int main(void)
 		cmocka_unit_test(verifier_accepts_what_the_plan_made_and_nothing_else),
 		cmocka_unit_test(seccomp_level_is_the_configured_one_or_the_profiles),
 		cmocka_unit_test(pods_own_seccomp_is_never_weakened),
+		cmocka_unit_test(launchers_calls_count_where_it_runs_under_the_policy),
 		cmocka_unit_test(memory_limit_is_an_error_not_a_decision),
 	};
 
