@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "nono-runc/domain.h"
 #include "nono-runc/launch.h"
 #include "nono-runc/profiles.h"
 #include "nono-runc/record.h"
@@ -37,8 +38,11 @@ struct work {
 	const char *candidates[CANDIDATES];
 	struct kf_profile_text texts[CANDIDATES];
 	const struct kf_profile_text *chosen;
+	struct kf_profile_info own; /* of the container that a process enters */
 	unsigned long caller_fds;
 	struct kf_launch launch;
+	struct kf_program program; /* the container's seccomp policy; none if the runtime gets it */
+	int domain;		   /* descriptor of the domain file, -1 if it is not open yet */
 };
 
 static void work_done(struct work *w)
@@ -47,6 +51,9 @@ static void work_done(struct work *w)
 	kf_oci_done(&w->oci);
 	kf_oci_file_done(&w->file);
 	kf_record_done(&w->record);
+	kf_program_done(&w->program);
+	if (w->domain >= 0)
+		(void)close(w->domain);
 }
 
 /* Where our descriptors go: above those that the caller preserves. */
@@ -90,20 +97,23 @@ static int load_profiles(struct work *w, struct kf_err *err)
 
 /* Have the plan decide; every answer but "sandbox" is an error here: what comes
  * to the guard is in scope, whatever the list of handlers says at the moment. */
-static int decide(struct work *w, struct kf_err *err)
+static int plan(struct work *w, struct kf_err *err)
 {
 	const char *const handlers[] = {w->guard->node->handler};
-	struct kf_settings settings;
+	struct kf_settings settings = w->settings.settings;
 
-	if (load_profiles(w, err) < 0)
-		return -1;
-	settings = w->settings.settings;
 	settings.handlers = handlers;
 	settings.nhandlers = 1;
 	if (kf_plan_container(&settings, &w->oci.view, &w->launch, w->arena, &w->plan, err) < 0)
 		return -1;
-	if (w->plan.decision != KF_SANDBOX)
-		return kf_fail(err, EPERM, "%s", w->plan.reason);
+	return w->plan.decision == KF_SANDBOX ? 0 : kf_fail(err, EPERM, "%s", w->plan.reason);
+}
+
+/* About a new container: by what the node's profiles are now. */
+static int decide(struct work *w, struct kf_err *err)
+{
+	if (load_profiles(w, err) < 0 || plan(w, err) < 0)
+		return -1;
 	for (size_t i = 0; i < CANDIDATES; i++)
 		if (w->candidates[i] && strcmp(w->candidates[i], w->plan.profile->name) == 0)
 			w->chosen = &w->texts[i];
@@ -111,6 +121,35 @@ static int decide(struct work *w, struct kf_err *err)
 		return kf_fail(
 			err, EINVAL, "profile '%s' cannot be used: %s", w->plan.profile->name,
 			w->chosen && w->chosen->broken ? w->chosen->broken : "it was not read");
+	return 0;
+}
+
+/* About a process that enters one: its profile is what the container's domain file holds,
+ * whatever has become of it on the node, of the pod's choice or of the list of allowed ones. */
+static int decide_again(struct work *w, struct kf_err *err)
+{
+	struct kf_settings *settings = &w->settings.settings;
+
+	w->own = (struct kf_profile_info){.name = w->record.profile};
+	settings->default_profile = w->own.name;
+	settings->profiles = &w->own;
+	settings->nprofiles = 1;
+	return plan(w, err);
+}
+
+/* The seccomp policy that the container gets.  The launcher installs it, after all else, so that
+ * none of its own calls is ever answered by what a pod wrote; only a listener's descriptor is the
+ * runtime's to hand on, and the plan has seen to it that such a policy leaves the launcher
+ * alone. */
+static int compile_seccomp(struct work *w, struct kf_err *err)
+{
+	const struct kf_seccomp *policy = w->plan.seccomp ? w->plan.seccomp : w->oci.view.seccomp;
+
+	if (!policy || kf_seccomp_notifies(policy))
+		return 0;
+	if (kf_program_compile(policy, &w->program, err) < 0)
+		return -1;
+	w->oci.launcher_filters = true;
 	return 0;
 }
 
@@ -139,8 +178,8 @@ static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const 
 static int install(struct work *w, const char *label, struct kf_err *err)
 {
 	kf_oci_file_done(&w->file);
-	return kf_launch_install(w->settings.settings.launcher, w->chosen->text, w->chosen->n,
-				 label, w->launch.launcher_fd, err);
+	return kf_launch_install(w->settings.settings.launcher, kf_steal_fd(&w->domain), label,
+				 w->launch.launcher_fd, err);
 }
 
 /* Where a directory really is; the runtime gets that name, so that it and we
@@ -219,7 +258,10 @@ static int create(struct work *w, struct kf_err *err)
 	if (decide(w, err) < 0)
 		return -1;
 	record.profile = w->plan.profile->name;
-	if (rewrite(w, bundle, false, NULL, 0, err) < 0 || edit_config(w, err) < 0 ||
+	if (rewrite(w, bundle, false, NULL, 0, err) < 0 || compile_seccomp(w, err) < 0 ||
+	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
+			     &w->domain, err) < 0 ||
+	    kf_launch_label(w->domain, record.label, err) < 0 || edit_config(w, err) < 0 ||
 	    kf_record_write(&record, err) < 0)
 		return -1;
 	return install(w, w->oci.mount_label, err);
@@ -231,7 +273,7 @@ static int edit_process(struct work *w, struct kf_err *err)
 	const char *text;
 	size_t n;
 
-	if (decide(w, err) < 0 || kf_oci_apply(&w->oci, &w->plan, NULL, 0, err) < 0)
+	if (decide_again(w, err) < 0 || kf_oci_apply(&w->oci, &w->plan, NULL, 0, err) < 0)
 		return -1;
 	text = kf_oci_text(&w->oci, &n);
 	if (!text)
@@ -276,7 +318,7 @@ static int exec_by_args(struct work *w, struct kf_err *err)
 		.args = (const char *const *)cmd->argv + cmd->id_at + 1,
 		.nargs = (size_t)(cmd->argc - cmd->id_at - 1),
 	};
-	if (decide(w, err) < 0)
+	if (decide_again(w, err) < 0)
 		return -1;
 	return rewrite(w, NULL, true, w->plan.args, w->plan.nargs, err);
 }
@@ -286,11 +328,9 @@ static int exec(struct work *w, struct kf_err *err)
 	struct kf_guard *guard = w->guard;
 	const struct kf_cmdline *cmd = guard->cmd;
 	const char *path = cmd->value[KF_FLAG_PROCESS];
-	struct kf_settings *settings = &w->settings.settings;
-
 	if (kf_node_settings(guard->node, &w->settings, err) < 0)
 		return -1;
-	if (settings->exec == KF_EXEC_DENY)
+	if (w->settings.settings.exec == KF_EXEC_DENY)
 		return kf_fail(err, EPERM,
 			       "processes may not enter running containers on this node "
 			       "(exec = \"deny\")");
@@ -304,10 +344,8 @@ static int exec(struct work *w, struct kf_err *err)
 			       "container '%.80s' is a pod's pause container; nothing enters it",
 			       cmd->id);
 	(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", w->record.runtime);
-	/* The profile is the one that the container runs under, whatever has become
-	 * of the pod's choice or of the list of allowed ones. */
-	settings->default_profile = w->record.profile;
-	if (choose_fds(w, err) < 0 ||
+	if (kf_domain_enter(cmd->value[KF_FLAG_ROOT], cmd->id, &w->domain, err) < 0 ||
+	    choose_fds(w, err) < 0 ||
 	    (path ? exec_by_file(w, path, err) : exec_by_args(w, err)) < 0)
 		return -1;
 	return install(w, w->record.label, err);
@@ -316,7 +354,7 @@ static int exec(struct work *w, struct kf_err *err)
 static int work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
 		struct kf_err *err)
 {
-	struct work w = {.guard = guard, .arena = &guard->arena};
+	struct work w = {.guard = guard, .arena = &guard->arena, .domain = -1};
 	int r;
 
 	kf_arena_init(&w.oci.arena, 0);

@@ -33,15 +33,22 @@ static int create(const char *name, unsigned flags, struct kf_err *err)
 	return fd;
 }
 
+int kf_launch_label(int fd, const char *label, struct kf_err *err)
+{
+	if (*label && fsetxattr(fd, "security.selinux", label, strlen(label), 0) < 0 &&
+	    access("/sys/fs/selinux/enforce", F_OK) == 0)
+		return kf_fail_sys(err, "label the launcher's files '%s'", label);
+	return 0;
+}
+
 /* Modes let the container's user in, who may be anybody; set before the seals,
  * as F_SEAL_EXEC would freeze them. */
 static int finish(int fd, mode_t mode, const char *label, struct kf_err *err)
 {
 	if (fchmod(fd, mode) < 0)
 		return kf_fail_sys(err, "chmod memfd");
-	if (*label && fsetxattr(fd, "security.selinux", label, strlen(label), 0) < 0 &&
-	    access("/sys/fs/selinux/enforce", F_OK) == 0)
-		return kf_fail_sys(err, "label memfd '%s'", label);
+	if (kf_launch_label(fd, label, err) < 0)
+		return -1;
 	if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
 		return kf_fail_sys(err, "seal memfd");
 	return 0;
@@ -70,32 +77,29 @@ static int copy(int out, int in, const char *name, struct kf_err *err)
 }
 
 /* Give both their numbers, neither clobbering the other. */
-static int place(int launcher, int policy, int first, struct kf_err *err)
+static int place(int launcher, int domain, int first, struct kf_err *err)
 {
 	KF_CLOSE int l = fcntl(launcher, F_DUPFD_CLOEXEC, first + 2);
-	KF_CLOSE int p = fcntl(policy, F_DUPFD_CLOEXEC, first + 2);
+	KF_CLOSE int d = fcntl(domain, F_DUPFD_CLOEXEC, first + 2);
 
-	if (l < 0 || p < 0 || dup2(l, first) < 0 || dup2(p, first + 1) < 0)
+	if (l < 0 || d < 0 || dup2(l, first) < 0 || dup2(d, first + 1) < 0)
 		return kf_fail_sys(err, "descriptors %d and %d", first, first + 1);
 	return 0;
 }
 
-int kf_launch_install(const char *launcher, const char *policy, size_t npolicy, const char *label,
-		      int first, struct kf_err *err)
+int kf_launch_install(const char *launcher, int domain, const char *label, int first,
+		      struct kf_err *err)
 {
-	int lfd = -1, pfd = -1, file = -1, r = -1;
+	int lfd = -1, file = -1, r = -1;
 
 	if (kf_file_open_trusted(launcher, &file, err) < 0)
 		return kf_fail_wrap(err, "launcher");
 	lfd = create("nono", MFD_EXEC, err);
-	pfd = lfd < 0 ? -1 : create("nono-policy", MFD_NOEXEC_SEAL, err);
-	if (lfd >= 0 && pfd >= 0 && copy(lfd, file, launcher, err) == 0 &&
-	    kf_write_all(pfd, policy, npolicy, err) == 0 && finish(lfd, 0555, label, err) == 0 &&
-	    finish(pfd, 0444, label, err) == 0)
-		r = place(lfd, pfd, first, err);
+	if (lfd >= 0 && copy(lfd, file, launcher, err) == 0 && finish(lfd, 0555, label, err) == 0)
+		r = place(lfd, domain, first, err);
 	/* Their first numbers may be the very ones that place() has just filled. */
 	for (size_t i = 0; i < 3; i++) {
-		int fd = (int[]){file, lfd, pfd}[i];
+		int fd = (int[]){file, lfd, domain}[i];
 
 		if (fd >= 0 && (r < 0 || (fd != first && fd != first + 1)))
 			(void)close(fd);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "nono-runc/cmdline.h"
+#include "nono-runc/domain.h"
 #include "nono-runc/errlog.h"
 #include "nono-runc/guard.h"
 #include "nono-runc/node.h"
@@ -43,6 +44,12 @@ static int run(const struct kf_guard *guard, struct kf_err *err)
 	return kf_fail_sys(err, "run '%s'", guard->runtime);
 }
 
+static void drop(const char *root, const char *id)
+{
+	kf_domain_drop(root, id);
+	kf_record_drop(root, id);
+}
+
 /* The record goes when the container has gone, and not if the runtime refuses
  * because it is still running.  Therefore the one fork. */
 static int delete_(const struct kf_guard *guard, struct kf_err *err)
@@ -67,7 +74,7 @@ static int delete_(const struct kf_guard *guard, struct kf_err *err)
 		(void)raise(WTERMSIG(status));
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		kf_record_drop(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
+		drop(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED);
 }
 

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "base/sha256.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -53,7 +52,7 @@ static int absolute_root(const char *root, char ret[PATH_MAX], struct kf_err *er
 	return 0;
 }
 
-static int name_of(const char *root, const char *id, char ret[static KF_SHA256_HEX + 1],
+int kf_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
 		   struct kf_err *err)
 {
 	char path[PATH_MAX], key[2 * PATH_MAX];
@@ -68,8 +67,8 @@ static int name_of(const char *root, const char *id, char ret[static KF_SHA256_H
 	return 0;
 }
 
-/* Whether the runtime already has state of this container: root/ID, both for runc and crun. */
-static bool exists(const char *root, const char *id)
+/* root/ID is where both runc and crun keep it. */
+bool kf_record_taken(const char *root, const char *id)
 {
 	char path[PATH_MAX], state[2 * PATH_MAX];
 	struct stat st;
@@ -84,11 +83,11 @@ int kf_record_write(const struct kf_record *record, struct kf_err *err)
 {
 	struct kf_buf buf = KF_BUF_INIT(RECORD_MAX);
 	struct kf_record copy = *record;
-	char name[KF_SHA256_HEX + 1], root[PATH_MAX];
+	char name[KF_RECORD_NAME], root[PATH_MAX];
 	KF_CLOSE int dir = -1;
 	KF_FREE char *text = NULL;
 
-	if (name_of(record->root, record->id, name, err) < 0 ||
+	if (kf_record_name(record->root, record->id, name, err) < 0 ||
 	    absolute_root(record->root, root, err) < 0)
 		return -1;
 	copy.root = root;
@@ -114,7 +113,7 @@ int kf_record_write(const struct kf_record *record, struct kf_err *err)
 	if (dir < 0)
 		return kf_fail_sys(err, "open " KF_RECORD_DIR);
 	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    exists(record->root, record->id))
+	    kf_record_taken(record->root, record->id))
 		return 0;
 	return kf_file_replace(dir, name, text, strlen(text), 0600, err);
 }
@@ -138,11 +137,11 @@ static int parse(struct kf_record *record, const char *path, struct kf_err *err)
 
 int kf_record_read(const char *root, const char *id, struct kf_record *ret, struct kf_err *err)
 {
-	char name[KF_SHA256_HEX + 1], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
+	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
 	struct kf_record record = {0};
 	KF_CLOSE int fd = -1;
 
-	if (name_of(root, id, name, err) < 0)
+	if (kf_record_name(root, id, name, err) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
 	if (kf_file_open_trusted(path, &fd, err) < 0 ||
@@ -158,9 +157,9 @@ int kf_record_read(const char *root, const char *id, struct kf_record *ret, stru
 
 void kf_record_drop(const char *root, const char *id)
 {
-	char name[KF_SHA256_HEX + 1], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
+	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
 
-	if (name_of(root, id, name, NULL) < 0)
+	if (kf_record_name(root, id, name, NULL) < 0)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
 	(void)unlink(path);

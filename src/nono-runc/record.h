@@ -3,6 +3,7 @@
 #define KF_NONO_RUNC_RECORD_H
 
 #include "base/err.h"
+#include "base/sha256.h"
 
 #include <stdbool.h>
 
@@ -20,6 +21,13 @@ struct kf_record {
 	const char *label;   /* linux.mountLabel, or "" */
 	char *text;	     /* owned; what the strings point into */
 };
+
+/* Name of what is kept of a container: a hash over the runtime's --root and its ID, and a NUL. */
+#define KF_RECORD_NAME (KF_SHA256_HEX + 1)
+int kf_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
+		   struct kf_err *err);
+/* Whether the runtime already has a container of that name. */
+bool kf_record_taken(const char *root, const char *id);
 
 /* Write the record of a container that is about to be created.  A container of
  * the same key that exists already keeps its record: the runtime is going to

@@ -127,6 +127,25 @@ static int add_masks(struct json_object *linux_, const char *const *masks, size_
 	return 0;
 }
 
+/* The runtime is not given the policy; the bundle keeps the pod's own, for when it is created
+ * again. */
+static int take_seccomp(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+{
+	struct json_object *annotations;
+	size_t n;
+
+	if (oci->seccomp) {
+		annotations = ensure(oci->root, "annotations", json_type_object);
+		if (!annotations)
+			return kf_fail_nomem(err, "annotations");
+		if (set(annotations, KF_OCI_ANNOTATION_SECCOMP,
+			json_object_new_string(kf_json_text(oci->seccomp, &n)), err) < 0)
+			return -1;
+	}
+	json_object_object_del(linux_, "seccomp");
+	return 0;
+}
+
 static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 			size_t nmasks, struct kf_err *err)
 {
@@ -134,13 +153,15 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 
 	if (order_mounts(oci, plan, err) < 0)
 		return -1;
-	if (!nmasks && !plan->seccomp)
+	if (!nmasks && !plan->seccomp && !oci->launcher_filters)
 		return 0;
 	linux_ = ensure(oci->root, "linux", json_type_object);
 	if (!linux_)
 		return kf_fail_nomem(err, "linux");
 	if (nmasks && add_masks(linux_, masks, nmasks, err) < 0)
 		return -1;
+	if (oci->launcher_filters)
+		return take_seccomp(oci, linux_, err);
 	return plan->seccomp ? set(linux_, "seccomp", kf_oci_seccomp_new(plan->seccomp), err) : 0;
 }
 

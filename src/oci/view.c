@@ -210,6 +210,30 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 	return 0;
 }
 
+/* A bundle that is created a second time says in an annotation what was taken out of it.  A pod
+ * that sets this annotation itself asks for a policy like any other. */
+static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct kf_err *err)
+{
+	const char *taken = kf_view_annotation(&oci->view, KF_OCI_ANNOTATION_SECCOMP);
+
+	oci->view.seccomp_source = KF_VIEW_SECCOMP_UNCONFINED;
+	if (taken && seccomp)
+		return kf_fail(err, EPERM,
+			       "annotation " KF_OCI_ANNOTATION_SECCOMP
+			       " is the guard's own; remove it from the pod");
+	if (taken) {
+		if (kf_json_parse(taken, strlen(taken), KF_OCI_ANNOTATION_SECCOMP,
+				  &oci->taken_seccomp, err) < 0)
+			return -1;
+		seccomp = oci->taken_seccomp;
+	}
+	oci->seccomp = seccomp;
+	if (!seccomp)
+		return 0;
+	oci->view.seccomp_source = KF_VIEW_SECCOMP_LOCALHOST;
+	return kf_oci_seccomp_view(seccomp, &oci->arena, &oci->view.seccomp, err);
+}
+
 static int read_config(struct kf_oci *oci, struct kf_err *err)
 {
 	struct json_object *root, *linux_, *paths, *seccomp;
@@ -224,13 +248,8 @@ static int read_config(struct kf_oci *oci, struct kf_err *err)
 		return -1;
 	if (!oci->process)
 		return kf_fail(err, EINVAL, "config.json: no 'process'");
-	oci->view.seccomp_source = KF_VIEW_SECCOMP_UNCONFINED;
-	if (seccomp) {
-		oci->view.seccomp_source = KF_VIEW_SECCOMP_LOCALHOST;
-		if (kf_oci_seccomp_view(seccomp, &oci->arena, &oci->view.seccomp, err) < 0)
-			return -1;
-	}
-	if (read_mounts(oci, err) < 0 || read_annotations(oci, err) < 0)
+	if (read_mounts(oci, err) < 0 || read_annotations(oci, err) < 0 ||
+	    read_seccomp(oci, seccomp, err) < 0)
 		return -1;
 	return oci->pause ? 0 : refuse_escapes(oci, err);
 }
@@ -283,6 +302,7 @@ int kf_oci_parse_process(const char *text, size_t n, const char *handler, const 
 void kf_oci_done(struct kf_oci *oci)
 {
 	json_object_put(oci->root);
-	oci->root = oci->process = NULL;
+	json_object_put(oci->taken_seccomp);
+	oci->root = oci->process = oci->seccomp = oci->taken_seccomp = NULL;
 	kf_arena_done(&oci->arena);
 }

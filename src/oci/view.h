@@ -11,6 +11,9 @@
 
 struct json_object;
 
+/* Where a bundle keeps the seccomp policy that the launcher installs in the runtime's stead. */
+#define KF_OCI_ANNOTATION_SECCOMP "nono.sh/seccomp"
+
 /* What an OCI runtime is about to start, parsed: a bundle's config.json, or the
  * process file of "exec --process". */
 struct kf_oci {
@@ -21,10 +24,15 @@ struct kf_oci {
 	 * the container's own, by either family of annotations.  Not to be wrapped;
 	 * the pod has no say in what it runs, nor can it know the ID beforehand. */
 	bool pause;
+	/* linux.seccomp, or what an earlier kf_oci_apply() took; NULL if there is none. */
+	struct json_object *seccomp, *taken_seccomp;
 	const char *cwd;	 /* of the process; "" if absent */
 	long uid;		 /* of the process */
 	const char *rootfs;	 /* root.path; "" if absent or a process file */
 	const char *mount_label; /* linux.mountLabel; "" if absent */
+	/* To be set before kf_oci_apply(): the launcher installs the container's seccomp
+	 * policy, and not the runtime. */
+	bool launcher_filters;
 	struct kf_arena arena;
 };
 

@@ -28,32 +28,43 @@ static void assert_sealed(int fd, mode_t mode, const char *text)
 	assert_int_equal(ftruncate(fd, 0), -1);
 }
 
-static void both_descriptors_are_sealed_copies(void **state)
+static int domain(void)
+{
+	int fd = memfd_create("domain", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, "domain", 6), 6);
+	return fd;
+}
+
+static void the_launcher_is_a_sealed_copy(void **state)
 {
 	char path[] = "/tmp/kf-launch-XXXXXX";
 	int fd = mkstemp(path);
 	struct kf_err err;
+	char got[16];
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "launcher", 8), 8);
-	assert_int_equal(kf_launch_install(path, "policy", 6, "", FIRST, &err), 0);
+	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), 0);
 	assert_sealed(FIRST, 0555, "launcher");
-	assert_sealed(FIRST + 1, 0444, "policy");
+	assert_int_equal(fcntl(FIRST + 1, F_GETFD), 0); /* inherited */
+	assert_int_equal(pread(FIRST + 1, got, sizeof(got), 0), 6);
+	assert_memory_equal(got, "domain", 6);
 	/* The host's file may change; the copy does not. */
 	assert_int_equal(pwrite(fd, "LAUNCHER", 8, 0), 8);
 	assert_sealed(FIRST, 0555, "launcher");
 	assert_int_equal(fchmod(fd, 0622), 0);
-	assert_int_equal(kf_launch_install(path, "policy", 6, "", FIRST, &err), -1);
+	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), -1);
 	(void)close(fd);
 	(void)unlink(path);
-	assert_int_equal(kf_launch_install(path, "policy", 6, "", FIRST, &err), -1);
+	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), -1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_descriptors_are_sealed_copies),
+		cmocka_unit_test(the_launcher_is_a_sealed_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

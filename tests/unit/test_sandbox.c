@@ -2,6 +2,7 @@
 /* src/sandbox: rights per ABI and object type, the socket filter, the environment. */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "bpf.h"
 #include "kf_test.h"
 #include "policy/flat.h"
 #include "sandbox/filter.h"
@@ -72,39 +73,13 @@ static void no_abi_gets_rights_it_does_not_know(void **state)
 	}
 }
 
-/* What a kernel would answer, by interpreting the program. */
 static uint32_t run(const struct kf_filter *filter, const struct seccomp_data *data)
 {
 	struct kf_filter_insn prog[KF_FILTER_MAX];
-	size_t n = kf_filter_build(filter, prog), pc = 0;
-	uint32_t a = 0;
+	size_t n = kf_filter_build(filter, prog);
 
 	assert_true(n > 0 && n <= KF_FILTER_MAX);
-	while (pc < n) {
-		const struct kf_filter_insn *i = &prog[pc++];
-
-		switch (i->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(i->k % 4 == 0 && i->k + 4 <= sizeof(*data));
-			memcpy(&a, (const char *)data + i->k, 4);
-			break;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= i->k;
-			break;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			pc += a == i->k ? i->jt : i->jf;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			pc += a & i->k ? i->jt : i->jf;
-			break;
-		case BPF_RET | BPF_K:
-			return i->k;
-		default:
-			fail_msg("instruction %zu: code %#x", pc - 1, i->code);
-		}
-	}
-	fail_msg("ran past the end");
-	return 0;
+	return run_program(prog, n, data);
 }
 
 #define ARCH  AUDIT_ARCH_X86_64
@@ -170,7 +145,7 @@ static void blocked_network_leaves_unix_and_route_netlink(void **state)
 static void single_ports_leave_tcp_and_close_the_ways_around(void **state)
 {
 	static const struct kf_filter blocked = {
-		.block = true, .tcp = true, .restrict_connect = true, .mark = true};
+		.block = true, .tcp = true, .restrict_connect = true};
 	static const struct kf_filter open = {.restrict_connect = true};
 	static const struct call both[] = {
 		{ARCH, SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, 0, ALLOW},
@@ -199,23 +174,28 @@ static void single_ports_leave_tcp_and_close_the_ways_around(void **state)
 	check(&open, lax, KF_ARRAY_SIZE(lax));
 }
 
-static void the_mark_answers_for_its_policy_only(void **state)
+static void memory_files_are_made_only_without_execution(void **state)
 {
-	static const struct kf_filter filter = {.mark = true, .policy = 0x1122334455667788};
+	static const struct kf_filter filter = {.memfd_noexec = true};
+	static const struct kf_filter both = {.memfd_noexec = true, .block = true};
 	static const struct call calls[] = {
-		{ARCH, SYS_prctl, 0x6b666e6f, 0x1122334455667788, 0, 0, E(EUCLEAN)},
-		{ARCH, SYS_prctl, 0x6b666e6f, 0x1122334455667789, 0, 0, ALLOW},
-		{ARCH, SYS_prctl, 0x6b666e6f, 0x0122334455667788, 0, 0, ALLOW},
-		{ARCH, SYS_prctl, 38, 1, 0, 0, ALLOW},
-		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, ALLOW},
-		{ARCH, SYS_socket | 0x40000000, AF_INET, SOCK_STREAM, 0, 0, ALLOW},
-		{AUDIT_ARCH_I386, 102, 0, 0, 0, 0, ALLOW},
-		{AUDIT_ARCH_ARM, 281, 0, 0, 0, 0, ALLOW},
+		{ARCH, SYS_memfd_create, 1, 0, 0, 0, E(EACCES)},
+		{ARCH, SYS_memfd_create, 1, 0x10, 0, 0, E(EACCES)}, /* MFD_EXEC */
+		{ARCH, SYS_memfd_create, 1, 0x1, 0, 0, E(EACCES)},
+		{ARCH, SYS_memfd_create, 1, 0x100000000, 0, 0, E(EACCES)},
+		{ARCH, SYS_memfd_create, 1, 0x8, 0, 0, ALLOW}, /* MFD_NOEXEC_SEAL */
+		{ARCH, SYS_memfd_create, 1, 0xb, 0, 0, ALLOW},
+		{ARCH, SYS_memfd_create | 0x40000000, 1, 0, 0, 0, E(ENOSYS)},
+		{AUDIT_ARCH_I386, 356, 1, 0, 0, 0, E(EACCES)},
+		{AUDIT_ARCH_I386, 356, 1, 0x8, 0, 0, ALLOW},
+		{ARCH, SYS_read, 1, 0, 0, 0, ALLOW},
 	};
+	static const struct call network[] = {{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, ALLOW}};
 
 	(void)state;
 	check(&filter, calls, KF_ARRAY_SIZE(calls));
-	assert_false(kf_filter_marked(filter.policy));
+	check(&both, calls, KF_ARRAY_SIZE(calls));
+	check(&filter, network, 1);
 }
 #endif
 
@@ -281,7 +261,7 @@ int main(void)
 #if defined(__x86_64__)
 		cmocka_unit_test(blocked_network_leaves_unix_and_route_netlink),
 		cmocka_unit_test(single_ports_leave_tcp_and_close_the_ways_around),
-		cmocka_unit_test(the_mark_answers_for_its_policy_only),
+		cmocka_unit_test(memory_files_are_made_only_without_execution),
 #endif
 		cmocka_unit_test(environment_rules_keep_drop_and_set),
 		cmocka_unit_test(limits_are_only_lowered),
