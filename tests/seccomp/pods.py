@@ -15,6 +15,10 @@ RUNTIME_DEFAULT = {"seccomp": {"profile_type": "RuntimeDefault"}}
 UNCONFINED = {"seccomp": {"profile_type": "Unconfined"}}
 LOCALHOST = {"seccomp": {"profile_type": "Localhost", "localhost_ref": "/run/strict.json"}}
 
+# In containerd's RuntimeDefault, but not known to the libseccomp that runc is built with, which leaves them out; the guard
+# knows their numbers.
+UNKNOWN_TO_RUNC = {"mseal", "removexattrat"}
+
 
 def denied(outcome: str) -> bool:
     return outcome in ("EPERM", "ENOSYS", "SIGSYS")
@@ -44,7 +48,7 @@ def probe(c: Containerd, image: str, handler: str, privileged: bool = False, **o
     return bundle.outcomes(text)
 
 
-def cases(t, c: Containerd, image: str, way: str) -> None:
+def cases(t, c: Containerd, image: str, way: str, guarded: bool) -> None:
     restricted = matrix.decisions()["restricted"]
     c.write("/run/strict.json", json.dumps(matrix.LOCALHOST))
     free = probe(c, image, "runc", security=UNCONFINED)
@@ -52,12 +56,13 @@ def cases(t, c: Containerd, image: str, way: str) -> None:
     compare(t, probe(c, image, "nono-runc", security=UNCONFINED), free, restricted, f"{way}, unconfined pod")
     got = probe(c, image, "nono-runc", security=RUNTIME_DEFAULT)
     # Older than moby's profile, containerd's knows some calls not yet: the intersection denies them.
-    fates = {n: own[n] if f == "newer" and denied(own[n]) else f for n, f in restricted.items()}
+    known = UNKNOWN_TO_RUNC if guarded else set()
+    fates = {n: own[n] if f == "newer" and denied(own[n]) and n not in known else f for n, f in restricted.items()}
     compare(t, got, free, fates, f"{way}, RuntimeDefault pod")
     # int80, x32 and old families: containerd's profile lets them pass, ours does not.
     print(f"# {way}: different from containerd's RuntimeDefault: "
           + ", ".join(f"{n} {own[n]} -> {got[n]}" for n in own if own[n] != got[n]))
-    t.equal([n for n in own if denied(own[n]) and not denied(got[n])], [],
+    t.equal({n for n in own if denied(own[n]) and not denied(got[n])} - known, set(),
             f"{way}: nothing passes that containerd's RuntimeDefault denies")
     strict = probe(c, image, "nono-runc", security=LOCALHOST)
     compare(t, strict, free, restricted | matrix.LOCALHOST_FATES, f"{way}, pod with its own profile")
@@ -101,12 +106,12 @@ def run(t, lines=("2.4",), old=False) -> None:
             node.install(c, guard=False)
             plugin = node.Plugin(c)
             plugin.start()
-            cases(t, c, c.load(probe_image), f"containerd {line}, plugin")
+            cases(t, c, c.load(probe_image), f"containerd {line}, plugin", False)
             plugin.stop()
         with Containerd(line, handlers=node.GUARDED) as c:
             node.install(c)
             plugin = node.Plugin(c)
             plugin.start()  # publishes settings and profiles
-            cases(t, c, c.load(probe_image), f"containerd {line}, plugin and guard")
+            cases(t, c, c.load(probe_image), f"containerd {line}, plugin and guard", True)
             plugin.stop()
-            cases(t, c, c.load(probe_image), f"containerd {line}, guard alone")
+            cases(t, c, c.load(probe_image), f"containerd {line}, guard alone", True)
