@@ -88,8 +88,7 @@ static int wait_unlocked(int fd, const char *id, struct kf_err *err)
 	(void)sigemptyset(&alarm);
 	(void)sigaddset(&alarm, SIGALRM);
 	if (sigaction(SIGALRM, &action, &before) < 0 ||
-	    sigprocmask(SIG_UNBLOCK, &alarm, &mask) < 0 ||
-	    setitimer(ITIMER_REAL, &limit, NULL) < 0)
+	    sigprocmask(SIG_UNBLOCK, &alarm, &mask) < 0 || setitimer(ITIMER_REAL, &limit, NULL) < 0)
 		return kf_fail_sys(err, "set a timer");
 	r = flock(fd, LOCK_SH);
 	if (r < 0 && errno == EINTR)

@@ -56,22 +56,38 @@ static const struct multiplexed {
 	int number; /* -1: only through the other call */
 	int through, as;
 } multiplexed[] = {
-	{"socket", 359, SOCKETCALL, 1},	      {"bind", 361, SOCKETCALL, 2},
-	{"connect", 362, SOCKETCALL, 3},      {"listen", 363, SOCKETCALL, 4},
-	{"accept", -1, SOCKETCALL, 5},	      {"getsockname", 367, SOCKETCALL, 6},
-	{"getpeername", 368, SOCKETCALL, 7},  {"socketpair", 360, SOCKETCALL, 8},
-	{"send", -1, SOCKETCALL, 9},	      {"recv", -1, SOCKETCALL, 10},
-	{"sendto", 369, SOCKETCALL, 11},      {"recvfrom", 371, SOCKETCALL, 12},
-	{"shutdown", 373, SOCKETCALL, 13},    {"setsockopt", 366, SOCKETCALL, 14},
-	{"getsockopt", 365, SOCKETCALL, 15},  {"sendmsg", 370, SOCKETCALL, 16},
-	{"recvmsg", 372, SOCKETCALL, 17},     {"accept4", 364, SOCKETCALL, 18},
-	{"recvmmsg", 337, SOCKETCALL, 19},    {"sendmmsg", 345, SOCKETCALL, 20},
-	{"semop", -1, IPC, 1},		      {"semget", 393, IPC, 2},
-	{"semctl", 394, IPC, 3},	      {"semtimedop", -1, IPC, 4},
-	{"msgsnd", 400, IPC, 11},	      {"msgrcv", 401, IPC, 12},
-	{"msgget", 399, IPC, 13},	      {"msgctl", 402, IPC, 14},
-	{"shmat", 397, IPC, 21},	      {"shmdt", 398, IPC, 22},
-	{"shmget", 395, IPC, 23},	      {"shmctl", 396, IPC, 24},
+	{"socket", 359, SOCKETCALL, 1},
+	{"bind", 361, SOCKETCALL, 2},
+	{"connect", 362, SOCKETCALL, 3},
+	{"listen", 363, SOCKETCALL, 4},
+	{"accept", -1, SOCKETCALL, 5},
+	{"getsockname", 367, SOCKETCALL, 6},
+	{"getpeername", 368, SOCKETCALL, 7},
+	{"socketpair", 360, SOCKETCALL, 8},
+	{"send", -1, SOCKETCALL, 9},
+	{"recv", -1, SOCKETCALL, 10},
+	{"sendto", 369, SOCKETCALL, 11},
+	{"recvfrom", 371, SOCKETCALL, 12},
+	{"shutdown", 373, SOCKETCALL, 13},
+	{"setsockopt", 366, SOCKETCALL, 14},
+	{"getsockopt", 365, SOCKETCALL, 15},
+	{"sendmsg", 370, SOCKETCALL, 16},
+	{"recvmsg", 372, SOCKETCALL, 17},
+	{"accept4", 364, SOCKETCALL, 18},
+	{"recvmmsg", 337, SOCKETCALL, 19},
+	{"sendmmsg", 345, SOCKETCALL, 20},
+	{"semop", -1, IPC, 1},
+	{"semget", 393, IPC, 2},
+	{"semctl", 394, IPC, 3},
+	{"semtimedop", -1, IPC, 4},
+	{"msgsnd", 400, IPC, 11},
+	{"msgrcv", 401, IPC, 12},
+	{"msgget", 399, IPC, 13},
+	{"msgctl", 402, IPC, 14},
+	{"shmat", 397, IPC, 21},
+	{"shmdt", 398, IPC, 22},
+	{"shmget", 395, IPC, 23},
+	{"shmctl", 396, IPC, 24},
 };
 
 static const struct architecture {
@@ -321,7 +337,8 @@ static int call_number(const struct architecture *a, const char *name)
 		if (strcmp(newer[i].name, name) == 0)
 			return newer[i].number;
 #if defined(__x86_64__)
-	if (nr == __NR_SCMP_ERROR && a->audit == AUDIT_ARCH_X86_64 && strcmp(name, "uretprobe") == 0)
+	if (nr == __NR_SCMP_ERROR && a->audit == AUDIT_ARCH_X86_64 &&
+	    strcmp(name, "uretprobe") == 0)
 		return 335;
 #endif
 	/* Negative ones are libseccomp's own, for calls that other architectures have. */
@@ -500,9 +517,10 @@ static int compile(struct compiler *c, struct kf_program *ret, struct kf_err *er
 			emit_architecture(c, &architectures[i]);
 	(void)emit(c, BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD, 0, 0);
 	if (c->full)
-		return kf_fail(err, E2BIG,
-			       "the seccomp policy is longer than the kernel takes: %d instructions",
-			       KF_FILTER_POLICY_MAX);
+		return kf_fail(
+			err, E2BIG,
+			"the seccomp policy is longer than the kernel takes: %d instructions",
+			KF_FILTER_POLICY_MAX);
 	ret->at = (struct kf_filter_insn *)(void *)KF_STEAL(c->at);
 	ret->n = c->n;
 	return 0;

@@ -143,7 +143,8 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	KF_UNINIT char deny[PATH_MAX];
 
 	if (kf_self_find(&self, err) < 0 ||
-	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &domain, err) < 0 ||
+	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &domain, err) <
+		    0 ||
 	    kf_vars_init(&vars, err) < 0)
 		return -1;
 	if (resolve(options->path, vars.workdir, why->path, err) < 0 ||

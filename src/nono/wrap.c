@@ -33,7 +33,7 @@ struct landlock_sink {
 struct needs {
 	struct kf_landlock_want landlock;
 	struct kf_filter filter;
-	bool log; /* to be opened before: no rule grants volumes, of which it is one */
+	bool log;	    /* to be opened before: no rule grants volumes, of which it is one */
 	bool proc_writable; /* a rule grants that */
 };
 

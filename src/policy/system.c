@@ -13,7 +13,7 @@ static const char dirs[][16] = {
 static const char trees[][8] = {"/dev", "/proc", "/sys"};
 
 /* What the image brings and nobody works in. */
-static const char owned[][8] = {"/bin",	  "/boot",   "/etc",  "/lib", "/lib32", "/lib64",
+static const char owned[][8] = {"/bin",	   "/boot", "/etc", "/lib",  "/lib32", "/lib64",
 				"/libx32", "/nono", "/opt", "/sbin", "/usr"};
 
 bool kf_policy_below_system(const char *path)

@@ -34,10 +34,10 @@
 
 struct kf_domain_head {
 	char magic[8];
-	uint32_t policy;	/* bytes */
-	uint32_t filter;	/* instructions; 0: the container has no seccomp policy */
-	uint32_t filter_flags;	/* SECCOMP_FILTER_FLAG_* */
-	uint32_t decided;	/* 1 once the objects are there */
+	uint32_t policy;	 /* bytes */
+	uint32_t filter;	 /* instructions; 0: the container has no seccomp policy */
+	uint32_t filter_flags;	 /* SECCOMP_FILTER_FLAG_* */
+	uint32_t decided;	 /* 1 once the objects are there */
 	uint32_t objects, spare; /* bytes */
 };
 

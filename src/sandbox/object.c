@@ -40,8 +40,8 @@ int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 	struct status st = {0}; /* whatever answers, nothing else is read from it */
 	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | (*path ? 0 : EMPTY_PATH);
 
-	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_BIRTH | MASK_MOUNT_UNIQUE,
-		    &st) < 0)
+	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_BIRTH | MASK_MOUNT_UNIQUE, &st) <
+	    0)
 		return -1;
 	if (!(st.mask & MASK_INO)) {
 		errno = EIO;

@@ -14,9 +14,9 @@ struct kf_object_id {
 
 struct kf_object {
 	struct kf_object_id id;
-	bool mount_root;    /* of a mount */
+	bool mount_root;       /* of a mount */
 	bool mount_root_known; /* Linux 5.8 */
-	uint64_t mount;	    /* unique id of the mount (Linux 6.8); 0 if the kernel has none */
+	uint64_t mount;	       /* unique id of the mount (Linux 6.8); 0 if the kernel has none */
 };
 
 /* What @path below @dirfd is; it is not followed if it is a symlink.  "" is @dirfd itself.

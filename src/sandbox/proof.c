@@ -13,7 +13,7 @@
 #define STATUS_MAX 4096
 
 /* Write-only, its owner's, there since Linux 2.6.22, and opening it changes nothing. */
-#define REFUSED "/proc/self/clear_refs"
+#define REFUSED	   "/proc/self/clear_refs"
 
 static int open_at(const char *path, int flags)
 {
@@ -48,8 +48,7 @@ static __attribute__((noinline)) int read_status(int fd, unsigned *ret_nnp, unsi
 	(void)!read(fd, text, sizeof(text) - 1);
 	if (!number(text, "\nNoNewPrivs:\t", ret_nnp) ||
 	    !number(text, "\nSeccomp_filters:\t", ret_filters))
-		return kf_fail(err, EPERM,
-			       STATUS " does not say what is in force");
+		return kf_fail(err, EPERM, STATUS " does not say what is in force");
 	return 0;
 }
 

@@ -24,21 +24,64 @@
 
 /* What must never change hands, and what the workload plays with. */
 static const char *const places[] = {
-	"/", "/etc", "/etc/passwd", "/bin", "/bin/busybox", "/usr", "/usr/lib", "/usr/lib/x", "/app",
-	"/app/file", "/opt", "/opt/file", "/secret", "/secret/key", "/dev", "/dev/null", "/proc",
-	"/proc/sys", "/sys", "/run", "/run/secrets", "/run/secrets/token", "/root", "/root/.ssh",
-	"/root/.ssh/id", "/home", "/home/user", "/home/user/.ssh", "/home/user/.ssh/id",
-	"/home/user/.claude", "/home/user/proj", "/home/user/proj/a", "/home/a", "/home/a/.ssh",
-	"/home/b", "/tmp", "/tmp/a", "/tmp/b", "/vol", "/vol/a", "/vol/b", "/vol/a/b", "/outer",
-	"/outer/a", "/outer/a/b", "/outer/c", "/outer/c/b", "/outer/a/b/file",
+	"/",
+	"/etc",
+	"/etc/passwd",
+	"/bin",
+	"/bin/busybox",
+	"/usr",
+	"/usr/lib",
+	"/usr/lib/x",
+	"/app",
+	"/app/file",
+	"/opt",
+	"/opt/file",
+	"/secret",
+	"/secret/key",
+	"/dev",
+	"/dev/null",
+	"/proc",
+	"/proc/sys",
+	"/sys",
+	"/run",
+	"/run/secrets",
+	"/run/secrets/token",
+	"/root",
+	"/root/.ssh",
+	"/root/.ssh/id",
+	"/home",
+	"/home/user",
+	"/home/user/.ssh",
+	"/home/user/.ssh/id",
+	"/home/user/.claude",
+	"/home/user/proj",
+	"/home/user/proj/a",
+	"/home/a",
+	"/home/a/.ssh",
+	"/home/b",
+	"/tmp",
+	"/tmp/a",
+	"/tmp/b",
+	"/vol",
+	"/vol/a",
+	"/vol/b",
+	"/vol/a/b",
+	"/outer",
+	"/outer/a",
+	"/outer/a/b",
+	"/outer/c",
+	"/outer/c/b",
+	"/outer/a/b/file",
 };
 
-static const char *const bases[] = {"/home/user/proj", "/home/user", "/home", "/root", "/tmp",
-				    "/vol",	       "/outer",     "/run",  "/outer/a", "."};
+static const char *const bases[] = {
+	"/home/user/proj", "/home/user", "/home",    "/root", "/tmp", "/vol",
+	"/outer",	   "/run",	 "/outer/a", "."};
 static const char *const names[] = {"a", "b", "c", ".ssh", ".claude", "proj", "secrets", "user"};
-static const char *const targets[] = {"/",    "/etc",	     "/usr/lib",     "/app",  "/bin",
-				      "..",   "../..",	     "/secret",	     "/opt",  "/run/secrets",
-				      "/dev", "/home/user", "/home/user/proj", "a",     "b"};
+static const char *const targets[] = {
+	"/",	"/etc",	      "/usr/lib",	 "/app", "/bin",
+	"..",	"../..",      "/secret",	 "/opt", "/run/secrets",
+	"/dev", "/home/user", "/home/user/proj", "a",	 "b"};
 static const mode_t modes[] = {0, 0111, 0444, 0700, 0755, 0777};
 
 static uint64_t seed;

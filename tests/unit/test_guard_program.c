@@ -73,8 +73,9 @@ static struct kf_program compiled(const struct kf_seccomp *policy)
 
 static void levels_are_what_their_tables_say(void **state)
 {
-	static const enum kf_seccomp_level levels[] = {
-		KF_SECCOMP_LEVEL_RUNTIME_DEFAULT, KF_SECCOMP_LEVEL_AGENT, KF_SECCOMP_LEVEL_RESTRICTED};
+	static const enum kf_seccomp_level levels[] = {KF_SECCOMP_LEVEL_RUNTIME_DEFAULT,
+						       KF_SECCOMP_LEVEL_AGENT,
+						       KF_SECCOMP_LEVEL_RESTRICTED};
 
 	(void)state;
 	for (size_t l = 0; l < KF_ARRAY_SIZE(levels); l++) {
@@ -157,8 +158,10 @@ static void random_policies_are_answered_as_they_say(void **state)
 			/* A call that no rule names may be newer than all that some do. */
 			enosys += got != want && got == (SECCOMP_RET_ERRNO | ENOSYS);
 			answers++;
-			if (got != want && (got != (SECCOMP_RET_ERRNO | ENOSYS) || named(&policy, &call)))
-				fail_msg("seed %d: %s: %#x instead of %#x", i, call.name, got, want);
+			if (got != want &&
+			    (got != (SECCOMP_RET_ERRNO | ENOSYS) || named(&policy, &call)))
+				fail_msg("seed %d: %s: %#x instead of %#x", i, call.name, got,
+					 want);
 		}
 		kf_program_done(&program);
 	}
@@ -169,18 +172,25 @@ static void random_policies_are_answered_as_they_say(void **state)
 static void what_is_refused_is_refused_through_socketcall_too(void **state)
 {
 	static const char *const names[] = {"socket"}, *const x86[] = {"SCMP_ARCH_X86"};
-	static const struct kf_seccomp_arg args[] = {{.index = 0, .value = 40, .op = "SCMP_CMP_EQ"}};
+	static const struct kf_seccomp_arg args[] = {
+		{.index = 0, .value = 40, .op = "SCMP_CMP_EQ"}};
 	static const struct {
 		struct kf_seccomp_rule rule;
 		const char *other;
 		uint32_t direct, through;
 	} cases[] = {
-		{{names, 1, ERRNO, true, EACCES, NULL, 0}, ALLOW, SECCOMP_RET_ERRNO | EACCES,
+		{{names, 1, ERRNO, true, EACCES, NULL, 0},
+		 ALLOW,
+		 SECCOMP_RET_ERRNO | EACCES,
 		 SECCOMP_RET_ERRNO | EACCES},
-		{{names, 1, ERRNO, true, EACCES, args, 1}, ALLOW, SECCOMP_RET_ERRNO | EACCES,
+		{{names, 1, ERRNO, true, EACCES, args, 1},
+		 ALLOW,
+		 SECCOMP_RET_ERRNO | EACCES,
 		 SECCOMP_RET_ERRNO | EACCES},
 		{{names, 1, ALLOW, false, 0, NULL, 0}, ERRNO, SECCOMP_RET_ALLOW, SECCOMP_RET_ALLOW},
-		{{names, 1, ALLOW, false, 0, args, 1}, ERRNO, SECCOMP_RET_ALLOW,
+		{{names, 1, ALLOW, false, 0, args, 1},
+		 ERRNO,
+		 SECCOMP_RET_ALLOW,
 		 SECCOMP_RET_ERRNO | EPERM},
 	};
 

@@ -190,7 +190,8 @@ static void memory_files_are_made_only_without_execution(void **state)
 		{AUDIT_ARCH_I386, 356, 1, 0x8, 0, 0, ALLOW},
 		{ARCH, SYS_read, 1, 0, 0, 0, ALLOW},
 	};
-	static const struct call network[] = {{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, ALLOW}};
+	static const struct call network[] = {
+		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, ALLOW}};
 
 	(void)state;
 	check(&filter, calls, KF_ARRAY_SIZE(calls));
