@@ -7,6 +7,7 @@
 #include "nono-runc/domain.h"
 #include "nono-runc/launch.h"
 #include "nono-runc/profiles.h"
+#include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
 #include "oci/apply.h"
 #include "oci/bundle.h"
@@ -211,7 +212,7 @@ static int check_proc(int rootfs, struct kf_err *err)
 	return 0;
 }
 
-static int edit_config(struct work *w, struct kf_err *err)
+static int edit_config(struct work *w, const char *bundle, struct kf_err *err)
 {
 	KF_CLOSE int rootfs = -1;
 	const char *const *masks, *text;
@@ -222,7 +223,9 @@ static int edit_config(struct work *w, struct kf_err *err)
 		return kf_fail_sys(err, "open root.path '%s'", w->oci.rootfs);
 	if (check_proc(rootfs, err) < 0)
 		return -1;
-	if (kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
+	if (kf_readonly_prepare(&w->oci, w->plan.profile, rootfs, bundle,
+				w->guard->cmd->value[KF_FLAG_ROOT], w->guard->cmd->id, err) < 0 ||
+	    kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
 	    kf_oci_apply(&w->oci, &w->plan, masks, nmasks, err) < 0)
 		return -1;
 	text = kf_oci_text(&w->oci, &n);
@@ -261,7 +264,7 @@ static int create(struct work *w, struct kf_err *err)
 	if (rewrite(w, bundle, false, NULL, 0, err) < 0 || compile_seccomp(w, err) < 0 ||
 	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
 			     &w->domain, err) < 0 ||
-	    kf_launch_label(w->domain, record.label, err) < 0 || edit_config(w, err) < 0 ||
+	    kf_launch_label(w->domain, record.label, err) < 0 || edit_config(w, bundle, err) < 0 ||
 	    kf_record_write(&record, err) < 0)
 		return -1;
 	return install(w, w->oci.mount_label, err);

@@ -8,10 +8,12 @@
 #include "nono-runc/errlog.h"
 #include "nono-runc/guard.h"
 #include "nono-runc/node.h"
+#include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -73,8 +75,10 @@ static int delete_(const struct kf_guard *guard, struct kf_err *err)
 		(void)signal(WTERMSIG(status), SIG_DFL);
 		(void)raise(WTERMSIG(status));
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		kf_readonly_release(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
 		drop(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
+	}
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED);
 }
 
@@ -85,6 +89,9 @@ int main(int argc, char **argv)
 	struct kf_cmdline cmd = {0};
 	struct kf_guard guard = {.node = &node, .cmd = &cmd};
 
+	/* As a hook that we put into a config.json: no runtime calls us by a bare name. */
+	if (argc > 0 && strcmp(argv[0], KF_READONLY_HOOK) == 0)
+		return kf_readonly_hook(argc, argv);
 	kf_arena_init(&guard.arena, KF_LIMIT_REQUEST_MEMORY);
 	if (argc > 0 && kf_cmdline_parse(argc, argv, &cmd, &err) == 0 &&
 	    kf_node_init(argv[0], &node, &err) == 0 && prepare[cmd.verb](&guard, &err) == 0) {

@@ -90,6 +90,7 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 {
 	KF_CLEANUP(policy_done) struct kf_policy policy = {0};
 	struct kf_profile_info out = {.name = info->name};
+	struct kf_rule *readonly;
 	const char **deny;
 
 	if (kf_policy_parse(text->text, text->n, &policy, err) < 0)
@@ -97,7 +98,8 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 	if (strcmp(policy.name, info->name) != 0)
 		return kf_fail(err, EINVAL, "the file holds profile '%s'", policy.name);
 	deny = kf_arena_calloc(s->arena, policy.nrules + 1, sizeof(*deny));
-	if (!deny)
+	readonly = kf_arena_calloc(s->arena, policy.nrules + 1, sizeof(*readonly));
+	if (!deny || !readonly)
 		return kf_fail_nomem(err, info->name);
 	for (size_t i = 0; i < policy.nrules; i++) {
 		const struct kf_rule *rule = &policy.rules[i];
@@ -105,6 +107,11 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 		if (rule->kind == KF_RULE_FS_DENY) {
 			deny[out.ndeny] = kf_arena_strdup(s->arena, rule->arg);
 			if (!deny[out.ndeny++])
+				return kf_fail_nomem(err, info->name);
+		} else if (rule->kind == KF_RULE_FS_READONLY) {
+			readonly[out.nreadonly] = *rule;
+			readonly[out.nreadonly].arg = kf_arena_strdup(s->arena, rule->arg);
+			if (!readonly[out.nreadonly++].arg)
 				return kf_fail_nomem(err, info->name);
 		} else if (rule->kind == KF_RULE_SECCOMP) {
 			if (!kf_seccomp_level_parse(rule->arg, &out.seccomp))
@@ -114,6 +121,7 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 		}
 	}
 	out.deny = deny;
+	out.readonly = readonly;
 	*info = out;
 	return 0;
 }

@@ -45,14 +45,11 @@ void kf_report_init(struct kf_report *report, int out, bool skips)
 
 void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
 {
-	static const char labels[][8] = {
-		[KF_RULE_FS_DENY] = "deny",
-		[KF_RULE_NET_CONNECT] = "connect",
-		[KF_RULE_NET_BIND] = "bind",
-		[KF_RULE_SCOPE] = "scope",
-		[KF_RULE_ENV] = "env",
-		[KF_RULE_RLIMIT] = "rlimit",
-		[KF_RULE_MEMFD_NOEXEC] = "memfd",
+	static const char labels[][9] = {
+		[KF_RULE_FS_DENY] = "deny",	   [KF_RULE_FS_READONLY] = "readonly",
+		[KF_RULE_NET_CONNECT] = "connect", [KF_RULE_NET_BIND] = "bind",
+		[KF_RULE_SCOPE] = "scope",	   [KF_RULE_ENV] = "env",
+		[KF_RULE_RLIMIT] = "rlimit",	   [KF_RULE_MEMFD_NOEXEC] = "memfd",
 	};
 	bool block = block_net;
 

@@ -175,6 +175,22 @@ int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *con
 	return oci->process == oci->root ? 0 : apply_config(oci, plan, masks, nmasks, err);
 }
 
+int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
+		    struct kf_err *err)
+{
+	struct json_object *hooks = ensure(oci->root, "hooks", json_type_object);
+	struct json_object *list = hooks ? ensure(hooks, "createContainer", json_type_array) : NULL;
+	struct json_object *hook = json_object_new_object();
+
+	if (!list || !hook || json_object_array_add(list, hook) < 0) {
+		json_object_put(hook);
+		return kf_fail_nomem(err, "hooks");
+	}
+	return set(hook, "path", json_object_new_string(path), err) < 0
+		       ? -1
+		       : set(hook, "args", kf_oci_strings_new(args, nargs), err);
+}
+
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n)
 {
 	return kf_json_text(oci->root, ret_n);

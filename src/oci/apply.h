@@ -17,6 +17,12 @@
 int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 		 size_t nmasks, struct kf_err *err);
 
+/* Have the runtime run host program @path with @args, last of all createContainer
+ * hooks: in the container's mount namespace, when everything is mounted and the host
+ * can still be seen. */
+int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
+		    struct kf_err *err);
+
 /* The file to write: borrowed from @oci, *ret_n bytes. */
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n);
 

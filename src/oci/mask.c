@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/path.h"
+#include "policy/flat.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -30,6 +31,8 @@ static const struct variable {
 
 struct masks {
 	struct kf_oci *oci;
+	const char *verb; /* "deny" or "readonly" */
+	bool spare_root;  /* leave out what a variable that stands for "/" makes */
 	const char *homes[HOMES_MAX];
 	size_t nhomes;
 	const char **v;
@@ -109,18 +112,20 @@ static int add(struct masks *m, const char *rule, const char *dir, const char *m
 
 	if (!joined)
 		return kf_fail_nomem(err, "mask");
+	if (m->spare_root && *dir && !dir[strspn(dir, "/.")])
+		return 0;
 	if (!kf_path_clean(joined, clean, sizeof(clean)))
-		return kf_fail(err, ENAMETOOLONG, "deny %s: path too long", rule);
+		return kf_fail(err, ENAMETOOLONG, "%s %s: path too long", m->verb, rule);
 	if (strcmp(clean, "/") == 0)
 		return kf_fail(err, EPERM,
-			       "deny %s stands for '/' in this container and cannot be kept; "
+			       "%s %s stands for '/' in this container and cannot be kept; "
 			       "give the container a home and working directory of its own",
-			       rule);
+			       m->verb, rule);
 	for (size_t i = 0; i < m->n; i++)
 		if (strcmp(m->v[i], clean) == 0)
 			return 0;
 	if (m->n == m->max)
-		return kf_fail(err, E2BIG, "deny %s: stands for too many paths", rule);
+		return kf_fail(err, E2BIG, "%s %s: stands for too many paths", m->verb, rule);
 	m->v[m->n] = kf_arena_strdup(arena, clean);
 	return m->v[m->n++] ? 0 : kf_fail_nomem(err, "mask");
 }
@@ -147,7 +152,7 @@ static int add_variable(struct masks *m, const char *rule, const char *name, siz
 		if (strlen(variables[i].name) == n && memcmp(variables[i].name, name, n) == 0)
 			v = &variables[i];
 	if (!v)
-		return kf_fail(err, EINVAL, "deny %s: no such variable", rule);
+		return kf_fail(err, EINVAL, "%s %s: no such variable", m->verb, rule);
 	if (v == &variables[0])
 		return add_in_homes(m, rule, "", rest, err);
 	for (size_t i = 0; i < view->nenv; i++) {
@@ -191,24 +196,62 @@ static int add_rule(struct masks *m, const char *rule, struct kf_err *err)
 	return add_variable(m, rule, path + 1, n - 1, path + n, err);
 }
 
+/* Room for what @nrules rules can stand for; @homes: some need home directories. */
+static int init(struct masks *m, bool homes, size_t nrules, int rootfs_fd, struct kf_err *err)
+{
+	if (homes)
+		find_homes(m, rootfs_fd);
+	m->max = (nrules + 1) * (HOMES_MAX + 1);
+	m->v = kf_arena_calloc(&m->oci->arena, m->max, sizeof(*m->v));
+	return m->v ? 0 : kf_fail_nomem(err, "mask");
+}
+
 int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		 const char *const **ret, size_t *ret_n, struct kf_err *err)
 {
-	struct masks m = {.oci = oci};
+	struct masks m = {.oci = oci, .verb = "deny"};
 	bool homes = false;
 
 	for (size_t i = 0; i < profile->ndeny; i++)
 		homes |= profile->deny[i][0] != '/';
-	if (homes)
-		find_homes(&m, rootfs_fd);
-	m.max = (profile->ndeny + 1) * (HOMES_MAX + 1);
-	m.v = kf_arena_calloc(&oci->arena, m.max, sizeof(*m.v));
-	if (!m.v)
-		return kf_fail_nomem(err, "mask");
+	if (init(&m, homes, profile->ndeny, rootfs_fd, err) < 0)
+		return -1;
 	for (size_t i = 0; i < profile->ndeny; i++)
 		if (add_rule(&m, profile->deny[i], err) < 0)
 			return -1;
 	*ret = m.v;
+	*ret_n = m.n;
+	return 0;
+}
+
+int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
+		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err)
+{
+	struct masks m = {.oci = oci, .verb = "readonly", .spare_root = true};
+	struct kf_oci_readonly *v;
+	bool homes = false;
+
+	for (size_t i = 0; i < profile->nreadonly; i++)
+		homes |= profile->readonly[i].arg[0] != '/';
+	if (init(&m, homes, profile->nreadonly, rootfs_fd, err) < 0)
+		return -1;
+	v = kf_arena_calloc(&oci->arena, m.max, sizeof(*v));
+	if (!v)
+		return kf_fail_nomem(err, "readonly");
+	for (size_t i = 0; i < profile->nreadonly; i++) {
+		const struct kf_rule *rule = &profile->readonly[i];
+		size_t n = m.n;
+
+		if (add_rule(&m, rule->arg, err) < 0)
+			return -1;
+		for (; n < m.n; n++)
+			v[n] = (struct kf_oci_readonly){
+				.path = m.v[n],
+				.directory = rule->access & KF_READONLY_DIRECTORY,
+				.workdir = strncmp(rule->arg, "$WORKDIR/", 9) == 0,
+			};
+	}
+	*ret = v;
 	*ret_n = m.n;
 	return 0;
 }

@@ -17,6 +17,18 @@
 int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		 const char *const **ret, size_t *ret_n, struct kf_err *err);
 
+/* A path that "fs readonly" stands for. */
+struct kf_oci_readonly {
+	const char *path;
+	bool directory; /* what to take it for if there is nothing */
+	bool workdir;	/* written with $WORKDIR */
+};
+
+/* The same for @profile's "fs readonly".  Where a variable stands for "/" it is left
+ * out: then nothing grants writing there. */
+int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
+		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err);
+
 /* Home directory of @uid by etc/passwd below @rootfs_fd, which may be an enemy's:
  * symlinks stay inside, size and type are checked.  "" if there is none. */
 const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena);

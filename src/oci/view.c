@@ -192,10 +192,11 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 
 static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *hooks, *start;
+	struct json_object *hooks, *start, *create;
 
 	if (member(oci->root, "config.json", "hooks", json_type_object, &hooks, err) < 0 ||
-	    member(hooks, "hooks", "startContainer", json_type_array, &start, err) < 0)
+	    member(hooks, "hooks", "startContainer", json_type_array, &start, err) < 0 ||
+	    member(hooks, "hooks", "createContainer", json_type_array, &create, err) < 0)
 		return -1;
 	if (start && json_object_array_length(start))
 		return kf_fail(err, EPERM,

@@ -134,6 +134,25 @@ static int check_path(struct parser *p, const char *path)
 	return 0;
 }
 
+static int parse_readonly(struct parser *p, char *s)
+{
+	size_t n = strlen(s);
+	bool directory = n > 1 && s[n - 1] == '/';
+	struct kf_rule *rule;
+
+	if (directory)
+		s[n - 1] = '\0';
+	if (check_path(p, s) < 0)
+		return -1;
+	if (strcmp(s, "/") == 0)
+		return bad(p, "a read-only '/' is the pod's to ask for (readOnlyRootFilesystem)");
+	rule = add_rule(p, KF_RULE_FS_READONLY, s);
+	if (!rule)
+		return -1;
+	rule->access = directory ? KF_READONLY_DIRECTORY : 0;
+	return 0;
+}
+
 static int parse_fs(struct parser *p, char *s)
 {
 	static const struct {
@@ -168,6 +187,8 @@ static int parse_fs(struct parser *p, char *s)
 			return bad(p, "denying '/' would leave nothing to run");
 		return add_rule(p, KF_RULE_FS_DENY, s) ? 0 : -1;
 	}
+	if (strcmp(word, "readonly") == 0)
+		return parse_readonly(p, s);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(modes); i++) {
 		if (strcmp(word, modes[i].word) != 0)
 			continue;
@@ -181,7 +202,10 @@ static int parse_fs(struct parser *p, char *s)
 		rule->access = modes[i].access;
 		return 0;
 	}
-	return bad(p, "'fs %s': not r, rx, rw, rwx, w, rx-root, rwx-homes, volumes or deny", word);
+	return bad(p,
+		   "'fs %s': not r, rx, rw, rwx, w, rx-root, rwx-homes, volumes, deny or "
+		   "readonly",
+		   word);
 }
 
 /* Decimal without sign, leading zeros or anything after it. */

@@ -22,6 +22,10 @@
  *	fs rwx-homes                  ~, and for uid 0 also /root and /home
  *	fs volumes                    what is mounted into the container
  *	fs deny /run/secrets
+ *	fs readonly $WORKDIR/.git/hooks
+ *	                              not to be changed, replaced or made, whatever grants
+ *	                              writing above; with a "/" behind it, what is not there
+ *	                              is taken for a directory
  *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
  *	net connect 443 8443
  *	net bind 8080
@@ -52,6 +56,7 @@ enum kf_rule_kind {
 	KF_RULE_FS_HOMES,
 	KF_RULE_FS_VOLUMES,
 	KF_RULE_FS_DENY,
+	KF_RULE_FS_READONLY,
 	KF_RULE_NET_BLOCK,
 	KF_RULE_NET_CONNECT,
 	KF_RULE_NET_BIND,
@@ -65,12 +70,14 @@ enum kf_rule_kind {
 
 /* Access of an fs rule, bits. */
 enum { KF_FS_READ = 1, KF_FS_WRITE = 2, KF_FS_EXEC = 4 };
+/* In access of FS_READONLY: a directory, if there is nothing yet. */
+#define KF_READONLY_DIRECTORY 16u
 
 /* One rule.  Strings borrow from the text that was parsed. */
 struct kf_rule {
 	enum kf_rule_kind kind;
 	unsigned line;	 /* for messages, from 1 */
-	unsigned access; /* FS: KF_FS_* bits */
+	unsigned access; /* FS: KF_FS_* bits; FS_READONLY: KF_READONLY_DIRECTORY or 0 */
 	uint16_t port;	 /* NET_CONNECT, NET_BIND: one rule a port */
 	const char
 		*verb; /* ENV: "drop"|"set"|"keep"; SCOPE: "signal"|"abstract"; RLIMIT: its name */

@@ -30,6 +30,10 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 	case KF_RULE_FS_DENY:
 		kf_buf_addf(out, "fs deny %s", rule->arg);
 		break;
+	case KF_RULE_FS_READONLY:
+		kf_buf_addf(out, "fs readonly %s%s", rule->arg,
+			    rule->access & KF_READONLY_DIRECTORY ? "/" : "");
+		break;
 	case KF_RULE_NET_BLOCK:
 		kf_buf_adds(out, "net block");
 		break;

@@ -43,8 +43,9 @@ enum kf_list {
 	KF_LIST_HINT,	 /* s: program, value: what to say when it is started */
 	KF_LIST_INCLUDE, /* s: group */
 	KF_LIST_EXCLUDE,
-	KF_LIST_GRANT, /* s: path, access */
-	KF_LIST_DENY,  /* s: path */
+	KF_LIST_GRANT,	  /* s: path, access */
+	KF_LIST_DENY,	  /* s: path */
+	KF_LIST_READONLY, /* s: path, access: KF_READONLY_DIRECTORY or 0 */
 	KF_LIST_BYPASS,
 	KF_LIST_CONNECT, /* u: port */
 	KF_LIST_BIND,

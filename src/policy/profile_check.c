@@ -30,41 +30,73 @@ static const char *canonical(struct kf_profile_ctx *ctx, const char *path)
 	return s ? s : path;
 }
 
+/* Take @path off @items; whether it was there.  *ret_above: one that covers it. */
+static bool lift_from(struct kf_profile_ctx *ctx, struct kf_items *items, const char *path,
+		      const struct kf_item **ret_above)
+{
+	bool lifted = false;
+
+	for (size_t i = 0; i < items->n;) {
+		const char *at = canonical(ctx, items->v[i].s);
+
+		if (strcmp(at, path) == 0) {
+			remove_item(items, i);
+			lifted = true;
+			continue;
+		}
+		if (kf_profile_path_under(path, at))
+			*ret_above = &items->v[i];
+		i++;
+	}
+	return lifted;
+}
+
 static void apply_bypass(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 {
-	struct kf_items *denies = &profile->lists[KF_LIST_DENY];
+	static const struct {
+		enum kf_list list;
+		const char *done, *verb;
+	} kinds[] = {{KF_LIST_DENY, "denied", "deny"}, {KF_LIST_READONLY, "read-only", "keep"}};
 	const struct kf_items *lifts = &profile->lists[KF_LIST_BYPASS];
 
 	for (size_t b = 0; b < lifts->n; b++) {
 		const struct kf_item *lift = &lifts->v[b];
 		const char *path = canonical(ctx, lift->s);
-		const struct kf_item *above = NULL;
-		size_t lifted = 0;
+		bool known = false;
 
-		for (size_t i = 0; i < denies->n;) {
-			const char *deny = canonical(ctx, denies->v[i].s);
+		for (size_t k = 0; k < KF_ARRAY_SIZE(kinds); k++) {
+			const struct kf_item *above = NULL;
 
-			if (strcmp(deny, path) == 0) {
-				remove_item(denies, i);
-				lifted++;
-				continue;
-			}
-			if (kf_profile_path_under(path, deny))
-				above = &denies->v[i];
-			i++;
+			known |= lift_from(ctx, &profile->lists[kinds[k].list], path, &above);
+			known |= above != NULL;
+			if (above)
+				kf_diag_error(ctx->diags, &lift->at,
+					      "'%.200s' lies in '%.200s', which is %s as a whole "
+					      "(%s); lift that and %s the rest by name",
+					      lift->s, above->s, kinds[k].done,
+					      place(ctx, &above->at), kinds[k].verb);
 		}
-		if (above)
-			kf_diag_error(
-				ctx->diags, &lift->at,
-				"'%.200s' lies in '%.200s', which is denied as a whole (%s); lift "
-				"that and deny the rest by name",
-				lift->s, above->s, place(ctx, &above->at));
-		else if (!lifted)
+		if (!known)
 			kf_diag_warning(ctx->diags, &lift->at,
-					"'%.200s' lifts nothing: no denial is written like that",
+					"'%.200s' lifts nothing: no denial or read-only path is "
+					"written like that",
 					lift->s);
 	}
 	profile->lists[KF_LIST_BYPASS] = (struct kf_items){0};
+}
+
+static void check_readonly(struct kf_profile_ctx *ctx, struct kf_profile *profile)
+{
+	struct kf_items *kept = &profile->lists[KF_LIST_READONLY];
+
+	for (size_t i = 0; i < kept->n;) {
+		if (strcmp(kept->v[i].s, "/") != 0 && ++i)
+			continue;
+		kf_diag_error(ctx->diags, &kept->v[i].at,
+			      "a read-only '/' is the pod's to ask for "
+			      "(readOnlyRootFilesystem); grant less instead");
+		remove_item(kept, i);
+	}
 }
 
 static void check_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
@@ -182,6 +214,7 @@ void kf_profile_check(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 {
 	apply_bypass(ctx, profile);
 	check_denies(ctx, profile);
+	check_readonly(ctx, profile);
 	apply_denies(ctx, profile);
 	check_grants(ctx, profile);
 	check_network(ctx, profile);

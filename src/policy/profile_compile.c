@@ -76,6 +76,7 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 {
 	const struct kf_items *grants = &p->lists[KF_LIST_GRANT];
 	const struct kf_items *denies = &p->lists[KF_LIST_DENY];
+	const struct kf_items *kept = &p->lists[KF_LIST_READONLY];
 
 	emit_scalar(e, p, KF_SCALAR_IMAGE, "true", (struct kf_rule){.kind = KF_RULE_FS_ROOT});
 	emit_scalar(e, p, KF_SCALAR_HOMES, "true", (struct kf_rule){.kind = KF_RULE_FS_HOMES});
@@ -88,6 +89,11 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 	for (size_t i = 0; i < denies->n; i++)
 		emit(e, &denies->v[i].at,
 		     (struct kf_rule){.kind = KF_RULE_FS_DENY, .arg = denies->v[i].s});
+	for (size_t i = 0; i < kept->n; i++)
+		emit(e, &kept->v[i].at,
+		     (struct kf_rule){.kind = KF_RULE_FS_READONLY,
+				      .arg = kept->v[i].s,
+				      .access = kept->v[i].access});
 }
 
 static void emit_ports(struct emitter *e, const struct kf_items *ports, enum kf_rule_kind kind)

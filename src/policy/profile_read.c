@@ -200,8 +200,13 @@ static void read_paths(struct reader *r, const struct kf_profile_key *key, const
 		const struct kf_origin at = raw ? origin(r, raw) : v->at;
 		const char *path = raw ? kf_profile_path(r->ctx, &at, raw->s) : NULL;
 
-		if (path)
-			put(r, key->list, (struct kf_item){.s = path, .access = key->access}, raw);
+		unsigned access = key->access;
+
+		if (!path)
+			continue;
+		if (key->list == KF_LIST_READONLY && raw->s[strlen(raw->s) - 1] == '/')
+			access = KF_READONLY_DIRECTORY;
+		put(r, key->list, (struct kf_item){.s = path, .access = access}, raw);
 	}
 }
 

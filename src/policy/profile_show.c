@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
+#include "policy/flat.h"
 #include "policy/profile.h"
 #include "policy/profile_keys.h"
 
@@ -153,6 +154,21 @@ static void grants(struct writer *w, const struct kf_items *items)
 	close_(w, "]");
 }
 
+static void readonly(struct writer *w, const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	open_(w, "readonly", "[");
+	for (size_t i = 0; i < items->n; i++) {
+		entry(w, NULL);
+		kf_buf_adds(w->out, "\"");
+		kf_buf_add_json(w->out, items->v[i].s);
+		kf_buf_adds(w->out, items->v[i].access & KF_READONLY_DIRECTORY ? "/\"" : "\"");
+		w->note = &items->v[i].at;
+	}
+	close_(w, "]");
+}
+
 static void limit(struct writer *w, uint64_t v)
 {
 	if (v == UINT64_MAX)
@@ -204,11 +220,11 @@ static void meta(struct writer *w, const char *name, const struct kf_profile *p)
 
 static void filesystem(struct writer *w, const struct kf_profile *p)
 {
-	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY};
+	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY, KF_LIST_READONLY};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_IMAGE, KF_SCALAR_HOMES,
 						    KF_SCALAR_VOLUMES};
 
-	if (!any(p, lists, 2, scalars, 3))
+	if (!any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
 	open_(w, "filesystem", "{");
 	boolean(w, "image", &p->scalars[KF_SCALAR_IMAGE]);
@@ -216,6 +232,7 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 	boolean(w, "volumes", &p->scalars[KF_SCALAR_VOLUMES]);
 	grants(w, &p->lists[KF_LIST_GRANT]);
 	list(w, "deny", &p->lists[KF_LIST_DENY], false);
+	readonly(w, &p->lists[KF_LIST_READONLY]);
 	close_(w, "}");
 }
 

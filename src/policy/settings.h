@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct kf_rule;
+
 /* Limit and syntax: ^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$, the configuration
  * reference's rule for profile names everywhere. */
 bool kf_profile_name_valid(const char *name);
@@ -16,6 +18,8 @@ struct kf_profile_info {
 	const char *name;
 	const char *const *deny; /* its "fs deny" paths, clean; "~" unexpanded */
 	size_t ndeny;
+	const struct kf_rule *readonly; /* its "fs readonly" rules */
+	size_t nreadonly;
 	/* Level the administrator who installed the profile gave it, if any. */
 	bool has_seccomp;
 	enum kf_seccomp_level seccomp;

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-runc/readonly.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "nono-runc/record.h"
+#include "oci/apply.h"
+#include "oci/mask.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LOCK	   ".lock"
+#define RECORD_MAX (1024 * 1024)
+#define SELF	   "/proc/self/exe"
+
+/* How a placeholder is told from what others left empty: 2001-02-03 04:05:06.070809 UTC. */
+static const struct timespec sign = {.tv_sec = 981173106, .tv_nsec = 70809000};
+
+struct work {
+	struct kf_oci *oci;
+	int rootfs, bundle;
+	struct kf_buf record; /* "DEV INO PATH" lines, what is to be removed some day */
+	int empty;	      /* the working directory is; -1: not looked yet */
+	struct kf_err *err;
+};
+
+/* Where a path of the container lies on the host, before its mounts are made. */
+struct spot {
+	int dir; /* its directory; -1 if not there, or reached through a symlink of a volume */
+	bool volume, fixed; /* not of the container's own; nothing can be made there */
+	bool fresh;	    /* made by the runtime: a tmpfs */
+};
+
+static int open_beneath(int dir, const char *path)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, dir, *path ? path : ".", &how, sizeof(how));
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	/* Some file systems keep microseconds or whole seconds only. */
+	return a->tv_sec == b->tv_sec &&
+	       (a->tv_nsec == b->tv_nsec || !a->tv_nsec || a->tv_nsec == b->tv_nsec / 1000 * 1000);
+}
+
+static bool is_placeholder(const struct stat *st)
+{
+	return ((S_ISREG(st->st_mode) && st->st_size == 0 && (st->st_mode & 07777) == 0444) ||
+		(S_ISDIR(st->st_mode) && (st->st_mode & 07777) == 0555)) &&
+	       same_time(&st->st_mtim, &sign);
+}
+
+int kf_readonly_make(int dirfd, const char *name, bool directory, struct kf_err *err)
+{
+	const struct timespec times[2] = {sign, sign};
+	KF_CLOSE int fd = -1;
+
+	if (directory && mkdirat(dirfd, name, 0700) < 0)
+		return kf_fail_sys(err, "make directory '%s'", name);
+	fd = directory ? openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+		       : openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				0600);
+	if (fd < 0)
+		return kf_fail_sys(err, "make '%s'", name);
+	if (fchmod(fd, directory ? 0555 : 0444) < 0 || futimens(fd, times) < 0)
+		return kf_fail_sys(err, "set mode and time of '%s'", name);
+	return 0;
+}
+
+static const struct kf_view_mount *mount_of(const struct kf_view *view, const char *path,
+					    size_t *ret_n)
+{
+	const struct kf_view_mount *found = NULL;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < view->nmounts; i++) {
+		char at[PATH_MAX];
+
+		if (!kf_path_clean(view->mounts[i].destination, at, sizeof(at)) ||
+		    !kf_path_under(path, at) || strlen(at) < longest)
+			continue;
+		found = &view->mounts[i];
+		longest = strlen(at);
+	}
+	*ret_n = longest;
+	return found;
+}
+
+static bool has_option(const struct kf_view_mount *m, const char *a, const char *b)
+{
+	for (size_t i = 0; i < m->noptions; i++)
+		if (strcmp(m->options[i], a) == 0 || strcmp(m->options[i], b) == 0)
+			return true;
+	return false;
+}
+
+/* The directory @rest, its last name cut off, below @top. */
+static int parent(struct work *w, int top, const char *rest, int *ret)
+{
+	char dir[PATH_MAX];
+
+	(void)snprintf(dir, sizeof(dir), "%s", rest + strspn(rest, "/"));
+	*(strrchr(dir, '/') ? strrchr(dir, '/') : dir) = '\0';
+	*ret = open_beneath(top, dir);
+	/* Not there, no directory, or a symlink: for the hook to see. */
+	if (*ret < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EXDEV)
+		return kf_fail_sys(w->err, "open the directory of '%s'", rest);
+	return 0;
+}
+
+/* The image's own symlinks: /app may be /srv/app. @path's directory, as the image has it. */
+static int in_image(struct work *w, const char *path, struct spot *spot)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	char dir[PATH_MAX];
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	strrchr(dir, '/')[dir == strrchr(dir, '/')] = '\0';
+	spot->dir = (int)syscall(SYS_openat2, w->rootfs, dir, &how, sizeof(how));
+	if (spot->dir < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return kf_fail_sys(w->err, "open '%s' of the image", dir);
+	return 0;
+}
+
+static int find(struct work *w, const char *path, struct spot *ret)
+{
+	struct spot spot = {.dir = -1};
+	size_t n;
+	const struct kf_view_mount *m = mount_of(&w->oci->view, path, &n);
+	KF_CLOSE int top = -1;
+	struct stat st;
+
+	if (!m) {
+		if (in_image(w, path, &spot) < 0)
+			return -1;
+		*ret = spot;
+		return 0;
+	}
+	if (has_option(m, "shared", "rshared"))
+		return kf_fail(w->err, EPERM,
+			       "'%s' lies in the volume at '%s', whose mounts the node shares "
+			       "(mountPropagation Bidirectional): 'fs readonly' would reach the "
+			       "node; lift it with filesystem.bypass_protection",
+			       path, m->destination);
+	spot.volume = true;
+	spot.fresh = strcmp(m->type, "bind") != 0 && !has_option(m, "bind", "rbind");
+	spot.fixed = has_option(m, "ro", "rro");
+	if (!spot.fresh && path[n]) {
+		top = openat(w->bundle, m->source, O_PATH | O_CLOEXEC);
+		if (top < 0 || fstat(top, &st) < 0)
+			return kf_fail_sys(w->err, "open the volume '%s'", m->source);
+		if (S_ISDIR(st.st_mode) && parent(w, top, path + n, &spot.dir) < 0)
+			return -1;
+	}
+	*ret = spot;
+	return 0;
+}
+
+static bool is_empty(int dirfd)
+{
+	KF_CLOSE int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool empty = true;
+	struct dirent *e;
+
+	if (!d)
+		return false;
+	fd = -1;
+	while (empty && (e = readdir(d)))
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	(void)closedir(d);
+	return empty;
+}
+
+/* Remember that @name in @dir, if it is a placeholder, needs to be removed. */
+static int remember(struct work *w, int dir, const char *name)
+{
+	char link[64], path[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return kf_fail_sys(w->err, "stat '%s'", name);
+	if (!is_placeholder(&st))
+		return 0;
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return kf_fail_sys(w->err, "readlink '%s'", link);
+	path[n] = '\0';
+	if (strchr(path, '\n'))
+		return kf_fail(w->err, EINVAL, "the volume's path '%s' has a line break", path);
+	kf_buf_addf(&w->record, "%llu %llu %s/%s\n", (unsigned long long)st.st_dev,
+		    (unsigned long long)st.st_ino, path, name);
+	return 0;
+}
+
+/* See to it that there is something at @path to be made read-only; what the hook is
+ * to do if there is nothing. */
+static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readonly_absent *ret)
+{
+	const char *name = kf_path_base(r->path);
+	KF_CLOSE int dir = -1;
+	struct spot spot;
+	struct stat st;
+
+	*ret = KF_ABSENT_FINE;
+	/* Nothing grants writing to "/" itself. */
+	if (name == r->path + 1)
+		return 0;
+	if (find(w, r->path, &spot) < 0)
+		return -1;
+	dir = spot.dir;
+	if (spot.fixed)
+		return 0;
+	*ret = spot.fresh ? r->directory ? KF_ABSENT_DIR : KF_ABSENT_FILE : KF_ABSENT_PARENT;
+	if (dir < 0)
+		return 0;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return spot.volume ? remember(w, dir, name) : 0;
+	if (errno != ENOENT)
+		return kf_fail_sys(w->err, "stat '%s'", r->path);
+	/* An empty project stays empty, so that one can be cloned into it. */
+	if (r->workdir && strncmp(r->path, w->oci->cwd, (size_t)(name - r->path - 1)) == 0) {
+		if (w->empty < 0)
+			w->empty = is_empty(dir);
+		if (w->empty) {
+			*ret = KF_ABSENT_FINE;
+			return 0;
+		}
+	}
+	if (kf_readonly_make(dir, name, r->directory, w->err) < 0) {
+		if (w->err->code != EROFS)
+			return kf_fail_wrap(w->err, "fs readonly %s, which is not there yet",
+					    r->path);
+		*ret = KF_ABSENT_FINE;
+		return 0;
+	}
+	return spot.volume ? remember(w, dir, name) : 0;
+}
+
+static int open_records(struct kf_err *err)
+{
+	int dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0 && errno == ENOENT && kf_mkdir_parents(KF_READONLY_DIR, 0700, err) < 0)
+		return -1;
+	if (dir < 0)
+		dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return dir < 0 ? kf_fail_sys(err, "open " KF_READONLY_DIR) : dir;
+}
+
+/* Until it is closed nobody else makes or removes a placeholder. */
+static int lock_records(int dir, struct kf_err *err)
+{
+	int fd = openat(dir, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return kf_fail_sys(err, "open " KF_READONLY_DIR "/" LOCK);
+	while (flock(fd, LOCK_EX) < 0) {
+		if (errno == EINTR)
+			continue;
+		(void)close(fd);
+		return kf_fail_sys(err, "lock " KF_READONLY_DIR "/" LOCK);
+	}
+	return fd;
+}
+
+/* Call @fn with each record, its text and its name, until it returns true. */
+static bool each_record(int dirfd, bool (*fn)(int dirfd, const char *name, char *text, void *ctx),
+			void *ctx)
+{
+	KF_CLOSE int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool found = false;
+	struct dirent *e;
+
+	if (!d)
+		return false;
+	fd = -1;
+	while (!found && (e = readdir(d))) {
+		KF_FREE char *text = NULL;
+
+		if (e->d_name[0] != '.' &&
+		    kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, NULL) == 0)
+			found = fn(dirfd, e->d_name, text, ctx);
+	}
+	(void)closedir(d);
+	return found;
+}
+
+struct needed {
+	const char *line, *except;
+	size_t n; /* of the line, DEV and INO with the spaces behind them */
+};
+
+static bool needs(int dirfd, const char *name, char *text, void *ctx)
+{
+	const struct needed *needed = ctx;
+
+	(void)dirfd;
+	if (strcmp(name, needed->except) == 0)
+		return false;
+	for (const char *line = text; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, needed->line, needed->n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Remove what @line names, if it still is what we made. */
+static void remove_placeholder(const char *line)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	unsigned long long dev, ino;
+	char path[PATH_MAX];
+	KF_CLOSE int dir = -1;
+	struct stat st;
+	int at = 0;
+	char *name;
+
+	if (sscanf(line, "%llu %llu %n", &dev, &ino, &at) != 2 || line[at] != '/' ||
+	    strlen(line + at) >= sizeof(path))
+		return;
+	memcpy(path, line + at, strlen(line + at) + 1);
+	name = strrchr(path, '/');
+	*name++ = '\0';
+	dir = (int)syscall(SYS_openat2, AT_FDCWD, *path ? path : "/", &how, sizeof(how));
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev ||
+	    st.st_ino != ino || !is_placeholder(&st))
+		return;
+	/* A directory that is not empty stays. */
+	(void)unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+}
+
+/* With the lock held: drop record @name and the placeholders that only it needs. */
+static bool drop(int dirfd, const char *name, char *text, void *ctx)
+{
+	char *next = strchr(text, '\n');
+
+	(void)ctx;
+	for (char *line = next ? next + 1 : NULL; line && *line; line = next) {
+		struct needed needed = {.line = line, .except = name};
+		const char *space;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		space = strchr(line, ' ');
+		space = space ? strchr(space + 1, ' ') : NULL;
+		if (!space)
+			continue;
+		needed.n = (size_t)(space + 1 - line);
+		if (!each_record(dirfd, needs, &needed))
+			remove_placeholder(line);
+	}
+	(void)unlinkat(dirfd, name, 0);
+	return false;
+}
+
+/* Drop records of containers that never came to be or were not deleted: their bundles
+ * are gone.  The first line is "bundle PATH". */
+static bool drop_stale(int dirfd, const char *name, char *text, void *ctx)
+{
+	char *end = strchr(text, '\n');
+	struct stat st;
+
+	if (!end || strncmp(text, "bundle ", 7) != 0)
+		return false;
+	*end = '\0';
+	if (lstat(text + 7, &st) < 0 && errno == ENOENT) {
+		*end = '\n';
+		(void)drop(dirfd, name, text, ctx);
+	}
+	return false;
+}
+
+static int write_record(struct work *w, int dirfd, const char *bundle, const char *name)
+{
+	KF_FREE char *old = NULL, *text = NULL;
+	struct kf_buf whole = KF_BUF_INIT(RECORD_MAX);
+
+	if (w->record.failed)
+		return kf_fail_nomem(w->err, KF_READONLY_DIR);
+	if (!w->record.n)
+		return 0;
+	/* A container of this name that exists keeps what it has. */
+	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, NULL) < 0)
+		kf_buf_addf(&whole, "bundle %s\n", bundle);
+	kf_buf_addf(&whole, "%s%.*s", old ? old : "", (int)w->record.n, w->record.p);
+	text = kf_buf_take(&whole);
+	if (!text)
+		return kf_fail_nomem(w->err, KF_READONLY_DIR);
+	return kf_file_replace(dirfd, name, text, strlen(text), 0600, w->err);
+}
+
+static int place_all(struct work *w, const struct kf_oci_readonly *v, size_t n, const char **args)
+{
+	for (size_t i = 0; i < n; i++) {
+		enum kf_readonly_absent absent;
+
+		if (place(w, &v[i], &absent) < 0)
+			return -1;
+		args[i] = kf_arena_printf(&w->oci->arena, "%c%s", (char)absent, v[i].path);
+		if (!args[i])
+			return kf_fail_nomem(w->err, "readonly");
+	}
+	return 0;
+}
+
+static int add_hook(struct work *w, const char *bundle, const char **args, size_t n)
+{
+	const char *rootfs = w->oci->rootfs;
+	char self[PATH_MAX];
+	ssize_t len = readlink(SELF, self, sizeof(self) - 1);
+
+	if (len < 0)
+		return kf_fail_sys(w->err, "readlink " SELF);
+	self[len] = '\0';
+	args[0] = KF_READONLY_HOOK;
+	args[1] =
+		*rootfs == '/' ? rootfs : kf_arena_printf(&w->oci->arena, "%s/%s", bundle, rootfs);
+	if (!args[1])
+		return kf_fail_nomem(w->err, "readonly");
+	return kf_oci_add_hook(w->oci, self, args, n, w->err);
+}
+
+int kf_readonly_prepare(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
+			const char *bundle, const char *root, const char *id, struct kf_err *err)
+{
+	struct work w = {
+		.oci = oci,
+		.rootfs = rootfs_fd,
+		.record = KF_BUF_INIT(RECORD_MAX),
+		.empty = -1,
+		.err = err,
+	};
+	KF_CLOSE int bundle_fd = -1, dir = -1, lock = -1;
+	char name[KF_RECORD_NAME];
+	struct kf_oci_readonly *v;
+	const char **args;
+	size_t n;
+	int r;
+
+	if (!profile->nreadonly)
+		return 0;
+	if (kf_oci_readonly(oci, profile, rootfs_fd, &v, &n, err) < 0 ||
+	    kf_record_name(root, id, name, err) < 0)
+		return -1;
+	args = kf_arena_calloc(&oci->arena, n + 2, sizeof(*args));
+	if (!args)
+		return kf_fail_nomem(err, "readonly");
+	w.bundle = bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (bundle_fd < 0)
+		return kf_fail_sys(err, "open '%s'", bundle);
+	if ((dir = open_records(err)) < 0 || (lock = lock_records(dir, err)) < 0)
+		return -1;
+	(void)each_record(dir, drop_stale, NULL);
+	/* The record also if that fails in the middle: what was made is to go. */
+	r = place_all(&w, v, n, args + 2);
+	if (write_record(&w, dir, bundle, name) < 0)
+		r = -1;
+	kf_buf_done(&w.record);
+	return r < 0 ? -1 : add_hook(&w, bundle, args, n + 2);
+}
+
+void kf_readonly_release(const char *root, const char *id)
+{
+	KF_CLOSE int dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	KF_CLOSE int lock = -1;
+	char name[KF_RECORD_NAME];
+	KF_FREE char *text = NULL;
+
+	if (dir < 0 || kf_record_name(root, id, name, NULL) < 0 ||
+	    faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	lock = lock_records(dir, NULL);
+	if (lock >= 0 && kf_file_slurp(dir, name, RECORD_MAX, &text, NULL, NULL) == 0)
+		(void)drop(dir, name, text, NULL);
+}
