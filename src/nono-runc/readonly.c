@@ -60,9 +60,25 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	       (a->tv_nsec == b->tv_nsec || !a->tv_nsec || a->tv_nsec == b->tv_nsec / 1000 * 1000);
 }
 
-static bool is_placeholder(const struct stat *st)
+/* What a placeholder has to say.  Of these two and .profile bash reads the first that
+ * is there, so that an empty one would hide the next. */
+static const char *text_of(const char *name)
 {
-	return ((S_ISREG(st->st_mode) && st->st_size == 0 && (st->st_mode & 07777) == 0444) ||
+	static const char *const texts[][2] = {
+		{".bash_profile", "[ ! -r ~/.bash_login ] || . ~/.bash_login\n"},
+		{".bash_login", "[ ! -r ~/.profile ] || . ~/.profile\n"},
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(texts); i++)
+		if (strcmp(texts[i][0], name) == 0)
+			return texts[i][1];
+	return "";
+}
+
+static bool is_placeholder(const char *name, const struct stat *st)
+{
+	return ((S_ISREG(st->st_mode) && (size_t)st->st_size == strlen(text_of(name)) &&
+		 (st->st_mode & 07777) == 0444) ||
 		(S_ISDIR(st->st_mode) && (st->st_mode & 07777) == 0555)) &&
 	       same_time(&st->st_mtim, &sign);
 }
@@ -79,6 +95,8 @@ int kf_readonly_make(int dirfd, const char *name, bool directory, struct kf_err 
 				0600);
 	if (fd < 0)
 		return kf_fail_sys(err, "make '%s'", name);
+	if (!directory && kf_write_all(fd, text_of(name), strlen(text_of(name)), err) < 0)
+		return -1;
 	if (fchmod(fd, directory ? 0555 : 0444) < 0 || futimens(fd, times) < 0)
 		return kf_fail_sys(err, "set mode and time of '%s'", name);
 	return 0;
@@ -201,7 +219,7 @@ static int remember(struct work *w, int dir, const char *name)
 
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return kf_fail_sys(w->err, "stat '%s'", name);
-	if (!is_placeholder(&st))
+	if (!is_placeholder(name, &st))
 		return 0;
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
 	n = readlink(link, path, sizeof(path) - 1);
@@ -351,7 +369,7 @@ static void remove_placeholder(const char *line)
 	*name++ = '\0';
 	dir = (int)syscall(SYS_openat2, AT_FDCWD, *path ? path : "/", &how, sizeof(how));
 	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev ||
-	    st.st_ino != ino || !is_placeholder(&st))
+	    st.st_ino != ino || !is_placeholder(name, &st))
 		return;
 	/* A directory that is not empty stays. */
 	(void)unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);

@@ -10,7 +10,7 @@
 
 /* In a policy's text, after "nono-policy" and "name". */
 #define KF_BUILTIN_FIRST_LINE 3
-#define KF_BUILTIN_RULES_MAX  64
+#define KF_BUILTIN_RULES_MAX  96
 
 struct kf_builtin_rule {
 	unsigned char kind, access;

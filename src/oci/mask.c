@@ -224,6 +224,18 @@ int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int 
 	return 0;
 }
 
+static bool is_home(const struct masks *m, const char *path)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+
+	if (!kf_path_clean(path, a, sizeof(a)))
+		return false;
+	for (size_t i = 0; i < m->nhomes; i++)
+		if (kf_path_clean(m->homes[i], b, sizeof(b)) && strcmp(a, b) == 0)
+			return true;
+	return false;
+}
+
 int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err)
 {
@@ -240,7 +252,11 @@ int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, i
 		return kf_fail_nomem(err, "readonly");
 	for (size_t i = 0; i < profile->nreadonly; i++) {
 		const struct kf_rule *rule = &profile->readonly[i];
+		const bool workdir = strncmp(rule->arg, "$WORKDIR/", 9) == 0;
 		size_t n = m.n;
+
+		if (workdir && is_home(&m, oci->cwd))
+			continue;
 
 		if (add_rule(&m, rule->arg, err) < 0)
 			return -1;
@@ -248,7 +264,7 @@ int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, i
 			v[n] = (struct kf_oci_readonly){
 				.path = m.v[n],
 				.directory = rule->access & KF_READONLY_DIRECTORY,
-				.workdir = strncmp(rule->arg, "$WORKDIR/", 9) == 0,
+				.workdir = workdir,
 			};
 	}
 	*ret = v;

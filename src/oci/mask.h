@@ -25,7 +25,8 @@ struct kf_oci_readonly {
 };
 
 /* The same for @profile's "fs readonly".  Where a variable stands for "/" it is left
- * out: then nothing grants writing there. */
+ * out: then nothing grants writing there.  So is what is written with $WORKDIR if that
+ * is a home directory: a project's settings for an agent are a home's state. */
 int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err);
 

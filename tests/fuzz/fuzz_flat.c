@@ -40,7 +40,9 @@ static void check_paths(const struct kf_policy *policy)
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *r = &policy->rules[i];
 
-		if ((r->kind == KF_RULE_FS || r->kind == KF_RULE_FS_DENY) && *r->arg == '/')
+		if ((r->kind == KF_RULE_FS || r->kind == KF_RULE_FS_DENY ||
+		     r->kind == KF_RULE_FS_READONLY) &&
+		    *r->arg == '/')
 			assert(kf_path_clean(r->arg, clean, sizeof(clean)) &&
 			       strcmp(clean, r->arg) == 0);
 	}

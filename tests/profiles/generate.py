@@ -28,6 +28,8 @@ def filesystem(r: random.Random, denies: int = 3) -> dict:
         fs["grant"] = [{"path": p, "access": r.choice(["r", "rx", "rw", "rwx", "w"])} for p in some(r, GRANTABLE, 4)]
     if r.random() < 0.6:
         fs["deny"] = some(r, DENIABLE, denies)
+    if r.random() < 0.3:
+        fs["readonly"] = some(r, [*DENIABLE, "$WORKDIR/.git/hooks/", "~/.bashrc"], 3)
     for key in ("image", "homes", "volumes"):
         if r.random() < 0.3:
             fs[key] = r.random() < 0.8

@@ -57,11 +57,13 @@ static void every_rule_is_read(void **state)
 				    "env keep PATH\n"
 				    "rlimit nofile 1024 unlimited\n"
 				    "rlimit core 0\n"
-				    "note use   it well\n",
+				    "note use   it well\n"
+				    "fs readonly $WORKDIR/.git/hooks/\n"
+				    "fs readonly ~/.bashrc\n",
 				    &p, &err),
 			 0);
 	assert_string_equal(p.name, "test");
-	assert_int_equal(p.nrules, 21);
+	assert_int_equal(p.nrules, 23);
 	r = p.rules;
 	assert_int_equal(r[0].kind, KF_RULE_SECCOMP);
 	assert_string_equal(r[0].arg, "restricted");
@@ -93,6 +95,11 @@ static void every_rule_is_read(void **state)
 	assert_true(r[18].hard == UINT64_MAX);
 	assert_int_equal(r[19].hard, 0);
 	assert_string_equal(r[20].arg, "use   it well");
+	assert_int_equal(r[21].kind, KF_RULE_FS_READONLY);
+	assert_int_equal(r[21].access, KF_READONLY_DIRECTORY);
+	assert_string_equal(r[21].arg, "$WORKDIR/.git/hooks");
+	assert_int_equal(r[22].access, 0);
+	assert_string_equal(r[22].arg, "~/.bashrc");
 	kf_policy_done(&p);
 }
 
@@ -123,6 +130,11 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"fs rw /\n", "granting '/'"},
 		{"fs deny /\n", "denying '/'"},
 		{"fs deny\n", "is not absolute"},
+		{"fs readonly /\n", "a read-only '/'"},
+		{"fs readonly //\n", "a read-only '/'"},
+		{"fs readonly /a//\n", "trailing '/'"},
+		{"fs readonly a/\n", "is not absolute"},
+		{"fs readonly\n", "is not absolute"},
 		{"fs wx /tmp\n", "'fs wx'"},
 		{"fs volumes /x\n", "'fs volumes'"},
 		{"net\n", "needs a value"},

@@ -6,6 +6,7 @@
 #include "oci/json.h"
 #include "oci/mask.h"
 #include "oci/seccomp.h"
+#include "policy/flat.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -351,6 +352,71 @@ static void variables_are_expanded_and_root_is_refused(void **state)
 	kf_oci_done(&oci);
 }
 
+static void assert_readonly(const struct kf_profile_info *p, const char *want)
+{
+	struct kf_oci_readonly *v;
+	char got[1024] = "";
+	size_t n;
+
+	assert_int_equal(kf_oci_readonly(&oci, p, -1, &v, &n, &err), 0);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = strlen(got);
+
+		(void)snprintf(got + at, sizeof(got) - at, "%s%s%s%s", i ? " " : "", v[i].path,
+			       v[i].directory ? "/" : "", v[i].workdir ? "*" : "");
+	}
+	assert_string_equal(got, want);
+}
+
+static void what_is_read_only_is_found_but_not_below_a_root(void **state)
+{
+	static const struct kf_rule rules[] = {
+		{.arg = "$WORKDIR/.git/hooks", .access = KF_READONLY_DIRECTORY},
+		{.arg = "/srv/x"},
+		{.arg = "~/.bashrc"},
+	};
+	static const struct kf_profile_info p = {.name = "p", .readonly = rules, .nreadonly = 3};
+
+	(void)state;
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"cwd\":\"/w/\",\"env\":"
+				      "[\"HOME=/h\",\"HOME=/i\"]}}"),
+			 0);
+	assert_readonly(&p, "/w/.git/hooks/* /srv/x /h/.bashrc /i/.bashrc");
+	kf_oci_done(&oci);
+	/* Where the variable is "/", nothing grants writing; a home is no project. */
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"cwd\":\"/\"}}"), 0);
+	assert_readonly(&p, "/srv/x");
+	kf_oci_done(&oci);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"],\"cwd\":\"/h\",\"env\":"
+				      "[\"HOME=/h/\"]}}"),
+			 0);
+	assert_readonly(&p, "/srv/x /h/.bashrc");
+	kf_oci_done(&oci);
+}
+
+static void a_hook_comes_last(void **state)
+{
+	static const char *const args[] = {"a", "b"};
+	size_t n;
+
+	(void)state;
+	assert_int_equal(parse_config(
+				 "{\"process\":{\"args\":[\"a\"]},\"hooks\":{\"createContainer\":"
+				 "[{\"path\":\"/x\"}],\"poststop\":[]}}"),
+			 0);
+	assert_int_equal(kf_oci_add_hook(&oci, "/us", args, 2, &err), 0);
+	assert_non_null(strstr(kf_oci_text(&oci, &n),
+			       "\"createContainer\":[{\"path\":\"/x\"},"
+			       "{\"path\":\"/us\",\"args\":[\"a\",\"b\"]}]"));
+	kf_oci_done(&oci);
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]},\"hooks\":null}"), 0);
+	assert_int_equal(kf_oci_add_hook(&oci, "/us", args, 2, &err), 0);
+	assert_non_null(strstr(kf_oci_text(&oci, &n), "\"path\":\"/us\""));
+	kf_oci_done(&oci);
+	assert_refused("{\"process\":{\"args\":[\"a\"]},\"hooks\":{\"createcontainer\":[]}}",
+		       "createContainer");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +429,8 @@ int main(void)
 		cmocka_unit_test(a_process_file_gets_args_and_nothing_of_a_config),
 		cmocka_unit_test(seccomp_survives_the_way_through_the_view),
 		cmocka_unit_test(every_home_is_masked),
+		cmocka_unit_test(what_is_read_only_is_found_but_not_below_a_root),
+		cmocka_unit_test(a_hook_comes_last),
 		cmocka_unit_test(variables_are_expanded_and_root_is_refused),
 	};
 
