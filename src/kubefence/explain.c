@@ -254,6 +254,27 @@ static bool denied(struct question *q, const char *written)
 	return covers(q, expand(&in, written, &from_variable));
 }
 
+/* Whether "fs readonly" @written covers the place, be it there or not. */
+static bool kept(struct question *q, const char *written)
+{
+	bool from_variable;
+	const char *path = expand(q->in, written, &from_variable);
+
+	return (path && kf_path_under(q->real, path)) || denied(q, written);
+}
+
+/* The rule that takes the wanted access away from the place, whatever grants it. */
+static const struct kf_rule *taken(struct question *q, const struct kf_rule *rules, size_t nrules)
+{
+	for (size_t i = 0; i < nrules; i++)
+		if (rules[i].kind == KF_RULE_FS_DENY && denied(q, rules[i].arg))
+			return &rules[i];
+	for (size_t i = 0; (q->wanted & KF_FS_WRITE) && i < nrules; i++)
+		if (rules[i].kind == KF_RULE_FS_READONLY && kept(q, rules[i].arg))
+			return &rules[i];
+	return NULL;
+}
+
 static int ask(struct question *q, const struct kf_rule *rule, struct kf_err *err)
 {
 	switch (rule->kind) {
@@ -277,6 +298,7 @@ int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, si
 		    const char *path, unsigned access, struct kf_explained *ret, struct kf_err *err)
 {
 	struct kf_explained out = {0};
+	const struct kf_rule *by;
 	struct question q = {.in = in, .out = &out, .wanted = access};
 	char clean[PATH_MAX];
 
@@ -290,16 +312,15 @@ int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, si
 	for (size_t i = 0; i < nrules; i++)
 		if (ask(&q, &rules[i], err) < 0)
 			return -1;
-	for (size_t i = 0; i < nrules; i++) {
-		if (rules[i].kind != KF_RULE_FS_DENY || !denied(&q, rules[i].arg))
-			continue;
+	by = taken(&q, rules, nrules);
+	if (by) {
 		out.allowed = false;
-		out.rule = &rules[i];
-		out.access = 0;
-		out.list = false;
-		break;
+		out.rule = by;
+		out.access &= by->kind == KF_RULE_FS_DENY ? 0 : ~(unsigned)KF_FS_WRITE;
+		out.list &= by->kind != KF_RULE_FS_DENY;
 	}
 	out.why = out.allowed			 ? "granted"
+		  : by && out.access		 ? "read-only"
 		  : out.rule			 ? "denied"
 		  : out.access			 ? "granted, but not for this"
 		  : in->rootfs >= 0 && !q.exists ? "nothing grants the place where it would be"

@@ -115,18 +115,21 @@ static int parse_op(const char *op, unsigned *ret, struct kf_err *err)
 	return kf_fail(err, EINVAL, "why: --op must be read, write or exec");
 }
 
-static const char *denied_by(const struct kf_policy *policy, const struct kf_vars *vars,
-			     const char *path, char out[static PATH_MAX])
+/* The rule of @kind that covers @path, in words. */
+static const char *ruled_by(enum kf_rule_kind kind, const struct kf_policy *policy,
+			    const struct kf_vars *vars, const char *path, char out[static PATH_MAX])
 {
+	const char *verb = kind == KF_RULE_FS_DENY ? "deny" : "readonly";
+
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 		KF_UNINIT char asked[PATH_MAX];
 
-		if (rule->kind != KF_RULE_FS_DENY ||
+		if (rule->kind != kind ||
 		    kf_vars_expand(vars, rule->arg, asked) == KF_EXPANSION_NONE)
 			continue;
 		if (kf_path_under(path, asked)) {
-			(void)snprintf(out, PATH_MAX, "fs deny %s (policy line %u)", rule->arg,
+			(void)snprintf(out, PATH_MAX, "fs %s %s (policy line %u)", verb, rule->arg,
 				       rule->line);
 			return out;
 		}
@@ -150,10 +153,17 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	if (resolve(options->path, vars.workdir, why->path, err) < 0 ||
 	    kf_grants_walk(&policy, options, &vars, &why->sink, err) < 0)
 		return -1;
+	/* Whoever makes it true, a mount or the launcher. */
+	if ((why->access & KF_FS_WRITE) &&
+	    ruled_by(KF_RULE_FS_READONLY, &policy, &vars, why->path, deny)) {
+		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op,
+			 why->path, policy.name, deny);
+		return KF_EXIT_FAILED;
+	}
 	if (why->granted)
 		kf_print(STDOUT_FILENO, "allowed: %s %s: profile %s grants %s\n", options->op,
 			 why->path, policy.name, why->by);
-	else if (denied_by(&policy, &vars, why->path, deny))
+	else if (ruled_by(KF_RULE_FS_DENY, &policy, &vars, why->path, deny))
 		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op,
 			 why->path, policy.name, deny);
 	else
