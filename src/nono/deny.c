@@ -115,7 +115,12 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 		free(copy);
 		return kf_fail_nomem(err, "fs deny");
 	}
-	deny->at[deny->n++] = (struct kf_denied){.path = copy, .rule = rule, .live = is_live};
+	deny->at[deny->n++] = (struct kf_denied){
+		.path = copy,
+		.rule = rule,
+		.live = is_live,
+		.readonly = rule->kind == KF_RULE_FS_READONLY,
+	};
 	deny->any_live |= is_live;
 	return 0;
 }
@@ -140,12 +145,19 @@ static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf
 	if (fd < 0 && (errno == EACCES || errno == ELOOP))
 		return push(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return kf_fail_sys(err, "line %u: fs deny %s", rule->line, path);
+		return kf_fail_sys(err, "line %u: fs deny or readonly %s", rule->line, path);
 	if (!real && !kf_fd_path(fd, path))
 		return kf_fail(err, ENOENT,
-			       "line %u: fs deny %s: cannot tell where it is; is /proc mounted?",
+			       "line %u: fs deny or readonly %s: cannot tell where it is; is /proc "
+			       "mounted?",
 			       rule->line, rule->arg);
-	return push(deny, path, rule, live(fd, list, &st), err);
+	return push(deny, path, rule,
+		    rule->kind == KF_RULE_FS_READONLY ? !read_only(fd) : live(fd, list, &st), err);
+}
+
+static bool takes(const struct kf_rule *rule)
+{
+	return rule->kind == KF_RULE_FS_DENY || rule->kind == KF_RULE_FS_READONLY;
 }
 
 /* Mark in @maybe which "~" rules can have something in @home: one listing instead
@@ -171,9 +183,8 @@ static void look_into_home(const struct kf_policy *policy, const struct kf_home 
 		for (size_t i = 0; i < policy->nrules; i++) {
 			const struct kf_rule *rule = &policy->rules[i];
 
-			if (rule->kind == KF_RULE_FS_DENY && rule->arg[0] == '~' &&
-			    rule->arg[1] == '/' && rule->arg[2] == *name &&
-			    strncmp(rule->arg + 2, name, len) == 0)
+			if (takes(rule) && rule->arg[0] == '~' && rule->arg[1] == '/' &&
+			    rule->arg[2] == *name && strncmp(rule->arg + 2, name, len) == 0)
 				maybe[i] = true;
 		}
 	}
@@ -188,8 +199,7 @@ static int collect_home(const struct kf_policy *policy, const struct kf_home *ho
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if (rule->kind != KF_RULE_FS_DENY || *rule->arg != '~' ||
-		    (rule->arg[1] && !maybe[i]))
+		if (!takes(rule) || *rule->arg != '~' || (rule->arg[1] && !maybe[i]))
 			continue;
 		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home->path, rule->arg + 1) >= PATH_MAX)
 			continue; /* longer than any path that can be opened */
@@ -211,7 +221,7 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
 	for (size_t i = 0; r == 0 && i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if (rule->kind == KF_RULE_FS_DENY && *rule->arg != '~' &&
+		if (takes(rule) && *rule->arg != '~' &&
 		    kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
 		    strcmp(path, "/") != 0)
 			r = add(&deny, path, rule, err);
@@ -250,9 +260,19 @@ void kf_deny_done(struct kf_deny *deny)
 const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all)
 {
 	for (size_t i = 0; i < deny->n; i++)
-		if ((all || deny->at[i].live) && kf_path_under(path, deny->at[i].path))
+		if (!deny->at[i].readonly && (all || deny->at[i].live) &&
+		    kf_path_under(path, deny->at[i].path))
 			return &deny->at[i];
 	return NULL;
+}
+
+bool kf_deny_keeps(const struct kf_deny *deny, const char *path)
+{
+	for (size_t i = 0; i < deny->n; i++)
+		if (deny->at[i].readonly && deny->at[i].live &&
+		    kf_path_under(path, deny->at[i].path))
+			return true;
+	return false;
 }
 
 const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path)

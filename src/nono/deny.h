@@ -16,6 +16,9 @@ struct kf_denied {
 	 * masked, nor empty directories of the image.  Only then is a grant above
 	 * the path replaced by grants around it. */
 	bool live;
+	/* "fs readonly": only writing is kept away.  Live unless a read-only mount of the
+	 * guard's, or of the pod's, does that already. */
+	bool readonly;
 };
 
 struct kf_deny {
@@ -43,7 +46,9 @@ int kf_deny_whole(struct kf_deny *deny, const char *path, struct kf_err *err);
 
 /* The live denied path that @path is or lies under; any denied path with @all. NULL if none. */
 const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all);
-/* The first live denied path strictly below @path, NULL if none. */
+/* Whether @path is or lies under a live read-only path. */
+bool kf_deny_keeps(const struct kf_deny *deny, const char *path);
+/* The first live denied or read-only path strictly below @path, NULL if none. */
 const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path);
 
 /* Open @path, which is clean.  *ret_real: it is also where that lies, as no

@@ -97,6 +97,10 @@ static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *nam
 	if (fd < 0 || (size_t)snprintf(path, sizeof(path), "%s/%s", at, name) >= sizeof(path) ||
 	    kf_deny_covers(&w->deny, path, false))
 		return 0;
+	if (kf_deny_keeps(&w->deny, path))
+		access &= ~(unsigned)KF_FS_WRITE;
+	if (!access)
+		return 0;
 	if (kf_deny_below(&w->deny, path))
 		return grant_around(w, fd, path, access, level);
 	return report(w, fd, path, path, access);
@@ -166,6 +170,12 @@ static int grant_at(struct walk *w, int fd, const char *path, const char *real, 
 {
 	if (w->deny.any_live && kf_deny_covers(&w->deny, real, false)) {
 		skip(w, path, "denied");
+		return 0;
+	}
+	if (kf_deny_keeps(&w->deny, real))
+		access &= ~(unsigned)KF_FS_WRITE;
+	if (!access) {
+		skip(w, path, "read-only");
 		return 0;
 	}
 	if (w->deny.any_live && kf_deny_below(&w->deny, real))
