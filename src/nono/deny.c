@@ -119,7 +119,7 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 		.path = copy,
 		.rule = rule,
 		.live = is_live,
-		.readonly = rule->kind == KF_RULE_FS_READONLY,
+		.readonly = rule && rule->kind == KF_RULE_FS_READONLY,
 	};
 	deny->any_live |= is_live;
 	return 0;
@@ -239,7 +239,7 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
 bool kf_deny_in_homes(const struct kf_policy *policy)
 {
 	for (size_t i = 0; i < policy->nrules; i++)
-		if (policy->rules[i].kind == KF_RULE_FS_DENY && *policy->rules[i].arg == '~')
+		if (takes(&policy->rules[i]) && *policy->rules[i].arg == '~')
 			return true;
 	return false;
 }

@@ -45,6 +45,7 @@ struct walk {
 	struct kf_deny deny;
 	struct kf_home *homes; /* HOMES_MAX */
 	size_t nhomes;
+	bool pinned;		    /* the policy has "fs readonly" */
 	int root, home;		    /* "/root" and "/home", opened to be listed; -1 if not */
 	bool root_real, home_real;  /* they are no symlinks */
 	const struct kf_rule *rule; /* being walked; NULL: the command line */
@@ -372,7 +373,7 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 
 static int walk_volumes(struct walk *w)
 {
-	int r = kf_volumes_each(walk_volume, w, w->err);
+	int r = kf_volumes_each(w->pinned, walk_volume, w, w->err);
 
 	if (r > 0)
 		skip(w, "volumes", "there are too many mounts");
@@ -503,6 +504,8 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 	};
 	int ret = collect_denied(&w, policy);
 
+	for (size_t i = 0; i < policy->nrules; i++)
+		w.pinned |= policy->rules[i].kind == KF_RULE_FS_READONLY;
 	for (size_t i = 0; ret == 0 && i < policy->nrules; i++)
 		if (walk_rule(&w, &policy->rules[i]) < 0)
 			ret = kf_fail_wrap(err, "policy line %u", policy->rules[i].line);

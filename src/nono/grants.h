@@ -50,8 +50,10 @@ struct kf_volume {
 	uint64_t mount;	  /* unique id of the mount; 0: unknown */
 	unsigned access;  /* KF_FS_* that its options leave */
 };
-/* For each volume: @fn, which may be told one twice.  1 if there are too many to tell. */
+/* For each volume: @fn, which may be told one twice.  1 if there are too many to tell.
+ * @pinned: there may be directories bound over themselves, which holds them in place for
+ * "fs readonly" and brings nothing into the container; they are left out. */
 typedef int kf_volume_fn(void *ctx, const struct kf_volume *volume, struct kf_err *err);
-int kf_volumes_each(kf_volume_fn *fn, void *ctx, struct kf_err *err);
+int kf_volumes_each(bool pinned, kf_volume_fn *fn, void *ctx, struct kf_err *err);
 
 #endif

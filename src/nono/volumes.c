@@ -15,6 +15,7 @@
 
 /* What mountinfo says as well, without what takes the kernel longest to find out. */
 #define MOUNTS		    "/proc/self/mounts"
+#define MOUNTINFO	    "/proc/self/mountinfo"
 #define MOUNTS_MAX	    (4 * 1024 * 1024)
 
 /* The kernel's interface (include/uapi/linux/mount.h, stat.h), since Linux 6.8; our headers
@@ -118,15 +119,15 @@ static char *field(char **s)
 }
 
 /* The file has no size to ask for; it grows with the number of mounts.  1 if it is too long. */
-static int read_mounts(char **ret, struct kf_err *err)
+static int read_mounts(const char *name, char **ret, struct kf_err *err)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, MOUNTS, O_RDONLY);
+	KF_CLOSE int fd = kf_open(AT_FDCWD, name, O_RDONLY);
 	KF_FREE char *buf = NULL;
 	size_t n = 0, cap = 0;
 	ssize_t got;
 
 	if (fd < 0)
-		return kf_fail_sys(err, "open " MOUNTS);
+		return kf_fail_sys(err, "open %s", name);
 	do {
 		if (cap - n < 4096) {
 			char *more;
@@ -136,12 +137,12 @@ static int read_mounts(char **ret, struct kf_err *err)
 				return 1;
 			more = realloc(buf, cap);
 			if (!more)
-				return kf_fail_nomem(err, MOUNTS);
+				return kf_fail_nomem(err, name);
 			buf = more;
 		}
 		got = read(fd, buf + n, cap - n - 1);
 		if (got < 0)
-			return kf_fail_sys(err, "read " MOUNTS);
+			return kf_fail_sys(err, "read %s", name);
 		n += (size_t)got;
 	} while (got);
 	buf[n] = '\0';
@@ -153,7 +154,7 @@ static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	char *next, *line;
-	int r = read_mounts(&text, err);
+	int r = read_mounts(MOUNTS, &text, err);
 
 	if (r)
 		return r;
@@ -244,9 +245,88 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 	return 0;
 }
 
-int kf_volumes_each(kf_volume_fn *fn, void *ctx, struct kf_err *err)
+/* A line of mountinfo. */
+struct line {
+	const char *id, *parent, *device, *root, *path;
+	bool writable;
+};
+
+static bool read_line(char *s, struct line *ret)
 {
-	int ret = each_listed(fn, ctx, err);
+	char *options, *rest;
+
+	/* ID PARENT DEVICE ROOT PATH OPTIONS [PROPAGATION...] - TYPE SOURCE OPTIONS */
+	ret->id = field(&s);
+	ret->parent = field(&s);
+	ret->device = field(&s);
+	ret->root = field(&s);
+	ret->path = field(&s);
+	options = field(&s);
+	rest = s ? strstr(s, "- ") : NULL;
+	if (!options || !rest)
+		return false;
+	unescape((char *)ret->root);
+	unescape((char *)ret->path);
+	rest += 2;
+	(void)field(&rest);
+	(void)field(&rest);
+	ret->writable = strncmp(options, "rw", 2) == 0 && rest && strncmp(rest, "rw", 2) == 0;
+	return true;
+}
+
+/* Whether @at shows what lies at its place in @parent anyway, to be used in the same way. */
+static bool shows_itself(const struct line *at, const struct line *parent)
+{
+	size_t path = strcmp(parent->path, "/") == 0 ? 0 : strlen(parent->path);
+	size_t root = strcmp(parent->root, "/") == 0 ? 0 : strlen(parent->root);
+
+	return strcmp(at->parent, parent->id) == 0 && strcmp(at->device, parent->device) == 0 &&
+	       at->writable == parent->writable && kf_path_under(at->path, parent->path) &&
+	       strncmp(at->root, parent->root, root) == 0 &&
+	       strcmp(at->root + root, at->path + path) == 0;
+}
+
+static int each_not_pinned(kf_volume_fn *fn, void *ctx, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	KF_FREE struct line *v = NULL;
+	size_t n = 0, max = 1;
+	int r = read_mounts(MOUNTINFO, &text, err);
+
+	if (r)
+		return r;
+	for (const char *s = text; *s; s++)
+		max += *s == '\n';
+	v = calloc(max, sizeof(*v));
+	if (!v)
+		return kf_fail_nomem(err, MOUNTINFO);
+	for (char *next = text, *line; (line = next) && *line;) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!read_line(line, &v[n++]))
+			return kf_fail(err, EINVAL, MOUNTINFO ": bad line");
+	}
+	for (size_t i = 0; i < n; i++) {
+		bool pin = false;
+
+		if (!is_volume(v[i].path))
+			continue;
+		for (size_t p = 0; p < n && !pin; p++)
+			pin = shows_itself(&v[i], &v[p]);
+		if (!pin && tell(fn, ctx, v[i].path, 0, v[i].writable, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int kf_volumes_each(bool pinned, kf_volume_fn *fn, void *ctx, struct kf_err *err)
+{
+	int ret;
+
+	if (pinned)
+		return each_not_pinned(fn, ctx, err);
+	ret = each_listed(fn, ctx, err);
 
 	return ret > 0 ? each_of_text(fn, ctx, err) : ret;
 }

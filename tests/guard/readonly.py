@@ -315,6 +315,39 @@ def shared_propagation(t, node):
     t.equal(r.out, "RAN\n", "the control, without such rules, runs")
 
 
+def pins_are_no_volumes(t, node):
+    """The directories that are held in place are mounts; 'fs volumes' must not take them for the pod's."""
+    node.profile("default", "fs rx-root")
+    rules = ("fs rx-root", "fs r /proc", "fs rw /dev/null", "fs rx ~", "fs volumes")
+    node.profile("pinned", *rules, "fs readonly ~/proj/.git/hooks/", "fs readonly $WORKDIR/.git/config")
+    node.profile("granted", *rules, "fs rwx ~/proj", "fs readonly ~/proj/.git/hooks/")
+    image = {"/home/user/proj/.git/hooks/old": b"mine\n"}
+    script = ("for d in /home/user/proj /home/user/proj/.git /home/user/proj/.git/hooks /work /work/.git /work/.git/config; do "
+              "if [ -d $d ]; then echo x >$d/new; else echo x >$d; fi 2>/dev/null && echo $d; done; cat /home/user/proj/.git/hooks/old /work/.git/config")
+    work = volumes(node)["/work"]
+    for profile, want in (("pinned", "/work\n/work/.git\nmine\nmine\n"),
+                          ("granted", "/home/user/proj\n/home/user/proj/.git\n/work\n/work/.git\n/work/.git/config\nmine\nx\n")):
+        r = node.run(bundle(node, profile, ["sh", "-c", script], image, {"/work": work}))
+        t.equal(r.out, want, f"{profile}: what the pod mounts can be written, and what is granted, and no more")
+
+
+def without_the_guard(t, node):
+    """The launcher alone grants around what is there: siblings can be written, new names beside it not be made."""
+    node.profile("kept", "fs rx-root", "fs r /proc", "fs rw /dev", "fs rwx $WORKDIR", "fs readonly $WORKDIR/.git/hooks/", "fs readonly $WORKDIR/src")
+    node.profile("plain", "fs rx-root", "fs r /proc", "fs rw /dev", "fs rwx $WORKDIR")
+    script = ("for f in .git/hooks/old .git/hooks/new .git/config src a/b/c/d a/new; do (echo x >$f) 2>/dev/null && echo $f; done; "
+              "mv .git g 2>/dev/null && echo mv; cat .git/hooks/old")
+    for profile, want in (("kept", ".git/config\na/b/c/d\na/new\nmine\n"),
+                          ("plain", ".git/hooks/old\n.git/hooks/new\n.git/config\nsrc\na/b/c/d\na/new\nmv\n")):
+        work = volumes(node, f"-{profile}")["/work"]
+        r = subprocess.run([node.launcher, "wrap", "--profile", profile, "--", "sh", "-c", script], cwd=work, capture_output=True, text=True,
+                           env={"PATH": "/bin:/usr/bin", "HOME": "/nowhere"}, check=False)
+        t.equal(r.stdout, want, f"nono wrap, {profile}: what can be written")
+        r = subprocess.run([node.launcher, "why", "--profile", profile, "--path", work / ".git/hooks/new", "--op", "write"], cwd=work,
+                           capture_output=True, text=True, env={"HOME": "/nowhere"}, check=False)
+        t.ok(("fs readonly $WORKDIR/.git/hooks (policy line" in r.stdout) == (profile == "kept") == (r.returncode != 0), f"nono why, {profile}: says so", r)
+
+
 def agents(t, node):
     """The built-in profile: a hook that it plants does not run for whoever commits on the node."""
     text = subprocess.run([BIN / "kubefence", "profile", "compile", "claude-code"], capture_output=True, text=True, check=True).stdout
@@ -350,4 +383,4 @@ def agents(t, node):
 
 
 main([attacks_in_the_image, attacks_on_volumes, mounting, nothing_is_left, where_nothing_is_made, symlinks, a_neighbour_that_swaps,
-      other_users, shared_propagation, agents])
+      other_users, shared_propagation, pins_are_no_volumes, without_the_guard, agents])
