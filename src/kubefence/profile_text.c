@@ -34,7 +34,8 @@ void kf_profile_text_template(const char *name, const char *base, struct kf_buf 
 		"  \"filesystem\": {\n"
 		"    \"read\": [],   // read and execute\n"
 		"    \"allow\": [],  // read, write and execute\n"
-		"    \"deny\": []    // take away, whatever else is granted\n"
+		"    \"deny\": [],   // take away, whatever else is granted\n"
+		"    \"readonly\": [] // keep from being changed or made, whatever grants writing\n"
 		"  }\n}\n");
 }
 
