@@ -60,13 +60,15 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	       (a->tv_nsec == b->tv_nsec || !a->tv_nsec || a->tv_nsec == b->tv_nsec / 1000 * 1000);
 }
 
-/* What a placeholder has to say.  Of these two and .profile bash reads the first that
- * is there, so that an empty one would hide the next. */
+/* What a placeholder has to say.  Of the first two and .profile bash reads the first that
+ * is there, so that an empty one would hide the next.  Where .git/commondir says that
+ * another directory is git's, that one's configuration and hooks count. */
 static const char *text_of(const char *name)
 {
 	static const char *const texts[][2] = {
 		{".bash_profile", "[ ! -r ~/.bash_login ] || . ~/.bash_login\n"},
 		{".bash_login", "[ ! -r ~/.profile ] || . ~/.profile\n"},
+		{"commondir", ".\n"},
 	};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(texts); i++)

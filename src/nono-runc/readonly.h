@@ -9,7 +9,7 @@
 /* What makes "fs readonly" true where the guard is.
  *
  * Before the runtime starts, the guard puts an empty placeholder where there is
- * nothing yet, and adds a createContainer hook to config.json: itself under the
+ * nothing yet (with a line in it where empty means something else), and adds a createContainer hook to config.json: itself under the
  * name KF_READONLY_HOOK.  The hook runs in the container's mount namespace when
  * all is mounted, with the host's root still in view and no process of the
  * container's there.  It binds each path read-only over itself, and each
@@ -19,7 +19,7 @@
  *
  * Placeholders on volumes outlive the container.  KF_READONLY_DIR has a file for
  * each container that names those it needs; the last one's "delete" removes them.
- * A placeholder is known by its owner, mode, emptiness and time of change: one
+ * A placeholder is known by its mode, contents and time of change: one
  * that was left behind (the node lost its power) belongs to the next container
  * that is created over it, and goes with that. */
 #define KF_READONLY_DIR	 "/run/kubefence/readonly"
@@ -43,7 +43,7 @@ enum kf_readonly_absent {
 };
 int kf_readonly_hook(int argc, char **argv);
 
-/* An empty file or directory @name in @dirfd, known as ours. */
+/* A placeholder @name in @dirfd. */
 int kf_readonly_make(int dirfd, const char *name, bool directory, struct kf_err *err);
 
 #endif

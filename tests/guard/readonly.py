@@ -356,31 +356,34 @@ def agents(t, node):
     node.profile("claude-code", *rules)
     node.profile("before", *(r for r in rules if not r.startswith("fs readonly")))
     git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-c", "safe.directory=*"]
-    plant = ("cd /work; echo '#!/bin/sh\necho planted >>{out}' >.git/hooks/pre-commit; chmod 755 .git/hooks/pre-commit; "
-             "mkdir -p .vscode .claude; echo x >.mcp.json; echo x >.vscode/tasks.json; echo x >.claude/settings.json; "
-             "echo x >/home/user/.bashrc; echo work >made; echo state >/home/user/.claude.json; mkdir /home/user/.claude && echo end")
-    for profile in ("before", "claude-code"):
-        v = volumes(node, f"-{profile}")
-        work, out = v["/work"], node.dir / f"out-{profile}"
+    hook = "echo '#!/bin/sh\necho planted >>{out}' >{dir}/pre-commit; chmod 755 {dir}/pre-commit; "
+    ways = {"a hook": hook.format(dir=".git/hooks", out="{out}"),
+            "another directory of git's": "cp -r .git /work/evil; " + hook.format(dir="evil/hooks", out="{out}") + "echo ../evil >.git/commondir; "}
+    rest = ("mkdir -p .vscode .claude; echo x >.mcp.json; echo x >.vscode/tasks.json; echo x >.claude/settings.json; "
+            "echo x >/home/user/.bashrc; echo work >made; echo state >/home/user/.claude.json; mkdir /home/user/.claude && echo end")
+    for n, (profile, way) in enumerate((p, w) for p in ("before", "claude-code") for w in ways):
+        v = volumes(node, f"-{n}")
+        work, out = v["/work"], node.dir / f"out-{n}"
         shutil.rmtree(work / ".git")
         subprocess.run([*git, "init", "-q", work], check=True, stdout=subprocess.DEVNULL)
         clean = set(names(*v.values()))
         cid = node.start(bundle(node, profile, volumes=v))
-        status = subprocess.run([*git, "-C", work, "status", "--short"], capture_output=True, text=True, check=True).stdout
-        t.ok("?? src" in status and ".mcp" not in status and ".vscode" not in status, f"{profile}: git shows no placeholder", status)
-        r = node.exec(cid, "sh", "-c", plant.format(out=out))
-        t.equal(r.out, "end\n", f"{profile}: it works in the project and keeps its state")
+        subprocess.run([*git, "-C", work, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+        status = subprocess.run([*git, "-C", work, "status", "--short"], capture_output=True, text=True, check=True)
+        t.equal((sorted(status.stdout.splitlines()), status.stderr), (["?? a/", "?? src"], ""), f"{profile}: git works and shows no placeholder")
+        r = node.exec(cid, "sh", "-c", f"cd /work; {ways[way].format(out=out)}{rest}")
+        t.equal(r.out, "end\n", f"{profile}, {way}: it works in the project and keeps its state")
         node.delete(cid)
         subprocess.run([*git, "-C", work, "add", "made"], check=True)
         subprocess.run([*git, "-C", work, "commit", "-qm", "x"], check=True)
-        left = sorted(set(names(*v.values())) - clean - {str(work / "made")})
-        left = [p for p in left if not p.startswith(f"{work}/.git/") or "/hooks/" in p]
+        left = [p for p in sorted(set(names(*v.values())) - clean) if "/evil" not in p and "/made" not in p
+                and (".git/" not in p or "/hooks/" in p or "commondir" in p)]
         if profile == "before":
-            t.ok(out.exists() and len(left) > 5, "the control: the hook runs as root on the node, the other files are there", left)
+            t.ok(out.exists() and len(left) > 5, f"the control, {way}: it runs as root on the node, the other files are there", left)
         else:
-            t.ok(not out.exists(), "claude-code: no hook runs when root commits on the node")
-            t.equal(left, [str(v["/home/user"] / ".claude"), str(v["/home/user"] / ".claude.json")], "claude-code: and nothing is left but its own state")
-
+            t.ok(not out.exists(), f"claude-code, {way}: nothing runs when root commits on the node")
+            t.equal(left, [str(v["/home/user"] / ".claude"), str(v["/home/user"] / ".claude.json")],
+                    f"claude-code, {way}: and nothing is left but its own state")
 
 main([attacks_in_the_image, attacks_on_volumes, mounting, nothing_is_left, where_nothing_is_made, symlinks, a_neighbour_that_swaps,
       other_users, shared_propagation, pins_are_no_volumes, without_the_guard, agents])
