@@ -38,7 +38,7 @@ struct work {
 
 /* Where a path of the container lies on the host, before its mounts are made. */
 struct spot {
-	int dir; /* its directory; -1 if not there, or reached through a symlink of a volume */
+	int dir;	    /* its directory; -1 if not there */
 	bool volume, fixed; /* not of the container's own; nothing can be made there */
 	bool fresh;	    /* made by the runtime: a tmpfs */
 };
@@ -131,35 +131,65 @@ static bool has_option(const struct kf_view_mount *m, const char *a, const char 
 	return false;
 }
 
-/* The directory @rest, its last name cut off, below @top. */
-static int parent(struct work *w, int top, const char *rest, int *ret)
+/* The directory of @path, of which the first @n bytes are @top. */
+static int parent(struct work *w, int top, const char *path, size_t n, int *ret)
 {
 	char dir[PATH_MAX];
 
-	(void)snprintf(dir, sizeof(dir), "%s", rest + strspn(rest, "/"));
+	(void)snprintf(dir, sizeof(dir), "%s", path + n + strspn(path + n, "/"));
 	*(strrchr(dir, '/') ? strrchr(dir, '/') : dir) = '\0';
 	*ret = open_beneath(top, dir);
-	/* Not there, no directory, or a symlink: for the hook to see. */
-	if (*ret < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EXDEV)
-		return kf_fail_sys(w->err, "open the directory of '%s'", rest);
+	if (*ret < 0 && errno == ELOOP)
+		return kf_fail(
+			w->err, ELOOP,
+			"a symlink is on the way to '%s', which cannot be kept from being "
+			"replaced, so that 'fs readonly' cannot hold; have a directory there, "
+			"or lift the rule with filesystem.bypass_protection",
+			path);
+	if (*ret < 0 && errno != ENOENT && errno != ENOTDIR)
+		return kf_fail_sys(w->err, "open the directory of '%s'", path);
 	return 0;
 }
 
-/* The image's own symlinks: /app may be /srv/app. @path's directory, as the image has it. */
-static int in_image(struct work *w, const char *path, struct spot *spot)
+/* What is at @name is a symlink: to a file it can be kept.  Where it leads out of the
+ * volume only the hook can see. */
+static int check_link(struct work *w, int dir, const char *name, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	KF_CLOSE int fd = (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+	struct stat st;
+
+	if (fd < 0 && errno == EXDEV)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || S_ISDIR(st.st_mode))
+		return kf_fail(
+			w->err, ELOOP,
+			"'%s' is a symlink to %s, which cannot be kept from being replaced, "
+			"so that 'fs readonly' cannot hold; remove it, or lift the rule with "
+			"filesystem.bypass_protection",
+			path, fd < 0 ? "nothing" : "a directory");
+	return 0;
+}
+
+/* The image's own symlinks in "/", which nobody can change: /home may be /var/home. */
+static int in_image(struct work *w, const char *path, int *ret)
 {
 	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
-	char dir[PATH_MAX];
+	size_t n = 1 + strcspn(path + 1, "/");
+	char first[NAME_MAX + 2];
+	KF_CLOSE int top = -1;
 
-	(void)snprintf(dir, sizeof(dir), "%s", path);
-	strrchr(dir, '/')[dir == strrchr(dir, '/')] = '\0';
-	spot->dir = (int)syscall(SYS_openat2, w->rootfs, dir, &how, sizeof(how));
-	if (spot->dir < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-		return kf_fail_sys(w->err, "open '%s' of the image", dir);
-	return 0;
+	(void)snprintf(first, sizeof(first), "%.*s", (int)n, path);
+	top = (int)syscall(SYS_openat2, w->rootfs, first, &how, sizeof(how));
+	if (top < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+			       ? 0
+			       : kf_fail_sys(w->err, "open '%s' of the image", first);
+	return parent(w, top, path, n, ret);
 }
 
 static int find(struct work *w, const char *path, struct spot *ret)
@@ -171,7 +201,7 @@ static int find(struct work *w, const char *path, struct spot *ret)
 	struct stat st;
 
 	if (!m) {
-		if (in_image(w, path, &spot) < 0)
+		if (in_image(w, path, &spot.dir) < 0)
 			return -1;
 		*ret = spot;
 		return 0;
@@ -189,7 +219,7 @@ static int find(struct work *w, const char *path, struct spot *ret)
 		top = openat(w->bundle, m->source, O_PATH | O_CLOEXEC);
 		if (top < 0 || fstat(top, &st) < 0)
 			return kf_fail_sys(w->err, "open the volume '%s'", m->source);
-		if (S_ISDIR(st.st_mode) && parent(w, top, path + n, &spot.dir) < 0)
+		if (S_ISDIR(st.st_mode) && parent(w, top, path, n, &spot.dir) < 0)
 			return -1;
 	}
 	*ret = spot;
@@ -256,8 +286,11 @@ static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readon
 	*ret = spot.fresh ? r->directory ? KF_ABSENT_DIR : KF_ABSENT_FILE : KF_ABSENT_PARENT;
 	if (dir < 0)
 		return 0;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (S_ISLNK(st.st_mode) && check_link(w, dir, name, r->path) < 0)
+			return -1;
 		return spot.volume ? remember(w, dir, name) : 0;
+	}
 	if (errno != ENOENT)
 		return kf_fail_sys(w->err, "stat '%s'", r->path);
 	/* An empty project stays empty, so that one can be cloned into it. */

@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
 RECORDS = Path("/run/kubefence/guard")
+PLACEHOLDERS = Path("/run/kubefence/readonly")
 DEADLINE = 30
 APPLETS = "sh echo id ls cat touch sleep grep env true false kill mkdir mv rm ln tty head wc seq dd mount stat".split()
 
@@ -193,8 +194,8 @@ class Node:
         if self.root.is_dir():
             for cid in os.listdir(self.root):
                 self.call("delete", "--force", cid, bare=True)
-        for r in RECORDS.glob("*") if RECORDS.is_dir() else ():
-            if f"root {self.dir}" in r.read_text():
+        for r in [*RECORDS.glob("*"), *PLACEHOLDERS.glob("[!.]*")]:
+            if any(f"{key} {self.dir}/" in r.read_text() for key in ("root", "bundle")):
                 r.unlink()
         shutil.rmtree(self.dir, ignore_errors=True)
 
