@@ -112,6 +112,26 @@ def conmon(t, node):
     t.ok(said.get("pid", -1) > 0 and b.read() == b.original, "CRI-O's infra container passes untouched", said)
 
 
+def readonly(t, c, image):
+    """Two containers of a pod with one volume: what others execute is kept, until the last one is removed."""
+    c.sh("mkdir -p /volume/.git/hooks && echo mine >/volume/.git/hooks/old && echo mine >/volume/.git/config")
+    files = "cd /volume && find . | sort"
+    before = c.sh(files).out
+    pod = c.pod("agents", handler="nono-runc", annotations={"nono.sh/profile": "claude-code"})
+    both = [pod.container(image, ["sleep", "60"], name=name, env={"HOME": "/home/user"}, cwd="/work", mounts=[("/volume", "/work")])
+            for name in ("one", "two")]
+    for ctr in both:
+        ctr.start()
+    attack = ("cd /work; for f in .git/hooks/pre-commit .git/config .mcp.json .vscode/tasks.json made; do (echo x >$f) 2>/dev/null && echo $f; done; "
+              "mv .git g 2>/dev/null && echo moved; cat .git/config .git/hooks/old")
+    t.equal([ctr.exec("sh", "-c", attack).out for ctr in both], ["made\nmine\nmine\n"] * 2, "git's files are kept on a pod's volume")
+    both[0].stop()
+    both[0].remove()
+    t.equal(both[1].exec("sh", "-c", attack).out, "made\nmine\nmine\n", "also when another container of the pod is gone")
+    pod.remove()
+    t.equal(c.sh(f"rm /volume/made; {files}").out, before, "nothing is left of what held them")
+
+
 def containerd(t, node):
     with Containerd(handlers=installed.GUARDED, runc=node.runtime) as c:
         installed.install(c)
@@ -128,6 +148,7 @@ def containerd(t, node):
         got = installed.parse(ctr.exec("sh", "-c", installed.PROBE).out)
         t.ok(installed.sandboxed(got), "exec, as probes do it: sandboxed", got)
         t.equal(ctr.exec("sh", "-c", "exit 9").code, 9, "with the command's status")
+        readonly(t, c, busybox)
         bad = c.pod("bad", handler="nono-runc", annotations={"nono.sh/profile": "nope"})
         try:
             x = bad.container(busybox, ["true"])
