@@ -19,7 +19,7 @@
  *
  * Placeholders on volumes outlive the container.  KF_READONLY_DIR has a file for
  * each container that names those it needs; the last one's "delete" removes them.
- * A placeholder is known by its mode, contents and time of change: one
+ * A placeholder is known by its size and time of change: one
  * that was left behind (the node lost its power) belongs to the next container
  * that is created over it, and goes with that. */
 #define KF_READONLY_DIR	 "/run/kubefence/readonly"

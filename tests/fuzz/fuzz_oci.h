@@ -4,16 +4,28 @@
  * change is equal; or it is refused. */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "oci/apply.h"
 #include "oci/json.h"
 #include "oci/mask.h"
+#include "policy/flat.h"
 #include "policy/plan.h"
 
+#include <limits.h>
 #include <stdint.h>
 
 static const char *const fuzz_deny[] = {"/run/secrets", "~/.ssh", "$WORKDIR/x"};
+static const struct kf_rule fuzz_readonly[] = {
+	{.arg = "$WORKDIR/.git/hooks", .access = KF_READONLY_DIRECTORY},
+	{.arg = "~/.bashrc"},
+	{.arg = "/srv/$UID"},
+};
 static const struct kf_profile_info fuzz_profiles[] = {
-	{.name = "default", .deny = fuzz_deny, .ndeny = 3},
+	{.name = "default",
+	 .deny = fuzz_deny,
+	 .ndeny = 3,
+	 .readonly = fuzz_readonly,
+	 .nreadonly = 3},
 	{.name = "open"},
 };
 static const char *const fuzz_handlers[] = {"h"};
@@ -57,8 +69,44 @@ static void fuzz_strip(struct json_object *root, bool config)
 		json_object_object_del(root, "linux");
 }
 
+/* Take away the last of the hooks, if it is @ours, and what holds nothing. */
+static void fuzz_strip_hook(struct json_object *root, bool ours)
+{
+	struct json_object *hooks = json_object_object_get(root, "hooks"), *list;
+	size_t n;
+
+	list = hooks ? json_object_object_get(hooks, "createContainer") : NULL;
+	n = list ? json_object_array_length(list) : 0;
+	fuzz_check(!ours || n);
+	if (ours)
+		json_object_array_del_idx(list, --n, 1);
+	if (!n && hooks)
+		json_object_object_del(hooks, "createContainer");
+	if (!hooks || json_object_object_length(hooks) == 0)
+		json_object_object_del(root, "hooks");
+}
+
+/* What is kept is absolute and clean, whatever the container's environment says. */
+static bool fuzz_keep(struct kf_oci *oci, const struct kf_profile_info *profile, bool *ret_hook,
+		      struct kf_err *err)
+{
+	static const char *const args[] = {"a"};
+	struct kf_oci_readonly *v;
+	char clean[PATH_MAX];
+	size_t n;
+
+	if (kf_oci_readonly(oci, profile, -1, &v, &n, err) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		fuzz_check(v[i].path[0] == '/' && v[i].path[1] &&
+			   kf_path_clean(v[i].path, clean, sizeof(clean)) &&
+			   strcmp(v[i].path, clean) == 0);
+	*ret_hook = n;
+	return !n || kf_oci_add_hook(oci, "/h", args, 1, err) == 0;
+}
+
 static void fuzz_result(struct kf_oci *oci, struct json_object *before, const char *profile,
-			bool config)
+			bool config, bool hook)
 {
 	KF_CLEANUP(kf_json_put) struct json_object *after = NULL;
 	struct json_object *process, *args, *nnp;
@@ -77,6 +125,10 @@ static void fuzz_result(struct kf_oci *oci, struct json_object *before, const ch
 		   0);
 	fuzz_strip(before, config);
 	fuzz_strip(after, config);
+	if (config) {
+		fuzz_strip_hook(before, false);
+		fuzz_strip_hook(after, hook);
+	}
 	fuzz_check(json_object_equal(before, after));
 }
 
@@ -87,6 +139,7 @@ static int fuzz_oci(const uint8_t *data, size_t size, bool config)
 	KF_FREE char *text = malloc(size + 1);
 	const char *const *masks = NULL;
 	size_t nmasks = 0;
+	bool hook = false;
 	struct kf_oci oci;
 	struct kf_plan plan;
 	struct kf_arena arena;
@@ -105,9 +158,10 @@ static int fuzz_oci(const uint8_t *data, size_t size, bool config)
 	if (!oci.pause &&
 	    kf_plan_container(&fuzz_settings, &oci.view, &launch, &arena, &plan, &err) == 0 &&
 	    plan.decision == KF_SANDBOX &&
+	    (!config || fuzz_keep(&oci, plan.profile, &hook, &err)) &&
 	    (!config || kf_oci_masks(&oci, plan.profile, -1, &masks, &nmasks, &err) == 0) &&
 	    kf_oci_apply(&oci, &plan, masks, nmasks, &err) == 0)
-		fuzz_result(&oci, before, plan.profile->name, config);
+		fuzz_result(&oci, before, plan.profile->name, config, hook);
 	kf_oci_done(&oci);
 	kf_arena_done(&arena);
 	return 0;
