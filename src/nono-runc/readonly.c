@@ -435,17 +435,29 @@ static bool drop(int dirfd, const char *name, char *text, void *ctx)
 	return false;
 }
 
+/* The mount namespace that paths are looked up in; 0 if that cannot be told. */
+static unsigned long long namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
+}
+
 /* Drop records of containers that never came to be or were not deleted: their bundles
- * are gone.  The first line is "bundle PATH". */
+ * are gone.  The first line is "bundle NAMESPACE PATH"; in another namespace we could not
+ * see it. */
 static bool drop_stale(int dirfd, const char *name, char *text, void *ctx)
 {
 	char *end = strchr(text, '\n');
+	unsigned long long ns;
 	struct stat st;
+	int at = 0;
 
-	if (!end || strncmp(text, "bundle ", 7) != 0)
+	if (!end || sscanf(text, "bundle %llu %n", &ns, &at) != 1 || !at || !ns ||
+	    ns != namespace())
 		return false;
 	*end = '\0';
-	if (lstat(text + 7, &st) < 0 && errno == ENOENT) {
+	if (lstat(text + at, &st) < 0 && errno == ENOENT) {
 		*end = '\n';
 		(void)drop(dirfd, name, text, ctx);
 	}
@@ -463,7 +475,7 @@ static int write_record(struct work *w, int dirfd, const char *bundle, const cha
 		return 0;
 	/* A container of this name that exists keeps what it has. */
 	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, NULL) < 0)
-		kf_buf_addf(&whole, "bundle %s\n", bundle);
+		kf_buf_addf(&whole, "bundle %llu %s\n", namespace(), bundle);
 	kf_buf_addf(&whole, "%s%.*s", old ? old : "", (int)w->record.n, w->record.p);
 	text = kf_buf_take(&whole);
 	if (!text)

@@ -195,7 +195,7 @@ class Node:
             for cid in os.listdir(self.root):
                 self.call("delete", "--force", cid, bare=True)
         for r in [*RECORDS.glob("*"), *PLACEHOLDERS.glob("[!.]*")]:
-            if any(f"{key} {self.dir}/" in r.read_text() for key in ("root", "bundle")):
+            if f" {self.dir}/" in r.read_text():
                 r.unlink()
         shutil.rmtree(self.dir, ignore_errors=True)
 
