@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -67,16 +68,30 @@ int kf_record_name(const char *root, const char *id, char ret[static KF_RECORD_N
 	return 0;
 }
 
+/* Whether the runtime's state directory @root has container @id; what cannot be told counts. */
+static bool has_state(const char *root, const char *id)
+{
+	char state[2 * PATH_MAX];
+	struct stat st;
+
+	(void)snprintf(state, sizeof(state), "%s/%s", root, id);
+	return lstat(state, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 /* root/ID is where both runc and crun keep it. */
 bool kf_record_taken(const char *root, const char *id)
 {
-	char path[PATH_MAX], state[2 * PATH_MAX];
-	struct stat st;
+	static const char *const defaults[] = {"/run/runc", "/run/crun"};
+	char path[PATH_MAX];
 
-	if (absolute_root(root, path, NULL) < 0 || !*path)
-		return false;
-	(void)snprintf(state, sizeof(state), "%s/%s", path, id);
-	return lstat(state, &st) == 0;
+	if (absolute_root(root, path, NULL) < 0)
+		return true;
+	if (*path)
+		return has_state(path, id);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(defaults); i++)
+		if (has_state(defaults[i], id))
+			return true;
+	return false;
 }
 
 int kf_record_write(const struct kf_record *record, struct kf_err *err)
