@@ -161,6 +161,12 @@ static void metrics(void *ctx, struct kf_buf *out)
 	kf_metrics_format(&p->metrics, out);
 }
 
+static void http_trouble(void *ctx, const struct kf_err *err)
+{
+	(void)ctx;
+	kf_log(KF_LOG_WARN, "http-waits", {"error", err->msg});
+}
+
 /* For the node agent.  Having the directory's lock, we may replace the socket. */
 static void serve_local(struct daemon *d, const struct kf_http_source *source)
 {
@@ -176,8 +182,10 @@ static void serve_local(struct daemon *d, const struct kf_http_source *source)
 
 static int serve(struct daemon *d, struct kf_err *err)
 {
-	const struct kf_http_source source = {
-		.not_ready = not_ready, .metrics = metrics, .ctx = &d->plugin};
+	const struct kf_http_source source = {.not_ready = not_ready,
+					      .metrics = metrics,
+					      .trouble = http_trouble,
+					      .ctx = &d->plugin};
 
 	serve_local(d, &source);
 	if (!d->options.listen[0])

@@ -1,97 +1,131 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A server for probes and for Prometheus: one request for a connection, then it is closed.  The
+ * table of connections is what bounds it, not the other sides: a full one gives up the oldest, so
+ * that whoever asks is answered while others only hold on. */
 #include "observe/http.h"
 
 #include "base/cleanup.h"
+#include "observe/http_request.h"
 
-#include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/listener.h>
 #include <event2/util.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#define HEADERS_MAX  (8 * 1024)
-#define BODY_MAX     0
-#define TIMEOUT	     5 /* seconds, also of an idle connection */
-#define METRICS_MAX  (256 * 1024)
-#define ADDRESS_MAX  64
-#define LISTEN_FLAGS (LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE)
+#define CONNECTIONS_MAX 256
+#define ACCEPT_MAX	64 /* before others of the event loop get their turn */
+#define BACKLOG		1024
+#define DEADLINE	5000	    /* milliseconds from accept to the last byte, come what may */
+#define GRACE		50	    /* milliseconds to ask in, however many others wait */
+#define PAUSE		1000	    /* milliseconds without accepting when that fails */
+#define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
+#define IGNORED_MAX	(64 * 1024) /* bytes behind a request, for the other side to see its answer */
+#define METRICS_MAX	(256 * 1024)
+#define ANSWER_MAX	(METRICS_MAX + 1024)
+#define ADDRESS_MAX	64
 
-struct kf_http {
-	struct evhttp *server;
-	struct kf_http_source source;
+struct connection {
+	struct kf_http *http;
+	struct event *event;
+	int fd;
+	int64_t since;
+	struct kf_buf request; /* what has come of it */
+	struct kf_buf answer;  /* empty: there is more of the request to come */
+	size_t sent, ignored;
 };
 
-static void reply(struct evhttp_request *req, int code, const char *reason, const char *type,
-		  const char *text, size_t n)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(req);
-	struct evbuffer *body = evhttp_request_get_output_buffer(req);
+struct kf_http {
+	struct event_base *base;
+	struct event *listener, *timer;
+	int fd;
+	int64_t paused_until, told;
+	struct kf_http_source source;
+	struct connection *open[CONNECTIONS_MAX]; /* oldest first */
+	size_t nopen;
+};
 
-	(void)evhttp_add_header(headers, "Content-Type", type);
-	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
-	(void)evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	(void)evbuffer_add(body, text, n);
-	evhttp_send_reply(req, code, reason, NULL);
+static int64_t now_ms(void)
+{
+	struct timespec ts = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void reply_text(struct evhttp_request *req, int code, const char *reason, const char *text)
+/* ---- answers ---- */
+
+struct answer {
+	int code;
+	const char *reason, *type, *text;
+	size_t n;
+};
+
+static void reply(struct kf_buf *out, bool head, const struct answer *a)
 {
-	reply(req, code, reason, "text/plain; charset=utf-8", text, strlen(text));
+	kf_buf_addf(out,
+		    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+		    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s"
+		    "Connection: close\r\n\r\n",
+		    a->code, a->reason, a->type, a->n,
+		    a->code == 405 ? "Allow: GET, HEAD\r\n" : "");
+	if (!head)
+		kf_buf_add(out, a->text, a->n);
 }
 
-static void on_healthz(struct evhttp_request *req, void *ctx)
+static void reply_text(struct kf_buf *out, bool head, int code, const char *reason,
+		       const char *text)
 {
-	(void)ctx;
-	reply_text(req, HTTP_OK, "OK", "ok\n");
+	reply(out, head,
+	      &(struct answer){code, reason, "text/plain; charset=utf-8", text, strlen(text)});
 }
 
-static void on_readyz(struct evhttp_request *req, void *ctx)
+static void on_healthz(const struct kf_http *http, bool head, struct kf_buf *out)
 {
-	const struct kf_http *http = ctx;
+	(void)http;
+	reply_text(out, head, 200, "OK", "ok\n");
+}
+
+static void on_readyz(const struct kf_http *http, bool head, struct kf_buf *out)
+{
 	const char *why = http->source.not_ready(http->source.ctx);
 	char text[512];
 
 	if (!why) {
-		reply_text(req, HTTP_OK, "OK", "ok\n");
+		reply_text(out, head, 200, "OK", "ok\n");
 		return;
 	}
 	(void)snprintf(text, sizeof(text), "not ready: %s\n", why);
-	reply_text(req, HTTP_SERVUNAVAIL, "Service Unavailable", text);
+	reply_text(out, head, 503, "Service Unavailable", text);
 }
 
-static void on_metrics(struct evhttp_request *req, void *ctx)
+static void on_metrics(const struct kf_http *http, bool head, struct kf_buf *out)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(METRICS_MAX);
-	const struct kf_http *http = ctx;
 
 	http->source.metrics(http->source.ctx, &text);
 	if (text.failed)
-		reply_text(req, HTTP_INTERNAL, "Internal Server Error", "out of memory\n");
+		reply_text(out, head, 500, "Internal Server Error", "out of memory\n");
 	else
-		reply(req, HTTP_OK, "OK", "text/plain; version=0.0.4; charset=utf-8", text.p,
-		      text.n);
+		reply(out, head,
+		      &(struct answer){200, "OK", "text/plain; version=0.0.4; charset=utf-8",
+				       text.p ? text.p : "", text.n});
 }
 
-static void on_index(struct evhttp_request *req, void *ctx)
+static void on_index(const struct kf_http *http, bool head, struct kf_buf *out)
 {
-	(void)ctx;
-	reply_text(req, HTTP_OK, "OK", "/healthz\n/readyz\n/metrics\n");
-}
-
-static void on_other(struct evhttp_request *req, void *ctx)
-{
-	(void)ctx;
-	reply_text(req, HTTP_NOTFOUND, "Not Found", "not found; / lists what there is\n");
+	(void)http;
+	reply_text(out, head, 200, "OK", "/healthz\n/readyz\n/metrics\n");
 }
 
 static const struct {
 	const char *path;
-	void (*answer)(struct evhttp_request *req, void *ctx);
+	void (*answer)(const struct kf_http *http, bool head, struct kf_buf *out);
 } paths[] = {
 	{"/", on_index},
 	{"/healthz", on_healthz},
@@ -99,78 +133,323 @@ static const struct {
 	{"/metrics", on_metrics},
 };
 
-/* A socket in a directory that only root enters, so its mode does not matter.  What a
- * predecessor left is in the way; that none runs is the caller's to know. */
-static struct evconnlistener *bind_path(struct event_base *base, const char *path,
-					struct kf_err *err)
-{
-	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	struct evconnlistener *listener;
+static const struct {
+	int code;
+	const char *reason, *text;
+} refusals[] = {
+	{405, "Method Not Allowed", "only GET and HEAD are answered\n"},
+	{413, "Content Too Large", "a request with a body is not answered\n"},
+	{431, "Request Header Fields Too Large", "the headers are too long\n"},
+	{400, "Bad Request", "that is no HTTP/1.1 request\n"}, /* the last: any other */
+};
 
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		(void)kf_fail(err, ENAMETOOLONG, "'%.150s': too long for a socket", path);
-		return NULL;
+static void answer(const struct kf_http *http, int status, const struct kf_http_request *request,
+		   struct kf_buf *out)
+{
+	size_t i = 0;
+
+	if (status != 200) {
+		while (i + 1 < KF_ARRAY_SIZE(refusals) && refusals[i].code != status)
+			i++;
+		reply_text(out, false, refusals[i].code, refusals[i].reason, refusals[i].text);
+		return;
 	}
-	(void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
-	(void)unlink(path);
-	listener = evconnlistener_new_bind(base, NULL, NULL, LISTEN_FLAGS, -1,
-					   (struct sockaddr *)&to, sizeof(to));
-	if (!listener)
-		(void)kf_fail_sys(err, "cannot listen on '%s'", path);
-	return listener;
+	for (; i < KF_ARRAY_SIZE(paths); i++) {
+		if (strlen(paths[i].path) == request->npath &&
+		    memcmp(paths[i].path, request->path, request->npath) == 0) {
+			paths[i].answer(http, request->head, out);
+			return;
+		}
+	}
+	reply_text(out, request->head, 404, "Not Found", "not found; / lists what there is\n");
 }
 
-static struct evconnlistener *bind_to(struct event_base *base, const char *address,
-				      struct kf_err *err)
+/* ---- connections ---- */
+
+static void drop(struct kf_http *http, size_t at)
+{
+	struct connection *c = http->open[at];
+
+	http->nopen--;
+	memmove(http->open + at, http->open + at + 1, (http->nopen - at) * sizeof(http->open[0]));
+	if (c->event)
+		event_free(c->event);
+	(void)close(c->fd);
+	kf_buf_done(&c->request);
+	kf_buf_done(&c->answer);
+	free(c);
+}
+
+static void drop_connection(struct connection *c)
+{
+	for (size_t i = 0; i < c->http->nopen; i++) {
+		if (c->http->open[i] == c) {
+			drop(c->http, i);
+			return;
+		}
+	}
+}
+
+static bool answered(const struct connection *c)
+{
+	return c->answer.n && c->sent == c->answer.n;
+}
+
+/* Others wait in the backlog; the listener stays readable, so it must not be watched meanwhile. */
+static bool pause_listener(struct kf_http *http, int64_t ms)
+{
+	(void)event_del(http->listener);
+	http->paused_until = now_ms() + ms;
+	return false;
+}
+
+/* Give up a connection for another: one that has its answer, else the oldest, if it had the time
+ * to ask.  False: not now; the listener pauses until that will be so. */
+static bool make_room(struct kf_http *http)
+{
+	int64_t left = PAUSE;
+
+	for (size_t i = 0; i < http->nopen; i++) {
+		if (answered(http->open[i])) {
+			drop(http, i);
+			return true;
+		}
+	}
+	if (http->nopen)
+		left = http->open[0]->since + GRACE - now_ms();
+	if (left > 0)
+		return pause_listener(http, left);
+	drop(http, 0);
+	return true;
+}
+
+/* 0: wait for more; else the connection is over. */
+static int send_some(struct connection *c)
+{
+	while (c->sent < c->answer.n) {
+		ssize_t n = send(c->fd, c->answer.p + c->sent, c->answer.n - c->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -1;
+		c->sent += (size_t)n;
+	}
+	/* Closing at once would reset the connection under an answer that is not read yet. */
+	return shutdown(c->fd, SHUT_WR);
+}
+
+/* 0: wait for more; else the connection is over. */
+static int receive_some(struct connection *c)
+{
+	struct kf_http_request request;
+	char piece[KF_HTTP_REQUEST_MAX];
+	int status;
+	ssize_t n;
+
+	do
+		n = recv(c->fd, piece, sizeof(piece) - c->request.n, 0);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? 0 : -1;
+	if (c->answer.n) { /* what comes behind a request is not for us */
+		c->ignored += (size_t)n;
+		return c->ignored <= IGNORED_MAX ? 0 : -1;
+	}
+	kf_buf_add(&c->request, piece, (size_t)n);
+	if (c->request.failed)
+		return -1;
+	status = kf_http_request_parse(c->request.p, c->request.n, &request);
+	if (!status)
+		return 0;
+	answer(c->http, status, &request, &c->answer);
+	kf_buf_done(&c->request);
+	return c->answer.failed ? -1 : send_some(c);
+}
+
+static int watch_connection(struct connection *c);
+
+static void on_connection(evutil_socket_t fd, short what, void *ctx)
+{
+	struct connection *c = ctx;
+	bool sending = c->answer.n && !answered(c);
+	int r = sending ? send_some(c) : receive_some(c);
+
+	(void)fd;
+	(void)what;
+	if (r == 0 && sending != (c->answer.n && !answered(c)))
+		r = watch_connection(c);
+	if (r < 0)
+		drop_connection(c);
+}
+
+/* For what it has to do next. */
+static int watch_connection(struct connection *c)
+{
+	const short what = c->answer.n && !answered(c) ? EV_WRITE : EV_READ;
+
+	if (c->event)
+		event_free(c->event);
+	c->event = event_new(c->http->base, c->fd, what | EV_PERSIST, on_connection, c);
+	return c->event ? event_add(c->event, NULL) : -1;
+}
+
+static void set_timer(struct kf_http *http)
+{
+	int64_t at = http->paused_until, left;
+
+	if (http->nopen && (!at || http->open[0]->since + DEADLINE < at))
+		at = http->open[0]->since + DEADLINE;
+	if (!at)
+		return;
+	left = at - now_ms();
+	left = left > 0 ? left : 0;
+	(void)event_add(http->timer, &(struct timeval){left / 1000, left % 1000 * 1000});
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct kf_http *http = ctx;
+	const int64_t now = now_ms();
+
+	(void)fd;
+	(void)what;
+	while (http->nopen && http->open[0]->since + DEADLINE <= now)
+		drop(http, 0);
+	if (http->paused_until && http->paused_until <= now) {
+		http->paused_until = 0;
+		(void)event_add(http->listener, NULL);
+	}
+	set_timer(http);
+}
+
+static void add_connection(struct kf_http *http, int fd)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		(void)close(fd);
+		return;
+	}
+	*c = (struct connection){.http = http,
+				 .fd = fd,
+				 .since = now_ms(),
+				 .request = KF_BUF_INIT(KF_HTTP_REQUEST_MAX),
+				 .answer = KF_BUF_INIT(ANSWER_MAX)};
+	http->open[http->nopen++] = c;
+	if (watch_connection(c) < 0)
+		drop_connection(c);
+	else
+		on_connection(fd, EV_READ, c); /* mostly the request is there already */
+}
+
+/* No descriptor or no memory: the next try fails as well, unless one of ours is given up. */
+static bool cannot_accept(struct kf_http *http)
+{
+	const int64_t now = now_ms();
+	struct kf_err err;
+
+	(void)kf_fail_sys(&err, "cannot accept a connection while %zu are open", http->nopen);
+	if (!http->told || now - http->told >= TELL_AGAIN) {
+		http->told = now;
+		http->source.trouble(http->source.ctx, &err);
+	}
+	return make_room(http);
+}
+
+/* Whether to go on. */
+static bool accept_one(struct kf_http *http)
+{
+	int c;
+
+	if (http->nopen == CONNECTIONS_MAX && !make_room(http))
+		return false;
+	c = accept4(http->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (c >= 0) {
+		add_connection(http, c);
+		return true;
+	}
+	switch (errno) {
+	case EAGAIN:
+		return false;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return cannot_accept(http);
+	default:
+		return true; /* that one connection's own: accept(2) */
+	}
+}
+
+static void on_listener(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	for (unsigned i = 0; i < ACCEPT_MAX && accept_one(ctx); i++)
+		;
+	set_timer(ctx);
+}
+
+/* ---- listening ---- */
+
+static int bind_socket(const struct sockaddr *to, socklen_t n, const char *name, int *ret,
+		       struct kf_err *err)
+{
+	KF_CLOSE int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)) < 0 ||
+	    bind(fd, to, n) < 0 || listen(fd, BACKLOG) < 0)
+		return kf_fail_sys(err, "cannot listen on '%.150s'", name);
+	*ret = kf_steal_fd(&fd);
+	return 0;
+}
+
+/* A socket in a directory that only root enters, so its mode does not matter.  What a
+ * predecessor left is in the way; that none runs is the caller's to know. */
+static int bind_path(const char *path, int *ret, struct kf_err *err)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(to.sun_path))
+		return kf_fail(err, ENAMETOOLONG, "'%.150s': too long for a socket", path);
+	(void)snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	(void)unlink(path);
+	return bind_socket((struct sockaddr *)&to, sizeof(to), path, ret, err);
+}
+
+static int bind_to(const char *address, int *ret, struct kf_err *err)
 {
 	struct sockaddr_storage to = {0};
-	struct evconnlistener *listener;
 	char text[ADDRESS_MAX];
 	int n = sizeof(to);
 
 	(void)snprintf(text, sizeof(text), "%s%s", address[0] == ':' ? "0.0.0.0" : "", address);
 	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&to, &n) < 0 ||
 	    !(to.ss_family == AF_INET ? ((struct sockaddr_in *)&to)->sin_port
-				      : ((struct sockaddr_in6 *)&to)->sin6_port)) {
-		(void)kf_fail(err, EINVAL,
-			      "'%.60s' is not ADDRESS:PORT, such as 127.0.0.1:9464 or :9464",
-			      address);
-		return NULL;
-	}
-	listener = evconnlistener_new_bind(base, NULL, NULL, LISTEN_FLAGS, -1,
-					   (struct sockaddr *)&to, n);
-	if (!listener)
-		(void)kf_fail_sys(err, "cannot listen on '%.60s'", address);
-	return listener;
+				      : ((struct sockaddr_in6 *)&to)->sin6_port))
+		return kf_fail(err, EINVAL,
+			       "'%.60s' is not ADDRESS:PORT, such as 127.0.0.1:9464 or :9464",
+			       address);
+	return bind_socket((struct sockaddr *)&to, (socklen_t)n, address, ret, err);
 }
 
 int kf_http_listen(struct event_base *base, const char *address,
 		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err)
 {
-	struct evconnlistener *listener;
 	struct kf_http *http = calloc(1, sizeof(*http));
 
-	if (http)
-		http->server = evhttp_new(base);
-	if (!http || !http->server) {
-		kf_http_free(http);
+	if (!http)
 		return kf_fail_nomem(err, "HTTP server");
-	}
-	http->source = *source;
-	evhttp_set_allowed_methods(http->server, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-	evhttp_set_max_headers_size(http->server, HEADERS_MAX);
-	evhttp_set_max_body_size(http->server, BODY_MAX);
-	evhttp_set_timeout(http->server, TIMEOUT);
-	evhttp_set_gencb(http->server, on_other, http);
-	for (unsigned i = 0; i < KF_ARRAY_SIZE(paths); i++)
-		(void)evhttp_set_cb(http->server, paths[i].path, paths[i].answer, http);
-	listener = address[0] == '/' ? bind_path(base, address, err) : bind_to(base, address, err);
-	if (!listener) {
+	*http = (struct kf_http){.base = base, .fd = -1, .source = *source};
+	if ((address[0] == '/' ? bind_path(address, &http->fd, err)
+			       : bind_to(address, &http->fd, err)) < 0) {
 		kf_http_free(http);
 		return -1;
 	}
-	if (!evhttp_bind_listener(http->server, listener)) {
-		evconnlistener_free(listener);
+	http->timer = evtimer_new(base, on_timer, http);
+	http->listener = event_new(base, http->fd, EV_READ | EV_PERSIST, on_listener, http);
+	if (!http->timer || !http->listener || event_add(http->listener, NULL) < 0) {
 		kf_http_free(http);
 		return kf_fail_nomem(err, "HTTP server");
 	}
@@ -182,7 +461,13 @@ void kf_http_free(struct kf_http *http)
 {
 	if (!http)
 		return;
-	if (http->server)
-		evhttp_free(http->server);
+	while (http->nopen)
+		drop(http, 0);
+	if (http->listener)
+		event_free(http->listener);
+	if (http->timer)
+		event_free(http->timer);
+	if (http->fd >= 0)
+		(void)close(http->fd);
 	free(http);
 }

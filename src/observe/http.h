@@ -13,6 +13,9 @@ struct kf_http_source {
 	const char *(*not_ready)(void *ctx);
 	/* Append the metrics in Prometheus' text format. */
 	void (*metrics)(void *ctx, struct kf_buf *out);
+	/* No connection can be accepted, for want of descriptors or memory; at most once a minute.
+	 */
+	void (*trouble)(void *ctx, const struct kf_err *err);
 	void *ctx;
 };
 
@@ -20,8 +23,8 @@ struct kf_http;
 
 /* Serve /healthz (alive), /readyz, /metrics and a list of these at / on @address:
  * "127.0.0.1:9464", "[::1]:9464", ":9464" for all addresses, or the path of a unix socket, which
- * replaces what is there.  Read-only, small requests only, idle connections are closed.
- * @source is copied. */
+ * replaces what is there.  Read-only, one small request for a connection, a few seconds for it, and
+ * a fixed number of connections: those that ask nothing make room.  @source is copied. */
 int kf_http_listen(struct event_base *base, const char *address,
 		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err);
 /* NULL is fine. */
