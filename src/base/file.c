@@ -182,25 +182,3 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 	(void)unlinkat(dirfd, tmp, 0);
 	return -1;
 }
-
-int kf_mkdir_parents(const char *path, mode_t mode, struct kf_err *err)
-{
-	char buf[PATH_MAX];
-	size_t n = strlen(path);
-
-	if (path[0] != '/' || n >= sizeof(buf))
-		return kf_fail(err, EINVAL, "'%s': not an absolute path of usable length", path);
-	memcpy(buf, path, n + 1);
-	for (char *p = buf + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = '\0';
-		if (mkdir(buf, mode) < 0 && errno != EEXIST)
-			return kf_fail_sys(err, "create directory '%s'", buf);
-		if (!c)
-			return 0;
-		*p = c;
-	}
-}

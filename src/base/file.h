@@ -37,7 +37,4 @@ int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mod
 int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 			  uid_t uid, gid_t gid, struct kf_err *err);
 
-/* mkdir -p for absolute @path; existing directories are left as they are. */
-int kf_mkdir_parents(const char *path, mode_t mode, struct kf_err *err);
-
 #endif

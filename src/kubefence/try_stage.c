@@ -2,6 +2,7 @@
 #include "kubefence/try_stage.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 
 #include <fcntl.h>
@@ -59,8 +60,9 @@ int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf
 			       real);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(dirs); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", stage->dir, dirs[i]);
-		if (mkdir(path, 0755) < 0)
-			return kf_fail_sys(err, "create '%s'", path);
+		/* What the container has for its root directory, which its user must reach. */
+		if (kf_mkdir_at(AT_FDCWD, path, 0755, NULL, err) < 0)
+			return -1;
 	}
 	(void)snprintf(options, sizeof(options), "lowerdir=%s,upperdir=%s/upper,workdir=%s/work",
 		       real, stage->dir, stage->dir);
@@ -106,7 +108,7 @@ int try_stage_program(const struct try_stage *stage, const char *name, const cha
 	if (in < 0 || fstat(in, &st) < 0)
 		return kf_fail_sys(err, "program '%s' beside kubefence", from);
 	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	if (out < 0)
+	if (out < 0 || fchmod(out, 0755) < 0)
 		return kf_fail_sys(err, "create '%s'", path);
 	for (off_t left = st.st_size; left > 0;) {
 		ssize_t sent = sendfile(out, in, NULL, (size_t)left);

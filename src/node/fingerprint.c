@@ -26,6 +26,22 @@ static void add_identity(struct kf_buf *buf, const struct kf_node *node, const c
 		kf_buf_addf(buf, "%s absent\n", path ? path : "program");
 }
 
+/* What others see of the directory of @path; what lies in it is not asked for here. */
+static void add_directory(struct kf_buf *buf, const struct kf_node *node, const char *path)
+{
+	KF_CLOSE int fd = -1;
+	KF_FREE char *dir = strndup(path, (size_t)(strrchr(path, '/') - path));
+	struct stat st;
+
+	if (!dir)
+		buf->failed = true;
+	else if (kf_host_fd(&node->host, *dir ? dir : "/", O_PATH, &fd, NULL) == 0 &&
+		 fstat(fd, &st) == 0)
+		kf_buf_addf(buf, "%s %o %u\n", dir, (unsigned)st.st_mode, (unsigned)st.st_uid);
+	else
+		kf_buf_addf(buf, "%s absent\n", dir);
+}
+
 static int add_contents(struct kf_buf *buf, const struct kf_node *node, const char *path,
 			struct kf_err *err)
 {
@@ -119,6 +135,7 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 		}
 	}
 	for (size_t i = 0; i < node->journal.nfiles && r == 0; i++) {
+		add_directory(&buf, node, node->journal.files[i].path);
 		/* The settings are the plugin's to replace. */
 		if (strcmp(node->journal.files[i].path, KF_NODE_SETTINGS) == 0 &&
 		    kf_host_exists(&node->host, KF_NODE_SETTINGS))

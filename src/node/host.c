@@ -2,6 +2,7 @@
 #include "node/host.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/path.h"
 
@@ -90,16 +91,17 @@ int kf_host_dir(const struct kf_host *host, const char *path, bool create, int *
 	}
 	at = open_in_root(host, "/", O_RDONLY | O_DIRECTORY);
 	for (len = 1; at >= 0 && len <= n; len++) {
+		bool made;
 		int next;
 
 		if (path[len] != '/' && path[len] != '\0')
 			continue;
 		memcpy(part, path, len);
 		part[len] = '\0';
-		if (mkdirat(at, kf_path_base(part), 0755) == 0)
+		if (kf_mkdir_at(at, kf_path_base(part), 0755, &made, err) < 0)
+			return kf_fail_wrap(err, "'%s'", part);
+		if (made)
 			(void)fsync(at);
-		else if (errno != EEXIST)
-			return kf_fail_sys(err, "create directory '%s'", part);
 		next = open_in_root(host, part, O_RDONLY | O_DIRECTORY);
 		(void)close(at);
 		at = next;

@@ -15,6 +15,8 @@
 #define KF_NODE_GUARD	 "/opt/kubefence/bin/nono-runc"
 #define KF_NODE_LAUNCHER "/opt/nono-nri/nono"
 #define KF_NODE_SETTINGS "/opt/kubefence/settings"
+/* Beside the launcher. */
+#define KF_NODE_PROFILES "profiles"
 /* What 'kubefence kata' installs lies below. */
 #define KF_NODE_KATA	 "/opt/kubefence/kata"
 

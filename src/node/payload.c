@@ -3,8 +3,10 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "node/handler.h"
 #include "policy/settings_text.h"
 
@@ -149,6 +151,32 @@ int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 	return settings_text(node, plan, payload, err);
 }
 
+/* The directory of @path: a new string, NULL if out of memory. */
+static char *directory_of(const char *path)
+{
+	char *dir = strdup(path);
+
+	if (dir)
+		*(strrchr(dir, '/') + (strrchr(dir, '/') == dir)) = '\0';
+	return dir;
+}
+
+static int is_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+	KF_FREE char *dir = directory_of(path);
+	struct stat st;
+
+	if (!dir)
+		return kf_fail_nomem(err, path);
+	if (kf_host_dir(&node->host, dir, false, &fd, err) < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		return kf_fail_sys(err, "stat '%s'", dir);
+	*ret = kf_dir_is_public(&st);
+	return 0;
+}
+
 int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
 		     struct kf_err *err)
 {
@@ -162,38 +190,81 @@ int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *f
 		return err->code == ENOENT ? 0 : -1;
 	if (fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "stat '%s'", file->path);
-	if (file->once) {
-		*ret = true;
-		return 0;
-	}
+	if (file->once)
+		return is_public(node, file->path, ret, err);
 	if (!S_ISREG(st.st_mode) || (size_t)st.st_size != file->n || st.st_uid != 0 ||
 	    (st.st_mode & 07777) != file->mode)
 		return 0;
 	if (kf_fd_slurp(fd, file->path, file->n, &data, &n, err) < 0)
 		return -1;
-	*ret = n == file->n && memcmp(data, file->data, n) == 0;
-	return 0;
+	return n == file->n && memcmp(data, file->data, n) == 0
+		       ? is_public(node, file->path, ret, err)
+		       : 0;
 }
 
-/* A program on a noexec mount would make every sandboxed pod fail. */
-static int check_exec(const struct kf_node *node, const char *path, struct kf_err *err)
+static bool is_ours(const struct kf_node *node, const struct kf_payload *payload, const char *path)
+{
+	for (size_t i = 0; i < payload->n; i++)
+		if (strcmp(payload->files[i].path, path) == 0)
+			return true;
+	for (size_t i = 0; i < node->journal.nfiles; i++)
+		if (strcmp(node->journal.files[i].path, path) == 0)
+			return true;
+	return strcmp(kf_path_base(path), KF_NODE_PROFILES) == 0;
+}
+
+/* What a predecessor left in @dir, such as scripts around the launcher: containers can read it
+ * from now on, and only its owner knows whether it is still needed. */
+static void name_foreign(const struct kf_node *node, const struct kf_payload *payload,
+			 const char *dir)
+{
+	KF_FREE char *pattern = NULL;
+	struct kf_err err;
+	char **list;
+
+	if (asprintf(&pattern, "%s/*", dir) < 0) {
+		pattern = NULL;
+		(void)kf_fail_nomem(&err, dir);
+	} else if (kf_host_glob(&node->host, pattern, &list, &err) == 0) {
+		for (char **p = list; *p; p++)
+			if (!is_ours(node, payload, *p))
+				node->say(node->ctx, "foreign", *p,
+					  "is not ours and stays; remove it if nothing needs it");
+		kf_host_list_free(list);
+		return;
+	}
+	node->say(node->ctx, "note", dir, err.msg);
+}
+
+/* The directory of @file: there, everybody's to read, and for a program not on a noexec mount,
+ * which would make every sandboxed pod fail. */
+static int prepare_directory(const struct kf_node *node, const struct kf_payload *payload,
+			     const struct kf_payload_file *file, bool *ret_changed,
+			     struct kf_err *err)
 {
 	KF_CLOSE int fd = -1;
-	KF_FREE char *dir = strdup(path);
+	KF_FREE char *dir = directory_of(file->path);
 	struct statvfs vfs;
+	bool changed;
 
 	if (!dir)
-		return kf_fail_nomem(err, path);
-	*strrchr(dir, '/') = '\0';
-	if (kf_host_dir(&node->host, *dir ? dir : "/", true, &fd, err) < 0)
+		return kf_fail_nomem(err, file->path);
+	if (kf_host_dir(&node->host, dir, true, &fd, err) < 0)
 		return -1;
 	if (fstatvfs(fd, &vfs) < 0)
 		return kf_fail_sys(err, "statvfs '%s'", dir);
-	if (vfs.f_flag & ST_NOEXEC)
+	if ((file->mode & 0111) && (vfs.f_flag & ST_NOEXEC))
 		return kf_fail(err, EACCES,
 			       "'%s' is on a file system that is mounted noexec; remount it with "
 			       "exec, or choose another place (nono_bin_path)",
 			       dir);
+	if (kf_dir_make_public(fd, dir, &changed, err) < 0)
+		return -1;
+	if (changed) {
+		node->say(node->ctx, "put right", dir, "is 0755 and root's now");
+		name_foreign(node, payload, dir);
+		*ret_changed = true;
+	}
 	return 0;
 }
 
@@ -204,8 +275,8 @@ int kf_payload_write(const struct kf_node *node, const struct kf_payload *payloa
 		const struct kf_payload_file *f = &payload->files[i];
 		bool there;
 
-		if (kf_payload_there(node, f, &there, err) < 0 ||
-		    ((f->mode & 0111) && check_exec(node, f->path, err) < 0))
+		if (prepare_directory(node, payload, f, ret_changed, err) < 0 ||
+		    kf_payload_there(node, f, &there, err) < 0)
 			return -1;
 		if (there)
 			continue;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NAME	 "profiles"
+#define NAME	 KF_NODE_PROFILES
 #define NEW_NAME ".profiles.new"
 
 /* @name, and @file in it unless that is NULL, beside the launcher. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono-nri/library.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "policy/profile.h"
 
 #include <dirent.h>
@@ -15,12 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILES_MAX 1024
-#define TRIES_MAX 5
-#define VOLUME	  "..data"
-#define DIR_NAME  "profiles"
+#define FILES_MAX   1024
+#define TRIES_MAX   5
+#define VOLUME	    "..data"
+#define DIR_NAME    "profiles"
+#define FOREIGN_MAX 4096
 /* Filled and then renamed: once the directory exists, what is not in it does not exist. */
-#define NEW_NAME  ".profiles.new"
+#define NEW_NAME    ".profiles.new"
 
 struct publisher {
 	struct kf_arena *arena;
@@ -249,6 +253,55 @@ static const char *launcher_dir(const struct kf_config *config, struct kf_arena 
 	const char *launcher = config->settings.launcher;
 
 	return kf_arena_printf(arena, "%.*s", (int)(strrchr(launcher, '/') - launcher), launcher);
+}
+
+/* What lies beside the launcher and is not ours, such as what a predecessor left. */
+static void list_foreign(int dirfd, const char *launcher, struct kf_buf *out)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		kf_buf_addf(out, "not known: %s", strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' && strcmp(e->d_name, launcher) != 0 &&
+		    strcmp(e->d_name, DIR_NAME) != 0)
+			kf_buf_addf(out, "%s%s", out->n ? " " : "", e->d_name);
+	(void)closedir(d);
+}
+
+int kf_library_put_right(const struct kf_config *config, struct kf_arena *arena,
+			 struct kf_diags *diags)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf foreign = KF_BUF_INIT(FOREIGN_MAX);
+	const char *dir = launcher_dir(config, arena);
+	KF_CLOSE int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct kf_err err;
+	bool changed;
+	int r;
+
+	if (!dir) {
+		diags->nomem = true;
+		return -1;
+	}
+	r = fd < 0 ? kf_fail_sys(&err, "cannot be opened")
+		   : kf_dir_make_public(fd, dir, &changed, &err);
+	if (r < 0) {
+		kf_diag_error(diags, &(struct kf_origin){.file = dir}, "%s", err.msg);
+		return -1;
+	}
+	if (!changed)
+		return 0;
+	list_foreign(fd, kf_path_base(config->settings.launcher), &foreign);
+	kf_log(KF_LOG_WARN, "directory-put-right", {"directory", dir},
+	       {"reason", "it was not readable for the users of containers, or not root's alone"},
+	       {"foreign", foreign.failed ? "more than can be named" : foreign.p});
+	return 0;
 }
 
 static int publish_into(struct publisher *p, int parent, struct kf_library_names *names,

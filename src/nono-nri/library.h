@@ -23,6 +23,11 @@ struct kf_library_names {
 int kf_library_publish(const struct kf_config *config, struct kf_arena *arena,
 		       struct kf_library_names *ret, struct kf_diags *diags);
 
+/* Make the launcher's directory what the users of containers can reach, 0755 and root's, if a
+ * predecessor or a umask left it otherwise; what lies in it and is not ours is logged. */
+int kf_library_put_right(const struct kf_config *config, struct kf_arena *arena,
+			 struct kf_diags *diags);
+
 /* Take away published profiles that are not among the settings' and that no
  * container runs under: processes may still enter those that do. */
 void kf_library_prune(const struct kf_config *config, const struct kf_state *state);

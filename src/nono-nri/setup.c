@@ -17,6 +17,8 @@ int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags
 	kf_arena_init(&ret->arena, SETUP_MEMORY);
 	if (kf_config_load(path, &ret->arena, &ret->config, diags) < 0)
 		return -1;
+	if (kf_library_put_right(&ret->config, &ret->arena, diags) < 0)
+		return -1;
 	if (ret->config.profiles_dir &&
 	    kf_library_publish(&ret->config, &ret->arena, &names, diags) < 0)
 		return -1;
