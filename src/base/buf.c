@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 
+#include "base/escape.h"
 #include "base/utf8.h"
 
 #include <stdint.h>
@@ -63,24 +64,64 @@ void kf_buf_adds(struct kf_buf *buf, const char *s)
 	kf_buf_add(buf, s, strlen(s));
 }
 
+__attribute__((format(printf, 2, 0))) static void addv(struct kf_buf *buf, const char *fmt,
+						       va_list ap)
+{
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (n < 0)
+		buf->failed = true;
+	if (n < 0 || !grow(buf, (size_t)n))
+		return;
+	(void)vsnprintf(buf->p + buf->n, (size_t)n + 1, fmt, ap);
+	buf->n += (size_t)n;
+}
+
 void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...)
 {
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	addv(buf, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		buf->failed = true;
-		return;
+}
+
+void kf_buf_add_escaped(struct kf_buf *buf, const char *s)
+{
+	size_t left = strlen(s);
+
+	while (left) {
+		char piece[1025];
+		size_t n = left < 256 ? left : 256, len;
+		bool plain;
+
+		/* No character in two pieces. */
+		for (len = 0; len < n && len + 4 <= 256;)
+			len += kf_escape_next(s + len, left - len, &plain);
+		kf_buf_add(buf, piece, kf_escape(piece, sizeof(piece), s, len));
+		s += len;
+		left -= len;
 	}
-	if (!grow(buf, (size_t)n))
-		return;
+}
+
+void kf_buf_add_line(struct kf_buf *buf, const char *fmt, ...)
+{
+	struct kf_buf line = KF_BUF_INIT(buf->max);
+	va_list ap;
+
 	va_start(ap, fmt);
-	(void)vsnprintf(buf->p + buf->n, (size_t)n + 1, fmt, ap);
+	addv(&line, fmt, ap);
 	va_end(ap);
-	buf->n += (size_t)n;
+	if (line.failed)
+		buf->failed = true;
+	else
+		kf_buf_add_escaped(buf, line.p ? line.p : "");
+	kf_buf_add(buf, "\n", 1);
+	kf_buf_done(&line);
 }
 
 /* How many bytes from @s on stand for themselves in a JSON string. */
@@ -93,15 +134,35 @@ static size_t plain_json(const char *s)
 	return n;
 }
 
+/* The well-formed sequence of @len bytes, more than one, at @u as JSON's escapes. */
+static void add_code_point(struct kf_buf *buf, const unsigned char *u, size_t len)
+{
+	unsigned code = u[0] & (0x7fu >> len);
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (u[i] & 0x3f);
+	if (code < 0x10000) {
+		kf_buf_addf(buf, "\\u%04x", code);
+		return;
+	}
+	code -= 0x10000;
+	kf_buf_addf(buf, "\\u%04x\\u%04x", 0xd800 + (code >> 10), 0xdc00 + (code & 0x3ff));
+}
+
 void kf_buf_add_json(struct kf_buf *buf, const char *s)
 {
 	size_t left = strlen(s);
 
 	while (left) {
-		size_t plain = plain_json(s), len = plain ? plain : kf_utf8_sequence(s, left);
+		size_t run = plain_json(s), len = run ? run : kf_utf8_sequence(s, left);
 		unsigned char c = (unsigned char)*s;
+		bool plain = true;
 
-		if (!len) {
+		if (!run && len > 1)
+			(void)kf_escape_next(s, left, &plain);
+		if (!plain) {
+			add_code_point(buf, (const unsigned char *)s, len);
+		} else if (!len) {
 			kf_buf_adds(buf, "\\ufffd");
 			len = 1;
 		} else if (c == '"' || c == '\\') {

@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
+#include "base/escape.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Mark a message that did not fit, so that nobody takes it for the whole. */
-static void mark_cut(char msg[static KF_ERR_MSG_MAX], int len)
+/* Messages name objects of pods and images, and end in terminals, logs and Events: escaped here,
+ * where each of them begins.  @tail, which may be NULL, comes behind ": ". */
+__attribute__((format(printf, 2, 0))) static void set(struct kf_err *err, const char *fmt,
+						      va_list ap, const char *tail)
 {
-	if (len >= KF_ERR_MSG_MAX)
-		memcpy(msg + KF_ERR_MSG_MAX - 4, "...", 4);
+	char raw[KF_ERR_MSG_MAX];
+	int n = vsnprintf(raw, sizeof(raw), fmt, ap);
+	size_t len = n < 0 ? 0 : (size_t)n;
+
+	if (tail && len < sizeof(raw)) {
+		n = snprintf(raw + len, sizeof(raw) - len, ": %s", tail);
+		len += n < 0 ? 0 : (size_t)n;
+	}
+	/* What did not fit is marked, so that nobody takes the rest for the whole. */
+	if (kf_escape(err->msg, sizeof(err->msg), raw, strlen(raw)) < sizeof(err->msg) &&
+	    len < sizeof(raw))
+		return;
+	(void)kf_escape(err->msg, sizeof(err->msg) - 3, raw, strlen(raw));
+	memcpy(err->msg + strlen(err->msg), "...", 4);
 }
 
 void kf_err_set(struct kf_err *err, int code, const char *fmt, ...)
@@ -20,40 +36,32 @@ void kf_err_set(struct kf_err *err, int code, const char *fmt, ...)
 		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
-	mark_cut(err->msg, vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
+	set(err, fmt, ap, NULL);
 	va_end(ap);
 }
 
 void kf_err_set_sys(struct kf_err *err, const char *fmt, ...)
 {
 	int code = errno;
-	size_t len;
 	va_list ap;
 
 	if (!err)
 		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
-	mark_cut(err->msg, vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
+	set(err, fmt, ap, strerror(err->code));
 	va_end(ap);
-	len = strlen(err->msg);
-	mark_cut(err->msg, (int)len + snprintf(err->msg + len, sizeof(err->msg) - len, ": %s",
-					       strerror(err->code)));
 }
 
 void kf_err_wrap(struct kf_err *err, const char *fmt, ...)
 {
 	char inner[KF_ERR_MSG_MAX];
-	size_t len;
 	va_list ap;
 
 	if (!err)
 		return;
 	memcpy(inner, err->msg, sizeof(inner));
 	va_start(ap, fmt);
-	mark_cut(err->msg, vsnprintf(err->msg, sizeof(err->msg), fmt, ap));
+	set(err, fmt, ap, inner);
 	va_end(ap);
-	len = strlen(err->msg);
-	mark_cut(err->msg,
-		 (int)len + snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", inner));
 }

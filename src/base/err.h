@@ -8,7 +8,8 @@
 
 /* What went wrong.  Caller's storage, no allocation, usable after fork.  @code
  * is an errno value and never 0 once the error is set; @msg names the object
- * and the remedy.  Too long a message is cut and ends in "...". */
+ * and the remedy; it is one line without control characters, whoever named the object.  Too long
+ * a message is cut and ends in "...". */
 struct kf_err {
 	int code;
 	char msg[KF_ERR_MSG_MAX];

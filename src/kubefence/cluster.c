@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "kube/object.h"
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 #include "policy/plan.h"
 
 #include <fcntl.h>
@@ -123,7 +124,7 @@ static int run(const char *const *args, struct kf_buf *out, struct kf_err *err)
 	if (pid == 0) {
 		(void)dup2(p[1], STDOUT_FILENO);
 		(void)execvp(args[0], (char *const *)(uintptr_t)args);
-		dprintf(STDERR_FILENO, "kubectl: %s\n", strerror(errno));
+		kf_print_line(stderr, "kubectl: %s", strerror(errno));
 		_exit(127);
 	}
 	(void)close(p[1]);

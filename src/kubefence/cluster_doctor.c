@@ -6,6 +6,7 @@
 #include "kube/object.h"
 #include "kubefence/cluster.h"
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -176,7 +177,8 @@ static int run(struct doctor *d, bool json)
 
 		failed = failed || result == ERROR;
 		if (!json)
-			printf("%-8s %s: %s\n", marks[result], checks[i].name, d->text);
+			kf_print_line(stdout, "%-8s %s: %s", marks[result], checks[i].name,
+				      d->text);
 		(void)json_object_object_add(row, "check", json_object_new_string(checks[i].name));
 		(void)json_object_object_add(row, "result", json_object_new_string(marks[result]));
 		(void)json_object_object_add(row, "detail", json_object_new_string(d->text));
@@ -185,8 +187,7 @@ static int run(struct doctor *d, bool json)
 	(void)json_object_object_add(out, "success", json_object_new_boolean(!failed));
 	(void)json_object_object_add(out, "checks", list);
 	if (json)
-		puts(json_object_to_json_string_ext(out, JSON_C_TO_STRING_PLAIN |
-								 JSON_C_TO_STRING_NOSLASHESCAPE));
+		kf_print_json(stdout, out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	json_object_put(out);
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubectl nono explain POD */
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "kube/marks.h"
 #include "kube/object.h"
 #include "kubefence/cluster.h"
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +104,9 @@ static void add_containers(const struct kf_cluster *c, struct json_object *pod, 
 
 		for (size_t k = 0; k < s->nallowed_profiles; k++)
 			allowed = allowed || strcmp(s->allowed_profiles[k], profile) == 0;
-		if (!allowed && strcmp(why, "default_profile") != 0)
+		if (!kf_profile_name_valid(profile))
+			warn(warnings, "'%.64s' is not a profile name: refused", profile);
+		else if (!allowed && strcmp(why, "default_profile") != 0)
 			warn(warnings, "profile '%.64s' is not among allowed_profiles: refused",
 			     profile);
 		add(row, "name", name);
@@ -158,21 +162,24 @@ static void print_table(struct json_object *out)
 	struct json_object *rows = kf_json_at(out, "containers");
 	struct json_object *warnings = kf_json_at(out, "warnings");
 
-	printf("%-10s %s/%s\n", "pod", kf_json_string(out, "namespace"),
-	       kf_json_string(out, "pod"));
+	kf_print_line(stdout, "%-10s %s/%s", "pod", kf_json_string(out, "namespace"),
+		      kf_json_string(out, "pod"));
 	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++)
-		printf("%-10s %s\n", lines[i].head,
-		       *kf_json_string(out, lines[i].key) ? kf_json_string(out, lines[i].key)
-							  : "-");
+		kf_print_line(stdout, "%-10s %s", lines[i].head,
+			      *kf_json_string(out, lines[i].key) ? kf_json_string(out, lines[i].key)
+								 : "-");
 	for (size_t i = 0; i < kf_json_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
+		const char *profile = kf_json_string(row, "profile");
+		bool valid = kf_profile_name_valid(profile);
 
-		printf("%-10s %s: profile %s (%s)\n", "container", kf_json_string(row, "name"),
-		       kf_json_string(row, "profile"), kf_json_string(row, "because"));
+		kf_print_line(stdout, "%-10s %s: profile %.*s%s (%s)", "container",
+			      kf_json_string(row, "name"), KF_LIMIT_PROFILE_NAME, profile,
+			      valid ? "" : " (invalid)", kf_json_string(row, "because"));
 	}
 	for (size_t i = 0; i < kf_json_length(warnings); i++)
-		printf("%-10s %s\n", "warning",
-		       json_object_get_string(json_object_array_get_idx(warnings, i)));
+		kf_print_line(stdout, "%-10s %s", "warning",
+			      json_object_get_string(json_object_array_get_idx(warnings, i)));
 }
 
 int kf_cluster_explain(int argc, char **argv)
@@ -203,8 +210,8 @@ int kf_cluster_explain(int argc, char **argv)
 	if (r == 0) {
 		out = explain(&c, pod, class);
 		if (o.json)
-			puts(json_object_to_json_string_ext(
-				out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			kf_print_json(stdout, out,
+				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 		else
 			print_table(out);
 		json_object_put(out);

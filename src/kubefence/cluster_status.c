@@ -2,13 +2,20 @@
 /* kubectl nono status */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/limits.h"
 #include "kube/marks.h"
 #include "kube/object.h"
 #include "kubefence/cluster.h"
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+/* What of a value is shown in a table; JSON has all of it. */
+#define CELL_MAX 320
 
 static const char usage[] =
 	"Usage: kubectl nono status [-n NAMESPACE] [-o table|json] [--context X] [--kubeconfig "
@@ -34,28 +41,43 @@ static void add(struct json_object *row, const char *key, const char *value)
 	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));
 }
 
+/* One cell, escaped and cut, into @out. */
+static size_t cell(struct json_object *row, const char *key, char out[static CELL_MAX + 4])
+{
+	const char *v = or_dash(kf_json_string(row, key));
+	size_t need = kf_escape(out, CELL_MAX + 1, v, strlen(v));
+
+	if (need > CELL_MAX)
+		memcpy(out + strlen(out), "...", 4);
+	return strlen(out);
+}
+
 /* Rows of objects with the same keys, for people: columns as wide as need be. */
 static void print_rows(struct json_object *rows, const char *const *keys, const char *const *heads,
 		       size_t n)
 {
-	size_t width[8] = {0};
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(SIZE_MAX / 2);
+	char text[CELL_MAX + 4];
+	int width[8] = {0};
 
 	for (size_t k = 0; k < n; k++) {
-		width[k] = strlen(heads[k]);
+		width[k] = (int)strlen(heads[k]);
 		for (size_t i = 0; i < kf_json_length(rows); i++) {
-			const char *v = or_dash(
-				kf_json_string(json_object_array_get_idx(rows, i), keys[k]));
+			int w = (int)cell(json_object_array_get_idx(rows, i), keys[k], text);
 
-			width[k] = strlen(v) > width[k] ? strlen(v) : width[k];
+			width[k] = w > width[k] ? w : width[k];
+		}
+		kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, heads[k],
+			    k + 1 < n ? "  " : "\n");
+	}
+	for (size_t i = 0; i < kf_json_length(rows); i++) {
+		for (size_t k = 0; k < n; k++) {
+			(void)cell(json_object_array_get_idx(rows, i), keys[k], text);
+			kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, text,
+				    k + 1 < n ? "  " : "\n");
 		}
 	}
-	for (size_t k = 0; k < n; k++)
-		printf("%-*s%s", k + 1 < n ? (int)width[k] : 0, heads[k], k + 1 < n ? "  " : "\n");
-	for (size_t i = 0; i < kf_json_length(rows); i++)
-		for (size_t k = 0; k < n; k++)
-			printf("%-*s%s", k + 1 < n ? (int)width[k] : 0,
-			       or_dash(kf_json_string(json_object_array_get_idx(rows, i), keys[k])),
-			       k + 1 < n ? "  " : "\n");
+	kf_print_text(stdout, out.failed ? "out of memory\n" : out.p);
 }
 
 static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready)
@@ -100,7 +122,9 @@ static struct json_object *pods(const struct kf_cluster *c, struct json_object *
 			const char *profile = kf_cluster_profile(c, pod, name, &why);
 
 			if (!last || strcmp(profile, last) != 0)
-				kf_buf_addf(&profiles, "%s%s", last ? "," : "", profile);
+				kf_buf_addf(&profiles, "%s%.*s%s", last ? "," : "",
+					    KF_LIMIT_PROFILE_NAME, profile,
+					    kf_profile_name_valid(profile) ? "" : " (invalid)");
 			last = profile;
 		}
 		row = json_object_new_object();
@@ -155,12 +179,12 @@ static void print_table(struct json_object *out)
 						"PROFILE",   "PHASE", "NODE"};
 
 	print_rows(kf_json_at(out, "nodes"), node_keys, node_heads, KF_ARRAY_SIZE(node_keys));
-	putchar('\n');
+	fputs("\n", stdout);
 	print_rows(kf_json_at(out, "runtimeClasses"), class_keys, class_heads,
 		   KF_ARRAY_SIZE(class_keys));
 	if (!kf_json_length(kf_json_at(out, "pods")))
 		return;
-	putchar('\n');
+	fputs("\n", stdout);
 	print_rows(kf_json_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
 }
 
@@ -188,8 +212,8 @@ int kf_cluster_status(int argc, char **argv)
 		(void)json_object_object_add(out, "runtimeClasses", classes(&c, pod_rows));
 		(void)json_object_object_add(out, "pods", pod_rows);
 		if (o.json)
-			puts(json_object_to_json_string_ext(
-				out, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+			kf_print_json(stdout, out,
+				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 		else
 			print_table(out);
 		if (!c.configured)

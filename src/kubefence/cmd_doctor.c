@@ -2,9 +2,11 @@
 /* kubefence doctor: is this node able to sandbox, and does it? */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
 #include "kubefence/doctor.h"
+#include "kubefence/print.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -56,11 +58,13 @@ static const struct {
 enum kf_doctor_result kf_doctor_say(struct kf_doctor *doctor, enum kf_doctor_result result,
 				    const char *fmt, ...)
 {
+	char text[sizeof(doctor->text)];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(doctor->text, sizeof(doctor->text), fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	(void)kf_escape(doctor->text, sizeof(doctor->text), text, strlen(text));
 	return result;
 }
 
@@ -91,7 +95,7 @@ static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
 	else
 		kf_buf_addf(out, "%s%s%s\n", *text ? " (" : "", text, *text ? ")" : "");
 	for (char *line; (line = next_line(&advice));)
-		kf_buf_addf(out, "    %s\n", line);
+		kf_buf_add_line(out, "    %s", line);
 }
 
 static void add_json(struct kf_buf *out, const struct kf_doctor_check *c,
@@ -178,14 +182,22 @@ static struct tally examine(const struct kf_node_options *options, bool pre, enu
 
 static int report(const struct tally *tally, enum format format, const struct kf_buf *out)
 {
-	const char *body = out->p ? out->p : "";
+	const char *success = tally->errors ? "false" : "true";
+	const char *mark = results[tally->errors ? KF_DOCTOR_ERROR : KF_DOCTOR_OK].mark;
+	KF_CLEANUP(kf_buf_done) struct kf_buf all = KF_BUF_INIT(2 * 1024 * 1024);
 
 	if (format == JSON)
-		printf("{\"success\":%s,\"categories\":[%s]}]}\n", tally->errors ? "false" : "true",
-		       body);
+		kf_buf_addf(&all, "{\"success\":%s,\"categories\":[", success);
+	kf_buf_adds(&all, out->p ? out->p : "");
+	if (format == JSON)
+		kf_buf_adds(&all, "]}]}\n");
 	else
-		printf("%s%sStatus check results are %s\n", body, format == TABLE ? "\n" : "",
-		       results[tally->errors ? KF_DOCTOR_ERROR : KF_DOCTOR_OK].mark);
+		kf_buf_addf(&all, "%sStatus check results are %s\n", format == TABLE ? "\n" : "",
+			    mark);
+	if (out->failed || all.failed)
+		return kf_command_fail("doctor: out of memory");
+	/* Its parts are escaped; the colours are ours. */
+	(void)kf_print_raw(stdout, all.p, all.n);
 	return tally->errors ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 

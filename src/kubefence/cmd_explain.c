@@ -5,6 +5,7 @@
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
 #include "kubefence/explain.h"
+#include "kubefence/print.h"
 #include "kubefence/profiles.h"
 
 #include <fcntl.h>
@@ -265,9 +266,14 @@ static void print_json(const struct options *o, const char *path, const char *op
 static void print_text(const struct options *o, const char *path, const char *op,
 		       const struct kf_explained *e, struct kf_buf *out)
 {
-	kf_buf_addf(out, "%s %s: %s", op, path, e->allowed ? "allowed" : "DENIED");
-	if (strcmp(e->real, path) != 0)
-		kf_buf_addf(out, " (it is %s)", e->real);
+	kf_buf_addf(out, "%s ", op);
+	kf_buf_add_escaped(out, path);
+	kf_buf_adds(out, e->allowed ? ": allowed" : ": DENIED");
+	if (strcmp(e->real, path) != 0) {
+		kf_buf_adds(out, " (it is ");
+		kf_buf_add_escaped(out, e->real);
+		kf_buf_adds(out, ")");
+	}
 	if (e->rule) {
 		kf_buf_adds(out, "\n    by '");
 		rule_text(e->rule, out);
@@ -316,13 +322,12 @@ static void explain_profile(const struct options *o, struct kf_buf *out)
 	const char *text = o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s;
 	bool noted = false;
 
-	kf_buf_addf(out, "%s", o->compiled.name);
-	kf_buf_addf(out, text ? ": %s\n" : "%s\n", text ? text : "");
+	kf_buf_add_line(out, "%s%s%s", o->compiled.name, text ? ": " : "", text ? text : "");
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
 		if (!is_recipe(&o->compiled.rules[i]))
 			continue;
-		kf_buf_addf(out, "%s  %s\n", noted ? "" : "\nTo use it:\n",
-			    o->compiled.rules[i].arg);
+		kf_buf_adds(out, noted ? "" : "\nTo use it:\n");
+		kf_buf_add_line(out, "  %s", o->compiled.rules[i].arg);
 		noted = true;
 	}
 	kf_buf_adds(out, "\nRules:\n");
@@ -393,7 +398,9 @@ static int run(struct options *o, const char *what)
 		explain_profile(o, &out);
 	if (o->json)
 		kf_buf_adds(&out, o->npaths ? "\n]}\n" : "}\n");
-	if (out.failed || (out.n && fputs(out.p, stdout) == EOF) || fflush(stdout) != 0)
+	if (out.n && !out.failed)
+		kf_print_text(stdout, out.p);
+	if (out.failed || fflush(stdout) != 0)
 		status = kf_command_fail("explain: writing failed");
 	kf_buf_done(&out);
 	return status;

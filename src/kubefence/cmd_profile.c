@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
+#include "kubefence/print.h"
 #include "kubefence/profile_text.h"
 #include "kubefence/profiles.h"
 #include "policy/netpol.h"
@@ -121,7 +122,11 @@ static int compile(struct options *o, const char *what, struct kf_compiled *ret)
 
 static int print(struct kf_buf *out)
 {
-	bool ok = !out->failed && (!out->n || fputs(out->p, stdout) != EOF) && fflush(stdout) == 0;
+	bool ok = !out->failed;
+
+	if (ok && out->n)
+		kf_print_text(stdout, out->p);
+	ok = ok && !ferror(stdout) && fflush(stdout) == 0;
 
 	kf_buf_done(out);
 	return ok ? KF_EXIT_OK : kf_command_fail("profile: writing failed");
@@ -151,7 +156,7 @@ static int cmd_init(struct options *o)
 	kf_buf_done(&out);
 	if (close(fd) < 0 || r < 0)
 		return kf_command_fail("profile: writing %s failed", file);
-	printf("%s\n", file);
+	kf_print_line(stdout, "%s", file);
 	return KF_EXIT_OK;
 }
 
@@ -223,7 +228,7 @@ static int cmd_compile(struct options *o)
 
 	if (status)
 		return status;
-	return fputs(compiled.text, stdout) == EOF || fflush(stdout) != 0
+	return kf_print_raw(stdout, compiled.text, compiled.n) < 0
 		       ? kf_command_fail("profile: writing failed")
 		       : KF_EXIT_OK;
 }

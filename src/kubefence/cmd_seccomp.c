@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
+#include "kubefence/print.h"
 #include "kubefence/seccomp_text.h"
 #include "oci/json.h"
 #include "oci/seccomp.h"
@@ -28,6 +29,8 @@ static const char help[] =
 	"  --arch ARCH          x86_64 or aarch64 for the levels; default: this machine's\n"
 	"  --syscall CALL       by name, as in man 2 syscalls\n"
 	"  --args ARG,...       its arguments; those left out are 0\n";
+
+#define TEXT_MAX (4 * 1024 * 1024)
 
 enum format { TEXT, JSON, OCI };
 
@@ -166,22 +169,33 @@ static int print_json(struct json_object *obj)
 {
 	if (!obj)
 		return kf_command_fail("seccomp: out of memory");
-	puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PRETTY |
-							 JSON_C_TO_STRING_NOSLASHESCAPE));
+	kf_print_json(stdout, obj, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
 	json_object_put(obj);
 	return KF_EXIT_OK;
 }
 
+static int print_text(struct kf_buf *text)
+{
+	bool failed = text->failed;
+
+	if (!failed && text->n)
+		kf_print_text(stdout, text->p);
+	kf_buf_done(text);
+	return failed ? kf_command_fail("seccomp: out of memory") : KF_EXIT_OK;
+}
+
 static int print_policy(const struct options *o, const struct kf_seccomp *policy, const char *name)
 {
+	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
+
 	switch (o->format) {
 	case OCI:
 		return print_json(kf_oci_seccomp_new(policy));
 	case JSON:
 		return print_json(kf_seccomp_text_json(policy, name, o->arch));
 	default:
-		kf_seccomp_text_show(stdout, policy, name, o->arch);
-		return KF_EXIT_OK;
+		kf_seccomp_text_show(&text, policy, name, o->arch);
+		return print_text(&text);
 	}
 }
 
@@ -217,6 +231,7 @@ static int cmd_intersect(struct options *o, char **names)
 static int cmd_diff(struct options *o, char **names)
 {
 	const struct kf_seccomp *a = load(o, names[0]), *b = a ? load(o, names[1]) : NULL;
+	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
 
 	if (!b)
 		return KF_EXIT_FAILED;
@@ -225,9 +240,8 @@ static int cmd_diff(struct options *o, char **names)
 					"text or json");
 	if (o->format == JSON)
 		return print_json(kf_seccomp_text_diff_json(a, b, &o->arena));
-	if (kf_seccomp_text_diff(stdout, a, names[0], b, names[1], &o->arena) < 0)
-		return kf_command_fail("seccomp: out of memory");
-	return KF_EXIT_OK;
+	text.failed = kf_seccomp_text_diff(&text, a, names[0], b, names[1], &o->arena) < 0;
+	return print_text(&text);
 }
 
 static int cmd_explain(struct options *o, char **names)
@@ -235,6 +249,7 @@ static int cmd_explain(struct options *o, char **names)
 	const struct kf_seccomp *policy = load(o, names[0]);
 	struct kf_seccomp only;
 	struct kf_seccomp_rule *rules;
+	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
 
 	if (!policy)
 		return KF_EXIT_FAILED;
@@ -258,8 +273,8 @@ static int cmd_explain(struct options *o, char **names)
 	if (o->format == JSON)
 		return print_json(kf_seccomp_text_explain_json(&only, names[0], o->arch, &o->call,
 							       o->has_args));
-	kf_seccomp_text_explain(stdout, &only, names[0], o->arch, &o->call, o->has_args);
-	return KF_EXIT_OK;
+	kf_seccomp_text_explain(&text, &only, names[0], o->arch, &o->call, o->has_args);
+	return print_text(&text);
 }
 
 int kf_cmd_seccomp(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
+#include "kubefence/print.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,10 +218,13 @@ static int run(bool json, const char *const *skip, size_t nskip)
 	}
 	if (out.failed)
 		return kf_command_fail("selftest: out of memory");
-	if (json)
-		printf("{\"success\":%s,\"checks\":[%s]}\n", failed ? "false" : "true", out.p);
-	else
-		printf("%s%s\n", out.p, failed ? "not sandboxed" : "sandboxed");
+	if (json) {
+		kf_print_line(stdout, "{\"success\":%s,\"checks\":[%s]}", failed ? "false" : "true",
+			      out.p);
+	} else {
+		kf_print_text(stdout, out.p);
+		kf_print_line(stdout, "%s", failed ? "not sandboxed" : "sandboxed");
+	}
 	kf_buf_done(&out);
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }

@@ -381,10 +381,9 @@ static int run(const struct try_stage *stage, const char *runtime, const struct 
 			_exit(KF_EXIT_FAILED);
 		execlp(runtime, runtime, "--root", root, "run", "--bundle", bundle, c->id,
 		       (char *)NULL);
-		fprintf(stderr,
-			"kubefence: cannot execute '%s': %s; install it or name another "
-			"one with --runtime\n",
-			runtime, strerror(errno));
+		(void)kf_command_fail("cannot execute '%s': %s; install it or name another one "
+				      "with --runtime",
+				      runtime, strerror(errno));
 		_exit(KF_EXIT_FAILED);
 	}
 	runtime_pid = pid;

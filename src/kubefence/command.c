@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void print_help(FILE *out, const char *program, const char *purpose,
 		       const struct kf_command *table)
 {
-	fprintf(out, "Usage: %s COMMAND [ARGUMENT...]\n\n%s\n\nCommands:\n", program, purpose);
+	kf_print_line(out, "Usage: %s COMMAND [ARGUMENT...]", program);
+	fputs("\n", out);
+	kf_print_line(out, "%s", purpose);
+	fputs("\nCommands:\n", out);
 	for (; table->name; table++)
-		fprintf(out, "  %-10s %s\n", table->name, table->summary);
-	fprintf(out, "\n'%s COMMAND --help' tells more about a command.\n", program);
+		kf_print_line(out, "  %-10s %s", table->name, table->summary);
+	fputs("\n", out);
+	kf_print_line(out, "'%s COMMAND --help' tells more about a command.", program);
 }
 
 int kf_command_dispatch(const char *program, const char *purpose, const struct kf_command *table,
@@ -20,7 +26,7 @@ int kf_command_dispatch(const char *program, const char *purpose, const struct k
 	const char *name = argc > 1 ? argv[1] : "";
 
 	if (strcmp(name, "--version") == 0) {
-		printf("kubefence %s\n", KF_VERSION);
+		kf_print_line(stdout, "kubefence %s", KF_VERSION);
 		return KF_EXIT_OK;
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -39,9 +45,12 @@ int kf_command_dispatch(const char *program, const char *purpose, const struct k
 
 __attribute__((format(printf, 1, 0))) static void message(const char *fmt, va_list ap)
 {
-	fputs("kubefence: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	kf_print_line(stderr, "kubefence: %s", text ? text : "out of memory");
+	free(text);
 }
 
 int kf_command_fail(const char *fmt, ...)

@@ -2,6 +2,7 @@
 /* kubefence kata config */
 #include "kubefence/command.h"
 #include "kubefence/kata.h"
+#include "kubefence/print.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +47,7 @@ int kf_cmd_kata_config(int argc, char **argv)
 	if (status == 0)
 		status = kf_kata_effective(&host, cli.kata.config, &out, &err);
 	if (status == 0)
-		(void)fwrite(out.p, 1, out.n, stdout);
+		(void)kf_print_raw(stdout, out.p, out.n);
 	kf_buf_done(&out);
 	kf_host_done(&host);
 	return status == 0 ? KF_EXIT_OK : kf_command_fail("kata config: %s", err.msg);

@@ -10,6 +10,7 @@
 #include "kubefence/command.h"
 #include "kubefence/kata.h"
 #include "kubefence/node_commands.h"
+#include "kubefence/print.h"
 #include "kubefence/profiles.h"
 
 #include <fcntl.h>
@@ -239,12 +240,12 @@ static int make(const struct inject *in, int from, const struct stat *st, int di
 		goto fail;
 	}
 	for (size_t i = 0; i < in->nfiles; i++)
-		printf("%-10s %s: inode %u, %zu bytes\n", "injected", in->files[i].path, inodes[i],
-		       in->files[i].n);
+		kf_print_line(stdout, "%-10s %s: inode %u, %zu bytes", "injected",
+			      in->files[i].path, inodes[i], in->files[i].n);
 	if (at.partition)
-		printf("%-10s %s: partition %u\n", "verified", in->out, at.partition);
+		kf_print_line(stdout, "%-10s %s: partition %u", "verified", in->out, at.partition);
 	else
-		printf("%-10s %s\n", "verified", in->out);
+		kf_print_line(stdout, "%-10s %s", "verified", in->out);
 	return 0;
 fail:
 	(void)unlinkat(dir, tmp, 0);

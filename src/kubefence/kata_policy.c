@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "kubefence/command.h"
 #include "kubefence/kata.h"
+#include "kubefence/print.h"
 #include "policy/agent_policy.h"
 #include "policy/profile.h"
 #include "policy/settings_text.h"
@@ -173,7 +174,7 @@ int kf_cmd_kata_policy(int argc, char **argv)
 		r = out.failed ? kf_fail_nomem(&err, "policy") : 0;
 	}
 	if (r == 0)
-		(void)fwrite(out.p, 1, out.n, stdout);
+		(void)kf_print_raw(stdout, out.p, out.n);
 	kf_buf_done(&out);
 	kf_arena_done(&allowed.arena);
 	return r == 0 ? KF_EXIT_OK : kf_command_fail("kata policy: %s", err.msg);

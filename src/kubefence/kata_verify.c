@@ -2,6 +2,7 @@
 /* kubefence kata verify, and what it starts in the machine */
 #include "kubefence/command.h"
 #include "kubefence/kata.h"
+#include "kubefence/print.h"
 #include "sandbox/landlock.h"
 
 #include <stdio.h>
@@ -41,14 +42,16 @@ int kf_cmd_kata_guest(int argc, char **argv)
 	int abi = 0;
 
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
-		return puts("Usage: kubefence kata guest\n\nPrints which kernel this is; 'verify' "
-			    "starts it in a machine."),
+		return fputs("Usage: kubefence kata guest\n\nPrints which kernel this is; "
+			     "'verify' starts it in a machine.\n",
+			     stdout),
 		       KF_EXIT_OK;
 	(void)clock_gettime(CLOCK_BOOTTIME, &up);
 	if (uname(&u) < 0)
 		return kf_command_fail("kata guest: uname");
 	(void)kf_landlock_probe(&abi, &err);
-	printf("kernel %s\nuptime %lld.%03ld\nlandlock %d\n", u.release, (long long)up.tv_sec,
-	       up.tv_nsec / 1000000, abi);
+	kf_print_line(stdout, "kernel %s", u.release);
+	kf_print_line(stdout, "uptime %lld.%03ld", (long long)up.tv_sec, up.tv_nsec / 1000000);
+	kf_print_line(stdout, "landlock %d", abi);
 	return KF_EXIT_OK;
 }

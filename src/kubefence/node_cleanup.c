@@ -7,6 +7,7 @@
 #include "kube/object.h"
 #include "kubefence/command.h"
 #include "kubefence/node_commands.h"
+#include "kubefence/print.h"
 
 #include <getopt.h>
 #include <json-c/json.h>
@@ -133,7 +134,7 @@ static int ask(void *ctx, json_object *node, struct kf_err *err)
 	c->left++;
 	if (json_object_object_get_ex(c->asked, name, NULL))
 		return 0;
-	printf("node %s: asked\n", name);
+	kf_print_line(stdout, "node %s: asked", name);
 	if (annotate(c, name, c->value, err) < 0)
 		return -1;
 	(void)json_object_object_add(c->asked, name, json_object_new_boolean(true));
@@ -157,12 +158,11 @@ static int explain(void *ctx, json_object *node, struct kf_err *err)
 	object = json_tokener_parse(text);
 	ours = kf_json_find(object, "status.conditions", "type", KF_CONDITION);
 	ready = kf_json_find(object, "status.conditions", "type", "Ready");
-	fprintf(stderr, "node %s is not cleaned up", name);
-	if (ours)
-		fprintf(stderr, ": %s", kf_json_string(ours, "message"));
-	if (ready && strcmp(kf_json_string(ready, "status"), "True") != 0)
-		fprintf(stderr, " (the node itself is not ready)");
-	fputc('\n', stderr);
+	kf_print_line(stderr, "node %s is not cleaned up%s%s%s", name, ours ? ": " : "",
+		      ours ? kf_json_string(ours, "message") : "",
+		      ready && strcmp(kf_json_string(ready, "status"), "True") != 0
+			      ? " (the node itself is not ready)"
+			      : "");
 	return 0;
 }
 
@@ -179,7 +179,8 @@ static int delete_classes(const struct kf_kube *kube, const char *const *classes
 		gone = insist(kube, &request, NULL, deadline, err) == 0;
 		if (!gone && err->code != ENOENT)
 			return -1;
-		printf("RuntimeClass %s: %s\n", classes[i], gone ? "deleted" : "was not there");
+		kf_print_line(stdout, "RuntimeClass %s: %s", classes[i],
+			      gone ? "deleted" : "was not there");
 	}
 	return 0;
 }
@@ -211,7 +212,7 @@ static void close_request(struct cleanup *c, const char *value)
 	{
 		(void)unused;
 		if (annotate(c, name, value, &err) < 0)
-			fprintf(stderr, "node %s: %s\n", name, err.msg);
+			kf_print_line(stderr, "node %s: %s", name, err.msg);
 	}
 }
 
@@ -294,6 +295,6 @@ int kf_node_cleanup_command(int argc, char **argv)
 		return kf_command_fail("node cleanup: %s; delete the pods of the RuntimeClass and "
 				       "uninstall again",
 				       err.msg);
-	puts("all nodes are cleaned up");
+	kf_print_line(stdout, "all nodes are cleaned up");
 	return KF_EXIT_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "kubefence/print.h"
 #include "kubefence/profiles.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ static int compile(const struct kf_profile_library *library, const char *name,
 	r = kf_profile_compile(library, name, &work, &diags, &compiled, err);
 	kf_diags_format(&diags, &problems);
 	if (problems.n)
-		(void)fputs(problems.p, stderr);
+		kf_print_text(stderr, problems.p);
 	kf_buf_done(&problems);
 	if (r < 0)
 		return -1;

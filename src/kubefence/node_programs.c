@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "kubefence/command.h"
 #include "kubefence/node_commands.h"
+#include "kubefence/print.h"
 #include "node/node.h"
 
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static void say(void *ctx, const char *action, const char *object, const char *d
 {
 	(void)ctx;
 	(void)detail;
-	printf("%s %s\n", action, object);
+	kf_print_line(stdout, "%s %s", action, object);
 }
 
 static int copy(int from, int to, const char *name, struct kf_err *err)

@@ -2,6 +2,7 @@
 #include "kubefence/node_report.h"
 
 #include "kubefence/command.h"
+#include "kubefence/print.h"
 #include "node/diff.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ void kf_report_say(void *ctx, const char *action, const char *object, const char
 	struct kf_report *r = ctx;
 
 	if (!r->json) {
-		printf("%-10s %s%s%s\n", action, object, *detail ? ": " : "", detail);
+		kf_print_line(stdout, "%-10s %s%s%s", action, object, *detail ? ": " : "", detail);
 		(void)fflush(stdout);
 		return;
 	}
@@ -42,7 +43,7 @@ bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
 	if (changes && r->json)
 		kf_report_say(r, "change", plan->config, diff.p ? diff.p : "");
 	else if (diff.n)
-		(void)fwrite(diff.p, 1, diff.n, stdout);
+		kf_print_text(stdout, diff.p);
 	kf_buf_done(&diff);
 	return changes;
 }
@@ -64,10 +65,10 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 		if (r->events.n)
 			kf_buf_add(&out, r->events.p, r->events.n);
 		kf_buf_adds(&out, "]}\n");
-		(void)fwrite(out.p, 1, out.n, stdout);
+		(void)kf_print_raw(stdout, out.p, out.n);
 		kf_buf_done(&out);
 	} else if (status == 0) {
-		puts(state);
+		kf_print_line(stdout, "%s", state);
 	}
 	kf_buf_done(&r->events);
 	if (status)

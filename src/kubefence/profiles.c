@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "kubefence/print.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -189,7 +190,7 @@ size_t kf_profiles_report(const struct kf_profiles *profiles)
 
 	kf_diags_format(&profiles->diags, &text);
 	if (text.n)
-		fputs(text.p, stderr);
+		kf_print_text(stderr, text.p);
 	kf_buf_done(&text);
 	return profiles->diags.n;
 }

@@ -131,7 +131,7 @@ static const char **all_calls(const struct kf_seccomp *a, const struct kf_seccom
 }
 
 /* Words separated by blanks, in lines of at most 80 characters behind a tab. */
-static void print_words(FILE *out, const struct kf_seccomp_rule *rule)
+static void print_words(struct kf_buf *out, const struct kf_seccomp_rule *rule)
 {
 	size_t column = 0;
 
@@ -139,26 +139,26 @@ static void print_words(FILE *out, const struct kf_seccomp_rule *rule)
 		size_t n = strlen(rule->names[i]);
 
 		if (column && column + 1 + n > 72) {
-			fputc('\n', out);
+			kf_buf_adds(out, "\n");
 			column = 0;
 		}
-		fprintf(out, "%s%s", column ? " " : "\t", rule->names[i]);
+		kf_buf_addf(out, "%s%s", column ? " " : "\t", rule->names[i]);
 		column += n + 1;
 	}
-	fputc('\n', out);
+	kf_buf_adds(out, "\n");
 }
 
-void kf_seccomp_text_show(FILE *out, const struct kf_seccomp *policy, const char *name,
+void kf_seccomp_text_show(struct kf_buf *out, const struct kf_seccomp *policy, const char *name,
 			  const char *arch)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf buf = KF_BUF_INIT(TEXT_MAX);
 
 	add_default(&buf, policy);
-	fprintf(out, "%s (%s): %s, except\n", name, arch, buf.p);
+	kf_buf_addf(out, "%s (%s): %s, except\n", name, arch, buf.p);
 	for (size_t i = 0; i < policy->nrules; i++) {
 		kf_buf_reset(&buf);
 		add_rule(&buf, &policy->rules[i]);
-		fprintf(out, "%s\n", buf.p);
+		kf_buf_addf(out, "%s\n", buf.p);
 		print_words(out, &policy->rules[i]);
 	}
 }
@@ -262,7 +262,7 @@ static int differences(const struct kf_seccomp *a, const struct kf_seccomp *b,
 	return 0;
 }
 
-int kf_seccomp_text_diff(FILE *out, const struct kf_seccomp *a, const char *name_a,
+int kf_seccomp_text_diff(struct kf_buf *out, const struct kf_seccomp *a, const char *name_a,
 			 const struct kf_seccomp *b, const char *name_b, struct kf_arena *arena)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf da = KF_BUF_INIT(TEXT_MAX);
@@ -274,11 +274,11 @@ int kf_seccomp_text_diff(FILE *out, const struct kf_seccomp *a, const char *name
 		return -1;
 	add_default(&da, a);
 	add_default(&db, b);
-	fprintf(out, "- %s\n+ %s\n", name_a, name_b);
+	kf_buf_addf(out, "- %s\n+ %s\n", name_a, name_b);
 	if (strcmp(da.p, db.p) != 0)
-		fprintf(out, "\ndefault\n\t- %s\n\t+ %s\n", da.p, db.p);
+		kf_buf_addf(out, "\ndefault\n\t- %s\n\t+ %s\n", da.p, db.p);
 	for (size_t i = 0; i < n; i++)
-		fprintf(out, "\n%s\n\t- %s\n\t+ %s\n", d[i].name, d[i].a, d[i].b);
+		kf_buf_addf(out, "\n%s\n\t- %s\n\t+ %s\n", d[i].name, d[i].a, d[i].b);
 	return 0;
 }
 
@@ -318,22 +318,22 @@ static void add_explained(struct kf_buf *buf, const struct kf_seccomp *only,
 	}
 }
 
-void kf_seccomp_text_explain(FILE *out, const struct kf_seccomp *only, const char *name,
+void kf_seccomp_text_explain(struct kf_buf *out, const struct kf_seccomp *only, const char *name,
 			     const char *arch, const struct kf_seccomp_call *call, bool has_args)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf buf = KF_BUF_INIT(TEXT_MAX);
 
 	add_explained(&buf, only, call, has_args);
-	fprintf(out, "%s under %s (%s): %s\n", call->name, name, arch, buf.p);
+	kf_buf_addf(out, "%s under %s (%s): %s\n", call->name, name, arch, buf.p);
 	for (size_t i = 0; i < only->nrules; i++) {
 		kf_buf_reset(&buf);
 		add_rule(&buf, &only->rules[i]);
-		fprintf(out, "\trule: %s\n", buf.p);
+		kf_buf_addf(out, "\trule: %s\n", buf.p);
 	}
 	kf_buf_reset(&buf);
 	add_default(&buf, only);
-	fprintf(out, "\t%s: %s\n", only->nrules ? "else" : "no rule names it, so the default holds",
-		buf.p);
+	kf_buf_addf(out, "\t%s: %s\n",
+		    only->nrules ? "else" : "no rule names it, so the default holds", buf.p);
 }
 
 struct json_object *kf_seccomp_text_explain_json(const struct kf_seccomp *only, const char *name,

@@ -2,6 +2,7 @@
 #include "kubefence/try_nri.h"
 
 #include "base/cleanup.h"
+#include "kubefence/command.h"
 #include "nri-plan/view.h"
 
 #include <event2/event.h>
@@ -56,8 +57,7 @@ static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, cons
 			_exit(127);
 		execl(program, program, "--config", config_path, "--state-dir", state, "--node-dir",
 		      node_dir, "--json=false", "--log-level", "warn", (char *)NULL);
-		(void)fprintf(stderr, "kubefence: cannot execute '%s': %s\n", program,
-			      strerror(errno));
+		(void)kf_command_fail("cannot execute '%s': %s", program, strerror(errno));
 		_exit(127);
 	}
 	nri->pidfd = (int)syscall(SYS_pidfd_open, nri->plugin, 0);

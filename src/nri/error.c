@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/escape.h"
+
 #include <nri/nri.h>
 
 #include <stdarg.h>
@@ -7,6 +9,7 @@
 
 void nri_error_set(struct nri_error *err, int code, const char *fmt, ...)
 {
+	char raw[sizeof(err->message)];
 	va_list ap;
 	int n;
 
@@ -14,8 +17,13 @@ void nri_error_set(struct nri_error *err, int code, const char *fmt, ...)
 		return;
 	err->code = code != NRI_OK ? code : NRI_UNKNOWN;
 	va_start(ap, fmt);
-	n = vsnprintf(err->message, sizeof(err->message), fmt, ap);
+	n = vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	if (n >= (int)sizeof(err->message))
-		memcpy(err->message + sizeof(err->message) - 4, "...", 4);
+	/* It ends in the runtime's log and in the pod's Events. */
+	if (kf_escape(err->message, sizeof(err->message), raw, strlen(raw)) <
+		    sizeof(err->message) &&
+	    n < (int)sizeof(raw))
+		return;
+	(void)kf_escape(err->message, sizeof(err->message) - 3, raw, strlen(raw));
+	memcpy(err->message + strlen(err->message), "...", 4);
 }

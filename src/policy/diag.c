@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/diag.h"
+#include "base/escape.h"
 
 #include "base/limits.h"
 
@@ -19,7 +20,7 @@ __attribute__((format(printf, 4, 0))) static void add(struct kf_diags *diags, bo
 						      const struct kf_origin *at, const char *fmt,
 						      va_list ap)
 {
-	char msg[1024];
+	char raw[1024], msg[1024];
 
 	*(warning ? &diags->nwarnings : &diags->nerrors) += 1;
 	if (diags->n == KF_LIMIT_PROFILE_ERRORS)
@@ -27,7 +28,8 @@ __attribute__((format(printf, 4, 0))) static void add(struct kf_diags *diags, bo
 	if (!diags->v)
 		diags->v =
 			kf_arena_calloc(diags->arena, KF_LIMIT_PROFILE_ERRORS, sizeof(*diags->v));
-	vsnprintf(msg, sizeof(msg), fmt, ap);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
+	(void)kf_escape(msg, sizeof(msg), raw, strlen(raw));
 	struct kf_diag diag = {
 		.warning = warning, .at = *at, .msg = kf_arena_strdup(diags->arena, msg)};
 	if (!diags->v || !diag.msg) {
@@ -80,7 +82,7 @@ void kf_diags_format(const struct kf_diags *diags, struct kf_buf *out)
 	for (size_t i = 0; i < diags->n; i++) {
 		const struct kf_diag *d = &diags->v[i];
 
-		kf_buf_adds(out, d->at.file);
+		kf_buf_add_escaped(out, d->at.file);
 		if (d->at.line)
 			kf_buf_addf(out, ":%u:%u", d->at.line, d->at.column);
 		kf_buf_addf(out, ": %s: %s", d->warning ? "warning" : "error", d->msg);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/path.h"
 #include "base/sha256.h"
@@ -154,6 +155,97 @@ static void error_is_cut_not_overrun_and_keeps_a_code(void **state)
 	assert_int_equal(err.code, ENOENT);
 }
 
+static void escape_leaves_only_what_shows_as_itself(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"", ""},
+		{"plain ~ \u00e9\u20ac\U0001f600", "plain ~ \u00e9\u20ac\U0001f600"},
+		{"\033[2J", "\\x1b[2J"},
+		{"a\nb\r\tc\177", "a\\x0ab\\x0d\\x09c\\x7f"},
+		{"\x9b"
+		 "2J",
+		 "\\x9b"
+		 "2J"},
+		{"\xc2\x9b", "\\xc2\\x9b"},
+		{"\xe2\x82", "\\xe2\\x82"},
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+		{"a\u202eb", "a\\xe2\\x80\\xaeb"},
+		{"\u200b\u2028\u2066\ufeff", "\\xe2\\x80\\x8b\\xe2\\x80\\xa8\\xe2\\x81\\xa6"
+					     "\\xef\\xbb\\xbf"},
+		{"\U000e0041", "\\xf3\\xa0\\x81\\x81"},
+		{"\\x1b stays", "\\x1b stays"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(rows); i++) {
+		char out[128];
+
+		assert_int_equal(kf_escape(out, sizeof(out), rows[i].in, strlen(rows[i].in)),
+				 strlen(rows[i].out));
+		assert_string_equal(out, rows[i].out);
+	}
+}
+
+/* Every pair of bytes behind and before others, and every size of the output. */
+static void escape_is_never_raw_cut_or_overrun(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 0x10000; c++) {
+		const char in[] = {'a', (char)(c >> 8), (char)(c & 255), (char)0xa8, 'z'};
+		char out[32], again[32];
+		size_t n = kf_escape(out, sizeof(out), in, sizeof(in));
+
+		assert_int_equal(strlen(out), n);
+		assert_true(kf_utf8_valid(out, n));
+		for (size_t i = 0; i < n; i++)
+			assert_true((unsigned char)out[i] >= 0x20 && out[i] != 0x7f);
+		assert_int_equal(kf_escape(again, sizeof(again), out, n), n);
+		assert_string_equal(again, out);
+	}
+	for (size_t size = 1; size < 24; size++) {
+		const char in[] = "a\u20ac\033\u202eb";
+		char *out = malloc(size); /* exactly, for AddressSanitizer */
+
+		assert_non_null(out);
+		assert_int_equal(kf_escape(out, size, in, strlen(in)), 1 + 3 + 4 + 12 + 1);
+		assert_true(strlen(out) < size);
+		assert_int_equal(strncmp("a\u20ac\\x1b\\xe2\\x80\\xaeb", out, strlen(out)), 0);
+		assert_true(kf_utf8_valid(out, strlen(out)));
+		free(out);
+	}
+}
+
+static void messages_are_one_line_whoever_named_the_object(void **state)
+{
+	struct kf_buf buf = KF_BUF_INIT(1024 * 1024);
+	struct kf_err err = {0};
+	char big[100000];
+
+	(void)state;
+	(void)kf_fail(&err, EINVAL, "'%s'", "x\033[2J\nforged");
+	assert_string_equal(err.msg, "'x\\x1b[2J\\x0aforged'");
+	errno = ENOENT;
+	(void)kf_fail_sys(&err, "open '%s'", "a\tb");
+	assert_string_equal(err.msg, "open 'a\\x09b': No such file or directory");
+	(void)kf_fail_wrap(&err, "%s", "\x9b");
+	assert_string_equal(err.msg, "\\x9b: open 'a\\x09b': No such file or directory");
+	memset(big, '\033', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	(void)kf_fail(&err, EINVAL, "%s", big);
+	assert_true(strlen(err.msg) < KF_ERR_MSG_MAX);
+	assert_string_equal(err.msg + strlen(err.msg) - 7, "\\x1b...");
+	kf_buf_add_line(&buf, "%s: %s", "a\nb", big);
+	assert_int_equal(buf.n, 1 + 4 + 1 + 2 + 4 * (sizeof(big) - 1) + 1);
+	assert_int_equal(buf.p[buf.n - 1], '\n');
+	assert_null(memchr(buf.p, '\n', buf.n - 1));
+	kf_buf_reset(&buf);
+	kf_buf_add_json(&buf, "\xc2\x9b\u202e\U000e0041\u20ac\x9b");
+	assert_string_equal(buf.p, "\\u009b\\u202e\\udb40\\udc41\u20ac\\ufffd");
+	kf_buf_done(&buf);
+}
+
 static void file_replace_is_atomic_and_sets_the_mode(void **state)
 {
 	char dir[] = "/tmp/kf-test-XXXXXX";
@@ -226,6 +318,9 @@ int main(void)
 		cmocka_unit_test(buf_escapes_json_and_reports_overflow_once),
 		cmocka_unit_test(arena_honours_its_limit_and_reuses_memory),
 		cmocka_unit_test(error_is_cut_not_overrun_and_keeps_a_code),
+		cmocka_unit_test(escape_leaves_only_what_shows_as_itself),
+		cmocka_unit_test(escape_is_never_raw_cut_or_overrun),
+		cmocka_unit_test(messages_are_one_line_whoever_named_the_object),
 		cmocka_unit_test(file_replace_is_atomic_and_sets_the_mode),
 		cmocka_unit_test(trusted_open_refuses_links_strangers_and_loose_modes),
 	};
