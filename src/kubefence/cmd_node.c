@@ -159,7 +159,8 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 static int do_status(struct kf_node *node, struct kf_report *r)
 {
 	const struct kf_journal *j = &node->journal;
-	struct kf_err err = {0};
+	struct kf_err err = {0}, unknown;
+	unsigned n;
 	char count[16];
 	kf_digest now;
 	int status = 0;
@@ -185,8 +186,12 @@ static int do_status(struct kf_node *node, struct kf_report *r)
 				      : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
 									    : "changed since");
 	}
-	(void)snprintf(count, sizeof(count), "%u", kf_payload_in_use(node));
-	kf_report_say(r, "containers", count, "");
+	if (kf_payload_in_use(node, &n, &unknown) < 0) {
+		kf_report_say(r, "containers", "not known", unknown.msg);
+	} else {
+		(void)snprintf(count, sizeof(count), "%u", n);
+		kf_report_say(r, "containers", count, "");
+	}
 	return kf_report_finish(r, "status", status,
 				j->busy	     ? "interrupted, run install or uninstall again"
 				: j->pending ? "installed, restart pending"

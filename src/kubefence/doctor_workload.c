@@ -165,10 +165,14 @@ static enum kf_doctor_result profiles(struct kf_doctor *d)
 
 static enum kf_doctor_result containers(struct kf_doctor *d)
 {
+	struct kf_err err;
+	unsigned n;
+
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u started through the guard",
-			     kf_payload_in_use(&d->node));
+	if (kf_payload_in_use(&d->node, &n, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "cannot be counted: %s", err.msg);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%u started through the guard", n);
 }
 
 /* Why the container of state file @path runs outside, into doctor->text; false if it does not. */

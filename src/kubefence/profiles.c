@@ -98,7 +98,13 @@ static int add_dir(struct kf_profiles *profiles, const char *dir, bool first, st
 		      : kf_fail_nomem(err, "profiles");
 		goto out;
 	}
-	while (r == 0 && (entry = readdir(d))) {
+	while (r == 0) {
+		errno = 0;
+		entry = readdir(d);
+		if (!entry && errno)
+			r = kf_fail_sys(err, "read directory '%s'", dir);
+		if (!entry)
+			break;
 		if (!kf_profile_file_name(entry->d_name, name, sizeof(name)))
 			continue;
 		if (n == FILES_MAX)

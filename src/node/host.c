@@ -163,11 +163,15 @@ static int replace(const struct kf_host *host, const char *path, const void *dat
 
 	if (parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode))
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return kf_fail_sys(err, "stat '%s'", path);
+	} else if (!S_ISREG(st.st_mode)) {
 		return kf_fail(err, EINVAL,
 			       "'%s' is not a regular file; something else manages it, configure "
 			       "there",
 			       path);
+	}
 	if ((like ? kf_file_replace_owned(dir, name, data, n, like->st_mode & 07777, like->st_uid,
 					  like->st_gid, err)
 		  : kf_file_replace(dir, name, data, n, mode, err)) < 0)
@@ -235,7 +239,7 @@ bool kf_host_exists(const struct kf_host *host, const char *path)
 {
 	KF_CLOSE int fd = open_in_root(host, path, O_PATH);
 
-	return fd >= 0;
+	return fd >= 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 const char *kf_host_first(const struct kf_host *host, const char *const *paths)
@@ -265,9 +269,16 @@ static int glob_dir(DIR *dir, const char *pattern, size_t ndir, char **list, str
 	size_t tail = star ? strlen(star + 1) : 0;
 	struct dirent *de;
 
-	while ((de = readdir(dir)) != NULL) {
-		size_t len = strlen(de->d_name);
+	for (;;) {
+		size_t len;
 
+		errno = 0;
+		de = readdir(dir);
+		if (!de && errno)
+			return kf_fail_sys(err, "read directory of '%s'", pattern);
+		if (!de)
+			break;
+		len = strlen(de->d_name);
 		if (!star ? strcmp(de->d_name, base) != 0
 			  : (len < head + tail || strncmp(de->d_name, base, head) != 0 ||
 			     strcmp(de->d_name + len - tail, star + 1) != 0))

@@ -46,6 +46,8 @@ int kf_host_rename(const struct kf_host *host, const char *from, const char *to,
 		   struct kf_err *err);
 /* Remove directory @path if it is empty. */
 void kf_host_rmdir(const struct kf_host *host, const char *path);
+/* False only if there is nothing at @path: where that cannot be told, whoever then opens it gets
+ * the error. */
 bool kf_host_exists(const struct kf_host *host, const char *path);
 /* The files that match @pattern (one star, in its last component), sorted,
  * as host paths; NULL-terminated, released with kf_host_list_free(). */

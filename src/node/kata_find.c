@@ -102,29 +102,34 @@ static int find_version(const struct kf_host *host, struct kf_arena *arena, stru
 	return k->version ? 0 : kf_fail_nomem(err, "Kata");
 }
 
-/* The record beside the kernel: "vmlinux-6.18.35-190" comes with "config-6.18.35-190". */
-static char *kernel_config(const struct kf_host *host, const char *kernel)
+/* The record beside the kernel: "vmlinux-6.18.35-190" comes with "config-6.18.35-190".  *ret is
+ * NULL if there is none. */
+static int kernel_config(const struct kf_host *host, const char *kernel, char **ret,
+			 struct kf_err *err)
 {
-	char link[64], target[PATH_MAX], path[PATH_MAX + 16], *text = NULL;
+	char link[64], target[PATH_MAX], path[PATH_MAX + 16];
 	KF_CLOSE int fd = -1;
 	const char *name, *dash;
 	ssize_t n;
 
-	if (kf_host_fd(host, kernel, O_PATH, &fd, NULL) < 0)
-		return NULL;
+	*ret = NULL;
+	if (kf_host_fd(host, kernel, O_PATH, &fd, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
 	/* What the symlink "vmlinux.container" stands for. */
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n <= 0)
-		return NULL;
+		return kf_fail_sys(err, "what '%s' leads to", kernel);
 	target[n] = '\0';
 	name = kf_path_base(target);
 	dash = strchr(name, '-');
 	if (!dash)
-		return NULL;
+		return 0;
 	(void)snprintf(path, sizeof(path), "%.*sconfig%s", (int)(kf_path_base(kernel) - kernel),
 		       kernel, dash);
-	return kf_host_read(host, path, KCONFIG_MAX, &text, NULL, NULL) < 0 ? NULL : text;
+	if (kf_host_read(host, path, KCONFIG_MAX, ret, NULL, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	return 0;
 }
 
 /* Built in and, as far as the list of security modules tells, turned on. */
@@ -143,8 +148,10 @@ static bool has_landlock(const char *kconfig)
 static int find_landlock(const struct kf_host *host, struct kf_arena *arena, struct kf_kata *k,
 			 struct kf_err *err)
 {
-	KF_FREE char *kconfig = kernel_config(host, k->kernel);
+	KF_FREE char *kconfig = NULL;
 
+	if (kernel_config(host, k->kernel, &kconfig, err) < 0)
+		return -1;
 	if (kconfig) {
 		k->landlock = has_landlock(kconfig) ? KF_KATA_LANDLOCK_YES : KF_KATA_LANDLOCK_NO;
 		k->why = kf_arena_printf(arena, "the configuration beside '%s' %s", k->kernel,

@@ -161,7 +161,7 @@ static char *directory_of(const char *path)
 	return dir;
 }
 
-static int is_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err)
+int kf_payload_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err)
 {
 	KF_CLOSE int fd = -1;
 	KF_FREE char *dir = directory_of(path);
@@ -191,14 +191,14 @@ int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *f
 	if (fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "stat '%s'", file->path);
 	if (file->once)
-		return is_public(node, file->path, ret, err);
+		return kf_payload_public(node, file->path, ret, err);
 	if (!S_ISREG(st.st_mode) || (size_t)st.st_size != file->n || st.st_uid != 0 ||
 	    (st.st_mode & 07777) != file->mode)
 		return 0;
 	if (kf_fd_slurp(fd, file->path, file->n, &data, &n, err) < 0)
 		return -1;
 	return n == file->n && memcmp(data, file->data, n) == 0
-		       ? is_public(node, file->path, ret, err)
+		       ? kf_payload_public(node, file->path, ret, err)
 		       : 0;
 }
 

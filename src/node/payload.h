@@ -28,12 +28,14 @@ int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 /* Whether file @i is there already as it should be. */
 int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
 		     struct kf_err *err);
+/* Whether the directory of file @path is root's alone to write and everybody's to read. */
+int kf_payload_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err);
 /* Write those that are not, one by one, and say so. */
 int kf_payload_write(const struct kf_node *node, const struct kf_payload *payload,
 		     bool *ret_changed, struct kf_err *err);
 void kf_payload_done(struct kf_payload *payload);
 
 /* How many containers on the host were started through the guard. */
-unsigned kf_payload_in_use(const struct kf_node *node);
+int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err);
 
 #endif

@@ -147,22 +147,24 @@ static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
 /* Why the part must stay, in @why; false if it can go. */
 static bool in_use(const struct kf_node *node, char why[static 128])
 {
+	static const char unknown[] = "nobody knows whether it is in use (%.80s)";
 	const struct kf_journal *j = &node->journal;
+	struct kf_err err;
 	unsigned n = 0;
 
 	/* Without its handler a running container cannot be entered (containerd:
 	 * "no runtime is configured"), so its probes would fail. */
 	if (!node->options->set_vms) {
-		n = kf_payload_in_use(node);
+		if (kf_payload_in_use(node, &n, &err) < 0) {
+			(void)snprintf(why, 128, unknown, err.msg);
+			return true;
+		}
 		(void)snprintf(why, 128, "%u containers were started through the guard", n);
 		return n > 0;
 	}
 	for (size_t i = 0; i < j->nvms && !n; i++) {
-		struct kf_err err;
-
 		if (kf_cri_pods(node, j->vms[i].name, &n, &err) < 0) {
-			(void)snprintf(why, 128, "nobody knows whether it is in use (%.80s)",
-				       err.msg);
+			(void)snprintf(why, 128, unknown, err.msg);
 			return true;
 		}
 		(void)snprintf(why, 128, "%u pods have handler '%.40s'", n, j->vms[i].name);

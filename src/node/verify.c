@@ -3,6 +3,7 @@
 #include "node/cri.h"
 #include "node/handler.h"
 #include "node/node.h"
+#include "node/payload.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ static bool file_fine(const struct kf_node *node, size_t i)
 	struct kf_err err;
 	struct stat st;
 	kf_digest now;
+	bool public;
 
 	if (kf_host_fd(&node->host, path, O_PATH | O_NOFOLLOW, &fd, &err) < 0)
 		return finding(node, false, path,
@@ -32,6 +34,12 @@ static bool file_fine(const struct kf_node *node, size_t i)
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
 		return finding(node, false, path,
 			       "must be a regular file of root's that only root can write");
+	if (kf_payload_public(node, path, &public, &err) < 0)
+		return finding(node, false, path, err.msg);
+	if (!public)
+		return finding(node, false, path,
+			       "lies in a directory that is not root's and 0755, so that others "
+			       "cannot reach it or can replace it; run 'kubefence node install'");
 	/* The plugin publishes its own settings. */
 	if (strcmp(path, KF_NODE_SETTINGS) == 0)
 		return finding(node, true, path, "");

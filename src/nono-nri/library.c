@@ -136,9 +136,16 @@ static void read_place(struct publisher *p, struct place *place)
 		p->diags->nomem = true;
 		return;
 	}
-	while ((e = readdir(d)) && !p->diags->nomem) {
+	for (;;) {
 		char name[KF_LIMIT_PROFILE_NAME + 1];
 
+		errno = 0;
+		e = p->diags->nomem ? NULL : readdir(d);
+		if (!e && errno) /* a built-in profile must not count in one's place */
+			kf_diag_error(p->diags, &(struct kf_origin){.file = place->dir},
+				      "profiles_dir: cannot be read: %s", strerror(errno));
+		if (!e)
+			break;
 		if (!kf_profile_file_name(e->d_name, name, sizeof(name)))
 			continue;
 		if (p->n == FILES_MAX) {
@@ -180,7 +187,7 @@ static int read_sources(struct publisher *p, const char *dir)
 	qsort(p->v, p->n, sizeof(*p->v), by_name);
 	memcpy(p->v + p->n, kf_profile_builtins, kf_nprofile_builtins * sizeof(*p->v));
 	p->n += kf_nprofile_builtins;
-	return p->diags->nomem ? -1 : 0;
+	return p->diags->nomem || p->diags->nerrors != before.nerrors ? -1 : 0;
 }
 
 /* ---- compiled ---- */

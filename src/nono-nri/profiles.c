@@ -92,11 +92,18 @@ static bool wanted(const struct finder *f, const char *name)
 
 static void add_directory(struct finder *f, DIR *d, const char *dir)
 {
-	struct dirent *e;
-
-	while ((e = readdir(d))) {
+	for (;;) {
+		struct dirent *e;
 		const char *path;
 		struct kf_err err;
+
+		errno = 0;
+		e = readdir(d);
+		if (!e && errno)
+			kf_diag_error(f->diags, &(struct kf_origin){.file = dir},
+				      "cannot be read: %s", strerror(errno));
+		if (!e)
+			return;
 
 		/* What is no name no pod can ask for: temporary files, mostly. */
 		if (!kf_profile_name_valid(e->d_name) || !wanted(f, e->d_name))

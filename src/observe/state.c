@@ -194,26 +194,39 @@ struct walk {
 	bool (*keep)(void *ctx, const char *pod_uid, const char *container_id);
 	void *ctx;
 	unsigned removed;
+	bool failed; /* not everything was seen */
 };
 
-static DIR *open_dir(int at, const char *name)
+/* NULL: there is none, or it cannot be read, which *failed tells. */
+static DIR *open_dir(int at, const char *name, bool *failed)
 {
 	int fd = openat(at, name, DIR_FLAGS);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
+	*failed |= !d && errno != ENOENT && errno != ENOTDIR;
 	if (fd >= 0 && !d)
 		(void)close(fd);
 	return d;
 }
 
+static struct dirent *next(DIR *d, bool *failed)
+{
+	struct dirent *e;
+
+	errno = 0;
+	e = readdir(d);
+	*failed |= !e && errno;
+	return e;
+}
+
 static void walk_pod(const struct kf_state *state, const char *pod_uid, struct walk *w)
 {
-	DIR *d = open_dir(state->dirfd, pod_uid);
+	DIR *d = open_dir(state->dirfd, pod_uid, &w->failed);
 	struct dirent *e;
 
 	if (!d)
 		return;
-	while ((e = readdir(d))) {
+	while ((e = next(d, &w->failed))) {
 		if (!name_valid(e->d_name) || w->keep(w->ctx, pod_uid, e->d_name))
 			continue;
 		remove_container(dirfd(d), e->d_name);
@@ -239,20 +252,26 @@ void kf_state_remove_pod(const struct kf_state *state, const char *pod_uid)
 		walk_pod(state, pod_uid, &w);
 }
 
+static void walk_all(const struct kf_state *state, struct walk *w)
+{
+	DIR *d = state->dirfd < 0 ? NULL : open_dir(state->dirfd, ".", &w->failed);
+	struct dirent *e;
+
+	if (!d)
+		return;
+	while ((e = next(d, &w->failed)))
+		if (name_valid(e->d_name))
+			walk_pod(state, e->d_name, w);
+	(void)closedir(d);
+}
+
 unsigned kf_state_reconcile(const struct kf_state *state,
 			    bool (*keep)(void *ctx, const char *pod_uid, const char *container_id),
 			    void *ctx)
 {
 	struct walk w = {.keep = keep, .ctx = ctx};
-	DIR *d = state->dirfd < 0 ? NULL : open_dir(state->dirfd, ".");
-	struct dirent *e;
 
-	if (!d)
-		return 0;
-	while ((e = readdir(d)))
-		if (name_valid(e->d_name))
-			walk_pod(state, e->d_name, &w);
-	(void)closedir(d);
+	walk_all(state, &w);
 	return w.removed;
 }
 
@@ -262,25 +281,31 @@ struct search {
 	bool found;
 };
 
+/* An entry that cannot be read may be the one. */
 static bool search_one(void *ctx, const char *pod_uid, const char *container_id)
 {
 	struct search *s = ctx;
 	KF_FREE char *text = NULL;
 	struct paths paths;
+	struct kf_err err;
 
-	if (!s->found && make_paths(pod_uid, container_id, &paths) &&
-	    kf_file_slurp(s->state->dirfd, paths.file, TEXT_MAX, &text, NULL, NULL) == 0)
+	if (s->found || !make_paths(pod_uid, container_id, &paths))
+		return true;
+	if (kf_file_slurp(s->state->dirfd, paths.file, TEXT_MAX, &text, NULL, &err) == 0)
 		s->found = strstr(text, s->member) != NULL;
+	else
+		s->found = err.code != ENOENT && err.code != ENOTDIR;
 	return true; /* nothing is taken away */
 }
 
 bool kf_state_uses_profile(const struct kf_state *state, const char *profile)
 {
 	struct search s = {.state = state};
+	struct walk w = {.keep = search_one, .ctx = &s};
 
 	if (state->dirfd < 0)
 		return true;
 	(void)snprintf(s.member, sizeof(s.member), "\"profile\":\"%s\"", profile);
-	(void)kf_state_reconcile(state, search_one, &s);
-	return s.found;
+	walk_all(state, &w);
+	return s.found || w.failed;
 }

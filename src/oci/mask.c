@@ -13,7 +13,8 @@
 #include <sys/syscall.h>
 
 #define PASSWD_MAX (1024 * 1024)
-#define HOMES_MAX  4
+/* Paths in all: more than a profile and an honest environment come to. */
+#define MASKS_MAX  4096
 
 /* What a variable stands for when the environment does not say. */
 static const struct variable {
@@ -33,24 +34,15 @@ struct masks {
 	struct kf_oci *oci;
 	const char *verb; /* "deny" or "readonly" */
 	bool spare_root;  /* leave out what a variable that stands for "/" makes */
-	const char *homes[HOMES_MAX];
+	const char **homes;
 	size_t nhomes;
 	const char **v;
-	size_t n, max;
+	size_t n;
 };
 
-const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena)
+/* The home of @uid by the lines of @text, which is changed; NULL if none has it. */
+static const char *find_home(char *text, long uid)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
-	};
-	KF_CLOSE int fd = (int)syscall(SYS_openat2, rootfs_fd, "etc/passwd", &how, sizeof(how));
-	KF_FREE char *text = NULL;
-	const char *home;
-
-	if (fd < 0 || kf_fd_slurp(fd, "etc/passwd", PASSWD_MAX, &text, NULL, NULL) < 0)
-		return "";
 	for (char *line = text, *next; line; line = next) {
 		char *field[7] = {line};
 		unsigned n = 1;
@@ -62,12 +54,37 @@ const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena)
 			*p++ = '\0';
 			field[n] = p;
 		}
-		if (n == KF_ARRAY_SIZE(field) && *field[2] && strtol(field[2], NULL, 10) == uid) {
-			home = kf_arena_strdup(arena, field[5]);
-			return home ? home : "";
-		}
+		if (n == KF_ARRAY_SIZE(field) && *field[2] && strtol(field[2], NULL, 10) == uid)
+			return field[5];
 	}
-	return "";
+	return NULL;
+}
+
+int kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena, const char **ret,
+		       struct kf_err *err)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+	KF_CLOSE int fd = (int)syscall(SYS_openat2, rootfs_fd, "etc/passwd", &how, sizeof(how));
+	KF_FREE char *text = NULL;
+	const char *home;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+		*ret = "";
+		return 0;
+	}
+	if (fd < 0)
+		return kf_fail_sys(err, "/etc/passwd of the image");
+	if (kf_fd_slurp(fd, "/etc/passwd", PASSWD_MAX, &text, NULL, err) < 0)
+		return kf_fail_wrap(err, "image");
+	home = find_home(text, uid);
+	home = home ? kf_arena_strdup(arena, home) : "";
+	if (!home)
+		return kf_fail_nomem(err, "/etc/passwd of the image");
+	*ret = home;
+	return 0;
 }
 
 static const char *env_value(const struct kf_view *view, size_t i, const char *name, size_t n)
@@ -79,7 +96,7 @@ static const char *env_value(const struct kf_view *view, size_t i, const char *n
 
 static void add_home(struct masks *m, const char *home)
 {
-	if (!*home || m->nhomes == HOMES_MAX)
+	if (!*home)
 		return;
 	for (size_t i = 0; i < m->nhomes; i++)
 		if (strcmp(m->homes[i], home) == 0)
@@ -87,20 +104,28 @@ static void add_home(struct masks *m, const char *home)
 	m->homes[m->nhomes++] = home;
 }
 
-static void find_homes(struct masks *m, int rootfs_fd)
+static int find_homes(struct masks *m, int rootfs_fd, struct kf_err *err)
 {
 	const struct kf_view *view = &m->oci->view;
+	const char *home = "";
 
-	if (rootfs_fd >= 0)
-		add_home(m, kf_oci_passwd_home(rootfs_fd, m->oci->uid, &m->oci->arena));
+	/* One of each: every HOME, the image's word, and "/". */
+	m->homes = kf_arena_calloc(&m->oci->arena, view->nenv + 2, sizeof(*m->homes));
+	if (!m->homes)
+		return kf_fail_nomem(err, "mask");
+	/* Where the denied files lie must be known: what cannot be read is not "no home". */
+	if (rootfs_fd >= 0 &&
+	    kf_oci_passwd_home(rootfs_fd, m->oci->uid, &m->oci->arena, &home, err) < 0)
+		return kf_fail_wrap(err, "what the profile denies below '~' cannot be masked");
+	add_home(m, home);
 	for (size_t i = 0; i < view->nenv; i++) {
-		const char *home = env_value(view, i, "HOME", 4);
-
+		home = env_value(view, i, "HOME", 4);
 		if (home)
 			add_home(m, home);
 	}
 	if (!m->nhomes)
 		add_home(m, "/");
+	return 0;
 }
 
 static int add(struct masks *m, const char *rule, const char *dir, const char *middle,
@@ -124,7 +149,7 @@ static int add(struct masks *m, const char *rule, const char *dir, const char *m
 	for (size_t i = 0; i < m->n; i++)
 		if (strcmp(m->v[i], clean) == 0)
 			return 0;
-	if (m->n == m->max)
+	if (m->n == MASKS_MAX)
 		return kf_fail(err, E2BIG, "%s %s: stands for too many paths", m->verb, rule);
 	m->v[m->n] = kf_arena_strdup(arena, clean);
 	return m->v[m->n++] ? 0 : kf_fail_nomem(err, "mask");
@@ -196,13 +221,12 @@ static int add_rule(struct masks *m, const char *rule, struct kf_err *err)
 	return add_variable(m, rule, path + 1, n - 1, path + n, err);
 }
 
-/* Room for what @nrules rules can stand for; @homes: some need home directories. */
-static int init(struct masks *m, bool homes, size_t nrules, int rootfs_fd, struct kf_err *err)
+/* @homes: some rules need home directories. */
+static int init(struct masks *m, bool homes, int rootfs_fd, struct kf_err *err)
 {
-	if (homes)
-		find_homes(m, rootfs_fd);
-	m->max = (nrules + 1) * (HOMES_MAX + 1);
-	m->v = kf_arena_calloc(&m->oci->arena, m->max, sizeof(*m->v));
+	if (homes && find_homes(m, rootfs_fd, err) < 0)
+		return -1;
+	m->v = kf_arena_calloc(&m->oci->arena, MASKS_MAX, sizeof(*m->v));
 	return m->v ? 0 : kf_fail_nomem(err, "mask");
 }
 
@@ -214,7 +238,7 @@ int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int 
 
 	for (size_t i = 0; i < profile->ndeny; i++)
 		homes |= profile->deny[i][0] != '/';
-	if (init(&m, homes, profile->ndeny, rootfs_fd, err) < 0)
+	if (init(&m, homes, rootfs_fd, err) < 0)
 		return -1;
 	for (size_t i = 0; i < profile->ndeny; i++)
 		if (add_rule(&m, profile->deny[i], err) < 0)
@@ -245,9 +269,9 @@ int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, i
 
 	for (size_t i = 0; i < profile->nreadonly; i++)
 		homes |= profile->readonly[i].arg[0] != '/';
-	if (init(&m, homes, profile->nreadonly, rootfs_fd, err) < 0)
+	if (init(&m, homes, rootfs_fd, err) < 0)
 		return -1;
-	v = kf_arena_calloc(&oci->arena, m.max, sizeof(*v));
+	v = kf_arena_calloc(&oci->arena, MASKS_MAX, sizeof(*v));
 	if (!v)
 		return kf_fail_nomem(err, "readonly");
 	for (size_t i = 0; i < profile->nreadonly; i++) {

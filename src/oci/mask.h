@@ -13,7 +13,8 @@
  * absolute, variables expanded.  "~" stands for every place that the launcher or
  * a program could take for the home directory: each HOME of the environment and
  * the directory that /etc/passwd below @rootfs_fd (-1: unknown) gives the user.
- * The array lives in oci->arena.  A denial that comes out as "/" is an error. */
+ * The array lives in oci->arena.  A denial that comes out as "/" is an error, and so is one that
+ * stands for nobody knows what. */
 int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		 const char *const **ret, size_t *ret_n, struct kf_err *err);
 
@@ -31,7 +32,9 @@ int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, i
 		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err);
 
 /* Home directory of @uid by etc/passwd below @rootfs_fd, which may be an enemy's:
- * symlinks stay inside, size and type are checked.  "" if there is none. */
-const char *kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena);
+ * symlinks stay inside, size and type are checked.  "" if the file is not there or does not know
+ * @uid; one that is there and cannot be read is an error. */
+int kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena, const char **ret,
+		       struct kf_err *err);
 
 #endif

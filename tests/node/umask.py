@@ -93,7 +93,12 @@ def predecessor(t, tools) -> None:
         t.ok(reachable(n.path(LAUNCHER)).returncode == 0, "another user can run the launcher")
         settled = n.snapshot()
         t.ok(n.node("install")[1].get("state") == "nothing to do" and n.snapshot() == settled, "control: then there is nothing to do")
+        def closed() -> list:
+            return [e["object"] for e in n.node("verify")[1]["events"] if e["action"] == "fail" and "0755" in e["detail"]]
+
+        t.equal(closed(), [], "control: and verify finds no directory closed")
         n.path("/opt/nono-nri").chmod(0o700)
+        t.equal(closed(), [LAUNCHER], "verify, and so the agent, sees one that is")
         t.ok(reachable(n.path(LAUNCHER)).returncode != 0, "control: another user needs the directory")
         code, said, err = n.node("install")
         t.ok(code == 0 and said["state"] != "nothing to do" and not wrong(n, "/opt/nono-nri/profiles", "/opt/nono-nri/profiles/mine"),

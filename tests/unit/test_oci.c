@@ -268,7 +268,7 @@ static void seccomp_survives_the_way_through_the_view(void **state)
 static void assert_masks(const struct kf_profile_info *p, int rootfs, const char *want)
 {
 	const char *const *masks;
-	char got[1024] = "";
+	char got[4096] = "";
 	size_t n;
 
 	assert_int_equal(kf_oci_masks(&oci, p, rootfs, &masks, &n, &err), 0);
@@ -278,6 +278,35 @@ static void assert_masks(const struct kf_profile_info *p, int rootfs, const char
 		(void)snprintf(got + at, sizeof(got) - at, "%s%s", i ? " " : "", masks[i]);
 	}
 	assert_string_equal(got, want);
+}
+
+static void assert_no_masks(int rootfs, const char *why)
+{
+	const char *const *masks;
+	size_t n;
+
+	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
+	assert_int_equal(kf_oci_masks(&oci, &profile, rootfs, &masks, &n, &err), -1);
+	assert_non_null(strstr(err.msg, why));
+	assert_non_null(strstr(err.msg, "cannot be masked"));
+	kf_oci_done(&oci);
+}
+
+static void no_home_is_left_out_however_many(void **state)
+{
+	char text[8192] = "{\"process\":{\"args\":[\"a\"],\"env\":[\"X=1\"",
+	     want[4096] = "/run/secrets";
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), ",\"HOME=/h%u\"",
+			       i);
+		(void)snprintf(want + strlen(want), sizeof(want) - strlen(want), " /h%u/.ssh", i);
+	}
+	(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "]}}");
+	assert_int_equal(parse_config(text), 0);
+	assert_masks(&profile, -1, want);
+	kf_oci_done(&oci);
 }
 
 static void every_home_is_masked(void **state)
@@ -315,15 +344,25 @@ static void every_home_is_masked(void **state)
 	/* An image that points elsewhere cannot make us read the host's. */
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/../../etc/passwd", path), 0);
-	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
-	assert_masks(&profile, fd, "/run/secrets /.ssh");
-	kf_oci_done(&oci);
+	assert_no_masks(fd, "Too many levels of symbolic links");
 	assert_int_equal(unlink(path), 0);
+
+	/* What is there and cannot be read is an error, what is not there is none. */
 	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_no_masks(fd, "not a regular file");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_no_masks(fd, "not a regular file");
+	assert_int_equal(rmdir(path), 0);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(ftruncate(fileno(f), 2 * 1024 * 1024), 0);
+	fclose(f);
+	assert_no_masks(fd, "not a regular file of at most");
+	assert_int_equal(unlink(path), 0);
 	assert_int_equal(parse_config("{\"process\":{\"args\":[\"a\"]}}"), 0);
 	assert_masks(&profile, fd, "/run/secrets /.ssh");
 	kf_oci_done(&oci);
-	(void)unlink(path);
 	(void)snprintf(path, sizeof(path), "%s/etc", dir);
 	(void)rmdir(path);
 	(void)rmdir(dir);
@@ -431,6 +470,7 @@ int main(void)
 		cmocka_unit_test(every_home_is_masked),
 		cmocka_unit_test(what_is_read_only_is_found_but_not_below_a_root),
 		cmocka_unit_test(a_hook_comes_last),
+		cmocka_unit_test(no_home_is_left_out_however_many),
 		cmocka_unit_test(variables_are_expanded_and_root_is_refused),
 	};
 

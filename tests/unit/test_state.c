@@ -121,6 +121,20 @@ static bool keep_b(void *ctx, const char *uid, const char *cid)
 	return strcmp(uid, "uid1") == 0 && strcmp(cid, "b") == 0;
 }
 
+/* An entry that is there and is no file that can be read. */
+static void what_cannot_be_read_may_use_any_profile(void)
+{
+	assert_int_equal(mkdir(at("odd"), 0700), 0);
+	assert_int_equal(mkdir(at("odd/cid"), 0700), 0);
+	assert_false(kf_state_uses_profile(&state, "strict"));
+	assert_int_equal(mkdir(at("odd/cid/metadata.json"), 0700), 0);
+	assert_true(kf_state_uses_profile(&state, "strict"));
+	assert_int_equal(rmdir(at("odd/cid/metadata.json")), 0);
+	assert_int_equal(rmdir(at("odd/cid")), 0);
+	assert_int_equal(rmdir(at("odd")), 0);
+	assert_false(kf_state_uses_profile(&state, "strict"));
+}
+
 static void reconciliation_removes_the_rest_and_only_entries(void **unused)
 {
 	(void)unused;
@@ -139,6 +153,7 @@ static void reconciliation_removes_the_rest_and_only_entries(void **unused)
 	assert_false(kf_state_uses_profile(&state, "stric"));
 	kf_state_remove_pod(&state, "uid1");
 	assert_false(kf_state_uses_profile(&state, "strict"));
+	what_cannot_be_read_may_use_any_profile();
 	(void)rmdir(at("uid3/c/theirs"));
 	kf_state_remove_pod(&state, "uid3");
 }
