@@ -3,6 +3,7 @@
 #include "nono-runc/domain.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "nono-runc/record.h"
 #include "sandbox/domain.h"
