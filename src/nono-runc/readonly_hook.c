@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-runc/errlog.h"
 #include "nono-runc/readonly.h"
 
 #include "base/cleanup.h"
@@ -228,6 +229,7 @@ int kf_readonly_hook(int argc, char **argv)
 
 	if (run(argc, argv, &err) == 0)
 		return 0;
-	(void)dprintf(STDERR_FILENO, "fs readonly: %s\n", err.msg);
+	kf_err_wrap(&err, "fs readonly");
+	kf_errlog(NULL, NULL, &err);
 	return 1;
 }
