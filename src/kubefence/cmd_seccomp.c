@@ -8,6 +8,7 @@
 #include "kubefence/seccomp_text.h"
 #include "oci/json.h"
 #include "oci/seccomp.h"
+#include "policy/seccomp_launcher.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -222,8 +223,9 @@ static int cmd_intersect(struct options *o, char **names)
 	if (!name || !denied)
 		return kf_command_fail("seccomp: out of memory");
 	if (*denied)
-		(void)kf_command_fail("seccomp: a container with this policy is refused, because "
-				      "it denies what the sandbox launcher needs: %s",
+		(void)kf_command_fail("seccomp: a container with this policy is refused%s, because "
+				      "it may deny or change what the sandbox launcher needs: %s",
+				      kf_seccomp_notifies(&both) ? "" : " where there is no guard",
 				      denied);
 	return print_policy(o, &both, name);
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "policy/seccomp_launcher.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -366,9 +367,10 @@ static int check_launcher_calls(const struct kf_launch *launch, const struct kf_
 		return 0;
 	return refuse(plan,
 		      denied ? kf_arena_printf(arena,
-					       "the pod's seccomp profile denies what the sandbox "
-					       "launcher needs: %s; allow these calls in it or use "
-					       "type RuntimeDefault",
+					       "the pod's seccomp profile may deny or change what "
+					       "the sandbox launcher needs: %s; allow these calls "
+					       "in it, whatever their arguments, or use type "
+					       "RuntimeDefault",
 					       denied)
 			     : NULL,
 		      err);

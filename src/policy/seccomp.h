@@ -113,8 +113,4 @@ bool kf_seccomp_notifies(const struct kf_seccomp *policy);
 int kf_seccomp_intersect(const struct kf_seccomp *a, const struct kf_seccomp *b,
 			 struct kf_arena *arena, struct kf_seccomp *ret, struct kf_err *err);
 
-/* Names of the calls of the launcher that @policy would not let pass, separated by ", ",
- * in @arena; "" if there is none, NULL when out of memory. */
-const char *kf_seccomp_launcher_denied(const struct kf_seccomp *policy, struct kf_arena *arena);
-
 #endif

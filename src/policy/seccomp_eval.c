@@ -4,7 +4,6 @@
 #include "policy/seccomp_cond.h"
 #include "policy/seccomp_internal.h"
 
-#include <linux/prctl.h>
 #include <string.h>
 
 #define ACT_NOTIFY "SCMP_ACT_NOTIFY"
@@ -169,47 +168,4 @@ struct kf_seccomp_verdict kf_seccomp_eval(const struct kf_seccomp *policy,
 	return v.action ? v
 			: kf_seccomp_verdict(policy->default_action, policy->has_default_errno,
 					     policy->default_errno);
-}
-
-/* What the launcher calls between execve of itself and execve of the workload
- * and fails without, under some profile; tests/sandbox/needed.py compares. */
-static const struct {
-	const char *name;
-	uint64_t arg0;
-} launcher_calls[] = {
-	{"landlock_create_ruleset", 0},
-	{"landlock_add_rule", 0},
-	{"landlock_restrict_self", 0},
-	{"prctl", PR_SET_NO_NEW_PRIVS},
-	{"execve", 0},
-	{"openat", 0},
-	{"openat2", 0},
-	{"getdents64", 0},
-	{"fstat", 0},
-	{"fstatfs", 0},
-	{"newfstatat", 0},
-#if defined(__x86_64__)
-	{"readlink", 0},
-	{"arch_prctl", 0x1002}, /* ARCH_SET_FS */
-#else
-	{"readlinkat", 0},
-#endif
-	{"read", 0},
-	{"lseek", 0},
-	{"prlimit64", 0},
-};
-
-const char *kf_seccomp_launcher_denied(const struct kf_seccomp *policy, struct kf_arena *arena)
-{
-	const char *list = "";
-
-	for (size_t i = 0; list && i < KF_ARRAY_SIZE(launcher_calls); i++) {
-		const struct kf_seccomp_call call = {.arch = KF_SECCOMP_ARCH_SCMP,
-						     .name = launcher_calls[i].name,
-						     .args = {launcher_calls[i].arg0}};
-
-		if (!kf_seccomp_action_passes(kf_seccomp_eval(policy, &call).action))
-			list = kf_arena_printf(arena, "%s%s%s", list, *list ? ", " : "", call.name);
-	}
-	return list;
 }

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "kf_test.h"
 #include "policy/seccomp.h"
+#include "policy/seccomp_launcher.h"
 #include "policy/seccomp_table.h"
 #include "random_seccomp.h"
 
@@ -116,36 +117,6 @@ static void other_abis_are_killed(void **state)
 			    "SCMP_ACT_KILL_THREAD");
 }
 
-static void launcher_can_start_under_every_level(void **state)
-{
-	static const char *const most[] = {"landlock_add_rule",
-					   "prctl",
-					   "openat",
-					   "openat2",
-					   "getdents64",
-					   "fstat",
-					   "fstatfs",
-					   "newfstatat",
-					   "readlink",
-					   "readlinkat",
-					   "arch_prctl",
-					   "read",
-					   "lseek",
-					   "prlimit64"};
-	const struct kf_seccomp_rule rule = {
-		.names = most, .nnames = KF_ARRAY_SIZE(most), .action = ALLOW};
-	const struct kf_seccomp policy = {.default_action = ERRNO, .rules = &rule, .nrules = 1};
-
-	(void)state;
-	assert_string_equal(kf_seccomp_launcher_denied(level("runtime-default"), &arena), "");
-	assert_string_equal(kf_seccomp_launcher_denied(level("restricted"), &arena), "");
-	assert_string_equal(kf_seccomp_launcher_denied(level("agent"), &arena), "");
-	assert_string_equal(kf_seccomp_launcher_denied(&policy, &arena),
-			    "landlock_create_ruleset, landlock_restrict_self, execve");
-}
-
-/* --- random policies ------------------------------------------------------ */
-
 static struct kf_seccomp intersect(const struct kf_seccomp *a, const struct kf_seccomp *b)
 {
 	struct kf_seccomp ret = {0};
@@ -157,6 +128,216 @@ static struct kf_seccomp intersect(const struct kf_seccomp *a, const struct kf_s
 	assert_int_equal(kf_seccomp_check(&ret, &err), 0);
 	return ret;
 }
+
+static const char *launcher_denied(const struct kf_seccomp *policy)
+{
+	const char *list;
+	struct kf_err err = {0};
+
+	assert_int_equal(kf_seccomp_check(policy, &err), 0);
+	list = kf_seccomp_launcher_denied(policy, &arena);
+	assert_non_null(list);
+	return list;
+}
+
+static void launcher_can_start_under_every_level(void **state)
+{
+	(void)state;
+	assert_string_equal(launcher_denied(level("runtime-default")), "");
+	assert_string_equal(launcher_denied(level("restricted")), "");
+	assert_string_equal(launcher_denied(level("agent")), "");
+}
+
+static void launcher_calls_are_sorted_and_of_both_kinds(void **state)
+{
+	size_t n, optional = 0;
+	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		optional += calls[i].use == KF_CALL_OPTIONAL;
+		assert_true(i == 0 || strcmp(calls[i - 1].name, calls[i].name) < 0);
+	}
+	assert_in_range(optional, 1, n - 1);
+}
+
+static const struct {
+	const char *action;
+	bool has_errno;
+	uint32_t errno_ret;
+	bool needed, optional; /* may a call of the launcher's be answered so? */
+} answers[] = {
+	{ALLOW, false, 0, true, true},
+	{"SCMP_ACT_LOG", false, 0, true, true},
+	{ERRNO, false, 0, false, true}, /* EPERM */
+	{ERRNO, true, EPERM, false, true},
+	{ERRNO, true, ENOSYS, false, true},
+	{ERRNO, true, 0, false, false},
+	{ERRNO, true, ENOENT, false, false},
+	{ERRNO, true, EACCES, false, false},
+	{ERRNO, true, 117, false, false},
+	{"SCMP_ACT_KILL", false, 0, false, false},
+	{"SCMP_ACT_KILL_THREAD", false, 0, false, false},
+	{KILL, false, 0, false, false},
+	{"SCMP_ACT_TRAP", false, 0, false, false},
+	{"SCMP_ACT_TRACE", true, ENOSYS, false, false},
+	{"SCMP_ACT_NOTIFY", false, 0, false, false},
+};
+
+/* Conditions of every kind, on each argument; among them some that never hold, which the
+ * next reader may know better. */
+static size_t conditions(struct kf_seccomp_arg *ret)
+{
+	static const struct {
+		const char *op;
+		uint64_t value, value_two;
+	} c[] = {
+		{"SCMP_CMP_EQ", 0, 0},
+		{"SCMP_CMP_EQ", 0x6b666e6f, 0},
+		{"SCMP_CMP_NE", 0, 0},
+		{"SCMP_CMP_NE", UINT64_MAX, 0},
+		{"SCMP_CMP_GE", 0, 0},
+		{"SCMP_CMP_GE", 1, 0},
+		{"SCMP_CMP_GT", 1000000, 0},
+		{"SCMP_CMP_GT", UINT64_MAX, 0},
+		{"SCMP_CMP_LE", 22, 0},
+		{"SCMP_CMP_LE", UINT64_MAX, 0},
+		{"SCMP_CMP_LT", 0, 0},
+		{"SCMP_CMP_LT", 1, 0},
+		{"SCMP_CMP_MASKED_EQ", 0, 0},
+		{"SCMP_CMP_MASKED_EQ", 1, 2},
+		{"SCMP_CMP_MASKED_EQ", UINT64_C(1) << 40, 0},
+	};
+	size_t n = 0;
+
+	for (uint32_t index = 0; index < 6; index++)
+		for (size_t i = 0; i < KF_ARRAY_SIZE(c); i++)
+			ret[n++] = (struct kf_seccomp_arg){.index = index,
+							   .op = c[i].op,
+							   .value = c[i].value,
+							   .value_two = c[i].value_two};
+	return n;
+}
+
+static bool ever_holds(const struct kf_seccomp_rule *rule, const char *name)
+{
+	static const uint64_t values[] = {0, 1, 23, 1000001, UINT64_C(1) << 40, UINT64_MAX};
+	const struct kf_seccomp p = {.default_action = ALLOW, .rules = rule, .nrules = 1};
+	bool ever = false;
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++) {
+		const uint64_t v = values[i];
+		const struct kf_seccomp_call call = {
+			.arch = KF_SECCOMP_ARCH_SCMP, .name = name, .args = {v, v, v, v, v, v}};
+
+		ever |= strcmp(kf_seccomp_eval(&p, &call).action, ALLOW) != 0;
+	}
+	return ever;
+}
+
+/* A rule about @name in a policy that allows the rest, before and after one that allows
+ * the call: runtimes differ in which of the two counts. */
+static void assert_rule(const char *name, size_t answer, const struct kf_seccomp_arg *args,
+			size_t nargs, bool fine)
+{
+	static const char *const others[] = {"alpha", "clone3"};
+	const char *const names[] = {"alpha", name, "beta"};
+	const struct kf_seccomp_rule rule = {.names = names,
+					     .nnames = KF_ARRAY_SIZE(names),
+					     .action = answers[answer].action,
+					     .has_errno = answers[answer].has_errno,
+					     .errno_ret = answers[answer].errno_ret,
+					     .args = args,
+					     .nargs = nargs};
+	const struct kf_seccomp_rule deny = {.names = others, .nnames = 2, .action = KILL};
+	const struct kf_seccomp_rule allow = {.names = names, .nnames = 3, .action = ALLOW};
+	const struct kf_seccomp_rule first[] = {rule, deny, allow}, last[] = {allow, deny, rule};
+	struct kf_seccomp p = {.default_action = ALLOW, .rules = first, .nrules = 2};
+	struct kf_seccomp both;
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(launcher_denied(&p), fine ? "" : name) != 0)
+			fail_msg("%s %s %u, %zu conditions: '%s'", name, rule.action,
+				 rule.errno_ret, nargs, launcher_denied(&p));
+		p.default_action = i ? ALLOW : "SCMP_ACT_LOG";
+		p.rules = i > 1 ? last : first;
+		p.nrules = i ? 3 : 2;
+	}
+	/* Nor does the level hide it, unless the condition can never hold: what the
+	 * runtime gets is the intersection.  One argument for all, for the sake of time. */
+	if (!fine && (!nargs || (nargs == 1 && args->index == 5))) {
+		both = intersect(level("restricted"), &p);
+		assert_true(strcmp(launcher_denied(&both), name) == 0 || !ever_holds(&rule, name));
+	}
+	kf_arena_reset(&arena);
+}
+
+static void no_answer_that_the_pod_could_give_is_believed(void **state)
+{
+	struct kf_seccomp_arg args[90];
+	size_t ncalls, nargs = conditions(args);
+	const struct kf_launcher_call *calls = kf_launcher_calls(&ncalls);
+
+	(void)state;
+	assert_int_equal(nargs, KF_ARRAY_SIZE(args));
+	for (size_t c = 0; c < ncalls; c++) {
+		for (size_t a = 0; a < KF_ARRAY_SIZE(answers); a++) {
+			const bool fine = calls[c].use == KF_CALL_NEEDED ? answers[a].needed
+									 : answers[a].optional;
+
+			assert_rule(calls[c].name, a, NULL, 0, fine);
+			for (size_t i = 0; i < nargs; i++)
+				assert_rule(calls[c].name, a, &args[i], 1, fine);
+			for (size_t i = 0; i + 1 < nargs; i++)
+				assert_rule(calls[c].name, a, &args[i], 2, fine);
+		}
+	}
+	/* What the launcher does not call is the pod's own business. */
+	for (size_t a = 0; a < KF_ARRAY_SIZE(answers); a++)
+		assert_rule("mount", a, NULL, 0, true);
+}
+
+/* What no rule decides for all arguments, the default action may answer. */
+static void default_actions_count_for_calls_that_no_rule_decides(void **state)
+{
+	const struct kf_seccomp_arg arg = {.index = 0, .value = 1, .op = "SCMP_CMP_GE"};
+	size_t n;
+	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+
+	(void)state;
+	for (size_t skip = 0; skip < n; skip++) {
+		const char *names[64];
+		size_t nnames = 0;
+
+		for (size_t i = 0; i < n; i++)
+			if (i != skip)
+				names[nnames++] = calls[i].name;
+		for (size_t a = 0; a < KF_ARRAY_SIZE(answers); a++) {
+			const struct kf_seccomp_rule rules[] = {
+				{.names = names, .nnames = nnames, .action = ALLOW},
+				{.names = &calls[skip].name,
+				 .nnames = 1,
+				 .action = ALLOW,
+				 .args = &arg,
+				 .nargs = 1},
+			};
+			struct kf_seccomp p = {.default_action = answers[a].action,
+					       .has_default_errno = answers[a].has_errno,
+					       .default_errno = answers[a].errno_ret,
+					       .rules = rules,
+					       .nrules = 1};
+			const bool fine = calls[skip].use == KF_CALL_NEEDED ? answers[a].needed
+									    : answers[a].optional;
+
+			assert_string_equal(launcher_denied(&p), fine ? "" : calls[skip].name);
+			p.nrules = 2; /* allowed for some arguments */
+			assert_string_equal(launcher_denied(&p), fine ? "" : calls[skip].name);
+		}
+		kf_arena_reset(&arena);
+	}
+}
+
+/* --- random policies ------------------------------------------------------ */
 
 static bool same(struct kf_seccomp_verdict a, struct kf_seccomp_verdict b)
 {
@@ -364,6 +545,9 @@ int main(void)
 		cmocka_unit_test(every_architecture_has_every_level),
 		cmocka_unit_test(other_abis_are_killed),
 		cmocka_unit_test(launcher_can_start_under_every_level),
+		cmocka_unit_test(launcher_calls_are_sorted_and_of_both_kinds),
+		cmocka_unit_test(no_answer_that_the_pod_could_give_is_believed),
+		cmocka_unit_test(default_actions_count_for_calls_that_no_rule_decides),
 		cmocka_unit_test(intersection_is_never_weaker_than_either),
 		cmocka_unit_test(intersection_of_allow_lists_is_idempotent),
 		cmocka_unit_test(levels_intersect_to_the_stricter_one),
