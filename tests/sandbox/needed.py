@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of system calls that a pod's seccomp policy must leave to the launcher (launcher_calls in
-src/policy/seccomp_eval.c) against the launcher: strace says what it calls; each of these is then denied alone, and the list must name exactly those without which it does not get to
-the workload.  However it ends, it never ends in a workload that is not sandboxed."""
+"""The table of the launcher's system calls (src/policy/seccomp_launcher.c) against the launcher: strace says what it calls, also when it has to do without one; each of these is then denied
+alone. The table must hold exactly the calls that strace saw, and among them as needed exactly those without which the launcher does not get to the workload, or whose error it takes for an
+answer. However it ends, it never ends in a workload that is not sandboxed."""
 import json
 import os
 import re
@@ -46,6 +46,10 @@ CASES = {
     "nested": "/nono/nono wrap -- /nono/nono wrap -- /bin/workload",
     "a published profile": "/published/nono wrap --profile p -- /bin/workload",
 }
+# The launcher goes on after an error, with what it takes for the answer.
+BELIEVED = {"getcwd", "geteuid"}
+# The errors that an optional call may fail with.
+REFUSALS = (1, 38)
 # What an older strace gives as a number, and older headers not at all.
 NEWER = {"statmount": 457, "listmount": 458}
 # Ends as asked for, without a workload: what a message needs is no reason to refuse a policy.
@@ -57,16 +61,22 @@ def numbers() -> dict[str, int]:
     return NEWER | {m[1]: int(m[2]) for m in re.finditer(r"^#define __NR_(\w+) (\d+)$", text, re.MULTILINE)}
 
 
-def said_to_be_needed(denied: list[str] | None) -> set[str]:
-    """What the product answers about a policy that denies these calls (None: all)."""
-    profile = {"defaultAction": "SCMP_ACT_ERRNO" if denied is None else "SCMP_ACT_ALLOW"}
-    profile["syscalls"] = [{"names": denied, "action": "SCMP_ACT_ERRNO"}] if denied else []
+def said(calls: list[str] | None, errno: int) -> set[str]:
+    """What the product minds about a policy that answers these calls (None: all) with an error; 0 is the lie that no call may be told."""
+    answer = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno}
+    profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": calls, **answer}]} if calls else \
+        {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": errno, "syscalls": []}
     with tempfile.NamedTemporaryFile("w", suffix=".json") as f:
         json.dump(profile, f)
         f.flush()
         p = subprocess.run([KUBEFENCE, "seccomp", "intersect", f.name, f.name, "-o", "oci"], capture_output=True, text=True)
     m = re.search(r"launcher needs: (.*)", p.stderr)
     return set(m[1].split(", ")) if m else set()
+
+
+def without(call: int, errno: int, command: str) -> str:
+    """@command with a fault right before the launcher: the shell's own calls would fall under it too."""
+    return re.sub(r"^(.*?)(exec )?(/\w+/nono wrap)", rf"\1exec kernel fault {call} {errno} \3", command, count=1)
 
 
 def traced(b: box.Box, command: str) -> list[str]:
@@ -111,20 +121,27 @@ def run(t) -> None:
             calls |= set(these)
             p = b.exec(["sh", "-c", command])
             t.equal(p.returncode, 42 if name in CASES else 1, f"{name}: without a denial it ends as it should")
-                # execve is how the runtime starts anything: denied, not even the launcher is there to see it.
+        # execve is how the runtime starts anything: denied, not even the launcher is there to see it.
         calls -= {"execve"}
-        t.ok("execve" in said_to_be_needed(["execve"]), "execve is on the list")
-        loop = 'for c; do sh -c "${c#* }" </dev/null >/dev/null 2>&1; echo "${c%% *} $?"; done'
-        needed, open_ended = set(), []
+        t.ok("execve" in said(["execve"], 1), "execve is in the table")
+        optional = {c for c in said(None, 0) if c not in said([c], 1)}
         for name, command in CASES.items():
-            # The shell gets a filter that its own calls would fall under, so the fault starts right before the launcher.
-            faulted = [f"{c} " + re.sub(r"^(.*?)(exec )?(/\w+/nono wrap)", rf"\1exec kernel fault {nr[c]} 1 \3", command, count=1) for c in sorted(calls)]
-            p = b.exec(["sh", "-c", loop, "sh", *faulted])
-            results = dict(line.split() for line in p.stdout.splitlines())
-            t.equal(sorted(results), sorted(calls), f"{name}: every call was denied once")
-            needed |= {c for c, r in results.items() if r != "42"}
-            open_ended += [f"{name}: {c}" for c, r in results.items() if r == "43"]
+            for c in sorted(optional & set(nr)):
+                calls |= set(traced(b, without(nr[c], 1, command)))
+        loop = 'for c; do sh -c "${c#* }" </dev/null >/dev/null 2>&1; echo "${c%% *} $?"; done'
+        needed, open_ended, lost = set(), [], []
+        calls -= {"execve"}
+        for name, command in CASES.items():
+            for errno in REFUSALS:
+                faulted = [f"{c} " + without(nr[c], errno, command) for c in sorted(calls)]
+                p = b.exec(["sh", "-c", loop, "sh", *faulted])
+                results = dict(line.split() for line in p.stdout.splitlines())
+                t.equal(sorted(results), sorted(calls), f"{name}: every call was denied once with {errno}")
+                needed |= {c for c, r in results.items() if r != "42"}
+                open_ended += [f"{name}: {c}" for c, r in results.items() if r == "43"]
+                lost += [f"{name}: {c} {errno}" for c in optional if results.get(c, "42") != "42"]
         t.equal(open_ended, [], "no denial ends in a workload that is not sandboxed")
-        said = {c for c in calls if said_to_be_needed([c])}
-        t.equal(sorted(said), sorted(needed), f"a policy is refused exactly if it denies one of the {len(needed)} calls without which the launcher fails")
-        t.equal(sorted(said_to_be_needed(None) - calls - {"execve"}), [], "the list names nothing that the launcher does not call")
+        t.equal(lost, [], f"with either error of any of the {len(optional)} optional calls the workload runs sandboxed")
+        t.equal(sorted(said(None, 0)), sorted(calls | {"execve"}), f"the table holds exactly the {len(calls) + 1} calls that strace saw")
+        t.equal(sorted({c for c in calls if said([c], 1)}), sorted(needed | BELIEVED), "as needed it names exactly those without which the launcher fails, and those whose error it believes")
+        t.equal(sorted({c for c in calls if said([c], 0)}), sorted(calls), "no call of the launcher's may be answered with success by a filter")
