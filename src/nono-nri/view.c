@@ -29,6 +29,26 @@ static void apply_mount(struct kf_view_mount *list, size_t *n, const Nri__Mount 
 		};
 }
 
+/* Other plugins' devices, behind the container's own. */
+static int add_devices(const Nri__LinuxContainerAdjustment *adjust, struct kf_arena *arena,
+		       struct kf_view_paths *devices, struct kf_err *err)
+{
+	const char **v;
+
+	if (!adjust || !adjust->n_devices)
+		return 0;
+	v = kf_arena_calloc(arena, devices->n + adjust->n_devices, sizeof(*v));
+	if (!v)
+		return kf_fail_nomem(err, "devices");
+	if (devices->n)
+		memcpy(v, devices->v, devices->n * sizeof(*v));
+	for (size_t i = 0; i < adjust->n_devices; i++)
+		if (adjust->devices[i]->path[0] != '-') /* one taken away: nothing is made */
+			v[devices->n++] = adjust->devices[i]->path;
+	devices->v = v;
+	return 0;
+}
+
 int kf_view_adjusted(const Nri__PodSandbox *pod, const Nri__Container *container,
 		     const Nri__ContainerAdjustment *adjust, struct kf_arena *arena,
 		     struct kf_view *ret, struct kf_err *err)
@@ -54,6 +74,8 @@ int kf_view_adjusted(const Nri__PodSandbox *pod, const Nri__Container *container
 	for (size_t i = 0; i < adjust->n_mounts; i++)
 		apply_mount(mounts, &v.nmounts, adjust->mounts[i]);
 	v.mounts = mounts;
+	if (add_devices(adjust->linux_adjust, arena, &v.devices, err) < 0)
+		return -1;
 	*ret = v;
 	return 0;
 }

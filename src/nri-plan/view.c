@@ -99,6 +99,20 @@ static size_t pods_annotations(const Nri__PodSandbox *pod, struct kf_view_annota
 	return n;
 }
 
+static int device_paths(const Nri__LinuxContainer *container, struct kf_arena *arena,
+			struct kf_view_paths *ret)
+{
+	const size_t n = container ? container->n_devices : 0;
+	const char **v = kf_arena_calloc(arena, n, sizeof(*v));
+
+	if (n && !v)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		v[i] = container->devices[i]->path;
+	*ret = (struct kf_view_paths){v, n};
+	return 0;
+}
+
 int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, struct kf_arena *arena,
 		struct kf_view *ret, struct kf_err *err)
 {
@@ -107,8 +121,10 @@ int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, str
 		kf_arena_calloc(arena, pod->n_annotations, sizeof(*annotations));
 	struct kf_view_mount *mounts = kf_arena_calloc(arena, container->n_mounts, sizeof(*mounts));
 	const struct kf_seccomp *seccomp = NULL;
+	struct kf_view_paths devices;
 
-	if ((pod->n_annotations && !annotations) || (container->n_mounts && !mounts))
+	if ((pod->n_annotations && !annotations) || (container->n_mounts && !mounts) ||
+	    device_paths(lc, arena, &devices) < 0)
 		return kf_fail_nomem(err, "container view");
 	for (size_t i = 0; i < container->n_mounts; i++)
 		mounts[i] = (struct kf_view_mount){
@@ -136,6 +152,7 @@ int kf_nri_view(const Nri__PodSandbox *pod, const Nri__Container *container, str
 		.nenv = container->n_env,
 		.mounts = mounts,
 		.nmounts = container->n_mounts,
+		.devices = devices,
 		.seccomp_source = seccomp_source(lc),
 		.seccomp = seccomp,
 	};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "oci/apply.h"
 
+#include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
 
@@ -65,48 +66,125 @@ static bool removed(const struct kf_plan *plan, const char *destination)
 	return false;
 }
 
+/* Write the path @text as kf_path_clean() does, if it is not so already: as member @key
+ * of the object @in, or if that is NULL as element @i of the array @in.  The plan has let
+ * the path pass, so no reader can mean anything else by it. */
+static int write_clean(struct json_object *in, const char *key, size_t i, const char *text,
+		       struct kf_err *err)
+{
+	struct json_object *value;
+	char clean[PATH_MAX];
+
+	if (!kf_path_clean(text, clean, sizeof(clean)))
+		return kf_fail(err, ENAMETOOLONG, "'%.120s...': path too long", text);
+	if (strcmp(clean, text) == 0)
+		return 0;
+	value = json_object_new_string(clean);
+	if (key)
+		return set(in, key, value, err);
+	if (value && json_object_array_put_idx(in, i, value) == 0)
+		return 0;
+	json_object_put(value);
+	return kf_fail_nomem(err, text);
+}
+
+static int clean_strings(struct json_object *array, struct kf_err *err)
+{
+	const size_t n = array ? json_object_array_length(array) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (write_clean(array, NULL, i,
+				json_object_get_string(json_object_array_get_idx(array, i)),
+				err) < 0)
+			return -1;
+	return 0;
+}
+
+static int clean_devices(struct json_object *devices, struct kf_err *err)
+{
+	const size_t n = devices ? json_object_array_length(devices) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+		const char *path = json_object_get_string(json_object_object_get(device, "path"));
+
+		if (path && write_clean(device, "path", 0, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int clean_paths(struct json_object *linux_, struct kf_err *err)
+{
+	if (!linux_)
+		return 0;
+	if (clean_devices(json_object_object_get(linux_, "devices"), err) < 0 ||
+	    clean_strings(json_object_object_get(linux_, "maskedPaths"), err) < 0)
+		return -1;
+	return clean_strings(json_object_object_get(linux_, "readonlyPaths"), err);
+}
+
+enum { BEFORE_PROC, PROC, BELOW_PROC, MOUNT_CLASSES };
+
+static int mount_class(const char *destination)
+{
+	if (strcmp(destination, "/proc") == 0)
+		return PROC;
+	return kf_path_under(destination, "/proc") ? BELOW_PROC : BEFORE_PROC;
+}
+
+/* The mounts that stay, with clean destinations: the plan's strings live in those that go. */
+static int remaining_mounts(struct json_object *mounts, const struct kf_plan *plan,
+			    struct json_object *ret, struct kf_err *err)
+{
+	const size_t n = mounts ? json_object_array_length(mounts) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *m = json_object_array_get_idx(mounts, i);
+		const char *destination =
+			json_object_get_string(json_object_object_get(m, "destination"));
+
+		if (!destination || removed(plan, destination))
+			continue;
+		if (write_clean(m, "destination", 0, destination, err) < 0)
+			return -1;
+		if (json_object_array_add(ret, json_object_get(m)) < 0)
+			return json_object_put(m), kf_fail_nomem(err, "mounts");
+	}
+	return 0;
+}
+
 /* Take the plan's mounts away, and put /proc, and what is meant to lie below it, behind all other
  * mounts.  A destination that is a symlink of the image or of a volume can lead into /proc (crun
  * follows it there) and would put a file of the pod's in the place of /proc/self/fd/N, by which the
  * launcher is reached; now /proc covers it. */
 static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
-	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
-	struct json_object *ordered = json_object_new_array();
+	KF_CLEANUP(kf_json_put) struct json_object *rest = json_object_new_array();
+	KF_CLEANUP(kf_json_put) struct json_object *ordered = json_object_new_array();
 	bool proc = false;
 
-	for (int below = 0; ordered && mounts && below < 3; below++) {
-		for (size_t i = 0; i < json_object_array_length(mounts); i++) {
-			struct json_object *m = json_object_array_get_idx(mounts, i);
+	if (!rest || !ordered)
+		return kf_fail_nomem(err, "mounts");
+	if (remaining_mounts(json_object_object_get(oci->root, "mounts"), plan, rest, err) < 0)
+		return -1;
+	for (int class = BEFORE_PROC; class < MOUNT_CLASSES; class ++) {
+		for (size_t i = 0; i < json_object_array_length(rest); i++) {
+			struct json_object *m = json_object_array_get_idx(rest, i);
 			const char *destination =
 				json_object_get_string(json_object_object_get(m, "destination"));
-			char clean[PATH_MAX];
-			int class = 0;
 
-			/* The plan's strings live in the old array: nothing is freed
-			 * before the end. */
-			if (!destination || removed(plan, destination))
+			if (mount_class(destination) != class)
 				continue;
-			if (!kf_path_clean(destination, clean, sizeof(clean)))
-				return json_object_put(ordered),
-				       kf_fail(err, ENAMETOOLONG, "mount: path too long");
-			if (kf_path_under(clean, "/proc"))
-				class = strcmp(clean, "/proc") == 0 ? 1 : 2;
-			proc |= class == 1;
-			if (class == below &&
-			    json_object_array_add(ordered, json_object_get(m)) < 0) {
-				json_object_put(m);
-				json_object_put(ordered);
-				return kf_fail_nomem(err, "mounts");
-			}
+			if (json_object_array_add(ordered, json_object_get(m)) < 0)
+				return json_object_put(m), kf_fail_nomem(err, "mounts");
+			proc |= class == PROC;
 		}
 	}
-	if (!proc) {
-		json_object_put(ordered);
+	if (!proc)
 		return kf_fail(err, EINVAL,
 			       "no /proc is mounted: the sandbox launcher is reached through it");
-	}
-	return set(oci->root, "mounts", ordered, err);
+	return set(oci->root, "mounts", KF_STEAL(ordered), err);
 }
 
 static int add_masks(struct json_object *linux_, const char *const *masks, size_t nmasks,
@@ -151,7 +229,8 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 {
 	struct json_object *linux_;
 
-	if (order_mounts(oci, plan, err) < 0)
+	if (order_mounts(oci, plan, err) < 0 ||
+	    clean_paths(json_object_object_get(oci->root, "linux"), err) < 0)
 		return -1;
 	if (!nmasks && !plan->seccomp && !oci->launcher_filters)
 		return 0;

@@ -139,6 +139,42 @@ static int read_mounts(struct kf_oci *oci, struct kf_err *err)
 	return 0;
 }
 
+static int read_devices(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+{
+	struct json_object *array;
+	const char **paths;
+	size_t n;
+
+	if (member(linux_, "linux", "devices", json_type_array, &array, err) < 0)
+		return -1;
+	n = array ? json_object_array_length(array) : 0;
+	paths = kf_arena_calloc(&oci->arena, n + 1, sizeof(*paths));
+	if (!paths)
+		return kf_fail_nomem(err, "devices");
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *obj = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(obj, json_type_object))
+			return kf_fail(err, EINVAL, "linux.devices: element %zu is not an object",
+				       i);
+		if (member_string(obj, "linux.devices[]", "path", &paths[i], err) < 0)
+			return -1;
+	}
+	oci->view.devices = (struct kf_view_paths){paths, n};
+	return 0;
+}
+
+static int read_paths(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+{
+	struct kf_view_paths *masked = &oci->view.masked, *read_only = &oci->view.read_only;
+
+	if (read_devices(oci, linux_, err) < 0 ||
+	    member_strings(oci, linux_, "linux", "maskedPaths", &masked->v, &masked->n, err) < 0)
+		return -1;
+	return member_strings(oci, linux_, "linux", "readonlyPaths", &read_only->v, &read_only->n,
+			      err);
+}
+
 static const char *annotation(const struct kf_oci *oci, const char *key)
 {
 	const char *value = kf_view_annotation(&oci->view, key);
@@ -237,20 +273,19 @@ static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct 
 
 static int read_config(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *root, *linux_, *paths, *seccomp;
+	struct json_object *root, *linux_, *seccomp;
 
 	if (member(oci->root, "config.json", "process", json_type_object, &oci->process, err) < 0 ||
 	    member(oci->root, "config.json", "root", json_type_object, &root, err) < 0 ||
 	    member(oci->root, "config.json", "linux", json_type_object, &linux_, err) < 0 ||
-	    member(linux_, "linux", "maskedPaths", json_type_array, &paths, err) < 0 ||
 	    member(linux_, "linux", "seccomp", json_type_object, &seccomp, err) < 0 ||
 	    member_string(linux_, "linux", "mountLabel", &oci->mount_label, err) < 0 ||
 	    member_string(root, "root", "path", &oci->rootfs, err) < 0)
 		return -1;
 	if (!oci->process)
 		return kf_fail(err, EINVAL, "config.json: no 'process'");
-	if (read_mounts(oci, err) < 0 || read_annotations(oci, err) < 0 ||
-	    read_seccomp(oci, seccomp, err) < 0)
+	if (read_mounts(oci, err) < 0 || read_paths(oci, linux_, err) < 0 ||
+	    read_annotations(oci, err) < 0 || read_seccomp(oci, seccomp, err) < 0)
 		return -1;
 	return oci->pause ? 0 : refuse_escapes(oci, err);
 }

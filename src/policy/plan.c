@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "policy/paths.h"
 #include "policy/seccomp_launcher.h"
 
 #include <limits.h>
@@ -171,22 +172,6 @@ static bool denied(const struct kf_profile_info *profile, const char *destinatio
 	return false;
 }
 
-/* Whether @mount at @clean, could put something else in the
- * place of /proc/self/fd: anything but a procfs on /proc, and anything in a
- * process's directory.  Files such as /proc/cpuinfo (lxcfs) are fine. */
-static bool proc_mount_misleads(const struct kf_view_mount *mount, const char *clean)
-{
-	const char *name = clean + sizeof("/proc");
-
-	if (strcmp(clean, "/") == 0)
-		return true;
-	if (strcmp(clean, "/proc") == 0)
-		return strcmp(mount->type, "proc") != 0 && strcmp(mount->source, "/proc") != 0;
-	return kf_path_under(clean, "/proc") &&
-	       (kf_path_under(clean, "/proc/self") || kf_path_under(clean, "/proc/thread-self") ||
-		(*name >= '0' && *name <= '9'));
-}
-
 /* The last component of the launcher's path cut off, is it what is mounted? */
 static bool is_launcher_mount(const struct kf_settings *settings, const struct kf_view_mount *mount,
 			      const char *clean)
@@ -195,6 +180,49 @@ static bool is_launcher_mount(const struct kf_settings *settings, const struct k
 
 	return strcmp(clean, KF_LAUNCHER_DIR) == 0 && strlen(mount->source) == n &&
 	       strncmp(mount->source, settings->launcher, n) == 0;
+}
+
+/* What has nothing to do with profiles: the same for the plan, and for the verifier when
+ * all plugins have spoken. */
+static int check_paths(enum kf_path_use use, const struct kf_view_paths *paths, struct kf_err *err)
+{
+	KF_UNINIT char clean[PATH_MAX];
+
+	for (size_t i = 0; i < paths->n; i++) {
+		if (kf_path_check(use, paths->v[i], clean, err) < 0)
+			return -1;
+		if (use == KF_PATH_DEVICE && kf_path_under(clean, KF_LAUNCHER_DIR))
+			return kf_fail(err, EPERM,
+				       "device '%.120s': the path " KF_LAUNCHER_DIR
+				       " is reserved for the sandbox launcher; choose another",
+				       paths->v[i]);
+	}
+	return 0;
+}
+
+static int check_mount(const struct kf_view_mount *mount, char ret_clean[static PATH_MAX],
+		       struct kf_err *err)
+{
+	if (kf_path_check(KF_PATH_MOUNT, mount->destination, ret_clean, err) < 0)
+		return -1;
+	if (strcmp(ret_clean, "/proc") == 0 && !kf_proc_mount_is_proc(mount))
+		return kf_fail(err, EPERM,
+			       "mount '%.120s': only a procfs may be mounted there, by which the "
+			       "sandbox launcher is reached; mount it elsewhere",
+			       mount->destination);
+	return 0;
+}
+
+static int plan_paths(const struct kf_view *view, struct kf_arena *arena, struct kf_plan *plan,
+		      struct kf_err *err)
+{
+	struct kf_err why;
+
+	if (check_paths(KF_PATH_DEVICE, &view->devices, &why) == 0 &&
+	    check_paths(KF_PATH_MASKED, &view->masked, &why) == 0 &&
+	    check_paths(KF_PATH_READONLY, &view->read_only, &why) == 0)
+		return 0;
+	return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
 }
 
 static int plan_mounts(const struct kf_settings *settings, const struct kf_view *view,
@@ -209,25 +237,12 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 	for (size_t i = 0; i < view->nmounts; i++) {
 		KF_UNINIT char clean[PATH_MAX];
 		const char *destination = view->mounts[i].destination;
+		struct kf_err why;
 
-		if (!kf_path_clean(destination, clean, sizeof(clean)))
-			return refuse(plan,
-				      kf_arena_printf(arena, "mount '%.120s...': path too long",
-						      destination),
-				      err);
-		if (launch->by_fd) {
-			if (proc_mount_misleads(&view->mounts[i], clean))
-				return refuse(
-					plan,
-					kf_arena_printf(arena,
-							"mount '%.200s': nothing may lie over a "
-							"process's part of /proc, by which the "
-							"launcher is reached; mount it elsewhere",
-							destination),
-					err);
-			if (is_launcher_mount(settings, &view->mounts[i], clean))
-				continue; /* the plugin's, of no use and no harm */
-		}
+		if (check_mount(&view->mounts[i], clean, &why) < 0)
+			return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+		if (launch->by_fd && is_launcher_mount(settings, &view->mounts[i], clean))
+			continue; /* the plugin's, of no use and no harm */
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
 			return refuse(
 				plan,
@@ -469,6 +484,8 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 	if (plan.decision == KF_SANDBOX &&
 	    plan_mounts(settings, view, launch, arena, &plan, err) < 0)
 		return -1;
+	if (plan.decision == KF_SANDBOX && plan_paths(view, arena, &plan, err) < 0)
+		return -1;
 	if (plan.decision == KF_SANDBOX && plan_args(view, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX &&
@@ -504,9 +521,12 @@ int kf_verify_container(const struct kf_settings *settings, const struct kf_view
 	if (strcmp(profile, plan.profile->name) != 0)
 		return kf_fail(err, EPERM, "args name profile '%.64s' instead of '%s'", profile,
 			       plan.profile->name);
+	if (check_paths(KF_PATH_DEVICE, &view->devices, err) < 0)
+		return -1;
 	for (size_t i = 0; i < view->nmounts; i++) {
-		if (!kf_path_clean(view->mounts[i].destination, dir, sizeof(dir)) ||
-		    (kf_path_under(dir, KF_LAUNCHER_DIR) && strcmp(dir, KF_LAUNCHER_DIR) != 0))
+		if (check_mount(&view->mounts[i], dir, err) < 0)
+			return -1;
+		if (kf_path_under(dir, KF_LAUNCHER_DIR) && strcmp(dir, KF_LAUNCHER_DIR) != 0)
 			return kf_fail(err, EPERM,
 				       "mount '%.200s' lies under the launcher's " KF_LAUNCHER_DIR,
 				       view->mounts[i].destination);

@@ -21,6 +21,11 @@ struct kf_view_mount {
 	size_t noptions;
 };
 
+struct kf_view_paths {
+	const char *const *v;
+	size_t n;
+};
+
 /* What is known of the policy the pod asked for. */
 enum kf_view_seccomp {
 	KF_VIEW_SECCOMP_UNKNOWN,	 /* the source does not tell (NRI < 0.11, CRI-O) */
@@ -46,6 +51,8 @@ struct kf_view {
 	size_t nenv;
 	const struct kf_view_mount *mounts;
 	size_t nmounts;
+	struct kf_view_paths devices;		/* device nodes to be made */
+	struct kf_view_paths masked, read_only; /* NRI does not tell */
 	enum kf_view_seccomp seccomp_source;
 	const struct kf_seccomp *seccomp; /* its rules; NULL if there are none or they are hidden */
 	/* For exactly these rules; saves working them out again.  Optional. */

@@ -71,6 +71,11 @@ static void what_two_readers_could_read_differently_is_refused(void **state)
 		{"{\"process\":{\"args\":[\"a\"]},\"annotations\":{\"a\":1}}", "not a string"},
 		{"{\"process\":{\"args\":[\"a\"]},\"mounts\":{}}", "type"},
 		{"{\"process\":{\"args\":[\"a\"]},\"mounts\":[7]}", "not an object"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"devices\":[7]}}", "not an object"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"devices\":[{\"Path\":\"/x\"}]}}",
+		 "another spelling"},
+		{"{\"process\":{\"args\":[\"a\"]},\"linux\":{\"readonlyPaths\":[7]}}",
+		 "not a string"},
 	};
 
 	(void)state;
@@ -195,15 +200,18 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 
 	(void)state;
 	assert_int_equal(
-		parse_config("{\"x\":{\"big\":18446744073709551615,\"f\":1.50e3,\"neg\":-"
-			     "9223372036854775808,"
-			     "\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
-			     "\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
-			     "{\"destination\":\"/proc/cpuinfo\"},{\"destination\":\"//proc\"},"
-			     "{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep\"},"
-			     "{\"destination\":\"/run/secrets/token\"}],"
-			     "\"linux\":{\"maskedPaths\":[\"/proc/kcore\"],\"seccomp\":{"
-			     "\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}"),
+		parse_config(
+			"{\"x\":{\"big\":18446744073709551615,\"f\":1.50e3,\"neg\":-"
+			"9223372036854775808,"
+			"\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
+			"\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
+			"{\"destination\":\"/proc//cpuinfo\"},{\"destination\":\"//proc\"},"
+			"{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep/./\"},"
+			"{\"destination\":\"/run/secrets/token\"}],"
+			"\"linux\":{\"devices\":[{\"path\":\"/dev//x\"},{\"path\":\"/dev/y\"}],"
+			"\"readonlyPaths\":[\"/proc/sys\",\"/proc//bus/\"],"
+			"\"maskedPaths\":[\"/proc/./kcore\"],\"seccomp\":{"
+			"\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}"),
 		0);
 	assert_int_equal(kf_oci_apply(&oci, &plan, masks, 1, &err), 0);
 	assert_string_equal(
@@ -212,9 +220,11 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 		"\"n\":null},\"process\":{\"env\":[\"A=1\",\"NONO_PROFILE=strict\"],"
 		"\"args\":[\"/proc/self/fd/3\",\"wrap\",\"--\",\"sh\"],"
 		"\"noNewPrivileges\":true,\"cwd\":\"/a/b\"},\"mounts\":["
-		"{\"destination\":\"/keep\"},{\"destination\":\"//proc\"},"
+		"{\"destination\":\"/keep\"},{\"destination\":\"/proc\"},"
 		"{\"destination\":\"/proc/cpuinfo\"}],"
-		"\"linux\":{\"maskedPaths\":[\"/proc/kcore\",\"/run/secrets\"],\"seccomp\":{"
+		"\"linux\":{\"devices\":[{\"path\":\"/dev/x\"},{\"path\":\"/dev/y\"}],"
+		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\"],"
+		"\"maskedPaths\":[\"/proc/kcore\",\"/run/secrets\"],\"seccomp\":{"
 		"\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}");
 	kf_oci_done(&oci);
 }
