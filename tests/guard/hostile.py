@@ -250,5 +250,6 @@ def images_with_a_passwd(t, node):
         t.ok(r.code != 0 and "cannot be masked" in r.err, f"/etc/passwd is {what}: refused with the reason, no hang", r)
 
 
-main([images_with_a_nono, volumes_over_the_descriptor, images_with_a_proc, prewrapped, parents_renamed, paths_to_bundles, readers_that_disagree,
-      hooks_and_annotations, environment, racing_workload, nothing_of_ours_stays_open, images_with_a_passwd])
+if __name__ == "__main__":
+    main([images_with_a_nono, volumes_over_the_descriptor, images_with_a_proc, prewrapped, parents_renamed, paths_to_bundles, readers_that_disagree,
+          hooks_and_annotations, environment, racing_workload, nothing_of_ours_stays_open, images_with_a_passwd])
