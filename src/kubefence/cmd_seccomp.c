@@ -219,7 +219,9 @@ static int cmd_intersect(struct options *o, char **names)
 	if (kf_seccomp_intersect(a, b, &o->arena, &both, &err) < 0)
 		return kf_command_fail("seccomp: %s", err.msg);
 	name = kf_arena_printf(&o->arena, "%s and %s", names[0], names[1]);
-	denied = kf_seccomp_launcher_denied(&both, &o->arena);
+	denied = kf_seccomp_launcher_denied(a, &o->arena);
+	if (denied && !*denied)
+		denied = kf_seccomp_launcher_denied(b, &o->arena);
 	if (!name || !denied)
 		return kf_command_fail("seccomp: out of memory");
 	if (*denied)

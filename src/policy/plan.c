@@ -371,13 +371,17 @@ static bool launcher_is_filtered(const struct kf_launch *launch, const struct kf
 	return (!launch->by_fd && !launch->guard_follows) || kf_seccomp_notifies(policy);
 }
 
-static int check_launcher_calls(const struct kf_launch *launch, const struct kf_seccomp *policy,
-				struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+/* @policy is what the container gets.  Judged is what the pod brought to it: our own
+ * levels let the launcher pass (test_seccomp.c), and the stricter of two answers is an
+ * answer of one of them. */
+static int check_launcher_calls(const struct kf_launch *launch, const struct kf_view *view,
+				const struct kf_seccomp *policy, struct kf_arena *arena,
+				struct kf_plan *plan, struct kf_err *err)
 {
 	const char *denied = "";
 
 	if (launcher_is_filtered(launch, policy))
-		denied = kf_seccomp_launcher_denied(policy, arena);
+		denied = kf_seccomp_launcher_denied(view->seccomp, arena);
 	if (denied && !*denied)
 		return 0;
 	return refuse(plan,
@@ -418,7 +422,7 @@ static int intersect_seccomp(const struct kf_seccomp *ours, const struct kf_view
 
 /* Never weaker than what the pod asked for: where its rules can be seen, both
  * policies' intersection; where they cannot, only what we know not to be
- * stricter is replaced.  Our own levels let the launcher pass: test_seccomp.c. */
+ * stricter is replaced. */
 static int plan_seccomp(const struct kf_settings *settings, const struct kf_view *view,
 			const struct kf_launch *launch, struct kf_arena *arena,
 			struct kf_plan *plan, struct kf_err *err)
@@ -433,8 +437,8 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 			return -1;
 		if (plan->decision != KF_SANDBOX)
 			return 0;
-		return check_launcher_calls(launch, ours ? plan->seccomp : view->seccomp, arena,
-					    plan, err);
+		return check_launcher_calls(launch, view, ours ? plan->seccomp : view->seccomp,
+					    arena, plan, err);
 	}
 	if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
 		if (!launch->guard_follows)
