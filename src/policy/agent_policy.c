@@ -2,7 +2,9 @@
 #include "policy/agent_policy.h"
 
 #include "base/cleanup.h"
+#include "policy/paths.h"
 #include "policy/plan.h"
+#include "policy/seccomp_launcher.h"
 
 /* Every request of the agent's interface from Kata 3.28 to 4.1: one that the
  * policy does not name is refused, and the pod with it.  false: there are rules
@@ -96,6 +98,7 @@ static const char rules[] =
 	"launcher_mounted if {\n"
 	"\tevery m in input.OCI.Mounts {\n"
 	"\t\tplain(m.destination)\n"
+	"\t\tproc_kept(m)\n"
 	"\t}\n"
 	"\tcount(launcher_mounts) == 1\n"
 	"\tmount := launcher_mounts[0]\n"
@@ -109,9 +112,85 @@ static const char rules[] =
 	"\tnot \"rw\" in mount.options\n"
 	"}\n"
 	"\n"
+	"# As the plan has it: below /proc only files may be mounted over of which the launcher\n"
+	"# reads nothing, and at /proc lies a procfs.\n"
+	"in_proc(path) if parts(path)[0] == \"proc\"\n"
+	"\n"
+	"bound(mount) if {\n"
+	"\tsome option in mount.options\n"
+	"\toption in [\"bind\", \"rbind\"]\n"
+	"}\n"
+	"\n"
+	"proc_kept(mount) if not in_proc(mount.destination)\n"
+	"\n"
+	"proc_kept(mount) if concat(\"/\", parts(mount.destination)) in proc_files\n"
+	"\n"
+	"proc_kept(mount) if {\n"
+	"\tparts(mount.destination) == [\"proc\"]\n"
+	"\tmount.source == \"/proc\"\n"
+	"\tbound(mount)\n"
+	"}\n"
+	"\n"
+	"proc_kept(mount) if {\n"
+	"\tparts(mount.destination) == [\"proc\"]\n"
+	"\tmount.type_ == \"proc\"\n"
+	"\tnot bound(mount)\n"
+	"}\n"
+	"\n"
+	"# The pod's seccomp policy: it may not answer what the launcher asks the kernel. The\n"
+	"# agent knows no error of the default action but EPERM, and which one a rule has is not\n"
+	"# looked at.\n"
+	"passing := [\"SCMP_ACT_ALLOW\", \"SCMP_ACT_LOG\"]\n"
+	"\n"
+	"filtered if is_object(input.OCI.Linux.Seccomp)\n"
+	"\n"
+	"decided(call) if {\n"
+	"\tsome rule in input.OCI.Linux.Seccomp.Syscalls\n"
+	"\tcall in rule.Names\n"
+	"\tcount(rule.Args) == 0\n"
+	"}\n"
+	"\n"
+	"honest(rule) if rule.Action in passing\n"
+	"\n"
+	"honest(rule) if {\n"
+	"\tevery name in rule.Names {\n"
+	"\t\tnot name in needed_calls\n"
+	"\t\tnot name in optional_calls\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"needed_pass if input.OCI.Linux.Seccomp.DefaultAction in passing\n"
+	"\n"
+	"needed_pass if {\n"
+	"\tevery call in needed_calls {\n"
+	"\t\tdecided(call)\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"optional_fail if input.OCI.Linux.Seccomp.DefaultAction in passing\n"
+	"\n"
+	"optional_fail if input.OCI.Linux.Seccomp.DefaultAction == \"SCMP_ACT_ERRNO\"\n"
+	"\n"
+	"optional_fail if {\n"
+	"\tevery call in optional_calls {\n"
+	"\t\tdecided(call)\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"launcher_believes if not filtered\n"
+	"\n"
+	"launcher_believes if {\n"
+	"\tevery rule in input.OCI.Linux.Seccomp.Syscalls {\n"
+	"\t\thonest(rule)\n"
+	"\t}\n"
+	"\tneeded_pass\n"
+	"\toptional_fail\n"
+	"}\n"
+	"\n"
 	"CreateContainerRequest if {\n"
 	"\twrapped(input.OCI.Process.Args)\n"
 	"\tlauncher_mounted\n"
+	"\tlauncher_believes\n"
 	"}\n"
 	"\n"
 	"# The pause container, which all that could tell calls one: Kata, containerd, CRI-O.\n"
@@ -150,6 +229,23 @@ static const char exec_rule[] = "\n"
 				"\twrapped(input.process.Args)\n"
 				"}\n";
 
+/* "NAME := {...}" of the launcher's calls of one class. */
+static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use use)
+{
+	size_t n;
+	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+	bool any = false;
+
+	kf_buf_addf(out, "%s := {", name);
+	for (size_t i = 0; i < n; i++) {
+		if (calls[i].use != use)
+			continue;
+		kf_buf_addf(out, "%s\"%s\"", any ? ", " : "", calls[i].name);
+		any = true;
+	}
+	kf_buf_adds(out, "}\n\n");
+}
+
 void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
 		     const char *pause, struct kf_buf *out)
 {
@@ -160,7 +256,13 @@ void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec
 	kf_buf_adds(out, "\nprofiles := {");
 	for (size_t i = 0; i < nprofiles; i++)
 		kf_buf_addf(out, "%s\"%s\"", i ? ", " : "", profiles[i]);
-	kf_buf_adds(out, "}\n\npause := \"");
+	kf_buf_adds(out, "}\n\nproc_files := {");
+	for (size_t i = 0; kf_proc_files[i]; i++)
+		kf_buf_addf(out, "%s\"proc/%s\"", i ? ", " : "", kf_proc_files[i]);
+	kf_buf_adds(out, "}\n\n");
+	add_calls(out, "needed_calls", KF_CALL_NEEDED);
+	add_calls(out, "optional_calls", KF_CALL_OPTIONAL);
+	kf_buf_adds(out, "pause := \"");
 	kf_buf_add_json(out, pause);
 	kf_buf_adds(out, "\"\n");
 	kf_buf_adds(out, rules);

@@ -76,6 +76,23 @@ def with_mounts(*more, base=None) -> dict:
     return container(mounts=(BASE + [NONO] if base is None else base) + list(more))
 
 
+# What the launcher calls and the workload needs, as a pod's own policy that allows no more than that would have it.
+CALLS = ["access", "arch_prctl", "close", "execve", "exit_group", "faccessat2", "fstat", "fstatfs", "getcwd", "getdents64", "geteuid", "landlock_add_rule",
+         "landlock_create_ruleset", "landlock_restrict_self", "listmount", "lseek", "newfstatat", "openat", "openat2", "prctl", "prlimit64", "read", "readlink", "readlinkat",
+         "set_tid_address", "statmount", "statx", "write"]
+
+OF_ONE_MACHINE = ("access", "arch_prctl", "readlink", "readlinkat")
+
+
+def syscall(names, action: str, *args, errno: int | None = None) -> dict:
+    return {"Names": list(names), "Action": action, "ErrnoRet": None if errno is None else {"errnoret": errno},
+            "Args": [{"Index": i, "Value": v, "ValueTwo": 0, "Op": op} for i, op, v in args]}
+
+
+def filtered(default: str, *rules: dict) -> dict:
+    return changed(container(), "OCI", "Linux", {"Seccomp": {"DefaultAction": default, "Architectures": ["SCMP_ARCH_X86_64"], "Flags": [], "Syscalls": list(rules)}})
+
+
 A, E = "CreateContainerRequest", "ExecProcessRequest"
 EVIL = f"{SHARED}/c1-0123456789abcdef-nono"
 ALLOWED = {
@@ -92,11 +109,28 @@ ALLOWED = {
     # The launcher is static and ignores it, what it starts is in the sandbox.
     "LD_PRELOAD in the environment": (A, changed(container(), "OCI", "Process", "Env", ["LD_PRELOAD=/data/evil.so", "NONO_PROFILE=none"])),
     "the runtime dropped rprivate": (A, with_mounts(nono(options=["rbind", "ro", "nosuid", "nodev"]), base=BASE)),
+    "no seccomp policy": (A, changed(container(), "OCI", "Linux", {"Seccomp": None})),
+    "a policy that allows what the launcher calls": (A, filtered("SCMP_ACT_ERRNO", syscall(CALLS, "SCMP_ACT_ALLOW"), syscall(["clone3"], "SCMP_ACT_ERRNO", errno=38))),
+    "one that does without what the launcher can do without": (A, filtered("SCMP_ACT_ERRNO", syscall([c for c in CALLS if c not in ("statx", "listmount", "statmount")], "SCMP_ACT_LOG"))),
+    "one that denies what it does not call": (A, filtered("SCMP_ACT_ALLOW", syscall(["mount"], "SCMP_ACT_KILL_PROCESS"), syscall(["socket"], "SCMP_ACT_ERRNO", (0, "SCMP_CMP_EQ", 40)))),
+    "one that logs some of its calls": (A, filtered("SCMP_ACT_ALLOW", syscall(["prctl"], "SCMP_ACT_LOG", (0, "SCMP_CMP_EQ", 22)))),
+    "a file of lxcfs over /proc/cpuinfo": (A, with_mounts(mount("/proc/cpuinfo"), mount("/proc//meminfo/"))),
+    "the guest's /proc once more": (A, with_mounts(mount("/proc", "/proc"))),
     "a wrapped exec": (E, execute(*PREFIX, "/bin/sh", "-c", "true")),
     "a wrapped exec with LD_PRELOAD": (E, execute(*PREFIX, "/bin/sh", env=["LD_PRELOAD=/tmp/x.so"])),
     "files that are shared": ("CopyFileRequest", {"path": f"{SHARED}/c1-0011-resolv.conf"}),
 }
+LIES = {"SCMP_ACT_ERRNO": 0, "SCMP_ACT_KILL_PROCESS": None, "SCMP_ACT_NOTIFY": None, "SCMP_ACT_TRACE": 117}
 REFUSE = {
+    **{f"a policy that answers {c} with {a}": (A, filtered("SCMP_ACT_ALLOW", syscall(["mount", c], a, errno=e))) for c in CALLS if c not in OF_ONE_MACHINE for a, e in LIES.items()},
+    **{f"a policy that answers prctl if argument {i} {op} 22": (A, filtered("SCMP_ACT_ALLOW", syscall(CALLS, "SCMP_ACT_ALLOW"), syscall(["prctl"], "SCMP_ACT_ERRNO", (i, op, 22), errno=0)))
+       for i in range(6) for op in ("SCMP_CMP_EQ", "SCMP_CMP_NE", "SCMP_CMP_GE", "SCMP_CMP_LE")},
+    "a policy that does not name openat2": (A, filtered("SCMP_ACT_ERRNO", syscall([c for c in CALLS if c != "openat2"], "SCMP_ACT_ALLOW"))),
+    "a policy that allows openat2 sometimes": (A, filtered("SCMP_ACT_ERRNO", syscall([c for c in CALLS if c != "openat2"], "SCMP_ACT_ALLOW"), syscall(["openat2"], "SCMP_ACT_ALLOW", (0, "SCMP_CMP_GE", 1)))),
+    "a policy that kills for what it does not name": (A, filtered("SCMP_ACT_KILL_PROCESS", syscall([c for c in CALLS if c != "statx"], "SCMP_ACT_ALLOW"))),
+    "a policy that asks for everything": (A, filtered("SCMP_ACT_NOTIFY")),
+    **{f"a mount at {p}": (A, with_mounts(mount(p))) for p in ("/proc", "/proc/", "/proc/self", "/proc/1/fd", "/proc/mounts", "//proc/./net", "/proc/sys", "/proc/cpuinfo/x", "/proc/net/../fd", "proc/self", "/")},
+    "a bind mount at /proc that calls itself a procfs": (A, with_mounts(mount("/proc", kind="proc"))),
     # the plugin was down
     "a bare container": (A, container(["/bin/app"])),
     "no arguments": (A, container([])),
