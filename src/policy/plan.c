@@ -11,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HIDDEN_REMEDY                                                                        \
+	"; use type RuntimeDefault, install the guard (nono-runc) for this handler, or use " \
+	"containerd 2.3 or newer"
+
 #define PREFIX_LEN_PATH 5 /* LAUNCHER wrap --profile NAME -- */
 #define PREFIX_LEN_FD	7 /* LAUNCHER wrap --policy-fd N --profile NAME -- */
 
@@ -440,14 +444,16 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 		return check_launcher_calls(launch, view, ours ? plan->seccomp : view->seccomp,
 					    arena, plan, err);
 	}
-	if (ours && view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
+	if (view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
 		if (!launch->guard_follows)
 			return refuse(
 				plan,
-				"the pod's own seccomp profile (Localhost) would be replaced, "
-				"because this runtime does not show its rules; use type "
-				"RuntimeDefault, install the guard (nono-runc) for this "
-				"handler, or use containerd 2.3 or newer",
+				ours ? "the pod's own seccomp profile (Localhost) would be "
+				       "replaced, because this runtime does not show its "
+				       "rules" HIDDEN_REMEDY
+				     : "the pod's own seccomp profile (Localhost) may deny or "
+				       "change what the sandbox launcher needs, and this "
+				       "runtime does not show its rules" HIDDEN_REMEDY,
 				err);
 	} else if (ours &&
 		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {

@@ -492,7 +492,11 @@ static void pods_own_seccomp_is_never_weakened(void **state)
 	guarded.guard_follows = true;
 	p = plan(&s, &v, &guarded);
 	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
+	/* Nothing would replace them, and they could deceive the launcher. */
 	p = plan(&base_settings, &v, &by_path);
+	assert_int_equal(p.decision, KF_REFUSE);
+	assert_non_null(strstr(p.reason, "launcher needs"));
+	p = plan(&base_settings, &v, &guarded);
 	assert_int_equal(seccomp_outcome(&p, "ptrace"), -1);
 	v.seccomp_source = KF_VIEW_SECCOMP_UNKNOWN;
 	p = plan(&s, &v, &guarded);
