@@ -16,13 +16,14 @@ static const struct kf_launcher_call calls[] = {
 	{"access", KF_CALL_OPTIONAL, "nono/program.c:executable"},
 	{"arch_prctl", KF_CALL_NEEDED, "libc"},
 #endif
-	{"close", KF_CALL_OPTIONAL, "nono/wrap.c:close_own"},
+	{"close", KF_CALL_OPTIONAL, "nono/wrap.c:run"},
 	{"execve", KF_CALL_NEEDED, "nono/wrap.c:run"},
 	{"exit_group", KF_CALL_OPTIONAL, "libc"},
 #if !defined(__x86_64__)
 	{"faccessat", KF_CALL_OPTIONAL, "nono/program.c:executable"},
 #endif
 	{"faccessat2", KF_CALL_OPTIONAL, "nono/program.c:executable"},
+	{"flock", KF_CALL_NEEDED, "sandbox/domain.c:kf_domain_decide"},
 	{"fstat", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 	{"fstatfs", KF_CALL_NEEDED, "nono/source.c:check_owner"},
 	/* What these two say is believed, an error as well. */
@@ -39,6 +40,7 @@ static const struct kf_launcher_call calls[] = {
 	{"openat2", KF_CALL_NEEDED, "nono/rt.c:kf_open_resolve"},
 	{"prctl", KF_CALL_NEEDED, "sandbox/landlock.c:kf_landlock_enforce"},
 	{"prlimit64", KF_CALL_NEEDED, "sandbox/process.c:kf_process_limits"},
+	{"pwrite64", KF_CALL_NEEDED, "sandbox/domain.c:put"},
 	{"read", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 #if defined(__x86_64__)
 	{"readlink", KF_CALL_NEEDED, "nono/deny.c:kf_fd_path"},
@@ -47,7 +49,7 @@ static const struct kf_launcher_call calls[] = {
 #endif
 	{"set_tid_address", KF_CALL_OPTIONAL, "libc"},
 	{"statmount", KF_CALL_OPTIONAL, "nono/volumes.c:each_listed"},
-	{"statx", KF_CALL_OPTIONAL, "nono/volumes.c:without"},
+	{"statx", KF_CALL_NEEDED, "sandbox/object.c:kf_object_at"},
 	{"write", KF_CALL_OPTIONAL, "nono/wrap.c:fail"},
 };
 _Static_assert(KF_ARRAY_SIZE(calls) <= MAX, "bits of a set");

@@ -5,6 +5,7 @@ answer. However it ends, it never ends in a workload that is not sandboxed."""
 import json
 import os
 import re
+import struct
 import subprocess
 import tempfile
 
@@ -45,6 +46,9 @@ CASES = {
     "every kind of rule, by descriptor": "exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3</policy-full",
     "nested": "/nono/nono wrap -- /nono/nono wrap -- /bin/workload",
     "a published profile": "/published/nono wrap --profile p -- /bin/workload",
+    # With the guard: a domain file that is still to be completed, and one that is to be followed.
+    "first in a container": "cat /domain >/domain.$$ && exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3<>/domain.$$",
+    "entering a container": "exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3<>/domain.decided",
 }
 # The launcher goes on after an error, with what it takes for the answer.
 BELIEVED = {"getcwd", "geteuid"}
@@ -54,6 +58,12 @@ REFUSALS = (1, 38)
 NEWER = {"statmount": 457, "listmount": 458}
 # Ends as asked for, without a workload: what a message needs is no reason to refuse a policy.
 FAILING = {"an unknown profile": "/nono/nono wrap --profile nosuch -- /bin/workload"}
+
+
+def domain() -> bytes:
+    """A domain file as the guard begins it (src/sandbox/domain.h), without a seccomp program: the runtime has that if it asks a listener."""
+    text = FULL.encode()
+    return struct.pack("<8s6I", b"nonodom1", len(text), 0, 0, 0, 0, 0) + text.ljust((len(text) + 7) & ~7, b"\0")
 
 
 def numbers() -> dict[str, int]:
@@ -109,11 +119,15 @@ def run(t) -> None:
         for name, text in (("etc/victim", "xx"), ("run/secrets/s", "secret"), ("policy-full", FULL), ("published/profiles/p", FULL)):
             with open(f"{b.rootfs}/{name}", "w") as f:
                 f.write(text)
+        for name in ("domain", "domain.decided"):
+            with open(f"{b.rootfs}/{name}", "wb") as f:
+                f.write(domain())
         subprocess.run(["cp", box.NONO, f"{b.rootfs}/published/nono"], check=True)
         os.mkdir(f"{b.dir}/v")
         b.mounts = [{"destination": "/data", "type": "bind", "source": f"{b.dir}/v", "options": ["bind", "rw"]}]
         b.start()
         t.equal(b.exec(["/bin/workload"]).returncode, 43, "control: the workload says that it is not sandboxed")
+        t.equal(b.exec(["sh", "-c", CASES["entering a container"]]).returncode, 42, "the first process completes the domain file that the others follow")
         calls: set[str] = set()
         for name, command in {**CASES, **FAILING}.items():
             these = traced(b, command)
