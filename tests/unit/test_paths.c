@@ -317,17 +317,25 @@ static void refusals_say_what_to_write(void **state)
 
 static void a_procfs_at_proc_is_told_by_its_options_too(void **state)
 {
-	static const char *const bind[] = {"ro", "bind"}, *const plain[] = {"nosuid", "noexec"};
+	static const char *const bind[] = {"ro", "bind"}, *const rbind[] = {"rbind", "ro"};
+	static const char *const plain[] = {"nosuid", "noexec"};
 	static const struct {
 		const char *type, *source;
 		const char *const *options;
 		bool fine;
 	} cases[] = {
-		{"proc", "proc", plain, true},	  {"bind", "/proc", bind, true},
-		{"none", "/proc", bind, true},	  {"bind", "/proc", plain, true},
-		{"proc", "/proc", bind, true},	  {"proc", "/volume", bind, false},
-		{"bind", "/volume", bind, false}, {"bind", "/proc/", bind, false},
-		{"tmpfs", "/proc", plain, false}, {"none", "/proc", plain, false},
+		{"proc", "proc", plain, true},
+		{"bind", "/proc", bind, true},
+		{"none", "/proc", bind, true},
+		{"bind", "/proc", plain, true},
+		{"proc", "/proc", bind, true},
+		{"proc", "/volume", bind, false},
+		{"proc", "/volume", rbind, false},
+		{"bind", "/proc", rbind, true},
+		{"bind", "/volume", bind, false},
+		{"bind", "/proc/", bind, false},
+		{"tmpfs", "/proc", plain, false},
+		{"none", "/proc", plain, false},
 		{"", "", plain, false},
 	};
 
