@@ -182,3 +182,6 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 	(void)unlinkat(dirfd, tmp, 0);
 	return -1;
 }
+
+KF_CALLS(kf_file_calls, KF_CALL(openat), KF_CALL(lseek), KF_CALL(fsync), KF_CALL(fchmod),
+	 KF_CALL(renameat), KF_CALL(unlinkat), KF_CALL(mkdir), KF_CALL(getdents64));

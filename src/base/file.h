@@ -2,10 +2,14 @@
 #ifndef KF_BASE_FILE_H
 #define KF_BASE_FILE_H
 
+#include "base/calls.h"
 #include "base/err.h"
 
 #include <stddef.h>
 #include <sys/types.h>
+
+/* What these functions need, and readdir(). */
+extern const struct kf_calls kf_file_calls;
 
 /* All return 0, or -1 with *err set and outputs untouched. */
 

@@ -6,6 +6,7 @@
 #include "base/file.h"
 
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,3 +123,6 @@ void kf_log_fields(enum kf_log_level level, const char *msg, const struct kf_log
 		(void)kf_write_all(logger.sink == KF_LOG_JSON ? STDOUT_FILENO : STDERR_FILENO,
 				   line->p, line->n, NULL);
 }
+
+/* syslog(3) makes its connection again when that was lost. */
+KF_CALLS(kf_syslog_calls, KF_CALL_IS(socket, 0, AF_UNIX), KF_CALL(connect), KF_CALL(sendto));

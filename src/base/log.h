@@ -2,6 +2,7 @@
 #ifndef KF_BASE_LOG_H
 #define KF_BASE_LOG_H
 
+#include "base/calls.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -13,6 +14,9 @@ enum kf_log_sink {
 	KF_LOG_TEXT,   /* "time level message key=value ..." on stderr */
 	KF_LOG_SYSLOG, /* syslog(3), text form: a pre-installed plugin's stdout is /dev/null */
 };
+
+/* What KF_LOG_SYSLOG needs besides. */
+extern const struct kf_calls kf_syslog_calls;
 
 /* Process-wide, set once by main; before that, text at INFO. */
 void kf_log_init(enum kf_log_sink sink, enum kf_log_level level, const char *program);

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "nono-nri/confine.h"
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/publish.h"
@@ -46,7 +47,7 @@ static void log_diags(struct kf_diags *diags)
 		kf_log(KF_LOG_ERROR, "configuration-error", {"reason", "out of memory"});
 }
 
-static int load(const char *path, struct kf_setup *ret)
+static int load(const char *path, const struct kf_config *running, struct kf_setup *ret)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_diags diags;
@@ -54,7 +55,7 @@ static int load(const char *path, struct kf_setup *ret)
 
 	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
 	kf_diags_init(&diags, &arena);
-	r = kf_setup_load(path, ret, &diags);
+	r = kf_setup_load(path, running, ret, &diags);
 	log_diags(&diags);
 	if (r < 0)
 		kf_setup_done(ret);
@@ -67,15 +68,10 @@ static void publish(struct kf_plugin *p)
 
 	p->unpublished = NULL;
 	if (!p->node_dir[0] ||
-	    kf_publish_settings(p->node_dir, &p->setup.config.settings, &err) == 0)
+	    kf_publish_settings(&p->publisher, &p->setup.config.settings, &err) == 0)
 		return;
 	p->unpublished = "the settings for the guard could not be written; see the log";
 	kf_log(KF_LOG_ERROR, "settings-not-published", {"error", err.msg});
-}
-
-static const char *or_empty(const char *s)
-{
-	return s ? s : "";
 }
 
 static void reload(void *ctx);
@@ -98,24 +94,19 @@ static void reload(void *ctx)
 	struct daemon *d = ctx;
 	struct kf_plugin *p = &d->plugin;
 	struct kf_setup setup;
-	bool other_dir;
 
 	/* Anew and first, so that no change falls between. */
 	watch(d, p->setup.config.profiles_dir);
-	if (load(d->options.config, &setup) < 0) {
+	if (load(d->options.config, &p->setup.config, &setup) < 0) {
 		kf_metric_inc(&p->metrics, KF_METRIC_RELOAD_ERRORS);
 		kf_log(KF_LOG_ERROR, "configuration-kept", {"config", d->options.config});
 		return;
 	}
 	if (strcmp(setup.config.socket_path, p->setup.config.socket_path) != 0)
 		kf_log(KF_LOG_WARN, "restart-needed", {"reason", "socket_path has changed"});
-	other_dir = strcmp(or_empty(setup.config.profiles_dir),
-			   or_empty(p->setup.config.profiles_dir)) != 0;
 	kf_setup_done(&p->setup);
 	p->setup = setup;
 	kf_plugin_setup_changed(p);
-	if (other_dir)
-		watch(d, setup.config.profiles_dir);
 	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
 	publish(p);
@@ -204,7 +195,10 @@ static void open_state(struct daemon *d, struct kf_err *err)
 	}
 }
 
-static int start(struct daemon *d, struct kf_err *err)
+/* Stage 1: command line and configuration, the profiles that it leads to.  Stage 2: state
+ * directory, sockets, watches, the publisher.  Stage 3: confined; only then do others talk
+ * to us. */
+static int start(struct daemon *d, bool adopted, struct kf_err *err)
 {
 	struct nri_plugin_options options = {
 		.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX, .fail_closed = true};
@@ -214,7 +208,7 @@ static int start(struct daemon *d, struct kf_err *err)
 
 	if (nri_plugin_options_from_environment(&options, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
-	if (load(d->options.config, &p->setup) < 0)
+	if (load(d->options.config, NULL, &p->setup) < 0)
 		return kf_fail(err, EINVAL, "the configuration is wrong");
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, p->setup.config.settings.nprofiles);
 	open_state(d, err);
@@ -235,7 +229,11 @@ static int start(struct daemon *d, struct kf_err *err)
 	if (nri_plugin_new(d->plugin.base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish(p);
+	if (p->node_dir[0] && kf_publisher_start(&p->publisher, err) < 0)
+		return -1;
 	watch(d, p->setup.config.profiles_dir);
+	if (kf_plugin_confine(&d->options, p, adopted, err) < 0)
+		return -1;
 	nri_plugin_start(d->nri);
 	return 0;
 }
@@ -253,6 +251,7 @@ static void stop(struct daemon *d)
 			event_free(d->signals[i]);
 	if (d->plugin.base)
 		event_base_free(d->plugin.base);
+	kf_publisher_stop(&d->plugin.publisher);
 	kf_runtimes_done(&d->plugin.guard);
 	kf_state_close(&d->plugin.state);
 	kf_setup_done(&d->plugin.setup);
@@ -260,16 +259,17 @@ static void stop(struct daemon *d)
 	kf_seccomp_cache_done(&d->plugin.seccomp);
 }
 
-static int run(struct daemon *d)
+static int run(struct daemon *d, bool adopted)
 {
 	struct kf_err err = {0};
 
 	d->status = EXIT_FAILED;
 	d->plugin.state.dirfd = -1;
+	d->plugin.publisher = (struct kf_publisher){.node_dir = d->options.node_dir, .fd = -1};
 	d->plugin.node_dir = d->options.node_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&d->plugin.seccomp);
-	if (start(d, &err) < 0) {
+	if (start(d, adopted, &err) < 0) {
 		kf_log(KF_LOG_ERROR, "not-started", {"error", err.msg});
 	} else {
 		kf_log(KF_LOG_INFO, "started", {"version", KF_VERSION},
@@ -283,7 +283,8 @@ static int run(struct daemon *d)
 int main(int argc, char **argv)
 {
 	/* A runtime that starts us has /dev/null for our output. */
-	const char *adopted = getenv("NRI_PLUGIN_SOCKET");
+	const char *given = getenv("NRI_PLUGIN_SOCKET");
+	const bool adopted = given && *given;
 	struct daemon d = {0};
 	struct kf_err err;
 
@@ -296,11 +297,10 @@ int main(int argc, char **argv)
 			    stdout);
 		return EXIT_OK;
 	}
-	kf_log_init(adopted && *adopted ? KF_LOG_SYSLOG
-					: (d.options.json ? KF_LOG_JSON : KF_LOG_TEXT),
+	kf_log_init(adopted ? KF_LOG_SYSLOG : (d.options.json ? KF_LOG_JSON : KF_LOG_TEXT),
 		    d.options.level, KF_PLUGIN_NAME);
 	/* Fixed, else it grows with the first large message and the next ones stay in the heap. */
 	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)signal(SIGPIPE, SIG_IGN);
-	return run(&d);
+	return run(&d, adopted);
 }

@@ -6,6 +6,7 @@
 #include "nono-nri/adjust.h"
 #include "nono-nri/config.h"
 #include "nono-nri/options.h"
+#include "nono-nri/publish.h"
 #include "nono-nri/seccomp_cache.h"
 #include "observe/metrics.h"
 #include "observe/state.h"
@@ -38,8 +39,9 @@ struct kf_plugin {
 	struct kf_metrics metrics;
 	struct kf_arena request; /* memory of the request at hand */
 	struct kf_seccomp_cache seccomp;
-	struct kf_sync *sync;	  /* between the parts of a Synchronize */
-	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
+	struct kf_sync *sync;	       /* between the parts of a Synchronize */
+	struct kf_publisher publisher; /* of the settings */
+	struct kf_runtimes guard;      /* handlers whose containers the guard wraps */
 	struct nri_features features;
 	bool connected;		   /* registered and synchronised */
 	bool ended;		   /* the runtime that started us has gone */
@@ -59,9 +61,12 @@ extern const struct nri_plugin_ops kf_plugin_ops;
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
 
 /* Read and check configuration file @path and everything that it leads to, and
- * publish profiles if it says so.  Returns -1 with errors in @diags.  *ret is to be
- * released in either case, after the last use of @diags, which point into it. */
-int kf_setup_load(const char *path, struct kf_setup *ret, struct kf_diags *diags);
+ * publish profiles if it says so.  @running: the configuration in force, whose directories are
+ * all that the confined plugin can reach: another one is an error; NULL at the start.  Returns -1
+ * with errors in @diags.  *ret is to be released in either case, after the last use of @diags,
+ * which point into it. */
+int kf_setup_load(const char *path, const struct kf_config *running, struct kf_setup *ret,
+		  struct kf_diags *diags);
 void kf_setup_done(struct kf_setup *setup);
 
 /* To be called after plugin->setup was replaced. */

@@ -5,9 +5,26 @@
 #include "base/err.h"
 #include "policy/settings.h"
 
-/* Write @settings for the guard to @node_dir/settings; nothing happens when they are there
- * already.  The guard refuses to create containers without them. */
-int kf_publish_settings(const char *node_dir, const struct kf_settings *settings,
+#include <sys/types.h>
+
+/* The process that writes the settings for the guard.  Landlock has no way to let the plugin
+ * replace this file and not the guard's program, which lies below the same directory: so the
+ * plugin may write neither, and this one, which does nothing else, replaces no other file. */
+struct kf_publisher {
+	const char *node_dir; /* the directory */
+	int fd;		      /* to it; negative: it does not run */
+	pid_t pid;
+};
+
+/* Start it, before this process is confined; it ends with this one, or with
+ * kf_publisher_stop(). */
+int kf_publisher_start(struct kf_publisher *publisher, struct kf_err *err);
+void kf_publisher_stop(struct kf_publisher *publisher);
+
+/* Have @settings written to its directory's "settings", or write them while it does not run;
+ * nothing happens when they are there already.  The guard refuses to create containers without
+ * them. */
+int kf_publish_settings(const struct kf_publisher *publisher, const struct kf_settings *settings,
 			struct kf_err *err);
 
 #endif

@@ -128,3 +128,5 @@ void kf_watch_free(struct kf_watch *watch)
 		(void)close(watch->fd);
 	free(watch);
 }
+
+KF_CALLS(kf_watch_calls, KF_CALL(inotify_init1), KF_CALL(inotify_add_watch));

@@ -2,10 +2,14 @@
 #ifndef KF_NONO_NRI_WATCH_H
 #define KF_NONO_NRI_WATCH_H
 
+#include "base/calls.h"
 #include "base/err.h"
 
 struct event_base;
 struct kf_watch;
+
+/* Also for further ones, while it runs. */
+extern const struct kf_calls kf_watch_calls;
 
 /* Call @changed a moment after the file @config or something in the directory
  * @profiles_dir (may be NULL) has changed; several changes in that moment are one.

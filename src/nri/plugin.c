@@ -3,6 +3,7 @@
 #include "nri/plugin.h"
 
 #include "base/cleanup.h"
+#include "nri/calls.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -264,3 +265,6 @@ int nri_plugin_options_from_environment(struct nri_plugin_options *options, stru
 	options->index = non_empty(index, options->index);
 	return 0;
 }
+
+KF_CALLS(nri_plugin_calls, KF_CALL_IS(socket, 0, AF_UNIX), KF_CALL(connect), KF_CALL(recvfrom),
+	 KF_CALL(sendto), KF_CALL(sendmsg));

@@ -471,3 +471,6 @@ void kf_http_free(struct kf_http *http)
 		(void)close(http->fd);
 	free(http);
 }
+
+/* Its listening sockets are there already. */
+KF_CALLS(kf_http_calls, KF_CALL(accept4), KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(shutdown));

@@ -3,6 +3,7 @@
 #define KF_OBSERVE_HTTP_H
 
 #include "base/buf.h"
+#include "base/calls.h"
 #include "base/err.h"
 
 struct event_base;
@@ -27,6 +28,8 @@ struct kf_http;
  * a fixed number of connections: those that ask nothing make room.  @source is copied. */
 int kf_http_listen(struct event_base *base, const char *address,
 		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err);
+/* What it needs once it listens. */
+extern const struct kf_calls kf_http_calls;
 /* NULL is fine. */
 void kf_http_free(struct kf_http *http);
 

@@ -309,3 +309,6 @@ bool kf_state_uses_profile(const struct kf_state *state, const char *profile)
 	walk_all(state, &w);
 	return s.found || w.failed;
 }
+
+KF_CALLS(kf_state_calls, KF_CALL(openat), KF_CALL(mkdirat), KF_CALL(renameat), KF_CALL(unlinkat),
+	 KF_CALL(getdents64));

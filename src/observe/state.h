@@ -2,6 +2,7 @@
 #ifndef KF_OBSERVE_STATE_H
 #define KF_OBSERVE_STATE_H
 
+#include "base/calls.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -31,6 +32,8 @@ struct kf_state_entry {
 /* Make and open @dir and lock it against a second instance.  EBUSY: there
  * is one; any other failure leaves a state without a directory. */
 int kf_state_open(const char *dir, struct kf_state *ret, struct kf_err *err);
+/* What the others of these functions need. */
+extern const struct kf_calls kf_state_calls;
 /* Releases the lock. */
 void kf_state_close(struct kf_state *state);
 

@@ -51,6 +51,8 @@ int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_pla
 		      unsigned access, struct kf_err *err);
 /* Grant listing the directory @fd and those below it, not their files' contents. */
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
+/* Grant connecting to the sockets below the directory @fd, which older kernels do not restrict. */
+int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *err);
 int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
 			   struct kf_err *err);
 

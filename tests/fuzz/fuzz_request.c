@@ -66,7 +66,7 @@ static void load(struct kf_setup *setup)
 	(void)fclose(f);
 	kf_arena_init(&arena, 1 << 20);
 	kf_diags_init(&diags, &arena);
-	need(kf_setup_load(config, setup, &diags) == 0);
+	need(kf_setup_load(config, NULL, setup, &diags) == 0);
 	kf_arena_done(&arena);
 	(void)unlink(launcher);
 	(void)unlink(config);

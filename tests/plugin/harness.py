@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin") / "nono-nri"
 DRIVER = ROOT / "out/asan/tests/plugin/plugin_driver"
 DEADLINE = 15
+# What a debug build says of calls that a list lacks (KUBEFENCE_BIN=...).
+REFUSED = re.compile(r"refused system call: (\w+)")
 
 
 def build(name: str, target: str, *arguments: str) -> Path:
@@ -92,7 +94,10 @@ class Node:
             p.wait()
         self.driver.stdin.close()
         self.driver.wait(DEADLINE)
+        refused = set(REFUSED.findall(self.log.read_text(errors="replace"))) if self.log.exists() else set()
         shutil.rmtree(self.dir)
+        if refused:
+            raise AssertionError(f"the plugin's seccomp filter refused {refused}")
 
     def configure(self, text: str | None = None, **config) -> None:
         values = {"runtime_classes": ["nono-runc"], "default_profile": "default",

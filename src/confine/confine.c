@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "confine/confine.h"
+
+#include "base/cleanup.h"
+#include "base/path.h"
+#include "confine/filter.h"
+#include "policy/flat.h"
+#include "sandbox/landlock.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- Landlock ---- */
+
+/* @path, or the nearest directory above it that exists. */
+static int open_nearest(const char *path)
+{
+	char at[PATH_MAX];
+	int fd;
+
+	(void)snprintf(at, sizeof(at), "%s", path);
+	while ((fd = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0 && errno == ENOENT) {
+		char *slash = strrchr(at, '/');
+
+		if (!slash || !at[1])
+			break;
+		slash[slash == at] = '\0';
+	}
+	return fd;
+}
+
+static int allow(const struct kf_landlock *ll, const struct kf_place *place, struct kf_err *err)
+{
+	const bool connect = place->access & KF_PLACE_CONNECT;
+	KF_CLOSE int fd = connect ? open_nearest(place->path)
+				  : open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned access = (place->access & KF_PLACE_READ ? KF_FS_READ : 0) |
+			  (place->access & KF_PLACE_WRITE ? KF_FS_WRITE : 0);
+
+	/* Nothing there, or no directory: nothing is granted. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd < 0)
+		return kf_fail_sys(err, "confine to '%s'", place->path);
+	if (connect ? kf_landlock_allow_unix(ll, fd, err) < 0
+		    : kf_landlock_allow(ll, fd, KF_LANDLOCK_ELSEWHERE, access, err) < 0)
+		return kf_fail_wrap(err, "confine to '%s'", place->path);
+	return 0;
+}
+
+static int fill(const struct kf_landlock *ll, const struct kf_confinement *c, struct kf_err *err)
+{
+	for (size_t i = 0; i < c->nplaces; i++)
+		if (c->places[i].path && allow(ll, &c->places[i], err) < 0)
+			return -1;
+	for (size_t i = 0; ll->abi >= KF_LANDLOCK_ABI_NET && i < c->nports; i++)
+		if (kf_landlock_allow_port(ll, false, c->ports[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The three ways in which Landlock is not there, which whoever runs us has to know of but
+ * which must not keep a daemon from its work. */
+static bool absent(int code)
+{
+	return code == ENOSYS || code == EOPNOTSUPP || code == EPERM;
+}
+
+static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret, struct kf_err *err)
+{
+	struct kf_landlock_want want = {0};
+	struct kf_landlock ll;
+	int r;
+
+	if (kf_landlock_probe(&ret->abi, err) < 0) {
+		ret->abi = 0;
+		if (!absent(err->code))
+			return -1;
+		(void)snprintf(ret->why, sizeof(ret->why), "%s", err->msg);
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0)
+			return kf_fail_sys(err, "set no_new_privs");
+		return 0;
+	}
+	want.connect = want.bind = ret->abi >= KF_LANDLOCK_ABI_NET;
+	want.signal = want.abstract = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
+	if (kf_landlock_open(&want, &ll, err) < 0)
+		return -1;
+	r = fill(&ll, c, err) < 0 || kf_landlock_enforce(&ll, err) < 0 ? -1 : 0;
+	(void)close(ll.fd);
+	return r;
+}
+
+/* ---- capabilities ---- */
+
+static int drop_capabilities(struct kf_err *err)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return kf_fail_sys(err, "read the capabilities");
+	/* Without CAP_SETPCAP the bounding set stays as the container runtime made it:
+	 * no_new_privs keeps its capabilities from coming back. */
+	if (data[0].effective & 1U << CAP_SETPCAP)
+		for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0UL, 0UL, 0UL) >= 0; cap++)
+			if (prctl(PR_CAPBSET_DROP, cap, 0UL, 0UL, 0UL) < 0)
+				return kf_fail_sys(err, "drop capability %lu from the bounding set",
+						   cap);
+	if (prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL) < 0)
+		return kf_fail_sys(err, "drop the ambient capabilities");
+	memset(data, 0, sizeof(data));
+	if (syscall(SYS_capset, &header, data) < 0)
+		return kf_fail_sys(err, "drop the capabilities");
+	return 0;
+}
+
+/* ---- */
+
+int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret,
+	       struct kf_err *err)
+{
+	struct kf_confined out = {.filter = KF_CONFINE_FILTER};
+
+	if (enter_domain(confinement, &out, err) < 0 || drop_capabilities(err) < 0)
+		return -1;
+	/* Last, since it takes away the calls that the others need. */
+	if (out.filter && kf_confine_filter(confinement->calls, confinement->ncalls, err) < 0)
+		return -1;
+	*ret = out;
+	return 0;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "confine/filter.h"
+
+#include "base/cleanup.h"
+#include "confine/trap.h"
+
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define ARCH AUDIT_ARCH_X86_64 /* x32 has the same, but other numbers, which no list has */
+#elif defined(__aarch64__)
+#define ARCH AUDIT_ARCH_AARCH64
+#else
+#error "name this architecture as linux/audit.h does"
+#endif
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half comes first");
+#define LOWER(arg) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (size_t)(arg)))
+
+struct program {
+	struct sock_filter *at;
+	size_t n;
+};
+
+/* Past the end it only counts: the caller looks at the length. */
+static void emit(struct program *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+{
+	if (p->n < KF_CONFINE_PROGRAM_MAX)
+		p->at[p->n] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
+	p->n++;
+}
+
+static void load(struct program *p, uint32_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+}
+
+static void ret(struct program *p, uint32_t action)
+{
+	emit(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* The accumulator holds the call's number before and after. */
+static void allow(struct program *p, const struct kf_call *call)
+{
+	if (!call->checked) {
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 1);
+		ret(p, SECCOMP_RET_ALLOW);
+		return;
+	}
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 5);
+	load(p, LOWER(call->arg));
+	emit(p, BPF_ALU | BPF_AND | BPF_K, call->mask, 0, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 1);
+	ret(p, SECCOMP_RET_ALLOW);
+	load(p, offsetof(struct seccomp_data, nr));
+}
+
+static bool same(const struct kf_call *a, const struct kf_call *b)
+{
+	return a->nr == b->nr && a->checked == b->checked && a->arg == b->arg &&
+	       a->mask == b->mask && a->value == b->value;
+}
+
+/* Whether a list before @calls[@list], or this one before @row, has that row: parts share calls. */
+static bool repeated(const struct kf_calls *const *calls, size_t list, size_t row)
+{
+	for (size_t i = 0; i <= list; i++) {
+		size_t n = i < list ? calls[i]->n : row;
+
+		for (size_t k = 0; k < n; k++)
+			if (same(&calls[i]->v[k], &calls[list]->v[row]))
+				return true;
+	}
+	return false;
+}
+
+size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_t refuse,
+			  struct sock_filter *prog)
+{
+	struct program p = {.at = prog};
+
+	load(&p, offsetof(struct seccomp_data, arch));
+	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	ret(&p, SECCOMP_RET_KILL_PROCESS);
+	load(&p, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < calls[i]->n; k++)
+			if (!repeated(calls, i, k))
+				allow(&p, &calls[i]->v[k]);
+	ret(&p, refuse);
+	return p.n <= KF_CONFINE_PROGRAM_MAX ? p.n : 0;
+}
+
+int kf_confine_filter(const struct kf_calls *const *calls, size_t n, struct kf_err *err)
+{
+	KF_UNINIT struct sock_filter prog[KF_CONFINE_PROGRAM_MAX];
+	struct sock_fprog fprog = {.filter = prog};
+	uint32_t refuse = SECCOMP_RET_ERRNO | EPERM;
+
+	if (kf_confine_trap(&refuse, err) < 0)
+		return -1;
+	fprog.len = (unsigned short)kf_confine_program(calls, n, refuse, prog);
+	if (!fprog.len)
+		return kf_fail(err, E2BIG, "the seccomp filter is too long");
+	/* The kernel's log tells what was refused, where it is audited. */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &fprog) == 0)
+		return 0;
+	/* Container runtimes allow prctl(2) at least. */
+	if (prctl(PR_SET_SECCOMP, (unsigned long)SECCOMP_MODE_FILTER, &fprog, 0UL, 0UL) < 0)
+		return kf_fail_sys(err, "install the seccomp filter");
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_CONFINE_FILTER_H
+#define KF_CONFINE_FILTER_H
+
+#include "base/calls.h"
+#include "base/err.h"
+
+#include <linux/filter.h>
+
+#define KF_CONFINE_PROGRAM_MAX 1024
+
+/* Write the program that allows what @calls name, and refuses all else with @refuse (a
+ * SECCOMP_RET_ value), into @prog with room for KF_CONFINE_PROGRAM_MAX instructions.  Calls of
+ * another architecture end the process.  Returns the length, or 0 if it is too long. */
+size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_t refuse,
+			  struct sock_filter *prog);
+
+/* Install it; no_new_privs is set.  In a debug build a refused call is named on standard error. */
+int kf_confine_filter(const struct kf_calls *const *calls, size_t n, struct kf_err *err);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nono-nri/confine.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/path.h"
+#include "confine/confine.h"
+#include "nono-nri/watch.h"
+#include "nri/calls.h"
+#include "observe/http.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOG_SOCKET "/dev/log"
+
+/* The publisher's end is waited for. */
+static const struct kf_call own[] = {KF_CALL(wait4)};
+static const struct kf_calls own_calls = {own, KF_ARRAY_SIZE(own)};
+
+static const struct kf_calls *const calls[] = {
+	&kf_libc_calls,	 &kf_event_calls, &kf_file_calls,    &own_calls,       &kf_http_calls,
+	&kf_state_calls, &kf_watch_calls, &nri_plugin_calls, &kf_syslog_calls,
+};
+
+static void directory_of(const char *path, char ret[static PATH_MAX])
+{
+	int n = (int)(kf_path_base(path) - path);
+
+	(void)snprintf(ret, PATH_MAX, "%.*s", n ? n : 1, n ? path : ".");
+}
+
+/* The directory of what the symlink @path leads to; false if it leads nowhere. */
+static bool real_directory_of(const char *path, char ret[static PATH_MAX])
+{
+	char real[PATH_MAX];
+
+	if (!realpath(path, real))
+		return false;
+	directory_of(real, ret);
+	return true;
+}
+
+static void say(const struct kf_confined *c)
+{
+	char abi[16];
+
+	(void)snprintf(abi, sizeof(abi), "%d", c->abi);
+	kf_log(c->abi && c->filter ? KF_LOG_INFO : KF_LOG_WARN, "confined",
+	       {"landlock", c->abi ? abi : c->why},
+	       {"seccomp", c->filter ? "on" : "off: built for sanitizers or valgrind"});
+}
+
+int kf_plugin_confine(const struct kf_options *options, const struct kf_plugin *plugin,
+		      bool adopted, struct kf_err *err)
+{
+	const struct kf_config *config = &plugin->setup.config;
+	char file[PATH_MAX], target[PATH_MAX], launcher[PATH_MAX], profiles[PATH_MAX + 16];
+	char socket[PATH_MAX], log[PATH_MAX];
+	const bool publishes = config->profiles_dir, state = plugin->state.dirfd >= 0;
+	struct kf_confined confined;
+
+	directory_of(options->config, file);
+	directory_of(config->settings.launcher, launcher);
+	directory_of(config->socket_path, socket);
+	(void)snprintf(profiles, sizeof(profiles), "%sprofiles", launcher);
+
+	const struct kf_place places[] = {
+		/* read again when they change */
+		{file, KF_PLACE_READ},
+		{real_directory_of(options->config, target) ? target : NULL, KF_PLACE_READ},
+		{config->profiles_dir, KF_PLACE_READ},
+		/* compiled profiles; never the launcher beside them */
+		{launcher, KF_PLACE_READ},
+		{publishes ? profiles : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
+		/* what the guard wraps; the settings are the publisher's */
+		{*options->node_dir ? options->node_dir : NULL, KF_PLACE_READ},
+		{state ? options->state_dir : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
+		/* connections that are made again */
+		{adopted ? NULL : socket, KF_PLACE_CONNECT},
+		{adopted && real_directory_of(LOG_SOCKET, log) ? log : NULL, KF_PLACE_CONNECT},
+	};
+	const struct kf_confinement confinement = {
+		.calls = calls,
+		.ncalls = KF_ARRAY_SIZE(calls),
+		.places = places,
+		.nplaces = KF_ARRAY_SIZE(places),
+	};
+
+	tzset(); /* else syslog() would read the time zone's file later */
+	if (kf_confine(&confinement, &confined, err) < 0)
+		return -1;
+	say(&confined);
+	return 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_NRI_CALLS_H
+#define KF_NRI_CALLS_H
+
+#include "base/calls.h"
+
+/* What the plugin side needs: its connection, lost and made again. */
+extern const struct kf_calls nri_plugin_calls;
+
+#endif
