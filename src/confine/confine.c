@@ -38,8 +38,8 @@ static int open_nearest(const char *path)
 static int allow(const struct kf_landlock *ll, const struct kf_place *place, struct kf_err *err)
 {
 	const bool connect = place->access & KF_PLACE_CONNECT;
-	KF_CLOSE int fd = connect ? open_nearest(place->path)
-				  : open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	KF_CLOSE int fd =
+		connect ? open_nearest(place->path) : open(place->path, O_PATH | O_CLOEXEC);
 	unsigned access = (place->access & KF_PLACE_READ ? KF_FS_READ : 0) |
 			  (place->access & KF_PLACE_WRITE ? KF_FS_WRITE : 0);
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #define TOKEN_MAX   (64 * 1024)
 #define CA_MAX	    (1024 * 1024)
@@ -122,7 +123,7 @@ static int make_context(struct call *c, struct kf_err *err)
 	return 0;
 }
 
-static bool numeric(const char *host)
+bool kf_kube_numeric(const char *host)
 {
 	unsigned char address[sizeof(struct in6_addr)];
 
@@ -135,10 +136,10 @@ static int make_session(struct call *c, struct kf_err *err)
 	const char *host = c->kube->host;
 
 	c->ssl = SSL_new(c->ctx);
-	if (c->ssl &&
-	    (numeric(host) ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(c->ssl), host) == 1
-			   : SSL_set1_host(c->ssl, host) == 1 &&
-				     SSL_set_tlsext_host_name(c->ssl, host) == 1))
+	if (c->ssl && (kf_kube_numeric(host)
+			       ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(c->ssl), host) == 1
+			       : SSL_set1_host(c->ssl, host) == 1 &&
+					 SSL_set_tlsext_host_name(c->ssl, host) == 1))
 		return 0;
 	return kf_fail(err, EPROTO, "TLS session for '%s': %s", host, tls_error());
 }
@@ -354,3 +355,15 @@ int kf_kube_do(const struct kf_kube *kube, const struct kf_kube_request *request
 		*ret_answer = KF_STEAL(c.body);
 	return 0;
 }
+
+KF_CALLS(kf_kube_calls,
+	 /* an event loop of its own; OpenSSL asks whether it runs for somebody else */
+	 KF_CALL(epoll_create1), KF_CALL(pipe2), KF_CALL(getuid), KF_CALL(geteuid), KF_CALL(getgid),
+	 KF_CALL(getegid),
+	 /* TCP to the server */
+	 KF_CALL_IS(socket, 0, AF_INET), KF_CALL_IS(socket, 0, AF_INET6), KF_CALL(connect),
+	 KF_CALL(getsockopt), KF_CALL(setsockopt), KF_CALL(shutdown), KF_CALL(readv),
+	 KF_CALL(writev), KF_CALL_IS(ioctl, 1, FIONREAD),
+	 /* getaddrinfo(3): UDP to name servers; netlink tells which addresses we have */
+	 KF_CALL_IS(socket, 0, AF_NETLINK), KF_CALL(bind), KF_CALL(getsockname), KF_CALL(sendto),
+	 KF_CALL(sendmmsg), KF_CALL(recvfrom), KF_CALL(recvmsg), KF_CALL(poll));

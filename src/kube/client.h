@@ -2,7 +2,10 @@
 #ifndef KF_KUBE_CLIENT_H
 #define KF_KUBE_CLIENT_H
 
+#include "base/calls.h"
 #include "base/err.h"
+
+#include <stdbool.h>
 
 /* A small client of the Kubernetes API, for a pod's own service account.
  * Synchronous, one connection a request, TLS 1.2 or newer, the server always
@@ -32,6 +35,11 @@ struct kf_kube_request {
 /* From KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT; strings are borrowed
  * from the environment. */
 int kf_kube_in_cluster(struct kf_kube *ret, struct kf_err *err);
+
+/* Whether @host is an address: a name is looked up, as getaddrinfo(3) does. */
+bool kf_kube_numeric(const char *host);
+/* What a request needs. */
+extern const struct kf_calls kf_kube_calls;
 
 /* Answers outside of 200..299 are errors with the API's own message; err->code
  * is ENOENT for 404, EACCES for 401 and 403, EAGAIN for 409, where reading

@@ -13,7 +13,7 @@
 
 static void say(struct kf_marks *m, const char *reason, const char *message)
 {
-	m->reason = reason;
+	(void)snprintf(m->reason, sizeof(m->reason), "%s", reason);
 	(void)snprintf(m->message, sizeof(m->message), "%s", message);
 }
 

@@ -52,9 +52,9 @@ struct kf_facts {
 struct kf_marks {
 	bool present; /* false: nothing of ours at all */
 	bool ready;
-	int abi;	    /* label if positive */
-	bool taint;	    /* to be there while not ready; without it none is added, but removed */
-	const char *reason; /* CamelCase */
+	int abi;	 /* label if positive */
+	bool taint;	 /* to be there while not ready; without it none is added, but removed */
+	char reason[32]; /* CamelCase */
 	char message[320];
 };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop of "kubefence node agent".  It never blocks: work on the node and on the API
- * is done by children, one of each kind at a time, whose results are facts;
+ * is done by jobs, one of each kind at a time, whose results are facts;
  * kf_agent_steer() looks at the facts and starts what is to be done next. */
 #include "kubefence/agent_loop.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "kubefence/agent_confine.h"
 #include "kubefence/command.h"
 
 #include <event2/event.h>
@@ -36,11 +37,12 @@ void kf_agent_after(struct event *timer, unsigned seconds)
 
 /* ---- the plugin ---- */
 
-static void on_plugin(void *ctx, bool connected, const char *why)
+static void on_plugin(void *ctx, const void *result)
 {
 	struct kf_agent *a = ctx;
+	char why[sizeof(a->facts.plugin_why)];
+	bool connected = kf_plugin_judge(result, why, sizeof(why));
 
-	a->query = NULL;
 	if (connected != a->facts.plugin)
 		kf_log(KF_LOG_INFO, connected ? "plugin-connected" : "plugin-disconnected",
 		       {"reason", connected ? NULL : why});
@@ -52,12 +54,14 @@ static void on_plugin(void *ctx, bool connected, const char *why)
 static void on_plugin_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	struct kf_agent *a = ctx;
+	struct kf_err err;
 
 	(void)fd;
 	(void)what;
 	kf_agent_after(a->plugin_timer, PLUGIN_SECONDS);
-	if (!a->query)
-		a->query = kf_plugin_ask(a->base, &a->host, on_plugin, a);
+	if (!a->plugin_job.running && kf_job_start(&a->jobs, KF_AGENT_PLUGIN_JOB, NULL,
+						   &a->plugin_job, a->base, on_plugin, a, &err) < 0)
+		kf_log(KF_LOG_ERROR, "plugin-not-asked", {"error", err.msg});
 }
 
 /* ---- all together ---- */
@@ -66,10 +70,10 @@ static void finish(struct kf_agent *a, int status)
 {
 	a->stopping = true;
 	a->status = status;
-	kf_job_stop(&a->api_job);
+	kf_job_drop(&a->api_job);
 	/* What is being done to the node gets the time that there is; if that is too
 	 * little, the journal tells the next agent. */
-	if (a->node_job.pid && status == KF_EXIT_OK && !a->options->once) {
+	if (a->node_job.running && status == KF_EXIT_OK && !a->options->once) {
 		const struct timeval t = {.tv_usec = END_MS * 1000};
 
 		(void)event_add(a->end_timer, &t);
@@ -107,11 +111,12 @@ void kf_agent_steer(struct kf_agent *a)
 	kf_marks_of(&a->facts, a->options->taint, &want);
 	tell_probes(a, &want);
 	news = !a->is_published || !kf_marks_equal(&want, &a->published);
-	if (!a->api_job.pid && (a->api_due || (news && !a->api_failing)))
+	if (!a->api_job.running && (a->api_due || (news && !a->api_failing)))
 		kf_agent_start_api(a);
-	if (!a->node_job.pid && a->next != KF_WORK_NONE && (a->next == KF_WORK_CHECK || a->claimed))
+	if (!a->node_job.running && a->next != KF_WORK_NONE &&
+	    (a->next == KF_WORK_CHECK || a->claimed))
 		kf_agent_start_node(a);
-	if (a->options->once && !a->api_job.pid && a->is_published && !news &&
+	if (a->options->once && !a->api_job.running && a->is_published && !news &&
 	    (want.ready || a->facts.phase == KF_PHASE_FAILED))
 		finish(a, want.ready ? KF_EXIT_OK : KF_EXIT_FAILED);
 }
@@ -135,6 +140,47 @@ static void on_end(evutil_socket_t fd, short what, void *ctx)
 	(void)event_base_loopbreak(a->base);
 }
 
+/* We may not start another: whoever started us does. */
+static void on_jobs_ended(evutil_socket_t fd, short what, void *ctx)
+{
+	struct kf_agent *a = ctx;
+
+	(void)fd;
+	(void)what;
+	kf_log(KF_LOG_ERROR, "not-working", {"error", "the process that starts jobs has ended"});
+	a->status = KF_EXIT_FAILED;
+	(void)event_base_loopbreak(a->base);
+}
+
+static void node_job(const void *ctx, const void *order, void *result)
+{
+	kf_work_do(ctx, order, result);
+}
+
+static void api_job(const void *ctx, const void *order, void *result)
+{
+	kf_api_do(ctx, order, result);
+}
+
+static void plugin_job(const void *ctx, const void *order, void *result)
+{
+	const struct kf_agent_options *options = ctx;
+	struct kf_host host;
+
+	(void)order;
+	if (kf_host_open(options->node.host_root, &host, NULL) == 0)
+		kf_plugin_do(&host, result);
+}
+
+static const struct kf_job_kind kinds[] = {
+	[KF_AGENT_NODE_JOB] = {sizeof(struct kf_work_order), sizeof(struct kf_work_result),
+			       node_job},
+	[KF_AGENT_API_JOB] = {sizeof(struct kf_api_order), sizeof(struct kf_api_result), api_job},
+	[KF_AGENT_PLUGIN_JOB] = {0, sizeof(struct kf_plugin_result), plugin_job},
+};
+
+/* Stage 1 is the command line.  Stage 2: the process that starts jobs, which keeps our rights;
+ * then what the loop needs open.  Stage 3: confined; only then are jobs ordered. */
 static int set_up(struct kf_agent *a, struct kf_err *err)
 {
 	const struct {
@@ -149,7 +195,8 @@ static int set_up(struct kf_agent *a, struct kf_err *err)
 	};
 	const int signals[] = {SIGTERM, SIGINT};
 
-	if (kf_host_open(a->options->node.host_root, &a->host, err) < 0)
+	if (kf_jobs_start(kinds, KF_ARRAY_SIZE(kinds), a->options, &a->jobs, err) < 0 ||
+	    kf_host_open(a->options->node.host_root, &a->host, err) < 0)
 		return -1;
 	a->base = event_base_new();
 	if (!a->base)
@@ -165,17 +212,21 @@ static int set_up(struct kf_agent *a, struct kf_err *err)
 	a->watch = kf_dir_watch_new(a->base, kf_agent_on_change, a);
 	if (!a->watch)
 		return kf_fail_sys(err, "inotify (see fs.inotify.max_user_instances)");
-	return 0;
+	a->jobs_ended = event_new(a->base, a->jobs.fd, EV_READ, on_jobs_ended, a);
+	if (!a->jobs_ended || event_add(a->jobs_ended, NULL) < 0)
+		return kf_fail_nomem(err, "jobs");
+	return kf_agent_confine_loop(a->options, err);
 }
 
 static void tear_down(struct kf_agent *a)
 {
 	struct event *events[] = {a->signals[0],   a->signals[1],  a->api_timer, a->node_timer,
-				  a->plugin_timer, a->check_timer, a->end_timer};
+				  a->plugin_timer, a->check_timer, a->end_timer, a->jobs_ended};
 
-	kf_job_stop(&a->node_job);
-	kf_job_stop(&a->api_job);
-	kf_plugin_query_free(a->query);
+	kf_job_drop(&a->node_job);
+	kf_job_drop(&a->api_job);
+	kf_job_drop(&a->plugin_job);
+	kf_jobs_stop(&a->jobs);
 	kf_dir_watch_free(a->watch);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(events); i++)
 		if (events[i])
@@ -190,6 +241,7 @@ int kf_agent_run(const struct kf_agent_options *options, struct kf_err *err)
 	struct kf_agent a = {.options = options,
 			     .facts = {.abi = -1},
 			     .host = {.fd = -1},
+			     .jobs = {.fd = -1},
 			     .next = KF_WORK_INSTALL,
 			     .status = KF_EXIT_FAILED};
 	int r = set_up(&a, err);

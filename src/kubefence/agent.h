@@ -2,6 +2,7 @@
 #ifndef KF_KUBEFENCE_AGENT_H
 #define KF_KUBEFENCE_AGENT_H
 
+#include "base/calls.h"
 #include "kube/client.h"
 #include "kube/marks.h"
 #include "node/node.h"
@@ -21,12 +22,11 @@ struct kf_agent_options {
 	struct kf_node_options node; /* without what config says */
 };
 
-/* ---- work on the node (agent_work.c): blocks, so done in a child ---- */
+/* ---- work on the node (agent_work.c): blocks, so done as a job (job.h) ---- */
 
 enum kf_work { KF_WORK_NONE, KF_WORK_CHECK, KF_WORK_INSTALL, KF_WORK_UNINSTALL };
 
 struct kf_work_order {
-	const struct kf_agent_options *options;
 	enum kf_work work;
 	kf_digest fingerprint; /* of what was last found to be right; "" = none */
 };
@@ -44,12 +44,12 @@ struct kf_work_result {
 	char watch[4][PATH_MAX / 8]; /* directories whose files matter; "" = none */
 };
 
-void kf_work_do(const struct kf_work_order *order, struct kf_work_result *ret);
+void kf_work_do(const struct kf_agent_options *options, const struct kf_work_order *order,
+		struct kf_work_result *ret);
 
 /* ---- the Node object (agent_api.c): as above ---- */
 
 struct kf_api_order {
-	const char *node_name;
 	struct kf_facts facts;
 	bool taint;
 	char handlers[KF_MARKS_HANDLERS][64];
@@ -60,24 +60,29 @@ struct kf_api_result {
 	bool ok;
 	char error[512];
 	struct kf_node_view view;
-	struct kf_marks marks; /* what the object says now (a child's literals are ours as well) */
+	struct kf_marks marks; /* what the object says now */
 };
 
-void kf_api_do(const struct kf_api_order *order, struct kf_api_result *ret);
+/* Confines its process first. */
+void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
+	       struct kf_api_result *ret);
 
-/* ---- the plugin (agent_plugin.c) ---- */
+/* ---- the plugin (agent_plugin.c): as above ---- */
 
-/* Ask the plugin on @host whether it is connected; one answer, soon.  @why is for "no". */
-typedef void kf_plugin_answer(void *ctx, bool connected, const char *why);
-struct kf_plugin_query;
-/* NULL if there is nobody to ask: then @answer was called already. */
-struct kf_plugin_query *kf_plugin_ask(struct event_base *base, const struct kf_host *host,
-				      kf_plugin_answer *answer, void *ctx);
-/* Without an answer; NULL is fine. */
-void kf_plugin_query_free(struct kf_plugin_query *query);
+struct kf_plugin_result {
+	bool runs;	 /* there is somebody to ask */
+	char text[2048]; /* what it answered, unread */
+};
+
+/* Ask the plugin on @host whether it is connected. */
+void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret);
+/* Whether @result, which may be NULL, says so; if not, @why (@size bytes) says why not. */
+bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size);
 
 /* ---- who else changes the node (agent_watch.c) ---- */
 
+/* What kf_dir_watch_add() and the watch need. */
+extern const struct kf_calls kf_dir_watch_calls;
 /* Calls @changed once things are quiet again. */
 struct kf_dir_watch;
 struct kf_dir_watch *kf_dir_watch_new(struct event_base *base, void (*changed)(void *ctx),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "kubefence/agent.h"
+#include "kubefence/agent_confine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,8 +17,8 @@ static int patch(const struct kf_kube *kube, const char *path, const char *type,
 	return body ? kf_kube_do(kube, &request, NULL, err) : 0;
 }
 
-static int publish(const struct kf_kube *kube, const struct kf_api_order *order,
-		   struct kf_api_result *ret, struct kf_err *err)
+static int publish(const struct kf_kube *kube, const char *node_name,
+		   const struct kf_api_order *order, struct kf_api_result *ret, struct kf_err *err)
 {
 	struct kf_facts facts = order->facts;
 	const char *handlers[KF_MARKS_HANDLERS];
@@ -30,7 +31,7 @@ static int publish(const struct kf_kube *kube, const struct kf_api_order *order,
 
 	for (size_t i = 0; i < order->nhandlers; i++)
 		handlers[i] = order->handlers[i];
-	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", order->node_name);
+	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", node_name);
 	(void)snprintf(status, sizeof(status), "%s/status", path);
 	if (kf_kube_do(kube, &get, &node, err) < 0 ||
 	    kf_marks_view(node, handlers, order->nhandlers, now, &ret->view, err) < 0)
@@ -46,15 +47,19 @@ static int publish(const struct kf_kube *kube, const struct kf_api_order *order,
 	return patch(kube, status, "application/strategic-merge-patch+json", status_patch, err);
 }
 
-void kf_api_do(const struct kf_api_order *order, struct kf_api_result *ret)
+void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
+	       struct kf_api_result *ret)
 {
 	struct kf_kube kube;
 	struct kf_err err = {0};
 	int r = kf_kube_in_cluster(&kube, &err);
 
 	if (r == 0)
+		r = kf_agent_confine_api(&kube, &err);
+	if (r == 0)
 		for (unsigned i = 0; i < CONFLICTS; i++)
-			if ((r = publish(&kube, order, ret, &err)) == 0 || err.code != EAGAIN)
+			if ((r = publish(&kube, options->node_name, order, ret, &err)) == 0 ||
+			    err.code != EAGAIN)
 				break;
 	ret->ok = r == 0;
 	(void)snprintf(ret->error, sizeof(ret->error), "%s", r < 0 ? err.msg : "");

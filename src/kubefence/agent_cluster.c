@@ -69,9 +69,17 @@ static void api_failed(struct kf_agent *a, const char *error)
 	kf_agent_after(a->api_timer, a->api_backoff);
 }
 
+/* It comes from a process that talks to others. */
+static bool terminated(const struct kf_api_result *r)
+{
+	return memchr(r->error, '\0', sizeof(r->error)) &&
+	       memchr(r->marks.reason, '\0', sizeof(r->marks.reason)) &&
+	       memchr(r->marks.message, '\0', sizeof(r->marks.message));
+}
+
 static void on_api(void *ctx, const void *result)
 {
-	const struct kf_api_result *r = result;
+	const struct kf_api_result *r = result && terminated(result) ? result : NULL;
 	struct kf_agent *a = ctx;
 	bool same_phase = a->sent.facts.phase == a->facts.phase;
 
@@ -99,24 +107,15 @@ static void on_api(void *ctx, const void *result)
 	kf_agent_steer(a);
 }
 
-static void api_work(void *ctx, void *result)
-{
-	const struct kf_agent *a = ctx;
-
-	kf_api_do(&a->sent, result);
-}
-
 void kf_agent_start_api(struct kf_agent *a)
 {
 	struct kf_err err;
 
 	a->api_due = false;
-	a->sent = (struct kf_api_order){.node_name = a->options->node_name,
-					.facts = a->facts,
-					.taint = a->options->taint,
-					.nhandlers = a->nhandlers};
+	a->sent = (struct kf_api_order){
+		.facts = a->facts, .taint = a->options->taint, .nhandlers = a->nhandlers};
 	memcpy(a->sent.handlers, a->handlers, sizeof(a->handlers));
-	if (kf_job_start(&a->api_job, a->base, sizeof(struct kf_api_result), api_work, on_api, a,
+	if (kf_job_start(&a->jobs, KF_AGENT_API_JOB, &a->sent, &a->api_job, a->base, on_api, a,
 			 &err) < 0)
 		api_failed(a, err.msg);
 }

@@ -18,8 +18,9 @@ struct kf_agent {
 	struct kf_host host;
 	struct event *signals[2], *api_timer, *node_timer, *plugin_timer, *check_timer, *end_timer;
 	struct kf_dir_watch *watch;
-	struct kf_plugin_query *query;
-	struct kf_job node_job, api_job;
+	struct kf_jobs jobs;
+	struct event *jobs_ended;
+	struct kf_job node_job, api_job, plugin_job;
 
 	struct kf_facts facts;
 	char handlers[KF_MARKS_HANDLERS][64];
@@ -46,6 +47,9 @@ struct kf_agent {
 	char ready_message[320];
 	time_t ready_written;
 };
+
+/* The kinds of jobs, in the order of agent.c's table. */
+enum { KF_AGENT_NODE_JOB, KF_AGENT_API_JOB, KF_AGENT_PLUGIN_JOB };
 
 /* Look at the facts and start what is to be done next. */
 void kf_agent_steer(struct kf_agent *a);

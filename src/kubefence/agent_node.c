@@ -145,21 +145,14 @@ static void on_node(void *ctx, const void *result)
 	kf_agent_steer(a);
 }
 
-static void node_work(void *ctx, void *result)
-{
-	const struct kf_agent *a = ctx;
-
-	kf_work_do(&a->order, result);
-}
-
 void kf_agent_start_node(struct kf_agent *a)
 {
 	struct kf_err err;
 
-	a->order = (struct kf_work_order){.options = a->options, .work = a->next};
+	a->order = (struct kf_work_order){.work = a->next};
 	memcpy(a->order.fingerprint, a->fingerprint, sizeof(kf_digest));
 	a->next = KF_WORK_NONE;
-	if (kf_job_start(&a->node_job, a->base, sizeof(struct kf_work_result), node_work, on_node,
-			 a, &err) < 0)
+	if (kf_job_start(&a->jobs, KF_AGENT_NODE_JOB, &a->order, &a->node_job, a->base, on_node, a,
+			 &err) < 0)
 		node_failed(a, err.msg);
 }

@@ -1,72 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GET /readyz on the plugin's socket in its state directory. */
+/* GET /readyz on the plugin's socket in its state directory.  The agent has a job ask, which only
+ * carries bytes; what they say is looked at in the confined loop. */
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "kubefence/agent.h"
 #include "observe/state.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
 #define SOCKET_PATH KF_STATE_DIR "/" KF_STATE_SOCKET
 #define REQUEST	    "GET /readyz HTTP/1.0\r\n\r\n"
-#define ANSWER_MAX  2048
-
-struct kf_plugin_query {
-	struct bufferevent *bev;
-	kf_plugin_answer *answer;
-	void *ctx;
-};
-
-static const struct timeval patience = {.tv_sec = 2};
-
-void kf_plugin_query_free(struct kf_plugin_query *query)
-{
-	if (!query)
-		return;
-	bufferevent_free(query->bev);
-	free(query);
-}
-
-/* "HTTP/1.x 200 ..." is yes; else the body's first line tells why not. */
-static void judge(struct kf_plugin_query *q)
-{
-	kf_plugin_answer *answer = q->answer;
-	void *ctx = q->ctx;
-	char text[ANSWER_MAX + 1], *body;
-	ev_ssize_t n = evbuffer_copyout(bufferevent_get_input(q->bev), text, ANSWER_MAX);
-	int status = 0;
-
-	kf_plugin_query_free(q);
-	text[n > 0 ? n : 0] = '\0';
-	if (sscanf(text, "HTTP/1.%*c %d", &status) != 1) {
-		answer(ctx, false, "nono-nri does not answer");
-		return;
-	}
-	body = strstr(text, "\r\n\r\n");
-	body = body ? body + 4 : text;
-	body[strcspn(body, "\r\n")] = '\0';
-	answer(ctx, status == 200, body);
-}
-
-static void on_event(struct bufferevent *bev, short what, void *ctx)
-{
-	(void)bev;
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		judge(ctx);
-}
+#define PATIENCE_MS 2000
 
 static int connect_to(const struct kf_host *host)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	KF_CLOSE int at = -1;
-	KF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	KF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || kf_host_fd(host, SOCKET_PATH, O_PATH, &at, NULL) < 0)
 		return -1;
@@ -77,29 +35,55 @@ static int connect_to(const struct kf_host *host)
 	return kf_steal_fd(&fd);
 }
 
-struct kf_plugin_query *kf_plugin_ask(struct event_base *base, const struct kf_host *host,
-				      kf_plugin_answer *answer, void *ctx)
+static int64_t now_ms(void)
 {
-	struct kf_plugin_query *q = calloc(1, sizeof(*q));
-	int fd = q ? connect_to(host) : -1;
+	struct timespec t = {0};
 
-	if (fd >= 0) {
-		q->answer = answer;
-		q->ctx = ctx;
-		q->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-		if (q->bev) {
-			bufferevent_setcb(q->bev, NULL, NULL, on_event, q);
-			bufferevent_setwatermark(q->bev, EV_READ, 0, ANSWER_MAX);
-			bufferevent_set_timeouts(q->bev, &patience, &patience);
-			if (bufferevent_write(q->bev, REQUEST, strlen(REQUEST)) == 0 &&
-			    bufferevent_enable(q->bev, EV_READ | EV_WRITE) == 0)
-				return q;
-			bufferevent_free(q->bev);
-		} else {
-			(void)close(fd);
-		}
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret)
+{
+	const int64_t end = now_ms() + PATIENCE_MS;
+	KF_CLOSE int fd = connect_to(host);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t have = 0;
+
+	*ret = (struct kf_plugin_result){.runs = fd >= 0};
+	if (fd < 0 || kf_write_all(fd, REQUEST, strlen(REQUEST), NULL) < 0)
+		return;
+	while (have < sizeof(ret->text) - 1) {
+		int64_t left = end - now_ms();
+		ssize_t n = -1;
+
+		if (left > 0 && poll(&p, 1, (int)left) > 0)
+			n = read(fd, ret->text + have, sizeof(ret->text) - 1 - have);
+		if (n <= 0)
+			break;
+		have += (size_t)n;
 	}
-	free(q);
-	answer(ctx, false, "nono-nri does not run on this node");
-	return NULL;
+}
+
+/* "HTTP/1.x 200 ..." is yes; else the body's first line tells why not. */
+bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size)
+{
+	char text[sizeof(result->text)];
+	const char *body;
+	int status = 0;
+
+	if (result && !result->runs) {
+		(void)snprintf(why, size, "nono-nri does not run on this node");
+		return false;
+	}
+	if (result)
+		(void)snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, result->text);
+	if (!result || sscanf(text, "HTTP/1.%*c %d", &status) != 1) {
+		(void)snprintf(why, size, "nono-nri does not answer");
+		return false;
+	}
+	body = strstr(text, "\r\n\r\n");
+	body = body ? body + 4 : text;
+	(void)snprintf(why, size, "%.*s", (int)strcspn(body, "\r\n"), body);
+	return status == 200;
 }

@@ -84,3 +84,5 @@ void kf_dir_watch_add(struct kf_dir_watch *watch, const struct kf_host *host, co
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
 	(void)inotify_add_watch(watch->fd, self, EVENTS);
 }
+
+KF_CALLS(kf_dir_watch_calls, KF_CALL(openat2), KF_CALL(inotify_add_watch));

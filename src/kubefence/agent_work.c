@@ -185,7 +185,7 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 	describe(node, ret);
 	if (fingerprint(node, ret->fingerprint, err) < 0)
 		return -1;
-	if (strcmp(ret->fingerprint, order->fingerprint) != 0) {
+	if (strncmp(ret->fingerprint, order->fingerprint, sizeof(kf_digest)) != 0) {
 		options.restart = false; /* whether the runtime answers is another question */
 		node->options = &options;
 		if (kf_node_verify(node, err) < 0) {
@@ -217,7 +217,8 @@ static int uninstall(struct kf_node *node, struct kf_work_result *ret, struct kf
 	return 0;
 }
 
-void kf_work_do(const struct kf_work_order *order, struct kf_work_result *ret)
+void kf_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
+		struct kf_work_result *ret)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_node_options options;
@@ -229,7 +230,7 @@ void kf_work_do(const struct kf_work_order *order, struct kf_work_result *ret)
 
 	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
 	ret->abi = -1;
-	r = configure(order->options, &arena, &config, &options, &err);
+	r = configure(agent, &arena, &config, &options, &err);
 	if (r == 0)
 		r = kf_node_open(&options, say, &findings, &node, &err);
 	if (r == 0) {

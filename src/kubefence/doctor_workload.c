@@ -12,7 +12,6 @@
 #include "policy/flat.h"
 
 #include <dirent.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -72,42 +71,18 @@ static enum kf_doctor_result plugin(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-struct answer {
-	bool given, ready;
-	char why[160];
-};
-
-static void answered(void *ctx, bool ready, const char *why)
-{
-	struct answer *a = ctx;
-
-	a->given = true;
-	a->ready = ready;
-	(void)snprintf(a->why, sizeof(a->why), "%s", why);
-}
-
 static enum kf_doctor_result connected(struct kf_doctor *d)
 {
-	struct event_base *base;
-	struct kf_plugin_query *query;
-	struct answer answer = {.why = "it does not answer"};
+	struct kf_plugin_result result;
+	char why[160];
 
 	if (!d->found || !runs(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
-	base = event_base_new();
-	if (!base)
-		return kf_doctor_say(d, KF_DOCTOR_ERROR, "out of memory");
-	query = kf_plugin_ask(base, &d->node.host, answered, &answer);
-	if (query)
-		(void)event_base_dispatch(base);
-	if (!answer.given)
-		kf_plugin_query_free(query);
-	event_base_free(base);
-	if (answer.ready)
+	kf_plugin_do(&d->node.host, &result);
+	if (kf_plugin_judge(&result, why, sizeof(why)))
 		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 	return kf_doctor_say(d, KF_DOCTOR_WARNING,
-			     "%s; the guard sandboxes with the settings it was given last",
-			     answer.why);
+			     "%s; the guard sandboxes with the settings it was given last", why);
 }
 
 /* The names of the published profiles' files into *ret (kf_host_list_free()). */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kubefence node agent and cleanup: a running containerd and plugin, and a stand-in for the API server."""
 import json
+import re
 import subprocess
 import sys
 import time
@@ -311,6 +312,8 @@ def run(t, tools, everything: bool) -> None:
             stopped_while_busy(t, c, agent)
             cleanup(t, c, api, marks, agent, h, original)
             once(t, c, api, agent, h)
+            refused = set(re.findall(r"refused system call: (\w+)", agent.log.read_text() + plugin.log()))
+            t.ok(not refused, "agent, plugin: no call that they need is refused (a debug build tells)", refused)
         except BaseException:
             print("".join(f"# {x}\n" for x in agent.log.read_text().splitlines()[-40:]), flush=True)
             raise
