@@ -7,9 +7,12 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define LEAF 4 /* rows that are tried one after the other */
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64 /* x32 has the same, but other numbers, which no list has */
@@ -67,33 +70,67 @@ static bool same(const struct kf_call *a, const struct kf_call *b)
 	       a->mask == b->mask && a->value == b->value;
 }
 
-/* Whether a list before @calls[@list], or this one before @row, has that row: parts share calls. */
-static bool repeated(const struct kf_calls *const *calls, size_t list, size_t row)
-{
-	for (size_t i = 0; i <= list; i++) {
-		size_t n = i < list ? calls[i]->n : row;
+/* The rows of all lists in the order of their numbers, each once: parts share calls. */
+struct rows {
+	const struct kf_call *v[KF_CONFINE_CALLS_MAX];
+	size_t n;
+};
 
-		for (size_t k = 0; k < n; k++)
-			if (same(&calls[i]->v[k], &calls[list]->v[row]))
-				return true;
+static bool insert(struct rows *rows, const struct kf_call *call)
+{
+	size_t at = rows->n;
+
+	while (at && rows->v[at - 1]->nr > call->nr)
+		at--;
+	for (size_t i = at; i && rows->v[i - 1]->nr == call->nr; i--)
+		if (same(rows->v[i - 1], call))
+			return true;
+	if (rows->n == KF_CONFINE_CALLS_MAX)
+		return false;
+	memmove(rows->v + at + 1, rows->v + at, (rows->n - at) * sizeof(*rows->v));
+	rows->v[at] = call;
+	rows->n++;
+	return true;
+}
+
+/* A binary search: the kernel runs the program for every call there is when it is installed.
+ * As deep as the logarithm of our own lists is long. */
+static void search(struct program *p, const struct kf_call *const *v, size_t n, uint32_t refuse)
+{
+	size_t mid = n / 2, jump;
+
+	while (mid && mid < n && v[mid - 1]->nr == v[mid]->nr)
+		mid++;
+	if (n <= LEAF || mid == n) {
+		for (size_t i = 0; i < n; i++)
+			allow(p, v[i]);
+		ret(p, refuse);
+		return;
 	}
-	return false;
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, v[mid]->nr, 0, 1);
+	jump = p->n;
+	emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+	search(p, v, mid, refuse);
+	if (jump < KF_CONFINE_PROGRAM_MAX)
+		p->at[jump].k = (uint32_t)(p->n - jump - 1);
+	search(p, v + mid, n - mid, refuse);
 }
 
 size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_t refuse,
 			  struct sock_filter *prog)
 {
 	struct program p = {.at = prog};
+	struct rows rows = {.n = 0};
 
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < calls[i]->n; k++)
+			if (!insert(&rows, &calls[i]->v[k]))
+				return 0;
 	load(&p, offsetof(struct seccomp_data, arch));
 	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
 	ret(&p, SECCOMP_RET_KILL_PROCESS);
 	load(&p, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < calls[i]->n; k++)
-			if (!repeated(calls, i, k))
-				allow(&p, &calls[i]->v[k]);
-	ret(&p, refuse);
+	search(&p, rows.v, rows.n, refuse);
 	return p.n <= KF_CONFINE_PROGRAM_MAX ? p.n : 0;
 }
 

@@ -40,7 +40,7 @@ static int write_settings(const char *node_dir, const char *text, size_t n, stru
 	return kf_file_replace(dir, NAME, text, n, 0644, err);
 }
 
-static int confine(const char *node_dir, struct kf_err *err)
+int kf_publisher_confine(const char *node_dir, struct kf_err *err)
 {
 	static const struct kf_calls *const calls[] = {&kf_libc_calls, &kf_file_calls};
 	const struct kf_place places[] = {{node_dir, KF_PLACE_READ | KF_PLACE_WRITE}};
@@ -64,7 +64,7 @@ static _Noreturn void serve(int fd, const char *node_dir)
 	static char text[KF_LIMIT_CONFIG];
 	uint32_t n;
 	/* A publisher that cannot be confined writes nothing. */
-	bool confined = confine(node_dir, &answer) == 0;
+	bool confined = kf_publisher_confine(node_dir, &answer) == 0;
 
 	while (kf_read_all(fd, &n, sizeof(n), NULL) == 0 && n <= sizeof(text) &&
 	       kf_read_all(fd, text, n, NULL) == 0) {

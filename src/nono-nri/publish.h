@@ -20,6 +20,8 @@ struct kf_publisher {
  * kf_publisher_stop(). */
 int kf_publisher_start(struct kf_publisher *publisher, struct kf_err *err);
 void kf_publisher_stop(struct kf_publisher *publisher);
+/* What it does to itself; exposed for tests. */
+int kf_publisher_confine(const char *node_dir, struct kf_err *err);
 
 /* Have @settings written to its directory's "settings", or write them while it does not run;
  * nothing happens when they are there already.  The guard refuses to create containers without
