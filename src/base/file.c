@@ -184,4 +184,5 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 }
 
 KF_CALLS(kf_file_calls, KF_CALL(openat), KF_CALL(lseek), KF_CALL(fsync), KF_CALL(fchmod),
-	 KF_CALL(renameat), KF_CALL(unlinkat), KF_CALL(mkdir), KF_CALL(getdents64));
+	 KF_CALL(renameat), KF_CALL(unlinkat), KF_CALL(mkdir), KF_CALL(mkdirat),
+	 KF_CALL(getdents64));

@@ -69,7 +69,11 @@ static void read_guard(struct kf_plugin *p)
 	(void)snprintf(path, sizeof(path), "%s/runtime", p->node_dir);
 	if (kf_file_open_trusted(path, &fd, &err) < 0) {
 		if (err.code != ENOENT)
-			kf_log(KF_LOG_ERROR, "guard-not-trusted", {"error", err.msg});
+			kf_log(KF_LOG_ERROR, "guard-not-trusted", {"error", err.msg},
+			       {"remedy", err.code == EACCES ? "restart nono-nri: the directory is "
+							       "not the one that was there at its "
+							       "start"
+							     : NULL});
 		return;
 	}
 	if (kf_fd_slurp(fd, path, KF_LIMIT_CONFIG, &text, &n, &err) < 0 ||

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "nono-nri/library.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/profiles.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A configuration with all its profiles. */
 #define SETUP_MEMORY (64 * 1024 * 1024)
@@ -27,15 +34,40 @@ static int same_place(const char *file, const char *key, const char *now, const 
 	return -1;
 }
 
+/* ... nor names: a directory that was removed and made anew is another one. */
+static int same_directory(const char *file, const char *key, const char *dir, int missing,
+			  struct kf_diags *diags)
+{
+	KF_CLOSE int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 || (errno != EACCES && errno != missing))
+		return 0;
+	kf_diag_error(diags, &(struct kf_origin){.file = file},
+		      "%s: '%s' is not the directory that was there when nono-nri was started; "
+		      "restart it",
+		      key, dir);
+	return -1;
+}
+
 static int same_places(const char *file, const struct kf_config *now, const struct kf_config *then,
 		       struct kf_diags *diags)
 {
-	int profiles =
-		same_place(file, "profiles_dir", now->profiles_dir, then->profiles_dir, diags);
-	int launcher = same_place(file, "nono_bin_path", now->settings.launcher,
-				  then->settings.launcher, diags);
+	const char *launcher = now->settings.launcher;
+	size_t before = diags->nerrors;
+	char dir[PATH_MAX + 16];
+	int n;
 
-	return profiles < 0 || launcher < 0 ? -1 : 0;
+	if (same_place(file, "profiles_dir", now->profiles_dir, then->profiles_dir, diags) < 0 ||
+	    same_place(file, "nono_bin_path", launcher, then->settings.launcher, diags) < 0)
+		return -1;
+	n = snprintf(dir, sizeof(dir), "%.*s", (int)(kf_path_base(launcher) - launcher), launcher);
+	(void)same_directory(file, "nono_bin_path", dir, 0, diags);
+	if (now->profiles_dir) {
+		(void)same_directory(file, "profiles_dir", now->profiles_dir, 0, diags);
+		(void)snprintf(dir + n, sizeof(dir) - (size_t)n, "profiles");
+		(void)same_directory(file, "nono_bin_path", dir, ENOENT, diags);
+	}
+	return diags->nerrors == before ? 0 : -1;
 }
 
 int kf_setup_load(const char *path, const struct kf_config *running, struct kf_setup *ret,
