@@ -49,15 +49,6 @@ struct kf_calls {
 #ifndef SYS_mkdir
 #define SYS_mkdir SYS_mkdirat
 #endif
-#ifndef SYS_rename
-#define SYS_rename SYS_renameat
-#endif
-#ifndef SYS_unlink
-#define SYS_unlink SYS_unlinkat
-#endif
-#ifndef SYS_readlink
-#define SYS_readlink SYS_readlinkat
-#endif
 #ifndef SYS_epoll_wait
 #define SYS_epoll_wait SYS_epoll_pwait
 #endif

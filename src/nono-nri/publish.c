@@ -78,6 +78,10 @@ static _Noreturn void serve(int fd, const char *node_dir)
 
 static _Noreturn void publisher(int fd, pid_t parent, const char *node_dir)
 {
+	/* The plugin's handlers are not for this process; who sends SIGHUP means the plugin. */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGHUP, SIG_IGN);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || dup2(fd, STDERR_FILENO + 1) < 0)
 		_exit(1);

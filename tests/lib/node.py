@@ -100,7 +100,11 @@ class Plugin:
     def stop(self, sig: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(sig)
-        return self.process.wait(DEADLINE)
+        status = self.process.wait(DEADLINE)
+        refused = set(re.findall(r"refused system call: (\w+)", self.log()))
+        if refused:  # only a debug build tells (KUBEFENCE_BIN)
+            raise AssertionError(f"the plugin's seccomp filter refused {refused}")
+        return status
 
     def log(self) -> str:
         try:

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* src/kubefence/job: what a loop that cannot fork has done for it. */
+#include "base/cleanup.h"
+#include "kf_test.h"
+#include "kubefence/job.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MANY 100000 /* more than a pipe holds */
+
+enum { DOUBLE, CRASH, HANG, LONG };
+
+static void work_double(const void *ctx, const void *order, void *result)
+{
+	int n;
+
+	memcpy(&n, order, sizeof(n));
+	n = 2 * n + *(const int *)ctx;
+	memcpy(result, &n, sizeof(n));
+}
+
+static void work_crash(const void *ctx, const void *order, void *result)
+{
+	(void)ctx;
+	(void)order;
+	(void)result;
+	_exit(0);
+}
+
+static void work_hang(const void *ctx, const void *order, void *result)
+{
+	(void)ctx;
+	(void)order;
+	(void)result;
+	for (;;)
+		(void)pause();
+}
+
+static void work_long(const void *ctx, const void *order, void *result)
+{
+	(void)ctx;
+	(void)order;
+	memset(result, 'x', MANY);
+}
+
+static const struct kf_job_kind kinds[] = {
+	[DOUBLE] = {sizeof(int), sizeof(int), work_double},
+	[CRASH] = {0, 1, work_crash},
+	[HANG] = {0, 1, work_hang},
+	[LONG] = {0, MANY, work_long},
+};
+
+struct outcome {
+	struct event_base *base;
+	unsigned ended, without;
+	int number;
+	bool whole;
+};
+
+static void done_number(void *ctx, const void *result)
+{
+	struct outcome *o = ctx;
+
+	o->ended++;
+	if (result)
+		memcpy(&o->number, result, sizeof(o->number));
+	else
+		o->without++;
+}
+
+static void done_long(void *ctx, const void *result)
+{
+	const char *p = result;
+	struct outcome *o = ctx;
+
+	o->ended++;
+	o->whole = p && p[0] == 'x' && p[MANY - 1] == 'x';
+}
+
+static int ten = 10;
+
+static int set_up(void **state)
+{
+	static struct kf_jobs jobs;
+	struct kf_err err;
+
+	*state = &jobs;
+	return kf_jobs_start(kinds, KF_ARRAY_SIZE(kinds), &ten, &jobs, &err);
+}
+
+static int tear_down(void **state)
+{
+	kf_jobs_stop(*state);
+	return 0;
+}
+
+static void run(struct outcome *o, unsigned ended)
+{
+	while (o->ended < ended)
+		assert_int_equal(event_base_loop(o->base, EVLOOP_ONCE), 0);
+}
+
+static void jobs_do_what_is_ordered_at_the_same_time(void **state)
+{
+	struct outcome o = {.base = event_base_new()};
+	struct kf_job hang = {0}, job = {0}, big = {0};
+	struct kf_err err;
+	int n = 4;
+
+	assert_int_equal(kf_job_start(*state, HANG, NULL, &hang, o.base, done_number, &o, &err), 0);
+	assert_int_equal(kf_job_start(*state, DOUBLE, &n, &job, o.base, done_number, &o, &err), 0);
+	assert_int_equal(kf_job_start(*state, LONG, NULL, &big, o.base, done_long, &o, &err), 0);
+	run(&o, 2);
+	assert_int_equal(o.number, 18);
+	assert_true(o.whole && hang.running && !job.running && !big.running);
+	kf_job_drop(&hang);
+	assert_int_equal(o.ended, 2);
+	event_base_free(o.base);
+}
+
+static void a_job_that_dies_has_no_result_and_harms_no_other(void **state)
+{
+	struct outcome o = {.base = event_base_new()};
+	struct kf_job job = {0};
+	struct kf_err err;
+	int n = 1;
+
+	assert_int_equal(kf_job_start(*state, CRASH, NULL, &job, o.base, done_number, &o, &err), 0);
+	run(&o, 1);
+	assert_int_equal(o.without, 1);
+	assert_int_equal(kf_job_start(*state, DOUBLE, &n, &job, o.base, done_number, &o, &err), 0);
+	run(&o, 2);
+	assert_int_equal(o.number, 12);
+	event_base_free(o.base);
+}
+
+/* What a loop that somebody has taken over might send. */
+static void orders_of_another_size_or_kind_start_nothing(void **state)
+{
+	struct kf_job_kind wrong[KF_ARRAY_SIZE(kinds) + 1];
+	struct kf_jobs taken = *(struct kf_jobs *)*state;
+	struct outcome o = {.base = event_base_new()};
+	struct kf_job job = {0};
+	struct kf_err err;
+	int n[2] = {1, 2};
+
+	memcpy(wrong, kinds, sizeof(kinds));
+	wrong[DOUBLE].order = sizeof(n);
+	wrong[KF_ARRAY_SIZE(kinds)] = kinds[DOUBLE];
+	taken.kinds = wrong;
+	assert_int_equal(kf_job_start(&taken, DOUBLE, n, &job, o.base, done_number, &o, &err), 0);
+	run(&o, 1);
+	assert_int_equal(kf_job_start(&taken, KF_ARRAY_SIZE(kinds), n, &job, o.base, done_number,
+				      &o, &err),
+			 0);
+	run(&o, 2);
+	assert_int_equal(o.without, 2);
+	assert_int_equal(kf_job_start(*state, DOUBLE, n, &job, o.base, done_number, &o, &err), 0);
+	run(&o, 3);
+	assert_int_equal(o.number, 12);
+	event_base_free(o.base);
+}
+
+static void jobs_end_with_what_starts_them(void **state)
+{
+	struct outcome o = {.base = event_base_new()};
+	struct kf_jobs *jobs = *state;
+	struct kf_job hang = {0}, late = {0};
+	struct kf_err err;
+
+	assert_int_equal(kf_job_start(jobs, HANG, NULL, &hang, o.base, done_number, &o, &err), 0);
+	assert_int_equal(kill(jobs->pid, SIGKILL), 0);
+	run(&o, 1); /* the hanging job's end of the pipe is closed */
+	assert_int_equal(o.without, 1);
+	assert_int_equal(kf_job_start(jobs, HANG, NULL, &late, o.base, done_number, &o, &err), -1);
+	assert_false(late.running);
+	event_base_free(o.base);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(jobs_do_what_is_ordered_at_the_same_time, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_job_that_dies_has_no_result_and_harms_no_other,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(orders_of_another_size_or_kind_start_nothing,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(jobs_end_with_what_starts_them, set_up, tear_down),
+	};
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
