@@ -208,8 +208,9 @@ int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *
 
 int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *err)
 {
-	return add_path(ll, fd, FS_RESOLVE_UNIX & ll->fs) < 0 ? kf_fail_sys(err, "add Landlock rule")
-							      : 0;
+	return add_path(ll, fd, FS_RESOLVE_UNIX & ll->fs) < 0
+		       ? kf_fail_sys(err, "add Landlock rule")
+		       : 0;
 }
 
 int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
