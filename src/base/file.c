@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+KF_CALLS(kf_file_calls, KF_CALL(openat), KF_CALL(lseek), KF_CALL(fsync), KF_CALL(fchmod),
+	 KF_CALL(renameat), KF_CALL(unlinkat), KF_CALL(mkdir), KF_CALL(mkdirat),
+	 KF_CALL(getdents64));
+
 int kf_read_all(int fd, void *buf, size_t n, struct kf_err *err)
 {
 	char *p = buf;
@@ -182,7 +186,3 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 	(void)unlinkat(dirfd, tmp, 0);
 	return -1;
 }
-
-KF_CALLS(kf_file_calls, KF_CALL(openat), KF_CALL(lseek), KF_CALL(fsync), KF_CALL(fchmod),
-	 KF_CALL(renameat), KF_CALL(unlinkat), KF_CALL(mkdir), KF_CALL(mkdirat),
-	 KF_CALL(getdents64));
