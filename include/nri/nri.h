@@ -197,6 +197,9 @@ struct nri_plugin_options {
 	 * instead of socket_path.  Owned by the plugin once nri_plugin_new() succeeds. */
 	bool adopted;
 	int fd;
+	/* How to connect, by whoever may not do it himself; NULL: to socket_path.  Fills *ret_fd
+	 * with a descriptor that does not block.  @ctx is that of the callbacks. */
+	int (*connect)(void *ctx, int *ret_fd, struct nri_error *err);
 	/* Reconnection: after this long, doubled up to the maximum, plus up to a quarter of jitter.
 	 * 0: 1000 and 30000.  Each connection attempt blocks other requests of
 	 * the runtime for as long as a container is being stopped, so be gentle. */

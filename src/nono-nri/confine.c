@@ -17,13 +17,11 @@
 
 #define LOG_SOCKET "/dev/log"
 
-/* The publisher's end is waited for. */
-static const struct kf_call own[] = {KF_CALL(wait4)};
-static const struct kf_calls own_calls = {own, KF_ARRAY_SIZE(own)};
-
-static const struct kf_calls *const calls[] = {
-	&kf_libc_calls,	 &kf_event_calls, &kf_file_calls,    &own_calls,       &kf_http_calls,
-	&kf_state_calls, &kf_watch_calls, &nri_plugin_calls, &kf_syslog_calls,
+static const struct kf_calls *const calls[] =
+	{
+		&kf_libc_calls,	  &kf_event_calls, &kf_file_calls,    &kf_http_calls,
+		&kf_state_calls,  &kf_watch_calls, &nri_plugin_calls, &kf_helper_calls,
+		&kf_syslog_calls, /* last: only if the log goes there */
 };
 
 static void directory_of(const char *path, char ret[static PATH_MAX])
@@ -59,13 +57,12 @@ int kf_plugin_confine(const struct kf_options *options, const struct kf_plugin *
 {
 	const struct kf_config *config = &plugin->setup.config;
 	char file[PATH_MAX], target[PATH_MAX], launcher[PATH_MAX], profiles[PATH_MAX + 16];
-	char socket[PATH_MAX], log[PATH_MAX];
+	char log[PATH_MAX];
 	const bool publishes = config->profiles_dir, state = plugin->state.dirfd >= 0;
 	struct kf_confined confined;
 
 	directory_of(options->config, file);
 	directory_of(config->settings.launcher, launcher);
-	directory_of(config->socket_path, socket);
 	(void)snprintf(profiles, sizeof(profiles), "%sprofiles", launcher);
 
 	const struct kf_place places[] = {
@@ -76,16 +73,14 @@ int kf_plugin_confine(const struct kf_options *options, const struct kf_plugin *
 		/* compiled profiles; never the launcher beside them */
 		{launcher, KF_PLACE_READ},
 		{publishes ? profiles : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
-		/* what the guard wraps; the settings are the publisher's */
+		/* what the guard wraps; the settings are the helper's */
 		{*options->node_dir ? options->node_dir : NULL, KF_PLACE_READ},
 		{state ? options->state_dir : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
-		/* connections that are made again */
-		{adopted ? NULL : socket, KF_PLACE_CONNECT},
 		{adopted && real_directory_of(LOG_SOCKET, log) ? log : NULL, KF_PLACE_CONNECT},
 	};
 	const struct kf_confinement confinement = {
 		.calls = calls,
-		.ncalls = KF_ARRAY_SIZE(calls),
+		.ncalls = KF_ARRAY_SIZE(calls) - !adopted,
 		.places = places,
 		.nplaces = KF_ARRAY_SIZE(places),
 	};

@@ -3,9 +3,9 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "nono-nri/confine.h"
+#include "nono-nri/helper.h"
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
-#include "nono-nri/publish.h"
 #include "nono-nri/watch.h"
 #include "observe/http.h"
 
@@ -68,7 +68,7 @@ static void publish(struct kf_plugin *p)
 
 	p->unpublished = NULL;
 	if (!p->node_dir[0] ||
-	    kf_publish_settings(&p->publisher, &p->setup.config.settings, &err) == 0)
+	    kf_publish_settings(&p->helper, &p->setup.config.settings, &err) == 0)
 		return;
 	p->unpublished = "the settings for the guard could not be written; see the log";
 	kf_log(KF_LOG_ERROR, "settings-not-published", {"error", err.msg});
@@ -195,8 +195,18 @@ static void open_state(struct daemon *d, struct kf_err *err)
 	}
 }
 
+static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
+{
+	const struct kf_plugin *p = ctx;
+	struct kf_err err;
+
+	if (kf_helper_connect(&p->helper, ret_fd, &err) < 0)
+		return nri_fail(nerr, NRI_UNAVAILABLE, "%s", err.msg);
+	return 0;
+}
+
 /* Stage 1: command line and configuration, the profiles that it leads to.  Stage 2: state
- * directory, sockets, watches, the publisher.  Stage 3: confined; only then do others talk
+ * directory, sockets, watches, the helper.  Stage 3: confined; only then do others talk
  * to us. */
 static int start(struct daemon *d, bool adopted, struct kf_err *err)
 {
@@ -226,16 +236,19 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 		return -1;
 	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options.index, options.name);
 	options.socket_path = p->setup.config.socket_path;
+	options.connect = connect_runtime;
+	p->helper.socket_path = strdup(options.socket_path);
+	if (!p->helper.socket_path)
+		return kf_fail_nomem(err, "helper");
 	if (nri_plugin_new(d->plugin.base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish(p);
-	if (p->node_dir[0] && kf_publisher_start(&p->publisher, err) < 0)
-		return -1;
 	watch(d, p->setup.config.profiles_dir);
-	if (kf_plugin_confine(&d->options, p, adopted, err) < 0)
-		return -1;
+	/* What the runtime answers is read by the loop, in stage 3. */
 	nri_plugin_start(d->nri);
-	return 0;
+	if (kf_helper_start(&p->helper, err) < 0)
+		return -1;
+	return kf_plugin_confine(&d->options, p, adopted, err);
 }
 
 static void stop(struct daemon *d)
@@ -251,7 +264,7 @@ static void stop(struct daemon *d)
 			event_free(d->signals[i]);
 	if (d->plugin.base)
 		event_base_free(d->plugin.base);
-	kf_publisher_stop(&d->plugin.publisher);
+	kf_helper_stop(&d->plugin.helper);
 	kf_runtimes_done(&d->plugin.guard);
 	kf_state_close(&d->plugin.state);
 	kf_setup_done(&d->plugin.setup);
@@ -265,7 +278,7 @@ static int run(struct daemon *d, bool adopted)
 
 	d->status = EXIT_FAILED;
 	d->plugin.state.dirfd = -1;
-	d->plugin.publisher = (struct kf_publisher){.node_dir = d->options.node_dir, .fd = -1};
+	d->plugin.helper = (struct kf_helper){.node_dir = d->options.node_dir, .fd = -1};
 	d->plugin.node_dir = d->options.node_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&d->plugin.seccomp);

@@ -5,8 +5,8 @@
 #include "base/arena.h"
 #include "nono-nri/adjust.h"
 #include "nono-nri/config.h"
+#include "nono-nri/helper.h"
 #include "nono-nri/options.h"
-#include "nono-nri/publish.h"
 #include "nono-nri/seccomp_cache.h"
 #include "observe/metrics.h"
 #include "observe/state.h"
@@ -39,9 +39,9 @@ struct kf_plugin {
 	struct kf_metrics metrics;
 	struct kf_arena request; /* memory of the request at hand */
 	struct kf_seccomp_cache seccomp;
-	struct kf_sync *sync;	       /* between the parts of a Synchronize */
-	struct kf_publisher publisher; /* of the settings */
-	struct kf_runtimes guard;      /* handlers whose containers the guard wraps */
+	struct kf_sync *sync; /* between the parts of a Synchronize */
+	struct kf_helper helper;
+	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
 	bool connected;		   /* registered and synchronised */
 	bool ended;		   /* the runtime that started us has gone */

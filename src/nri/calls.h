@@ -4,7 +4,7 @@
 
 #include "base/calls.h"
 
-/* What the plugin side needs: its connection, lost and made again. */
+/* What the plugin side needs where nri_plugin_options.connect makes its connections. */
 extern const struct kf_calls nri_plugin_calls;
 
 #endif

@@ -123,7 +123,8 @@ static void attempt(struct nri_plugin *p)
 
 	if (p->adopted)
 		fd = kf_steal_fd(&p->adopted_fd);
-	else if (open_socket(p->socket_path, &fd, &err) < 0) {
+	else if ((p->connect ? p->connect(p->ctx, &fd, &err)
+			     : open_socket(p->socket_path, &fd, &err)) < 0) {
 		lost(p, &err);
 		return;
 	}
@@ -197,6 +198,7 @@ int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *opt
 	p->name = strdup(options->name);
 	p->index = strdup(options->index);
 	p->socket_path = strdup(non_empty(options->socket_path, NRI_SOCKET_PATH));
+	p->connect = options->connect;
 	p->adopted = options->adopted;
 	p->adopted_fd = -1;
 	p->fail_closed = options->fail_closed;
@@ -266,5 +268,4 @@ int nri_plugin_options_from_environment(struct nri_plugin_options *options, stru
 	return 0;
 }
 
-KF_CALLS(nri_plugin_calls, KF_CALL_IS(socket, 0, AF_UNIX), KF_CALL(connect), KF_CALL(recvfrom),
-	 KF_CALL(sendto), KF_CALL(sendmsg));
+KF_CALLS(nri_plugin_calls, KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(sendmsg));

@@ -12,6 +12,7 @@ struct nri_plugin {
 	const struct nri_plugin_ops *ops;
 	void *ctx;
 	char *name, *index, *socket_path;
+	int (*connect)(void *ctx, int *ret_fd, struct nri_error *err);
 	int adopted_fd; /* until it is used; -1: none */
 	bool adopted, fail_closed;
 	unsigned backoff_min_ms, backoff_max_ms, backoff_ms;

@@ -48,15 +48,18 @@ static int be_plugin(const char *dir, struct kf_err *err)
 					   .state_dir = under(dir, "state", 1),
 					   .node_dir = under(dir, "node", 2)};
 	struct kf_plugin plugin = {.setup.config = {.settings.launcher = under(dir, "opt/nono", 3),
-						    .profiles_dir = under(dir, "profiles", 4),
-						    .socket_path = under(dir, "run/nri.sock", 5)}};
+						    .profiles_dir = under(dir, "profiles", 4)}};
 
 	return kf_plugin_confine(&options, &plugin, false, err);
 }
 
-static int be_publisher(const char *dir, struct kf_err *err)
+static int be_helper(const char *dir, struct kf_err *err)
 {
-	return kf_publisher_confine(under(dir, "node", 0), err);
+	const struct kf_helper helper = {.node_dir = under(dir, "node", 0),
+					 .socket_path = paths[1]};
+
+	(void)under(dir, "run/nri.sock", 1);
+	return kf_helper_confine(&helper, err);
 }
 
 static int be_loop(const char *dir, struct kf_err *err)
@@ -79,8 +82,8 @@ static int be(const char *role, const char *dir, struct kf_err *err)
 {
 	if (strcmp(role, "plugin") == 0)
 		return be_plugin(dir, err);
-	if (strcmp(role, "publisher") == 0)
-		return be_publisher(dir, err);
+	if (strcmp(role, "helper") == 0)
+		return be_helper(dir, err);
 	if (strcmp(role, "loop") == 0)
 		return be_loop(dir, err);
 	if (strcmp(role, "api") == 0)
