@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ACCEPT_MAX	64 /* before others of the event loop get their turn */
-#define BACKLOG		1024
+#define ACCEPT_MAX	64	    /* before others of the event loop get their turn */
+#define BACKLOG		4096	    /* as many as Linux lets wait unless told otherwise */
 #define DEADLINE	5000	    /* milliseconds from accept to the last byte, come what may */
 #define GRACE		50	    /* milliseconds to ask in, however many others wait */
 #define PAUSE		1000	    /* milliseconds without accepting when that fails */
