@@ -228,7 +228,9 @@ static void ask_homes(struct question *q, const struct kf_rule *rule)
 static void ask_volumes(struct question *q, const struct kf_rule *rule)
 {
 	for (size_t i = 0; i < q->in->nmounts; i++)
-		ask_path(q, rule, q->in->mounts[i].path, q->in->mounts[i].read_only ? RX : RWX);
+		ask_path(q, rule, q->in->mounts[i].path,
+			 kf_policy_volume_access(q->in->mounts[i].path,
+						 !q->in->mounts[i].read_only));
 }
 
 /* Whether "fs deny" @written covers the place; "~" is every home. */

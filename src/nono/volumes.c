@@ -59,9 +59,6 @@ struct mounts {
 static const char not_volumes[][8] = {"/proc", "/sys", "/nono", "/dev"};
 static const char dev_volumes[][24] = {"/dev/shm", "/dev/termination-log"};
 
-/* The runtime's, one for all containers of the pod: what one writes there the others believe. */
-static const char shared[][20] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
-
 /* Tell @fn of the mount @id at @path if that is a volume. */
 static int tell(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool writable,
 		struct kf_err *err)
@@ -69,12 +66,9 @@ static int tell(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool
 	struct kf_volume volume = {
 		.path = path,
 		.mount = id,
-		.access = KF_FS_READ | KF_FS_EXEC | (writable ? KF_FS_WRITE : 0u),
+		.access = kf_policy_volume_access(path, writable),
 	};
 
-	for (size_t i = 0; i < KF_ARRAY_SIZE(shared); i++)
-		if (strcmp(path, shared[i]) == 0)
-			volume.access = KF_FS_READ;
 	return fn(ctx, &volume, err);
 }
 

@@ -20,7 +20,8 @@
  *	fs rx-root                    each top-level entry of / that is not proc, sys, dev, run,
  *	                              tmp, home or root; and listing directories everywhere
  *	fs rwx-homes                  ~, and for uid 0 also /root and /home
- *	fs volumes                    what is mounted into the container
+ *	fs volumes                    what is mounted into the container, as it is mounted; the
+ *	                              pod's /etc/hosts, hostname and resolv.conf to read
  *	fs deny /run/secrets
  *	fs readonly $WORKDIR/.git/hooks
  *	                              not to be changed, replaced or made, whatever grants
@@ -112,6 +113,12 @@ bool kf_policy_covers_system(const char *path);
 /* Whether @path is, or lies below, a directory of the system's: never writable because a
  * variable or a symlink leads there. */
 bool kf_policy_below_system(const char *path);
+
+/* What "fs volumes" grants where something is mounted, KF_FS_* bits.  The three
+ * files that the kubelet makes for a pod (/etc/hosts, /etc/hostname,
+ * /etc/resolv.conf) are shared by its containers: one that writes them sends its
+ * neighbours' connections elsewhere, so they are readable, whatever the mount says. */
+unsigned kf_policy_volume_access(const char *mount_point, bool writable);
 
 /* Policies linked into the program, from profiles/ at build time. */
 struct kf_builtin {

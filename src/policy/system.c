@@ -3,6 +3,8 @@
 #include "base/path.h"
 #include "policy/flat.h"
 
+#include <string.h>
+
 /* Where programs and their configuration live, in any image. */
 static const char dirs[][16] = {
 	"/bin",		  "/boot",     "/etc",	     "/lib",	 "/lib32",	 "/lib64",
@@ -11,6 +13,8 @@ static const char dirs[][16] = {
 };
 /* Kernel file systems: nothing at all below them is anybody's home. */
 static const char trees[][8] = {"/dev", "/proc", "/sys"};
+/* The pod's, not the container's. */
+static const char shared[][24] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
 
 /* What the image brings and nobody works in. */
 static const char owned[][8] = {"/bin",	   "/boot", "/etc", "/lib",  "/lib32", "/lib64",
@@ -33,4 +37,12 @@ bool kf_policy_covers_system(const char *path)
 		if (kf_path_under(trees[i], path) || kf_path_under(path, trees[i]))
 			return true;
 	return false;
+}
+
+unsigned kf_policy_volume_access(const char *mount_point, bool writable)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(shared); i++)
+		if (strcmp(mount_point, shared[i]) == 0)
+			return KF_FS_READ;
+	return KF_FS_READ | KF_FS_EXEC | (writable ? KF_FS_WRITE : 0);
 }

@@ -343,6 +343,29 @@ static void directories_of_the_system_are_known(void **state)
 			fail_msg("%s", cases[i].path);
 }
 
+static void volumes_are_granted_as_mounted_but_the_pods_own_files_to_read(void **state)
+{
+	static const struct {
+		const char *path;
+		bool writable;
+		unsigned access;
+	} cases[] = {
+		{"/data", true, KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC},
+		{"/data", false, KF_FS_READ | KF_FS_EXEC},
+		{"/etc/hosts", true, KF_FS_READ},
+		{"/etc/hosts", false, KF_FS_READ},
+		{"/etc/hostname", true, KF_FS_READ},
+		{"/etc/resolv.conf", true, KF_FS_READ},
+		{"/etc/hosts.d", true, KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC},
+		{"/data/etc/hosts", true, KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++)
+		if (kf_policy_volume_access(cases[i].path, cases[i].writable) != cases[i].access)
+			fail_msg("%s", cases[i].path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +378,7 @@ int main(void)
 		cmocka_unit_test(formatting_what_was_parsed_gives_the_same_text),
 		cmocka_unit_test(builtins_parse_and_are_named_after_themselves),
 		cmocka_unit_test(directories_of_the_system_are_known),
+		cmocka_unit_test(volumes_are_granted_as_mounted_but_the_pods_own_files_to_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
