@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Kubernetes of one node: etcd, API server, scheduler, controllers, kubelet, containerd.
+"""A real Kubernetes of one node: etcd, API server, scheduler, controllers, kubelet, containerd or CRI-O.
 
     with Cluster() as k:                              # about ten seconds once the programs are built
         k.c.load(images.busybox())                    # k.c is the node's containerd, see containerd.py
@@ -10,9 +10,9 @@
         k.helm("install", "kf", "charts/kubefence", line="3")   # "" = Helm 4
         k.events("web")                               # the messages of its events
 
-The node is the namespaces of a Containerd(network=True, standard_paths=True):
-/etc, /opt and /run are its own, containerd is where an administrator expects it
-and its restart is k.c.restart(). There is no DNS and no kube-proxy; the API
+The node is the namespaces of a Containerd(network=True, standard_paths=True), or of the
+Crio(network=True) that is given: /etc, /opt and /run are its own, the runtime is where an
+administrator expects it and its restart is k.c.restart(). There is no DNS and no kube-proxy; the API
 server answers at its service address.
 """
 import json
@@ -24,16 +24,17 @@ from pathlib import Path
 from . import tools
 from .containerd import Containerd
 from .cri import CriError, Result, Timeout, wait_until
+from .runtime import Runtime
 
 NODE, NODE_IP, SERVICE_IP = "kfnode", "10.99.0.1", "10.96.0.1"
 SYSCTLS = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory")  # the kubelet sets them
 
 
 class Cluster:
-    def __init__(self, line: str = "", **containerd):
-        """@line and @containerd as in Containerd()."""
+    def __init__(self, line: str = "", *, runtime: Runtime | None = None, **containerd):
+        """@line and @containerd as in Containerd(), unless @runtime is given."""
         self.bin = tools.bindir("kubernetes")
-        self.c = Containerd(line, network=True, standard_paths=True, **containerd)
+        self.c = runtime or Containerd(line, network=True, standard_paths=True, **containerd)
         self.pki = self.c.dir / "pki"
         self.data = self.c.dir / "data"
         self.sysctls: dict[str, str] = {}

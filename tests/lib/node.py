@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kubefence on a test's containerd: what an installed node has, and a running plugin.
+"""kubefence on a test's containerd or CRI-O: what an installed node has, and a running plugin.
 
     with Containerd(handlers=node.GUARDED) as c:
         node.install(c)                           # launcher, guard, the guard's runtime file
@@ -20,7 +20,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from .containerd import Containerd
+from .runtime import Runtime
 from .cri import DEADLINE, Result, wait_until
 from .wait import log_entries
 
@@ -38,7 +38,7 @@ NRI_SOCKET = "/run/nri/nri.sock"
 GUARDED = {"nono-runc": GUARD}
 
 
-def install(c: Containerd, guard: bool = True, handlers: tuple[str, ...] = ("nono-runc",)) -> None:
+def install(c: Runtime, guard: bool = True, handlers: tuple[str, ...] = ("nono-runc",)) -> None:
     """What node set-up leaves on a node, all but the plugin's own files."""
     c.install(BIN / "nono", LAUNCHER)
     if guard:
@@ -50,7 +50,7 @@ def install(c: Containerd, guard: bool = True, handlers: tuple[str, ...] = ("non
 class Plugin:
     """A nono-nri of its own configuration, inside @c's namespace."""
 
-    def __init__(self, c: Containerd, *, text: str | None = None, name: str = "nono-nri", **keys):
+    def __init__(self, c: Runtime, *, text: str | None = None, name: str = "nono-nri", **keys):
         """@keys override the configuration's keys; None leaves one out; @text replaces all."""
         self.c, self.name = c, name
         self.process: subprocess.Popen | None = None
@@ -153,13 +153,13 @@ def parse(out: str) -> dict[str, bool]:
     return {k: v == "yes" for k, v in re.findall(r"^(\w+)=(yes|no)$", out, re.MULTILINE)}
 
 
-def token(c: Containerd) -> tuple[str, str]:
+def token(c: Runtime) -> tuple[str, str]:
     """A mount as the kubelet's of a service account's token, for container(mounts=[...])."""
     c.write("/run/token/token", "secret\n")
     return str(c.host("/run/token")), TOKEN_PATH
 
 
-def probe(c: Containerd, image: str, **options) -> dict[str, bool]:
+def probe(c: Runtime, image: str, **options) -> dict[str, bool]:
     """Run PROBE as a container's first process, with a work directory, a HOME and a token."""
     options.setdefault("cwd", "/work")
     options.setdefault("env", {"HOME": "/home/user"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pods and containers of a Containerd; see containerd.py."""
+"""Pods and containers of a Runtime; see containerd.py and crio.py."""
 import base64
 import json
 import os
@@ -15,7 +15,7 @@ from . import tools
 from .cri import DEADLINE, CriError, Result, Timeout, wait_pid, wait_until
 
 if TYPE_CHECKING:
-    from .containerd import Containerd
+    from .runtime import Runtime
 
 # What crictl prints when the runtime refused, not when the command failed.
 _REFUSED = re.compile(r"rpc error|OCI runtime exec failed|failed to exec in container")
@@ -47,7 +47,7 @@ class Pod:
 
     def __init__(
         self,
-        c: "Containerd",
+        c: "Runtime",
         name: str,
         number: int,
         *,
@@ -162,7 +162,7 @@ class Container:
 
     @property
     def spec(self) -> dict:
-        """The OCI spec that containerd made, adjustments included."""
+        """The OCI spec that the runtime made, adjustments included."""
         return self.inspect()["info"]["runtimeSpec"]
 
     @property

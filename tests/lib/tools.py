@@ -9,7 +9,7 @@
 Each folder tests/lib/go/NAME[-LINE] is one Go module that pins a program with
 "tool" lines, or is a small program itself.  What is built goes to ${XDG_CACHE_HOME:-~/.cache}/kubefence/
 NAME-VERSION and is built again only when the pin changes.  From an empty cache
-containerd takes about two minutes on two cores, Kubernetes eight, the others seconds.
+containerd takes about two minutes on two cores, Kubernetes eight, CRI-O four, the others seconds.
 
 As a program, "tools.py NAME[-LINE]..." builds and prints the paths.
 """
@@ -38,7 +38,14 @@ LINK = {
 # Where a module builds several programs: the one whose version counts, and names that Go would give otherwise.
 MAIN = {"kubernetes": "k8s.io/kubernetes/"}
 RENAME = {"kubernetes": {"server": "etcd"}}
-CGO = {"runc": "seccomp"}  # the one that needs C, and its tags
+# Those that need C, and their tags.
+CGO = {
+    "runc": "seccomp",
+    "crio": "containers_image_ostree_stub containers_image_openpgp exclude_graphdriver_btrfs "
+    "exclude_graphdriver_devicemapper btrfs_noversion seccomp",
+}
+# A helper in C that lies beside the Go sources, in the folder of this name.
+HELPER = {"crio": "pinns"}
 
 
 class ToolError(Exception):
@@ -115,6 +122,12 @@ def bindir(name: str, line: str = "") -> Path:
         p = subprocess.run(args + packages, cwd=module, env=env, capture_output=True, text=True)
         if p.returncode:
             raise ToolError(f"building {name} {version} failed:\n{p.stderr}")
+        if name in HELPER:
+            where = subprocess.run([args[0], "list", "-m", "-f", "{{.Dir}}", path], cwd=module, env=env, capture_output=True, text=True)
+            sources = sorted(Path(where.stdout.strip(), HELPER[name], "src").glob("*.c"))
+            p = subprocess.run(["gcc", "-std=c99", "-Os", "-static", "-o", fresh / HELPER[name], *sources], capture_output=True, text=True)
+            if p.returncode:
+                raise ToolError(f"building {HELPER[name]} of {name} {version} failed:\n{where.stderr}{p.stderr}")
         for old, new in RENAME.get(name, {}).items():
             (fresh / old).rename(fresh / new)
         (fresh / ".recipe").write_text(recipe)
