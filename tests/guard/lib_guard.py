@@ -13,9 +13,13 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from lib import kubelet  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
@@ -64,8 +68,8 @@ class Bundle:
 
 
 class Node:
-    def __init__(self, runtime: str, handler: str = "nono-runc"):
-        self.runtime, self.handler = str(runtime), handler
+    def __init__(self, runtime: str, handler: str = "nono-runc", flavour: str = "containerd"):
+        self.runtime, self.handler, self.flavour = str(runtime), handler, flavour
         self.dir = Path(tempfile.mkdtemp(prefix="kf-guard-", dir="/tmp"))
         self.dir.chmod(0o755)
         self.root = self.dir / "state"
@@ -109,7 +113,8 @@ class Node:
         return d / name
 
     def bundle(self, args: list[str], image: dict | None = None, **process) -> Bundle:
-        """@image: path -> bytes, Path (symlink target) or None (directory), over the base image."""
+        """A container as a kubelet's, with a HOME and a work directory that exist; @process replaces keys of its process.
+        @image: path -> bytes, Path (symlink target) or None (directory), over the base image."""
         self.n += 1
         d = self.dir / f"bundles/b{self.n}"
         d.mkdir()
@@ -124,32 +129,7 @@ class Node:
             else:
                 p.write_bytes(what)
                 p.chmod(0o755)
-        caps = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"]
-        proc = ["nosuid", "noexec", "nodev"]
-        return Bundle(d, {
-            "ociVersion": "1.0.2",
-            "process": {
-                "terminal": False, "user": {"uid": 0, "gid": 0}, "args": args, "cwd": "/work",
-                "env": ["PATH=/bin:/usr/bin", "HOME=/home/user"],
-                "capabilities": {"bounding": caps, "effective": caps, "permitted": caps},
-                "rlimits": [{"type": "RLIMIT_CORE", "hard": 18446744073709551615, "soft": 0}],
-                "noNewPrivileges": False, **process,
-            },
-            "root": {"path": "rootfs", "readonly": False},
-            "hostname": "guard",
-            "mounts": [
-                {"destination": "/proc", "type": "proc", "source": "proc", "options": proc},
-                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-                 "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]},
-            ],
-            "annotations": {},
-            "linux": {
-                "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount", "network")],
-                "maskedPaths": ["/proc/kcore"],
-                "readonlyPaths": ["/proc/sys"],
-            },
-        })
+        return Bundle(d, kubelet.config(d, args, flavour=self.flavour, **{"cwd": "/work", "env": ["HOME=/home/user"], **process}))
 
     def command(self, *args, bare: bool = False, root: Path | None = None) -> list[str]:
         return [self.runtime if bare else str(self.guard_path), "--root", str(root or self.root), *map(str, args)]

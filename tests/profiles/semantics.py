@@ -6,12 +6,16 @@ import random
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 import generate
+import kubelet
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = f"{ROOT}/out/bin"
 OPS = {"r": "read", "w": "write", "x": "exec"}
+# What a kubelet mounts into every container, to be written by all, as the others here: one file for the pod's containers.
+MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log")
 
 
 def build_tree(r: random.Random, root: str) -> list[tuple[str, str]]:
@@ -33,6 +37,10 @@ def build_tree(r: random.Random, root: str) -> list[tuple[str, str]]:
               "/work/rel/f1", "/work/rel/b/f2", "/etc/f9"]
     for d in ("proc", "dev", "sys"):
         os.makedirs(f"{root}/{d}", exist_ok=True)
+    for path in MOUNTED:
+        with open(root + path, "w", encoding="ascii") as f:
+            f.write("")
+    paths += MOUNTED
     return [(op, p) for p in paths for op in OPS] + [("r", d) for d in generate.DIRS]  # directories: listing
 
 
@@ -60,9 +68,10 @@ def ask_kernel(root: str, policy: str, questions: list[tuple[str, str]], uid: in
 
 
 def ask_explain(root: str, profile: str, questions: list[tuple[str, str]], uid: int, home: str, tmpdir: str) -> str:
+    mounts = [x for path in MOUNTED for x in ("--mount", path)]
     asked = [x for p in dict.fromkeys(p for _, p in questions) for x in ("--path", p)]
     p = subprocess.run([f"{BIN}/kubefence", "explain", profile, "--rootfs", root, "-o", "json", "--uid", str(uid), "--home", home,
-                        "--workdir", "/work", "--tmpdir", tmpdir, *asked], capture_output=True, text=True)
+                        "--workdir", "/work", "--tmpdir", tmpdir, *mounts, *asked], capture_output=True, text=True)
     answers = {(a["op"], a["path"]): a for a in json.loads(p.stdout)["answers"]}
     text = ""
     for op, path in questions:
@@ -85,6 +94,12 @@ def one_world(r: random.Random, base: str, probe: str, profiles: int) -> tuple[i
         for d in dirs:
             os.chmod(f"{top}/{d}", 0o777)
     subprocess.run(["mount", "-t", "proc", "proc", f"{root}/proc"], check=True)
+    pod = kubelet.files(Path(base))
+    for path in MOUNTED:
+        source = pod / os.path.basename(path)
+        source.write_text("")
+        source.chmod(0o777)
+        subprocess.run(["mount", "--bind", source, root + path], check=True)
     cases = yes = 0
     wrong = []
     try:
@@ -117,7 +132,8 @@ def one_world(r: random.Random, base: str, probe: str, profiles: int) -> tuple[i
                     op, path = questions[i]
                     wrong.append(f"{OPS[op]} {path}: kernel {k}, explain {e}; uid {uid} home {home} tmpdir {tmpdir}\n{json.dumps(p)}")
     finally:
-        subprocess.run(["umount", f"{root}/proc"], check=True)
+        for path in ("/proc", *MOUNTED):
+            subprocess.run(["umount", root + path], check=True)
     return cases, yes, wrong
 
 

@@ -117,6 +117,53 @@ static int unlink_etc(void)
 {
 	return result(unlink("/etc/victim"));
 }
+/* The three files that the containers of a pod share.  Nothing is changed, but where
+ * the row asks for the change itself. */
+static int write_hosts(void)
+{
+	return open_path("/etc/hosts", O_WRONLY | O_APPEND);
+}
+static int write_hostname(void)
+{
+	return open_path("/etc/hostname", O_WRONLY | O_APPEND);
+}
+static int write_resolv(void)
+{
+	return open_path("/etc/resolv.conf", O_WRONLY | O_APPEND);
+}
+static int truncate_resolv(void)
+{
+	return result(truncate("/etc/resolv.conf", 0));
+}
+/* A mount cannot be renamed over: detach it first. */
+static int replace_resolv(void)
+{
+	int r = make_file("/tmp/resolv.conf");
+
+	if (r == 0)
+		r = result(umount2("/etc/resolv.conf", MNT_DETACH));
+	return r ?: result(rename("/tmp/resolv.conf", "/etc/resolv.conf"));
+}
+static int move_etc(void)
+{
+	return result(rename("/etc", "/tmp/etc")) ?: result(rename("/tmp/etc", "/etc"));
+}
+
+/* Root drops to a user whom his own home is open to. */
+static int as_user(const char *path)
+{
+	if (setgid(1000) < 0 || setuid(1000) < 0)
+		return errno;
+	return open_path(path, O_RDONLY);
+}
+static int user_key(void)
+{
+	return as_user("/home/user/.ssh/id_rsa");
+}
+static int user_secret(void)
+{
+	return as_user("/home/user/.aws/credentials");
+}
 static int write_nono(void)
 {
 	return open_path("/nono/nono", O_WRONLY);
@@ -483,25 +530,24 @@ static const struct row {
 	int (*run)(void);
 } rows[] = {
 #define ROW(name) {#name, name},
-	ROW(token) ROW(token_var_run) ROW(token_list) ROW(ssh_key) ROW(netrc) ROW(other_home) ROW(
-		stat_key) ROW(write_etc) ROW(create_usr) ROW(create_root) ROW(mkdir_etc) ROW(truncate_etc)
-		ROW(unlink_etc) ROW(write_nono) ROW(create_nono) ROW(write_proc_sys) ROW(
-			rename_out) ROW(rename_in) ROW(link_in) ROW(move_ssh) ROW(move_secrets)
-			ROW(through_symlink) ROW(through_proc_root) ROW(through_own_root) ROW(
-				through_o_path) ROW(by_handle) ROW(by_open_tree) ROW(tmpfile_link)
-				ROW(after_chroot) ROW(change_mode) ROW(change_owner) ROW(
-					set_xattr) ROW(attach) ROW(proc_mem) ROW(proc_environ)
-					ROW(vm_read) ROW(steal_fd) ROW(signal_init) ROW(set_uid) ROW(
-						mount_tmpfs) ROW(mount_bind) ROW(user_ns_mount)
-						ROW(make_char) ROW(make_block) ROW(exec_written) ROW(
-							exec_memfd) ROW(tcp_connect) ROW(tcp_listen)
-							ROW(tcp6) ROW(udp) ROW(raw) ROW(mptcp) ROW(
-								packet) ROW(vsock) ROW(netlink_route)
-								ROW(netlink_uevent) ROW(
-									io_uring) ROW(unix_path)
-									ROW(unix_abstract) ROW(
-										received_fd)
-										ROW(unmount)};
+	/* clang-format off */
+	ROW(token) ROW(token_var_run) ROW(token_list) ROW(ssh_key) ROW(user_key)
+	ROW(user_secret) ROW(netrc) ROW(other_home) ROW(stat_key) ROW(write_etc)
+	ROW(create_usr) ROW(create_root) ROW(mkdir_etc) ROW(truncate_etc) ROW(unlink_etc)
+	ROW(write_hosts) ROW(write_hostname) ROW(write_resolv) ROW(truncate_resolv)
+	ROW(move_etc) ROW(write_nono) ROW(create_nono)
+	ROW(write_proc_sys) ROW(rename_out) ROW(rename_in) ROW(link_in) ROW(move_ssh)
+	ROW(move_secrets) ROW(through_symlink) ROW(through_proc_root) ROW(through_own_root)
+	ROW(through_o_path) ROW(by_handle) ROW(by_open_tree) ROW(tmpfile_link)
+	ROW(after_chroot) ROW(change_mode) ROW(change_owner) ROW(set_xattr) ROW(attach)
+	ROW(proc_mem) ROW(proc_environ) ROW(vm_read) ROW(steal_fd) ROW(signal_init)
+	ROW(set_uid) ROW(mount_tmpfs) ROW(mount_bind) ROW(user_ns_mount) ROW(make_char)
+	ROW(make_block) ROW(exec_written) ROW(exec_memfd) ROW(tcp_connect) ROW(tcp_listen)
+	ROW(tcp6) ROW(udp) ROW(raw) ROW(mptcp) ROW(packet) ROW(vsock) ROW(netlink_route)
+	ROW(netlink_uevent) ROW(io_uring) ROW(unix_path) ROW(unix_abstract) ROW(received_fd)
+	ROW(unmount) ROW(replace_resolv)
+	/* clang-format on */
+};
 
 static int listen_at(int family, const void *address, socklen_t n)
 {

@@ -19,6 +19,8 @@ ROWS = (
     ("token_var_run", "the same through /var/run", A, A, ""),
     ("token_list", "list the token's directory", "ok", "ok", "not a boundary: names can be listed, contents not read"),
     ("ssh_key", "read ~/.ssh/id_rsa", A, A, ""),
+    ("user_key", "read /home/user/.ssh/id_rsa, having dropped to user", A, A, ""),
+    ("user_secret", "read the Secret at /home/user/.aws, having dropped to user", A, A, ""),
     ("netrc", "read ~/.netrc", A, A, ""),
     ("other_home", "read /home/user/.aws/credentials as root", A, A, ""),
     ("stat_key", "stat ~/.ssh/id_rsa", "ok", "ok", "not a boundary: Landlock does not mediate stat"),
@@ -28,6 +30,12 @@ ROWS = (
     ("mkdir_etc", "make a directory in /etc", A, A, ""),
     ("truncate_etc", "truncate a file in /etc", A, A, "since ABI 3"),
     ("unlink_etc", "remove a file in /etc", A, A, ""),
+    ("write_hosts", "write the pod's /etc/hosts", A, A, ""),
+    ("write_hostname", "write the pod's /etc/hostname", A, A, ""),
+    ("write_resolv", "write the pod's /etc/resolv.conf", A, A, ""),
+    ("truncate_resolv", "truncate the pod's /etc/resolv.conf", A, A, "since ABI 3"),
+    ("replace_resolv", "unmount the pod's /etc/resolv.conf and rename a file over it", P, P, ""),
+    ("move_etc", "rename the directory above them", A, A, ""),
     ("write_nono", "overwrite the launcher", A, A, ""),
     ("create_nono", "add a file beside the launcher", A, A, ""),
     ("write_proc_sys", "write /proc/sys", A, A, ""),
@@ -78,8 +86,15 @@ ROWS = (
     ("received_fd", "use a descriptor received from outside", "ok", "ok", "not a boundary: an open descriptor carries its rights"),
 )
 
+# Root may not enter /home, the user whom it becomes may: that nothing is seen there does not mean that nothing is there.
+CLOSED = (
+    ("user_key", "read /home/user/.ssh/id_rsa, having dropped to user", A, A, ""),
+    ("user_secret", "read the Secret at /home/user/.aws, having dropped to user", A, A, ""),
+)
+OVERRIDES = {"CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH"}
+
 # Rows that an older kernel cannot refuse: the first Landlock ABI that can.
-SINCE = {"truncate_etc": 3, "unix_abstract": 6}
+SINCE = {"truncate_etc": 3, "truncate_resolv": 3, "unix_abstract": 6}
 
 
 def expected(profile: str, abi: int) -> dict:
@@ -88,10 +103,18 @@ def expected(profile: str, abi: int) -> dict:
     return {r[0]: "ok" if column is None or abi < SINCE.get(r[0], 0) else r[column] for r in ROWS}
 
 
+def attacked(p) -> dict:
+    """What /bin/attack said, row by row."""
+    if p.returncode:
+        raise RuntimeError(f"attack: {p.returncode}: {p.stderr}")
+    return dict(line.split(" ", 1) for line in p.stdout.splitlines())
+
+
 class Target:
     """Rootfs and mounts with something to attack everywhere."""
 
-    def __init__(self):
+    def __init__(self, flavour="containerd"):
+        self.flavour = flavour
         self.dir = tempfile.mkdtemp(prefix="kf-attack-")
         self.attack = box.build("attack", f"{self.dir}/attack")
 
@@ -104,7 +127,7 @@ class Target:
         os.chown(f"{root}/bin/suid", 0, 0)
         os.chmod(f"{root}/bin/suid", 0o4755)
         for name in ("etc/target", "etc/victim", "etc/movable", "root/.ssh/id_rsa", "root/.netrc",
-                     "home/user/.aws/credentials"):
+                     "home/user/.ssh/id_rsa", "home/user/.aws/credentials"):
             os.makedirs(os.path.dirname(f"{root}/{name}"), exist_ok=True)
             with open(f"{root}/{name}", "w") as f:
                 f.write("secret\n")
@@ -117,24 +140,32 @@ class Target:
         os.makedirs(f"{root}/run/secrets/kubernetes.io/serviceaccount")
         return root
 
-    def box(self) -> box.Box:
-        token = tempfile.mkdtemp(dir=self.dir)
-        with open(f"{token}/token", "w") as f:
-            f.write("token\n")
-        mounts = [{"destination": "/run/secrets/kubernetes.io/serviceaccount", "type": "bind", "source": token,
-                   "options": ["bind", "ro"]}]
+    def box(self, closed: bool = False) -> box.Box:
+        """A container of a pod with a Secret volume; @closed: as CLOSED says."""
+        secret = tempfile.mkdtemp(dir=self.dir)
+        os.chmod(secret, 0o755)
+        with open(f"{secret}/credentials", "w") as f:
+            f.write("secret\n")
+        mounts = [{"destination": "/home/user/.aws", "type": "bind", "source": secret, "options": ["rbind", "rprivate", "ro"]}]
         nono = tempfile.mkdtemp(dir=self.dir)
         os.chmod(nono, 0o755)
         shutil.copy2(box.NONO, f"{nono}/nono")
-        return box.Box(rootfs=self.rootfs(), mounts=mounts, caps=box.available_caps(), init=["/bin/attack", "target"],
-                       nono_dir=nono).start(ready="ready")
+        root, caps = self.rootfs(), box.available_caps()
+        if closed:
+            caps = [c for c in caps if c not in OVERRIDES]
+            os.chown(f"{root}/home", 1000, 1000)
+            os.chmod(f"{root}/home", 0o700)
+        # More capabilities than a kubelet gives, and nothing made read-only: what is refused is refused by the sandbox.
+        return box.Box(rootfs=root, mounts=mounts, caps=caps, init=["/bin/attack", "target"], nono_dir=nono, readonly=[],
+                       flavour=self.flavour, token=True).start(ready="ready")
 
     def results(self, profile=None, env=()) -> dict:
         with self.box() as b:
-            p = b.exec(["/bin/attack", "all"], profile=profile, env=env)
-        if p.returncode:
-            raise RuntimeError(f"attack all: {p.returncode}: {p.stderr}")
-        return dict(line.split(" ", 1) for line in p.stdout.splitlines())
+            return attacked(b.exec(["/bin/attack", "all"], profile=profile, env=env))
+
+    def results_closed(self, profile=None) -> dict:
+        with self.box(closed=True) as b:
+            return {r[0]: attacked(b.exec(["/bin/attack", r[0]], profile=profile)).get(r[0]) for r in CLOSED}
 
     def close(self):
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -147,9 +178,9 @@ HOSTILE_ENV = (
 )
 
 
-def run(t) -> dict:
-    """All rows: control, default, strict, and default with a hostile environment."""
-    target = Target()
+def run(t, flavour="containerd") -> dict:
+    """All rows: control, default, strict, and default with a hostile environment; in a container of that runtime."""
+    target = Target(flavour)
     try:
         got = {
             "control": target.results(),
@@ -157,14 +188,18 @@ def run(t) -> dict:
             "strict": target.results("strict"),
             "hostile": target.results("default", env=HOSTILE_ENV),
         }
+        closed = {profile: target.results_closed(profile) for profile in (None, "default", "strict")}
     finally:
         target.close()
     for name, what, default, strict, _ in ROWS:
-        t.equal(got["control"].get(name), "ok", f"control: {what}")
-        t.equal(got["default"].get(name), default, f"default: {what}")
-        t.equal(got["strict"].get(name), strict, f"strict: {what}")
-        t.equal(got["hostile"].get(name), default, f"default, environment that tries to widen it: {what}")
-    t.equal(sorted(got["control"]), sorted(r[0] for r in ROWS), "every attack has a row")
+        t.equal(got["control"].get(name), "ok", f"{flavour}: control: {what}")
+        t.equal(got["default"].get(name), default, f"{flavour}: default: {what}")
+        t.equal(got["strict"].get(name), strict, f"{flavour}: strict: {what}")
+        t.equal(got["hostile"].get(name), default, f"{flavour}: default, environment that tries to widen it: {what}")
+    t.equal(sorted(got["control"]), sorted(r[0] for r in ROWS), f"{flavour}: every attack has a row")
+    for name, what, default, strict, _ in CLOSED:
+        for profile, want in ((None, "ok"), ("default", default), ("strict", strict)):
+            t.equal(closed[profile][name], want, f"{flavour}: {profile or 'control'}, without DAC_OVERRIDE: {what}")
     return got
 
 
@@ -172,6 +207,8 @@ def table() -> str:
     def cell(answer):
         return "not refused" if answer == "ok" else f"refused ({answer})"
 
-    lines = ["| attack | `default` | `strict` | |", "|---|---|---|---|"]
-    lines += [f"| {what} | {cell(default)} | {cell(strict)} | {remark} |" for _, what, default, strict, remark in ROWS]
-    return "\n".join(lines) + "\n"
+    def rows(which):
+        lines = ["| attack | `default` | `strict` | |", "|---|---|---|---|"]
+        return "\n".join(lines + [f"| {what} | {cell(default)} | {cell(strict)} | {remark} |" for _, what, default, strict, remark in which])
+
+    return f"{rows(ROWS)}\n\nWhere root lacks `CAP_DAC_OVERRIDE`, and `/home` is open to its user only:\n\n{rows(CLOSED)}\n"

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container of real runc, made for one test: its PID 1 runs outside every sandbox, and
+"""A container of real runc, made for one test, as a kubelet's: its PID 1 runs outside every sandbox, and
 processes enter it with runc exec, with or without the launcher in front."""
 import ctypes
 import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lib"))
+import kubelet  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NONO = f"{ROOT}/out/bin/nono"
@@ -59,16 +63,20 @@ def busybox_rootfs(path: str) -> None:
 
 class Box:
     def __init__(self, rootfs=None, mounts=(), caps=None, read_only=False, init=("sleep", "1000000"), cwd="/",
-                 env=(), nono_dir=None, netns=True, masked=(), seccomp=None):
+                 env=(), nono_dir=None, netns=True, masked=(), readonly=None, seccomp=None, flavour="containerd",
+                 token=False):
+        """@mounts, @env and @masked come on top of what the kubelet's runtime @flavour gives; @caps and @readonly (paths)
+        instead of it; @token: with the service account's token, which plugin and guard take away before the launcher runs."""
         self.dir = tempfile.mkdtemp(prefix="kf-box-")
         self.id = os.path.basename(self.dir)
         self.rootfs = rootfs or f"{self.dir}/rootfs"
         if not rootfs:
             busybox_rootfs(self.rootfs)
         self.mounts, self.caps, self.read_only = list(mounts), caps, read_only
-        self.init, self.cwd, self.netns, self.masked = list(init), cwd, netns, list(masked)
+        self.init, self.cwd, self.netns, self.masked, self.readonly = list(init), cwd, netns, list(masked), readonly
         self.env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *env]
         self.seccomp = seccomp  # an OCI profile
+        self.flavour, self.token = flavour, token
         self.nono_dir = nono_dir
         if not nono_dir:
             self.nono_dir = f"{self.dir}/nono"
@@ -77,21 +85,17 @@ class Box:
         self.running = False
 
     def spec(self) -> dict:
-        subprocess.run(["runc", "spec", "--bundle", self.dir], check=True)
-        with open(f"{self.dir}/config.json") as f:
-            spec = json.load(f)
-        p = spec["process"]
-        p.update(terminal=False, args=self.init, env=self.env, cwd=self.cwd, noNewPrivileges=False)
-        p.pop("rlimits", None)
+        spec = kubelet.config(self.dir, self.init, flavour=self.flavour, rootfs=self.rootfs, env=self.env, cwd=self.cwd)
         if self.caps is not None:
-            p["capabilities"] = {k: self.caps for k in ("bounding", "effective", "permitted")}
-        spec["root"] = {"path": self.rootfs, "readonly": self.read_only}
+            spec["process"]["capabilities"] = {k: self.caps for k in ("bounding", "effective", "permitted")}
+        spec["root"]["readonly"] = self.read_only
+        spec["mounts"] = [m for m in spec["mounts"] if self.token or m["destination"] != kubelet.TOKEN]
         spec["mounts"].append({"destination": "/nono", "type": "bind", "source": self.nono_dir,
                                "options": ["bind", "rw", "nodev"]})
         spec["mounts"] += self.mounts
-        spec["linux"]["maskedPaths"] = self.masked
-        spec["linux"]["readonlyPaths"] = []
-        spec["linux"].pop("resources", None)
+        spec["linux"]["maskedPaths"] += self.masked
+        if self.readonly is not None:
+            spec["linux"]["readonlyPaths"] = self.readonly
         if self.seccomp:
             spec["linux"]["seccomp"] = self.seccomp
         if not self.netns:
