@@ -31,18 +31,18 @@ class Crio(Runtime):
     log_name = "crio.log"
 
     def __init__(self, *, handlers: dict[str, str] | None = None, runc: str | Path | None = None, network: bool = False,
-                 runtime: dict | None = None, prepare=None):
+                 runtime: dict | None = None, image: dict | None = None, prepare=None):
         """
         handlers  as a Containerd's; the keys of a dict are those of a runtime's table
         runc      the real runtime of "runc" and "nono-runc"; runc 1.5.2 if not given
-        runtime   more keys of [crio.runtime]
+        runtime, image  more keys of [crio.runtime] and [crio.image]
         network, prepare  see Runtime
         """
         super().__init__("/run/crio/crio.sock", network=network, standard_paths=True, cgroup1=True, prepare=prepare)
         self.bin = tools.bindir("crio")
         self.runc = str(runc or tools.program("runc"))
         self.handlers = {"runc": self.runc, "nono-runc": self.runc, **(handlers or {})}
-        self.runtime = runtime or {}
+        self.runtime, self.image = runtime or {}, image or {}
         self.config_path = "/etc/crio/crio.conf"
         (self.dir / "images").mkdir()
 
@@ -64,7 +64,7 @@ class Crio(Runtime):
             "crio.runtime": {"default_runtime": "runc", "cgroup_manager": "cgroupfs", "log_level": "info",
                              "pinns_path": str(self.bin / "pinns"), "disable_hostport_mapping": True,
                              "irqbalance_config_restore_file": "disable", **self.runtime},
-            "crio.image": {"pause_image": images.PAUSE, "pause_command": ""},
+            "crio.image": {"pause_image": images.PAUSE, "pause_command": "", **self.image},
         }
         for name, value in self.handlers.items():
             keys = dict(value) if isinstance(value, dict) else {"runtime_path": str(value)}

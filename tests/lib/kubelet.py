@@ -21,7 +21,7 @@ FILES = {
     "termination-log": "",
     ".containerenv": "",
 }
-VALUES = {"@ID@": "c" * 64, "@SANDBOX@": "5" * 64, "@IMAGE@": "1" * 64, "@LAYER@": "2" * 64, "@HASH@": "0", "@TIME@": "2026-01-01T00:00:00Z",
+VALUES = {"@ID@": "c" * 64, "@SANDBOX@": "5" * 64, "@IMAGE@": "1" * 64, "@NAME@": "abcde", "@HASH@": "0", "@TIME@": "2026-01-01T00:00:00Z",
           "@UID@": "f4d2e1c0-0000-4000-8000-000000000000", "@ADDRESS@": "10.96.0.1"}
 
 

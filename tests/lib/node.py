@@ -38,13 +38,17 @@ NRI_SOCKET = "/run/nri/nri.sock"
 GUARDED = {"nono-runc": GUARD}
 
 
+def sealed(text: str) -> str:
+    """@text with the checksum that plugin and guard write below what they keep."""
+    return f"{text}sum {hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
 def install(c: Runtime, guard: bool = True, handlers: tuple[str, ...] = ("nono-runc",)) -> None:
     """What node set-up leaves on a node, all but the plugin's own files."""
     c.install(BIN / "nono", LAUNCHER)
     if guard:
         c.install(BIN / "nono-runc", GUARD)
-        text = "kubefence-runtime 1\n" + "".join(f"runtime {h} {c.runc}\n" for h in sorted(handlers))
-        c.write(RUNTIME, f"{text}sum {hashlib.sha256(text.encode()).hexdigest()}\n")
+        c.write(RUNTIME, sealed("kubefence-runtime 1\n" + "".join(f"runtime {h} {c.runc}\n" for h in sorted(handlers))))
 
 
 class Plugin:

@@ -15,7 +15,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import images  # noqa: E402
+from lib import crun, images  # noqa: E402
 from lib.cluster import Cluster  # noqa: E402
 from lib.crio import Crio  # noqa: E402
 from lib.cri import wait_until  # noqa: E402
@@ -29,16 +29,17 @@ POD = {
     "spec": {
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "dnsPolicy": "Default",
-        "terminationGracePeriodSeconds": 0,
+        "terminationGracePeriodSeconds": 1,
         "containers": [{"name": "main", "image": "localhost/kubefence/busybox:1", "imagePullPolicy": "Never",
                         "command": ["sleep", "600"]}],
     },
 }
 
 
-def cluster(flavour: str, **options) -> Cluster:
-    """A cluster on that runtime, not started."""
-    return Cluster(runtime=Crio(network=True, **options)) if flavour == "crio" else Cluster(**options)
+def cluster(flavour: str, prepare=crun.install, **options) -> Cluster:
+    """A cluster on that runtime and crun, not started."""
+    options = {"runc": crun.PATH, "prepare": prepare, **options}
+    return Cluster(runtime=Crio(network=True, **options)) if flavour == "crio" else Cluster(cgroup1=True, **options)
 
 
 def spec(k: Cluster, pod: str, name: str) -> tuple[dict, dict]:
@@ -62,15 +63,16 @@ def normalised(spec: dict, listed: dict) -> dict:
     # On a machine with huge pages only.
     spec["linux"].get("resources", {}).pop("hugepageLimits", None)
     text = json.dumps(spec)
-    for value, name in ((listed["id"], "@ID@"), (listed["pod_sandbox_id"], "@SANDBOX@"), (listed["image_ref"].split(":")[-1], "@IMAGE@"),
+    for value, name in ((listed["id"], "@ID@"), (listed["pod_sandbox_id"], "@SANDBOX@"),
                         (listed["labels"]["io.kubernetes.pod.uid"], "@UID@")):
         text = text.replace(value, name)
-    text = re.sub(r"sha256:[0-9a-f]{64}", "@IMAGE@", text)
+    text = re.sub(r"(sha256:)?\b[0-9a-f]{64}\b", "@IMAGE@", text)
+    text = re.sub(r"/containers/main/[0-9a-f]+", "/containers/main/@NAME@", text)
+    text = re.sub(r"kube-api-access-\w+", "kube-api-access-@NAME@", text)
     text = re.sub(r"\b\d+\.\d+\.\d+\.\d+\b", "@ADDRESS@", text)
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "@TIME@", text)
     # Directories of the test's instance, and of the runtime's storage.
     text = re.sub(r"/tmp/kf-\w+", "@NODE@", text)
-    text = re.sub(r"/storage/overlay/[0-9a-f]{64}", "/storage/overlay/@LAYER@", text)
     text = re.sub(r'("io\.kubernetes\.container\.hash"|\\"io\.kubernetes\.container\.hash\\"): ?("|\\")[0-9a-f]+', r"\1:\2@HASH@", text)
     return ordered(json.loads(text))
 
@@ -79,6 +81,9 @@ def ordered(spec: dict) -> dict:
     """Lists whose order means nothing, or is a matter of chance."""
     for key in ("maskedPaths", "readonlyPaths"):
         spec["linux"][key] = sorted(spec["linux"].get(key) or [])
+    services = "KUBERNETES_"
+    env = spec["process"]["env"]
+    spec["process"]["env"] = [e for e in env if not e.startswith(services)] + sorted(e for e in env if e.startswith(services))
     return spec
 
 
@@ -98,5 +103,7 @@ if __name__ == "__main__":
     for which in sys.argv[1:] or ("containerd", "crio"):
         with cluster(which) as running:
             text = json.dumps(recorded(running), indent=1, sort_keys=True)
+        # Lists of words on one line each.
+        text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
         (STORED / f"{which}.json").write_text(text + "\n")
         print(STORED / f"{which}.json")
