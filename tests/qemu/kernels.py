@@ -7,11 +7,13 @@ import subprocess
 import attacks
 import behaviour
 import box
-from lib import qemu
+from lib import kubelet, qemu
 
 # Its images bring these as modules; the attacks need them in the control.
 MODULES = ("vsock",)
-TOKEN = "/run/secrets/kubernetes.io/serviceaccount"
+# What is mounted, as in attacks.Target.box().
+MOUNTS = {"token": ("/run/secrets/kubernetes.io/serviceaccount", "ro"), "secret": ("/home/user/.aws", "ro"),
+          **{name: (f"/etc/{name}", "rw") for name in ("hosts", "hostname", "resolv.conf")}}
 POLICIES = {
     "policy-net": behaviour.policy(behaviour.MINIMAL + "net connect 443\n", "p"),
     "policy-scope": behaviour.policy(behaviour.MINIMAL + "scope signal\n", "p"),
@@ -31,7 +33,10 @@ def rootfs(target: attacks.Target) -> str:
     os.makedirs(f"{root}/nono", exist_ok=True)
     shutil.copy2(box.NONO, f"{root}/nono/nono")
     os.makedirs(f"{root}/srv/token")
-    for name, text in (("srv/token/token", "token\n"), *POLICIES.items()):
+    os.makedirs(f"{root}/srv/secret")
+    pod = [(name, kubelet.FILES[name]) for name in ("hosts", "hostname", "resolv.conf")]
+    for name, text in (("srv/token/token", "token\n"), ("srv/secret/credentials", "secret\n"), *POLICIES.items(),
+                       *((f"{top}/{name}", text) for name, text in pod for top in ("srv", "etc"))):
         with open(f"{root}/{name}", "w") as f:
             f.write(text)
     shutil.copy2(box.build("kernel", f"{target.dir}/kernel"), f"{root}/bin/kernel")
@@ -74,7 +79,8 @@ def observe(run, prefix: str = "") -> dict:
 
 def common(t, m: qemu.Machine, who: str, abi: int) -> dict:
     """What every kernel with Landlock has to show."""
-    m.check(f"mount --bind /srv/token {TOKEN} && mount -o remount,bind,ro {TOKEN}")
+    for name, (path, access) in MOUNTS.items():
+        m.check(f"mount --bind /srv/{name} {path} && mount -o remount,bind,{access} {path}")
     got = observe(m.run)
     t.ok(got["setup"].startswith(f"Landlock ABI {abi}\n"), f"{who}: Landlock ABI {abi} is reported", got["setup"])
     for profile in ("default", "strict"):
