@@ -37,6 +37,7 @@ static int take_info(const struct kf_policy *policy, struct kf_arena *arena,
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
+		info.writes_pod_files |= kf_policy_writes_pod_files(rule);
 		if (rule->kind == KF_RULE_FS_DENY) {
 			deny[info.ndeny] = kf_arena_strdup(arena, rule->arg);
 			if (!deny[info.ndeny++])

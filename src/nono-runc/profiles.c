@@ -104,6 +104,7 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 	for (size_t i = 0; i < policy.nrules; i++) {
 		const struct kf_rule *rule = &policy.rules[i];
 
+		out.writes_pod_files |= kf_policy_writes_pod_files(rule);
 		if (rule->kind == KF_RULE_FS_DENY) {
 			deny[out.ndeny] = kf_arena_strdup(s->arena, rule->arg);
 			if (!deny[out.ndeny++])

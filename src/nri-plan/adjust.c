@@ -28,16 +28,67 @@ static bool listed_before(const struct kf_plan *plan, size_t i)
 	return false;
 }
 
+/* NRI's way of saying that a mount goes. */
+static int remove_mount(const char *destination, struct kf_arena *arena, Nri__Mount *ret)
+{
+	nri__mount__init(ret);
+	ret->destination = kf_arena_printf(arena, "-%s", destination);
+	return ret->destination ? 0 : -1;
+}
+
+static int read_only_mount(const struct kf_view_mount *mount, struct kf_arena *arena,
+			   Nri__Mount *ret)
+{
+	const char **options = kf_arena_calloc(arena, mount->noptions + 1, sizeof(*options));
+
+	if (!options)
+		return -1;
+	for (size_t i = 0; i < mount->noptions; i++)
+		options[i] = mount->options[i];
+	options[mount->noptions] = "ro"; /* the last of "rw" and "ro" counts */
+	nri__mount__init(ret);
+	ret->destination = (char *)mount->destination;
+	ret->type = (char *)mount->type;
+	ret->source = (char *)mount->source;
+	ret->options = (char **)options;
+	ret->n_options = mount->noptions + 1;
+	return 0;
+}
+
+/* What is to be mounted otherwise goes, and is added anew. */
+static int adjust_mounts(const struct kf_plan *plan, struct kf_arena *arena,
+			 Nri__ContainerAdjustment *adjust)
+{
+	const size_t max = plan->nremove_mounts + 2 * plan->nread_only;
+	Nri__Mount *mounts = kf_arena_calloc(arena, max, sizeof(*mounts)),
+		   **list = kf_arena_calloc(arena, max, sizeof(*list));
+	size_t n = 0;
+
+	if (!mounts || !list)
+		return -1;
+	for (size_t i = 0; i < plan->nremove_mounts; i++)
+		if (!listed_before(plan, i) &&
+		    remove_mount(plan->remove_mounts[i], arena, &mounts[n++]) < 0)
+			return -1;
+	for (size_t i = 0; i < plan->nread_only; i++)
+		if (remove_mount(plan->read_only[i]->destination, arena, &mounts[n++]) < 0 ||
+		    read_only_mount(plan->read_only[i], arena, &mounts[n++]) < 0)
+			return -1;
+	for (size_t i = 0; i < n; i++)
+		list[i] = &mounts[i];
+	adjust->mounts = list;
+	adjust->n_mounts = n;
+	return 0;
+}
+
 int kf_nri_adjust(const struct kf_plan *plan, struct kf_arena *arena,
 		  Nri__ContainerAdjustment **ret, struct kf_err *err)
 {
 	Nri__ContainerAdjustment *adjust = kf_arena_alloc(arena, sizeof(*adjust));
 	Nri__KeyValue *env = kf_arena_alloc(arena, sizeof(*env)),
 		      **env_list = kf_arena_alloc(arena, sizeof(*env_list));
-	Nri__Mount *mounts = kf_arena_calloc(arena, plan->nremove_mounts, sizeof(*mounts)),
-		   **list = kf_arena_calloc(arena, plan->nremove_mounts, sizeof(*list));
 
-	if (!adjust || !env || !env_list || !mounts || !list)
+	if (!adjust || !env || !env_list)
 		return kf_fail_nomem(err, "adjustment");
 	nri__container_adjustment__init(adjust);
 	adjust->args = (char **)plan->args;
@@ -48,16 +99,8 @@ int kf_nri_adjust(const struct kf_plan *plan, struct kf_arena *arena,
 	env_list[0] = env;
 	adjust->env = env_list;
 	adjust->n_env = 1;
-	for (size_t i = 0; i < plan->nremove_mounts; i++) {
-		if (listed_before(plan, i))
-			continue;
-		nri__mount__init(&mounts[i]);
-		mounts[i].destination = kf_arena_printf(arena, "-%s", plan->remove_mounts[i]);
-		if (!mounts[i].destination)
-			return kf_fail_nomem(err, "adjustment");
-		list[adjust->n_mounts++] = &mounts[i];
-	}
-	adjust->mounts = list;
+	if (adjust_mounts(plan, arena, adjust) < 0)
+		return kf_fail_nomem(err, "adjustment");
 	*ret = adjust;
 	return 0;
 }

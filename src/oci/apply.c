@@ -154,6 +154,42 @@ static int remaining_mounts(struct json_object *mounts, const struct kf_plan *pl
 	return 0;
 }
 
+static bool meant_read_only(const struct kf_plan *plan, const char *destination)
+{
+	for (size_t i = 0; i < plan->nread_only; i++)
+		if (strcmp(plan->read_only[i]->destination, destination) == 0)
+			return true;
+	return false;
+}
+
+static int make_read_only(struct json_object *mount, struct kf_err *err)
+{
+	struct json_object *options = ensure(mount, "options", json_type_array);
+	struct json_object *ro = json_object_new_string("ro");
+
+	if (options && ro && json_object_array_add(options, ro) == 0)
+		return 0;
+	json_object_put(ro);
+	return kf_fail_nomem(err, "mounts");
+}
+
+/* Before destinations are written anew, as the plan's strings are those. */
+static int make_mounts_read_only(struct json_object *mounts, const struct kf_plan *plan,
+				 struct kf_err *err)
+{
+	const size_t n = mounts ? json_object_array_length(mounts) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *m = json_object_array_get_idx(mounts, i);
+		const char *destination =
+			json_object_get_string(json_object_object_get(m, "destination"));
+
+		if (destination && meant_read_only(plan, destination) && make_read_only(m, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Take the plan's mounts away, and put /proc, and what is meant to lie below it, behind all other
  * mounts.  A destination that is a symlink of the image or of a volume can lead into /proc (crun
  * follows it there) and would put a file of the pod's in the place of /proc/self/fd/N, by which the
@@ -162,11 +198,13 @@ static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct k
 {
 	KF_CLEANUP(kf_json_put) struct json_object *rest = json_object_new_array();
 	KF_CLEANUP(kf_json_put) struct json_object *ordered = json_object_new_array();
+	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
 	bool proc = false;
 
 	if (!rest || !ordered)
 		return kf_fail_nomem(err, "mounts");
-	if (remaining_mounts(json_object_object_get(oci->root, "mounts"), plan, rest, err) < 0)
+	if (make_mounts_read_only(mounts, plan, err) < 0 ||
+	    remaining_mounts(mounts, plan, rest, err) < 0)
 		return -1;
 	for (int class = BEFORE_PROC; class < MOUNT_CLASSES; class ++) {
 		for (size_t i = 0; i < json_object_array_length(rest); i++) {

@@ -114,10 +114,14 @@ bool kf_policy_covers_system(const char *path);
  * variable or a symlink leads there. */
 bool kf_policy_below_system(const char *path);
 
-/* What "fs volumes" grants where something is mounted, KF_FS_* bits.  The three
- * files that the kubelet makes for a pod (/etc/hosts, /etc/hostname,
- * /etc/resolv.conf) are shared by its containers: one that writes them sends its
- * neighbours' connections elsewhere, so they are readable, whatever the mount says. */
+/* Whether @path (clean) is one of the three files that the kubelet makes for a pod,
+ * /etc/hosts, /etc/hostname and /etc/resolv.conf.  Its containers share them: one that
+ * writes them sends its neighbours' connections elsewhere. */
+bool kf_policy_is_pod_file(const char *path);
+/* Whether @rule names one of them, or a directory above it, for writing. */
+bool kf_policy_writes_pod_files(const struct kf_rule *rule);
+/* What "fs volumes" grants where something is mounted, KF_FS_* bits: a pod's files can
+ * be read, whatever the mount says. */
 unsigned kf_policy_volume_access(const char *mount_point, bool writable);
 
 /* Policies linked into the program, from profiles/ at build time. */

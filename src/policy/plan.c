@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "policy/flat.h"
 #include "policy/paths.h"
 #include "policy/seccomp_launcher.h"
 
@@ -229,14 +230,39 @@ static int plan_paths(const struct kf_view *view, struct kf_arena *arena, struct
 	return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
 }
 
+/* The last of "rw" and "ro" counts. */
+static bool is_read_only(const struct kf_view_mount *mount)
+{
+	bool read_only = false;
+
+	for (size_t i = 0; i < mount->noptions; i++)
+		if (strcmp(mount->options[i], "ro") == 0 || strcmp(mount->options[i], "rw") == 0)
+			read_only = mount->options[i][1] == 'o';
+	return read_only;
+}
+
+/* The last one at a destination is the one that is seen there. */
+static size_t add_read_only(const struct kf_view_mount **list, size_t n,
+			    const struct kf_view_mount *mount)
+{
+	size_t at = 0;
+
+	while (at < n && strcmp(list[at]->destination, mount->destination) != 0)
+		at++;
+	list[at] = mount;
+	return at < n ? n : n + 1;
+}
+
 static int plan_mounts(const struct kf_settings *settings, const struct kf_view *view,
 		       const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *plan,
 		       struct kf_err *err)
 {
 	const char **remove = kf_arena_calloc(arena, view->nmounts, sizeof(*remove));
-	size_t n = 0;
+	const struct kf_view_mount **read_only =
+		kf_arena_calloc(arena, view->nmounts, sizeof(*read_only));
+	size_t n = 0, nread_only = 0;
 
-	if (view->nmounts && !remove)
+	if (view->nmounts && (!remove || !read_only))
 		return kf_fail_nomem(err, "plan");
 	for (size_t i = 0; i < view->nmounts; i++) {
 		KF_UNINIT char clean[PATH_MAX];
@@ -258,9 +284,14 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 				err);
 		if (denied(plan->profile, clean))
 			remove[n++] = destination;
+		else if (kf_policy_is_pod_file(clean) && !plan->profile->writes_pod_files &&
+			 !is_read_only(&view->mounts[i]))
+			nread_only = add_read_only(read_only, nread_only, &view->mounts[i]);
 	}
 	plan->remove_mounts = remove;
 	plan->nremove_mounts = n;
+	plan->read_only = read_only;
+	plan->nread_only = nread_only;
 	return 0;
 }
 

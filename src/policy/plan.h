@@ -46,6 +46,10 @@ struct kf_plan {
 	bool already_wrapped; /* @args is a rewrite of the plugin's own prefix, same profile */
 	const char *const *remove_mounts; /* destinations, as the view spells them */
 	size_t nremove_mounts;
+	/* Those of the pod's own files, to be mounted read-only: what an image's symlinks make
+	 * of their paths no rule of the launcher's can foresee. */
+	const struct kf_view_mount *const *read_only;
+	size_t nread_only;
 	const struct kf_seccomp *seccomp; /* to be set; NULL = leave as it is */
 	/* The level of ours of which @seccomp is an intersection that was worked out
 	 * now, in the arena: see struct kf_seccomp_known.  Else NULL. */

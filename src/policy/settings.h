@@ -20,6 +20,7 @@ struct kf_profile_info {
 	size_t ndeny;
 	const struct kf_rule *readonly; /* its "fs readonly" rules */
 	size_t nreadonly;
+	bool writes_pod_files; /* a rule names /etc/hosts, hostname or resolv.conf for writing */
 	/* Level the administrator who installed the profile gave it, if any. */
 	bool has_seccomp;
 	enum kf_seccomp_level seccomp;

@@ -14,7 +14,7 @@ static const char dirs[][16] = {
 /* Kernel file systems: nothing at all below them is anybody's home. */
 static const char trees[][8] = {"/dev", "/proc", "/sys"};
 /* The pod's, not the container's. */
-static const char shared[][24] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
+static const char pod_files[][24] = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
 
 /* What the image brings and nobody works in. */
 static const char owned[][8] = {"/bin",	   "/boot", "/etc", "/lib",  "/lib32", "/lib64",
@@ -39,10 +39,27 @@ bool kf_policy_covers_system(const char *path)
 	return false;
 }
 
+bool kf_policy_is_pod_file(const char *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(pod_files); i++)
+		if (strcmp(path, pod_files[i]) == 0)
+			return true;
+	return false;
+}
+
+bool kf_policy_writes_pod_files(const struct kf_rule *rule)
+{
+	if (rule->kind != KF_RULE_FS || !(rule->access & KF_FS_WRITE))
+		return false;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(pod_files); i++)
+		if (kf_path_under(pod_files[i], rule->arg))
+			return true;
+	return false;
+}
+
 unsigned kf_policy_volume_access(const char *mount_point, bool writable)
 {
-	for (size_t i = 0; i < KF_ARRAY_SIZE(shared); i++)
-		if (strcmp(mount_point, shared[i]) == 0)
-			return KF_FS_READ;
+	if (kf_policy_is_pod_file(mount_point))
+		return KF_FS_READ;
 	return KF_FS_READ | KF_FS_EXEC | (writable ? KF_FS_WRITE : 0);
 }

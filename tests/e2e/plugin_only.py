@@ -79,6 +79,19 @@ def workload_unchanged(t: Tap, c: Containerd, image: str) -> None:
         pod.remove()
 
 
+def files_of_the_pod(t: Tap, c: Containerd, image: str) -> None:
+    """What the pod's containers share is written by none, wherever the image's symlinks put it."""
+    linked = c.load(images.build("localhost/kubefence/linked:1", {"e": images.Dir(), "etc": images.Symlink("/e")}, base=images.busybox()))
+    script = "for f in hosts hostname resolv.conf; do (echo '# x' >>/etc/$f) 2>/dev/null && echo $f; done; cat /etc/hosts >/dev/null && echo read"
+    for what, ref in (("an image", image), ("an image whose /etc is a symlink", linked)):
+        for handler, want in (("runc", "hosts hostname resolv.conf read"), ("nono-runc", "read")):
+            pod = c.pod(handler=handler)
+            ctr = pod.container(ref, ["sh", "-c", script])
+            ctr.start().wait()
+            t.equal(ctr.log().split(), want.split(), f"{handler}: {what}: of the pod's files it writes {want.removesuffix('read') or 'none'}")
+            pod.remove()
+
+
 def profiles(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
     """Which profile a container gets, and that a wrong one is refused where people look."""
     script = ["sh", "-c", "echo $NONO_PROFILE"]
@@ -178,6 +191,7 @@ def run(t: Tap) -> None:
         plugin = node.Plugin(c).start()
         t.case("scope", scope, t, c, {"busybox": busybox, "glibc": glibc})
         t.case("workload unchanged", workload_unchanged, t, c, busybox)
+        t.case("files of the pod", files_of_the_pod, t, c, busybox)
         t.case("profiles", profiles, t, c, busybox, plugin)
         t.case("refusals", refusals_leave_pods, t, c, busybox)
         t.case("state", state, t, c, busybox, plugin)

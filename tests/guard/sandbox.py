@@ -80,13 +80,39 @@ def config_is_otherwise_equal(t, node):
     t.equal(got["process"].pop("env"), want["process"].pop("env") + ["NONO_PROFILE=default"], "NONO_PROFILE is added")
     t.equal((got["process"].pop("noNewPrivileges"), want["process"].pop("noNewPrivileges", False)), (True, False), "no_new_privs is set")
     mounts = [m for m in want.pop("mounts") if m["destination"] not in ("/run/secrets", kubelet.TOKEN)]
+    for m in mounts:
+        if m["destination"] in kubelet.POD_FILES:
+            m["options"].append("ro")
     mounts.sort(key=lambda m: m["destination"] == "/proc")
-    t.equal(got.pop("mounts"), mounts, "the denied mounts are gone, /proc comes last")
+    t.equal(got.pop("mounts"), mounts, "the denied mounts are gone, the pod's files are read-only, /proc comes last")
     masked, before = got["linux"].pop("maskedPaths"), want["linux"].pop("maskedPaths")
     t.ok(masked[:len(before)] == before and "/run/secrets" in masked[len(before):], "denied paths are masked as well", masked)
     t.equal(json.loads(got["annotations"].pop("nono.sh/seccomp")), want["linux"].pop("seccomp"),
             "the runtime is not given the pod's seccomp policy; the bundle keeps it")
     t.equal(got, want, "all else is equal")
+
+
+def files_of_the_pod(t, node):
+    """/etc/hosts and the like are shared with the pod's other containers, wherever the image's symlinks put them."""
+    names = " ".join(kubelet.POD_FILES)
+    script = ["sh", "-c", f'for f in {names}; do (echo x >>$f) 2>/dev/null && echo $f; done; cat {names} >/dev/null && echo read']
+
+    def run(etc, bare=False, **annotations):
+        b = node.bundle(script)
+        if etc != "etc":
+            (b.rootfs / "etc").rename(b.rootfs / etc)
+            (b.rootfs / "etc").symlink_to(f"/{etc}")
+        b.config["annotations"] = annotations
+        return node.run(b.write(), bare).out.split()
+
+    for etc in ("etc", "usr", "work/etc"):
+        t.equal(run(etc, bare=True), [*kubelet.POD_FILES, "read"], f"/etc at /{etc}: control: the pod's files are written")
+        t.equal(run(etc), ["read"], f"/etc at /{etc}: they are read only")
+    rules = ("fs rx-root", "fs r /proc", "fs rw /dev/null", "fs volumes")
+    node.profile("default", *rules)
+    node.profile("names", *rules, "fs rw /etc/hosts")
+    t.equal(run("etc"), ["read"], "fs volumes grants no writing of them")
+    t.equal(run("etc", **{"nono.sh/profile": "names"}), ["/etc/hosts", "read"], "a profile that names one writes it")
 
 
 def profiles(t, node):
@@ -188,4 +214,4 @@ def records(t, node):
     t.ok(r.code == 1 and "not created through the guard" in r.err, "exec into a container that is not ours is refused", r)
 
 
-main([first_process, entering_processes, config_is_otherwise_equal, profiles, pause_container, exec_denied, records])
+main([first_process, entering_processes, config_is_otherwise_equal, files_of_the_pod, profiles, pause_container, exec_denied, records])

@@ -14,6 +14,8 @@ from pathlib import Path
 RECORDED = Path(__file__).with_name("recorded")
 FLAVOURS = ("containerd", "crio")
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Shared by the containers of a pod.
+POD_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 FILES = {
     "hosts": "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n10.88.0.2\trecorded\n",
     "hostname": "recorded\n",
@@ -22,7 +24,7 @@ FILES = {
     ".containerenv": "",
 }
 VALUES = {"@ID@": "c" * 64, "@SANDBOX@": "5" * 64, "@IMAGE@": "1" * 64, "@NAME@": "abcde", "@HASH@": "0", "@TIME@": "2026-01-01T00:00:00Z",
-          "@UID@": "f4d2e1c0-0000-4000-8000-000000000000", "@ADDRESS@": "10.96.0.1"}
+          "@UID@": "f4d2e1c0-0000-4000-8000-000000000000", "@ADDRESS@": "10.96.0.1", "@NODE@": "/node"}
 
 
 def files(where: Path) -> Path:
@@ -52,7 +54,7 @@ def config(where: str | os.PathLike, args: list[str], *, flavour: str = "contain
     """@seccomp: with the runtime's own policy, as a pod that asks for RuntimeDefault; @process replaces keys."""
     pod = files(Path(where))
     text = (RECORDED / f"{flavour}.json").read_text()
-    for name, value in {**VALUES, "@FILES@": str(pod), "@NODE@": str(where), "@ROOTFS@": str(rootfs)}.items():
+    for name, value in {**VALUES, "@FILES@": str(pod), "@ROOTFS@": str(rootfs)}.items():
         text = text.replace(name, value)
     spec = json.loads(text)
     spec["ociVersion"] = "1.0.2"  # crun 1.8 knows no newer one

@@ -343,6 +343,27 @@ static void directories_of_the_system_are_known(void **state)
 			fail_msg("%s", cases[i].path);
 }
 
+static void rules_that_name_a_pods_file_for_writing_are_known(void **state)
+{
+	static const struct {
+		struct kf_rule rule;
+		bool names;
+	} cases[] = {
+		{{KF_RULE_FS, .access = KF_FS_WRITE, .arg = "/etc/hosts"}, true},
+		{{KF_RULE_FS, .access = KF_FS_WRITE | KF_FS_READ, .arg = "/etc"}, true},
+		{{KF_RULE_FS, .access = KF_FS_READ, .arg = "/etc/hosts"}, false},
+		{{KF_RULE_FS, .access = KF_FS_WRITE, .arg = "/etc/hosts.d"}, false},
+		{{KF_RULE_FS, .access = KF_FS_WRITE, .arg = "~"}, false},
+		{{KF_RULE_FS_DENY, .arg = "/etc/hosts"}, false},
+		{{KF_RULE_FS_VOLUMES}, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++)
+		if (kf_policy_writes_pod_files(&cases[i].rule) != cases[i].names)
+			fail_msg("%s", cases[i].rule.arg);
+}
+
 static void volumes_are_granted_as_mounted_but_the_pods_own_files_to_read(void **state)
 {
 	static const struct {
@@ -378,6 +399,7 @@ int main(void)
 		cmocka_unit_test(formatting_what_was_parsed_gives_the_same_text),
 		cmocka_unit_test(builtins_parse_and_are_named_after_themselves),
 		cmocka_unit_test(directories_of_the_system_are_known),
+		cmocka_unit_test(rules_that_name_a_pods_file_for_writing_are_known),
 		cmocka_unit_test(volumes_are_granted_as_mounted_but_the_pods_own_files_to_read),
 	};
 

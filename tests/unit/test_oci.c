@@ -188,7 +188,11 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 	static const char *const args[] = {"/proc/self/fd/3", "wrap", "--", "sh"};
 	static const char *const gone[] = {"/run/secrets/token"};
 	static const char *const masks[] = {"/run/secrets"};
+	static const struct kf_view_mount hosts = {.destination = "/keep/./"};
+	static const struct kf_view_mount *const read_only[] = {&hosts};
 	static const struct kf_plan plan = {
+		.read_only = read_only,
+		.nread_only = 1,
 		.decision = KF_SANDBOX,
 		.profile = &profile,
 		.args = args,
@@ -206,7 +210,7 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 			"\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
 			"\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
 			"{\"destination\":\"/proc//cpuinfo\"},{\"destination\":\"//proc\"},"
-			"{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep/./\"},"
+			"{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep/./\",\"options\":[\"rw\"]},"
 			"{\"destination\":\"/run/secrets/token\"}],"
 			"\"linux\":{\"devices\":[{\"path\":\"/dev//x\"},{\"path\":\"/dev/y\"}],"
 			"\"readonlyPaths\":[\"/proc/sys\",\"/proc//bus/\"],"
@@ -220,7 +224,7 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 		"\"n\":null},\"process\":{\"env\":[\"A=1\",\"NONO_PROFILE=strict\"],"
 		"\"args\":[\"/proc/self/fd/3\",\"wrap\",\"--\",\"sh\"],"
 		"\"noNewPrivileges\":true,\"cwd\":\"/a/b\"},\"mounts\":["
-		"{\"destination\":\"/keep\"},{\"destination\":\"/proc\"},"
+		"{\"destination\":\"/keep\",\"options\":[\"rw\",\"ro\"]},{\"destination\":\"/proc\"},"
 		"{\"destination\":\"/proc/cpuinfo\"}],"
 		"\"linux\":{\"devices\":[{\"path\":\"/dev/x\"},{\"path\":\"/dev/y\"}],"
 		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\"],"

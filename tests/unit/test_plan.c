@@ -268,6 +268,35 @@ static void denied_mounts_are_taken_away(void **state)
 	assert_string_equal(p.remove_mounts[2], m[4].destination);
 }
 
+static void files_of_the_pod_are_read_only_unless_the_profile_names_them(void **state)
+{
+	static const char *const rw[] = {"rbind", "ro", "rw"}, *const ro[] = {"rw", "ro"};
+	static const struct kf_view_mount m[] = {
+		{.destination = "/etc/hosts", .options = rw, .noptions = 3},
+		{.destination = "/etc/hosts.d", .options = rw, .noptions = 3},
+		{.destination = "/etc/./resolv.conf"},
+		{.destination = "/etc/hostname", .options = ro, .noptions = 2},
+		{.destination = "/etc/hosts", .options = rw, .noptions = 3},
+	};
+	struct kf_profile_info info = {.name = "default"};
+	struct kf_settings s = base_settings;
+	struct kf_view v = base_view;
+	struct kf_plan p;
+
+	(void)state;
+	s.profiles = &info;
+	s.nprofiles = 1;
+	v.mounts = m;
+	v.nmounts = KF_ARRAY_SIZE(m);
+	p = plan(&s, &v, &by_path);
+	assert_int_equal(p.decision, KF_SANDBOX);
+	assert_int_equal(p.nread_only, 2);
+	assert_ptr_equal(p.read_only[0], &m[4]);
+	assert_ptr_equal(p.read_only[1], &m[2]);
+	info.writes_pod_files = true;
+	assert_int_equal(plan(&s, &v, &by_path).nread_only, 0);
+}
+
 static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
 {
 	static const char *const plain[] = {
@@ -595,6 +624,7 @@ int main(void)
 		cmocka_unit_test(pods_cannot_change_their_virtual_machine),
 		cmocka_unit_test(unusable_containers_are_refused),
 		cmocka_unit_test(denied_mounts_are_taken_away),
+		cmocka_unit_test(files_of_the_pod_are_read_only_unless_the_profile_names_them),
 		cmocka_unit_test(guard_replaces_the_plugins_prefix_and_only_that),
 		cmocka_unit_test(guard_wraps_a_bundle_that_it_has_wrapped_before_once),
 		cmocka_unit_test(guard_refuses_mounts_that_could_stand_for_the_descriptor),
