@@ -177,8 +177,8 @@ class Node:
             for cid in os.listdir(self.root):
                 self.call("delete", "--force", cid, bare=True)
         for r in [*RECORDS.glob("*"), *PLACEHOLDERS.glob("[!.]*")]:
-            with contextlib.suppress(FileNotFoundError):  # another test's, gone in between
-                if f" {self.dir}/" in r.read_text():
+            with contextlib.suppress(FileNotFoundError):  # other tests have theirs there, too
+                if f" {self.dir}/" in r.read_text(errors="replace"):
                     r.unlink()
         shutil.rmtree(self.dir, ignore_errors=True)
 
