@@ -14,9 +14,11 @@ const char *kf_report_access(unsigned access)
 static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err)
 {
 	const struct kf_report *report = (const struct kf_report *)sink;
+	KF_UNINIT char shown[PATH_MAX];
 
 	(void)err;
-	kf_print(report->out, "  %-4s  %s", kf_report_access(grant->access), grant->path);
+	kf_print(report->out, "  %-4s  %s", kf_report_access(grant->access),
+		 kf_shown(grant->path, shown));
 	if (grant->rule)
 		kf_print(report->out, "  (line %u)\n", grant->rule->line);
 	else
@@ -28,10 +30,11 @@ static void print_skip(struct kf_grant_sink *sink, const struct kf_rule *rule, c
 		       const char *why)
 {
 	const struct kf_report *report = (const struct kf_report *)sink;
+	KF_UNINIT char shown[PATH_MAX];
 
 	if (report->skips)
-		kf_print(report->out, "  -     %s  (line %u: %s)\n", path, rule ? rule->line : 0,
-			 why);
+		kf_print(report->out, "  -     %s  (line %u: %s)\n", kf_shown(path, shown),
+			 rule ? rule->line : 0, why);
 }
 
 void kf_report_init(struct kf_report *report, int out, bool skips)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nono/rt.h"
 #include "base/cleanup.h"
+#include "base/escape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,6 +48,12 @@ const char *kf_dir_next(struct kf_dir *dir)
 		if (!(s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2]))))
 			return s;
 	}
+}
+
+const char *kf_shown(const char *s, char out[static PATH_MAX])
+{
+	(void)kf_escape(out, PATH_MAX, s, strlen(s));
+	return out;
 }
 
 void kf_print(int fd, const char *fmt, ...)

@@ -3,6 +3,7 @@
 #define KF_NONO_RT_H
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,10 @@ static inline void kf_dir_init(struct kf_dir *dir, int fd)
 
 /* Next name but "." and "..", valid until the next call; NULL at the end. */
 const char *kf_dir_next(struct kf_dir *dir);
+
+/* @s for people: what a path of the image's or the workload's must not do to a terminal, or to
+ * the lines around it, is written out. */
+const char *kf_shown(const char *s, char out[static PATH_MAX]);
 
 /* Formatted text to @fd, at most 8 KiB a call. */
 void kf_print(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

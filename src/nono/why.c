@@ -143,7 +143,7 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	static struct kf_vars vars;
 	struct kf_policy policy;
 	struct kf_domain domain;
-	KF_UNINIT char deny[PATH_MAX];
+	KF_UNINIT char deny[PATH_MAX], path[PATH_MAX], other[PATH_MAX];
 
 	if (kf_self_find(&self, err) < 0 ||
 	    kf_source_policy(&self, options->profile, options->policy_fd, &policy, &domain, err) <
@@ -153,27 +153,28 @@ static int answer(const struct kf_options *options, struct why *why, struct kf_e
 	if (resolve(options->path, vars.workdir, why->path, err) < 0 ||
 	    kf_grants_walk(&policy, options, &vars, &why->sink, err) < 0)
 		return -1;
+	(void)kf_shown(why->path, path);
 	/* Whoever makes it true, a mount or the launcher. */
 	if ((why->access & KF_FS_WRITE) &&
 	    ruled_by(KF_RULE_FS_READONLY, &policy, &vars, why->path, deny)) {
-		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op,
-			 why->path, policy.name, deny);
+		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op, path,
+			 policy.name, deny);
 		return KF_EXIT_FAILED;
 	}
 	if (why->granted)
-		kf_print(STDOUT_FILENO, "allowed: %s %s: profile %s grants %s\n", options->op,
-			 why->path, policy.name, why->by);
+		kf_print(STDOUT_FILENO, "allowed: %s %s: profile %s grants %s\n", options->op, path,
+			 policy.name, kf_shown(why->by, other));
 	else if (ruled_by(KF_RULE_FS_DENY, &policy, &vars, why->path, deny))
-		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op,
-			 why->path, policy.name, deny);
+		kf_print(STDOUT_FILENO, "denied: %s %s: profile %s has %s\n", options->op, path,
+			 policy.name, deny);
 	else
 		kf_print(STDOUT_FILENO, "denied: %s %s: no rule of profile %s grants it%s\n",
-			 options->op, why->path, policy.name,
+			 options->op, path, policy.name,
 			 why->listed && why->access == KF_FS_READ
 				 ? " (directories can be listed, files not read)"
 				 : "");
 	if (!why->granted && *why->skipped)
-		kf_print(STDOUT_FILENO, "note: %s\n", why->skipped);
+		kf_print(STDOUT_FILENO, "note: %s\n", kf_shown(why->skipped, other));
 	return why->granted ? 0 : KF_EXIT_FAILED;
 }
 

@@ -127,6 +127,9 @@ def why(t, b) -> None:
         p = b.exec(["/nono/nono", "why", "--path", path, "--op", op], profile="default", cwd="/work")
         says = ("allowed: " if allowed else "denied: ") in p.stdout and reason in p.stdout
         t.ok(says and p.returncode == (0 if allowed else 1), f"why {op} {path}", p.stdout + p.stderr)
+    forged = "/work/a\x1b[2J\nallowed: write /etc/passwd: profile default grants all"
+    p = b.exec(["/nono/nono", "why", "--path", forged, "--op", "write"], env=("HOME=/work/\x1b]0;x\x07",))
+    t.ok("\x1b" not in p.stdout and "\nallowed" not in p.stdout and "\\x1b[2J\\x0a" in p.stdout, "a path with escape sequences and lines is written out", p.stdout)
 
 
 def nesting(t, b) -> None:
