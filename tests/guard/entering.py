@@ -201,9 +201,10 @@ def before_and_after_the_first_process(t, node):
     cid = node.id()
     b = node.bundle(["sleep", "1000"]).write()
     t.equal(node.call("create", "--bundle", b.dir, cid).code, 0, "created")
-    began = time.monotonic()
-    r = node.exec(cid, "true")
-    t.ok(r.code and "has not entered its sandbox" in r.err and 9 < time.monotonic() - began < 20, "exec before start: waits, then a clear error", r)
+    if node.name == "runc":  # the guard's own doing, and 10 seconds of it
+        began = time.monotonic()
+        r = node.exec(cid, "true")
+        t.ok(r.code and "has not entered its sandbox" in r.err and 9 < time.monotonic() - began < 20, "exec before start: waits, then a clear error", r)
     t.equal(node.call("start", cid).code, 0, "started")
     t.equal(answers(node.exec(cid, "sh", "-c", PROBE)), SANDBOXED, "exec right after start: sandboxed")
     domains = {d.name for d in DOMAINS.iterdir()}

@@ -15,7 +15,6 @@ from parts import main
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../workloads"))
 from roots import Overlay, debian  # noqa: E402
 
-ALL = len(sys.argv) > 1 and sys.argv[1] == "all"
 URL = "http://127.0.0.1:8080/"
 CONF = """pid /tmp/nginx.pid; worker_processes 1; daemon off; error_log stderr info;
 events { }
@@ -122,9 +121,6 @@ def serve(node, names: list[str], bare: bool = False, args=COMMAND, others="SCMP
 
 
 def nginx(t, node):
-    if not ALL:
-        t.skip("a profile recorded for nginx", "its root file system is only built with 'all'")
-        return
     names = record(node)
     calls = re.findall(r"landlock_\w+", " ".join(names))
     t.ok(len(names) > 30 and not calls, f"recorded: {len(names)} system calls, none of Landlock's", names)
