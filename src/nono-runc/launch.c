@@ -13,21 +13,19 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#ifndef MFD_NOEXEC_SEAL /* Linux 6.3 */
-#define MFD_NOEXEC_SEAL 0x0008U
-#define MFD_EXEC	0x0010U
+#ifndef MFD_EXEC /* Linux 6.3 */
+#define MFD_EXEC 0x0010U
 #endif
 #define SEALS	     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define LAUNCHER_MAX (16 * 1024 * 1024)
 
-static int create(const char *name, unsigned flags, struct kf_err *err)
+static int create(struct kf_err *err)
 {
-	int fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create("nono", MFD_EXEC | MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	/* An older kernel does not know the flags; there a memfd may be executed
-	 * anyway, and executing the policy is of no use to anybody. */
+	/* An older kernel does not know the flag; there a memfd may be executed anyway. */
 	if (fd < 0 && errno == EINVAL)
-		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create("nono", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return kf_fail_sys(err, "memfd_create (sysctl vm.memfd_noexec must not be 2)");
 	return fd;
@@ -94,7 +92,7 @@ int kf_launch_install(const char *launcher, int domain, const char *label, int f
 
 	if (kf_file_open_trusted(launcher, &file, err) < 0)
 		return kf_fail_wrap(err, "launcher");
-	lfd = create("nono", MFD_EXEC, err);
+	lfd = create(err);
 	if (lfd >= 0 && copy(lfd, file, launcher, err) == 0 && finish(lfd, 0555, label, err) == 0)
 		r = place(lfd, domain, first, err);
 	/* Their first numbers may be the very ones that place() has just filled. */

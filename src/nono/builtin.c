@@ -29,7 +29,6 @@ int kf_builtin_policy(const char *name, struct kf_policy *ret, struct kf_err *er
 			.arg = r->arg ? kf_builtin_args + r->arg : NULL,
 		};
 	}
-	*ret = (struct kf_policy){
-		.name = p->name, .id = p->id, .rules = rules, .nrules = p->nrules};
+	*ret = (struct kf_policy){.name = p->name, .rules = rules, .nrules = p->nrules};
 	return 0;
 }

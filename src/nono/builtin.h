@@ -19,7 +19,6 @@ struct kf_builtin_rule {
 
 struct kf_builtin_policy {
 	char name[16];
-	uint64_t id; /* of the text, as in struct kf_policy */
 	unsigned nrules;
 	struct kf_builtin_rule rules[KF_BUILTIN_RULES_MAX];
 };

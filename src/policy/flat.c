@@ -375,12 +375,10 @@ static int parse_line(struct parser *p, char *s, size_t n)
 }
 
 /* Header, checksum and characters: all that is true of the text as a whole. */
-static int check_text(const char *text, size_t n, size_t *ret_body, uint64_t *ret_id,
-		      struct kf_err *err)
+static int check_text(const char *text, size_t n, size_t *ret_body, struct kf_err *err)
 {
 	const size_t tail = sizeof(SUM) - 1 + KF_SHA256_HEX + 1;
 	char sum[KF_SHA256_HEX + 1];
-	uint64_t id = 0;
 	size_t body;
 
 	if (n > KF_LIMIT_POLICY_TEXT)
@@ -398,10 +396,7 @@ static int check_text(const char *text, size_t n, size_t *ret_body, uint64_t *re
 	kf_sha256_hex(text, body, sum);
 	if (memcmp(text + n - 1 - KF_SHA256_HEX, sum, KF_SHA256_HEX) != 0)
 		return kf_fail(err, EINVAL, "checksum does not match: damaged or edited by hand");
-	for (size_t i = KF_SHA256_HEX - 16; i < KF_SHA256_HEX; i++)
-		id = id << 4 | (uint64_t)(sum[i] <= '9' ? sum[i] - '0' : sum[i] - 'a' + 10);
 	*ret_body = body;
-	*ret_id = id;
 	return 0;
 }
 
@@ -431,7 +426,7 @@ int kf_policy_parse(const char *text, size_t n, struct kf_policy *ret, struct kf
 	struct parser p = {.err = err};
 	size_t body;
 
-	if (check_text(text, n, &body, &p.policy.id, err) < 0)
+	if (check_text(text, n, &body, err) < 0)
 		return -1;
 	p.policy.text = strndup(text, body);
 	if (!p.policy.text)

@@ -88,7 +88,6 @@ struct kf_rule {
 
 struct kf_policy {
 	const char *name;
-	uint64_t id;	       /* the last 64 bits of the text's SHA-256 */
 	struct kf_rule *rules; /* in the order of the text */
 	size_t nrules;
 	char *text; /* owned; what the strings point into, NULL if that is the program */

@@ -71,7 +71,7 @@ static int write_policy(const char *name, const struct kf_compiled *compiled, st
 		fprintf(stderr, "%s: %s\n", name, err.msg);
 		return -1;
 	}
-	printf("\t{\"%s\", %#llx, %zu, {", name, (unsigned long long)policy.id, policy.nrules);
+	printf("\t{\"%s\", %zu, {", name, policy.nrules);
 	if (strlen(name) >= sizeof(((struct kf_builtin_policy *)NULL)->name)) {
 		fprintf(stderr, "%s: too long a name for the launcher's tables\n", name);
 		r = -1;
@@ -132,7 +132,7 @@ static int write_launcher(const struct kf_profile_library *library, char *const 
 	       "const struct kf_builtin_policy kf_builtin_policies[] = {\n");
 	for (; *names; names++)
 		failed |= write_builtin(library, *names, &args, write_policy);
-	printf("\t{\"\", 0, 0, {{0, 0, 0}}},\n};\n\nconst char kf_builtin_args[] =\n\t\t\"\\0\"\n");
+	printf("\t{\"\", 0, {{0, 0, 0}}},\n};\n\nconst char kf_builtin_args[] =\n\t\t\"\\0\"\n");
 	for (size_t i = 0; i < args.n; i++) {
 		write_string(args.at[i]);
 		printf(" \"\\0\"\n");
