@@ -14,7 +14,6 @@
 #define NO_AUTOMOUNT	    0x800
 #define SYMLINK_NOFOLLOW    0x100
 #define MASK_INO	    0x100
-#define MASK_BIRTH	    0x800
 #define MASK_MOUNT_UNIQUE   0x4000
 #define ATTRIBUTE_MOUNTROOT 0x2000
 
@@ -23,14 +22,12 @@ struct status {
 	uint64_t attributes, spare1[2];
 	uint64_t ino, spare2[2];
 	uint64_t attributes_mask, spare3[2];
-	int64_t birth;
-	uint32_t birth_ns, spare4[11];
+	uint64_t spare4[7];
 	uint32_t dev_major, dev_minor;
 	uint64_t mount, spare5[13];
 };
 _Static_assert(offsetof(struct status, ino) == 0x20, "layout");
 _Static_assert(offsetof(struct status, attributes_mask) == 0x38, "layout");
-_Static_assert(offsetof(struct status, birth) == 0x50, "layout");
 _Static_assert(offsetof(struct status, dev_major) == 0x88, "layout");
 _Static_assert(offsetof(struct status, mount) == 0x90, "layout");
 _Static_assert(sizeof(struct status) == 256, "layout");
@@ -40,8 +37,7 @@ int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 	struct status st = {0}; /* whatever answers, nothing else is read from it */
 	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | (*path ? 0 : EMPTY_PATH);
 
-	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_BIRTH | MASK_MOUNT_UNIQUE, &st) <
-	    0)
+	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_MOUNT_UNIQUE, &st) < 0)
 		return -1;
 	if (!(st.mask & MASK_INO)) {
 		errno = EIO;
@@ -52,8 +48,6 @@ int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 		.mount_root = st.attributes & ATTRIBUTE_MOUNTROOT,
 		.mount_root_known = st.attributes_mask & ATTRIBUTE_MOUNTROOT,
 	};
-	if (st.mask & MASK_BIRTH)
-		ret->id.birth = (uint64_t)st.birth * 1000000000u + st.birth_ns;
 	if (st.mask & MASK_MOUNT_UNIQUE)
 		ret->mount = st.mount;
 	return 0;
@@ -61,5 +55,5 @@ int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 
 bool kf_object_same(const struct kf_object_id *a, const struct kf_object_id *b)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->birth == b->birth;
+	return a->dev == b->dev && a->ino == b->ino;
 }

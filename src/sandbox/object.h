@@ -5,11 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Which object of a file system something is: no two that exist at the same time are equal, and
- * none that replaces another is equal to it where the file system tells when it was made. */
+/* Which object of a file system something is: no two that exist at the same time are equal.  What
+ * a Landlock rule is about is kept in memory, so its number is not given to another one while a
+ * process of the domain lives.  The time of birth is no part of it: overlayfs gives a directory
+ * another one when something is first written there. */
 struct kf_object_id {
 	uint64_t dev, ino;
-	uint64_t birth; /* ns since the epoch; 0 where it does not tell */
 };
 
 struct kf_object {

@@ -227,6 +227,27 @@ def before_and_after_the_first_process(t, node):
     t.ok(not (DOMAINS / record.name).exists(), "the domain file is gone")
 
 
+def on_an_overlay(t, node):
+    """A directory of the image that is written for the first time becomes another one below overlayfs; it is still the same object."""
+    node.profile("default", *RULES)
+    b = node.bundle(["sleep", "1000"], {"/run/f": b"f\n", "/home/user/f": b"f\n"}).write()
+    layers = node.dir / "layers"
+    for d in ("upper", "work"):
+        (layers / d).mkdir(parents=True)
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={b.rootfs},upperdir={layers}/upper,workdir={layers}/work", str(b.rootfs)],
+                   check=True)
+    try:
+        cid = node.start(b)
+        for d in ("/tmp", "/run", "/home/user", "/work", "/root"):
+            for what in ("first", "second", "third"):
+                r = node.exec(cid, "sh", "-c", f"echo x >{d}/{what} && cat {d}/{what}")
+                t.equal(r.out, "x\n", f"overlay: the {what} exec writes {d}")
+        t.ok(node.exec(cid, "sh", "-c", "echo x >/etc/new").code, "overlay: /etc is not written")
+        node.delete(cid)
+    finally:
+        subprocess.run(["umount", "-l", str(b.rootfs)], check=True)
+
+
 def profiles_that_change(t, node):
     """A container keeps the profile that it was created with; a new one gets the new."""
     node.profile("default", *RULES)
@@ -306,4 +327,4 @@ def seccomp_of_the_container(t, node):
 
 if __name__ == "__main__":
     main((the_same_from_the_start, links_that_the_workload_makes, homes_at_the_start, system_directories, before_and_after_the_first_process,
-          profiles_that_change, descriptors_in_created_state, seccomp_of_the_container, during_a_swap, whatever_the_workload_does))
+          on_an_overlay, profiles_that_change, descriptors_in_created_state, seccomp_of_the_container, during_a_swap, whatever_the_workload_does))
