@@ -340,27 +340,32 @@ static int lock_records(int dir, struct kf_err *err)
 	return fd;
 }
 
-/* Call @fn with each record, its text and its name, until it returns true. */
+/* Call @fn with each record, its text and its name, until it returns true.  Also true if there is
+ * one that cannot be read: who knows what it says. */
 static bool each_record(int dirfd, bool (*fn)(int dirfd, const char *name, char *text, void *ctx),
 			void *ctx)
 {
 	KF_CLOSE int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	bool found = false;
+	bool found = false, failed = false;
 	struct dirent *e;
 
 	if (!d)
-		return false;
+		return true;
 	fd = -1;
-	while (!found && (e = readdir(d))) {
+	while (!found && (errno = 0, e = readdir(d))) {
 		KF_FREE char *text = NULL;
 
-		if (e->d_name[0] != '.' &&
-		    kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, NULL) == 0)
+		if (e->d_name[0] == '.')
+			continue;
+		if (kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, NULL) == 0)
 			found = fn(dirfd, e->d_name, text, ctx);
+		else
+			failed = true;
 	}
+	failed |= !found && errno != 0;
 	(void)closedir(d);
-	return found;
+	return found || failed;
 }
 
 struct needed {
