@@ -153,11 +153,11 @@ int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err)
 int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 		    struct kf_err *err)
 {
-	return kf_file_replace_owned(dirfd, name, data, n, mode, (uid_t)-1, (gid_t)-1, err);
+	return kf_file_replace_owned(dirfd, dirfd, name, data, n, mode, (uid_t)-1, (gid_t)-1, err);
 }
 
-int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
-			  uid_t uid, gid_t gid, struct kf_err *err)
+int kf_file_replace_owned(int dirfd, int aside, const char *name, const void *data, size_t n,
+			  mode_t mode, uid_t uid, gid_t gid, struct kf_err *err)
 {
 	const bool owned = uid != (uid_t)-1 || gid != (gid_t)-1;
 	char tmp[NAME_MAX + 1];
@@ -166,8 +166,8 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 	len = snprintf(tmp, sizeof(tmp), ".%s.%ld.tmp", name, (long)getpid());
 	if (len < 0 || (size_t)len >= sizeof(tmp) || strchr(name, '/'))
 		return kf_fail(err, EINVAL, "'%s': not a usable file name", name);
-	(void)unlinkat(dirfd, tmp, 0);
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	(void)unlinkat(aside, tmp, 0);
+	fd = openat(aside, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return kf_fail_sys(err, "create '%s'", tmp);
 	/* fchmod: the mode asked for, whatever the umask. */
@@ -175,7 +175,7 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 		kf_err_wrap(err, "'%s'", name);
 	else if ((owned && fchown(fd, uid, gid) < 0) || fchmod(fd, mode) < 0 || fsync(fd) < 0)
 		kf_err_set_sys(err, "sync '%s'", tmp);
-	else if (close(fd) < 0 || (fd = -1, renameat(dirfd, tmp, dirfd, name)) < 0)
+	else if (close(fd) < 0 || (fd = -1, renameat(aside, tmp, dirfd, name)) < 0)
 		kf_err_set_sys(err, "replace '%s'", name);
 	else if (fsync(dirfd) < 0)
 		return kf_fail_sys(err, "sync directory of '%s'", name);
@@ -183,6 +183,6 @@ int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t 
 		return 0;
 	if (fd >= 0)
 		(void)close(fd);
-	(void)unlinkat(dirfd, tmp, 0);
+	(void)unlinkat(aside, tmp, 0);
 	return -1;
 }

@@ -37,8 +37,9 @@ int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err);
 int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 		    struct kf_err *err);
 
-/* The same for a file that shall belong to @uid and @gid. */
-int kf_file_replace_owned(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
-			  uid_t uid, gid_t gid, struct kf_err *err);
+/* The same for a file that shall belong to @uid and @gid, with the temporary file in directory
+ * @aside of the same mount instead. */
+int kf_file_replace_owned(int dirfd, int aside, const char *name, const void *data, size_t n,
+			  mode_t mode, uid_t uid, gid_t gid, struct kf_err *err);
 
 #endif

@@ -153,11 +153,53 @@ static int label(const struct kf_host *host, int dir, const char *name, const ch
 	return 0;
 }
 
+/* Whether all that lies beside @path may count: CRI-O and Kata read every file of a directory of
+ * drop-ins, hidden ones too. */
+static bool is_dropin(const char *path)
+{
+	const char *name = kf_path_base(path);
+
+	return (name - path > 3 && memcmp(name - 3, ".d/", 3) == 0) ||
+	       strstr(name, "-kubefence.") != NULL;
+}
+
+/* The directory above that of @path, with its slash: a new string, NULL if out of memory. */
+static char *directory_above(const char *path)
+{
+	size_t n = (size_t)(kf_path_base(path) - path);
+
+	n -= n > 1;
+	while (n && path[n - 1] != '/')
+		n--;
+	return strndup(n ? path : "/", n ? n : 1);
+}
+
+/* Where the temporary file of @path, which lies in @dir, goes: what is renamed must not leave its
+ * mount. */
+static int open_aside(const struct kf_host *host, const char *path, int dir, int *ret_fd,
+		      struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+	KF_FREE char *up = directory_above(path);
+	struct statx a, b;
+
+	if (!up)
+		return kf_fail_nomem(err, path);
+	if (kf_host_dir(host, up, false, &fd, err) < 0)
+		return -1;
+	if (statx(dir, "", AT_EMPTY_PATH, STATX_MNT_ID, &a) < 0 ||
+	    statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &b) < 0)
+		return kf_fail_sys(err, "mount of '%s'", up);
+	if (a.stx_mnt_id == b.stx_mnt_id)
+		*ret_fd = kf_steal_fd(&fd);
+	return 0;
+}
+
 /* Replace @path; like @like if that is not NULL, else root's with @mode. */
 static int replace(const struct kf_host *host, const char *path, const void *data, size_t n,
 		   mode_t mode, const struct stat *like, struct kf_err *err)
 {
-	KF_CLOSE int dir = -1;
+	KF_CLOSE int dir = -1, aside = -1;
 	const char *name;
 	struct stat st;
 
@@ -172,9 +214,12 @@ static int replace(const struct kf_host *host, const char *path, const void *dat
 			       "there",
 			       path);
 	}
-	if ((like ? kf_file_replace_owned(dir, name, data, n, like->st_mode & 07777, like->st_uid,
-					  like->st_gid, err)
-		  : kf_file_replace(dir, name, data, n, mode, err)) < 0)
+	if (is_dropin(path) && open_aside(host, path, dir, &aside, err) < 0)
+		return -1;
+	if (kf_file_replace_owned(dir, aside >= 0 ? aside : dir, name, data, n,
+				  like ? like->st_mode & 07777 : mode,
+				  like ? like->st_uid : (uid_t)-1, like ? like->st_gid : (gid_t)-1,
+				  err) < 0)
 		return kf_fail_wrap(err, "'%s'", path);
 	/* Only what lies in our own directories is for containers. */
 	return strncmp(path, "/opt/", 5) == 0 ? label(host, dir, name, path, err) : 0;
@@ -327,6 +372,38 @@ int kf_host_glob(const struct kf_host *host, const char *pattern, char ***ret, s
 	else
 		*ret = list;
 	return r;
+}
+
+/* Those of file @name in the @n bytes of directory @dir, which end in a slash. */
+static int sweep_in(const struct kf_host *host, const char *dir, size_t n, const char *name,
+		    struct kf_err *err)
+{
+	KF_FREE char *pattern = NULL;
+	char **list;
+	int r = 0;
+
+	if (asprintf(&pattern, "%.*s.%s.*.tmp", (int)n, dir, name) < 0) {
+		pattern = NULL;
+		return kf_fail_nomem(err, name);
+	}
+	if (kf_host_glob(host, pattern, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = kf_host_unlink(host, *p, err);
+	kf_host_list_free(list);
+	return r;
+}
+
+int kf_host_sweep(const struct kf_host *host, const char *path, struct kf_err *err)
+{
+	const char *name = kf_path_base(path);
+	KF_FREE char *up = directory_above(path);
+
+	if (!up)
+		return kf_fail_nomem(err, path);
+	if (sweep_in(host, path, (size_t)(name - path), name, err) < 0)
+		return -1;
+	return is_dropin(path) ? sweep_in(host, up, strlen(up), name, err) : 0;
 }
 
 int kf_host_lock(const struct kf_host *host, const char *path, unsigned seconds, int *ret_fd,

@@ -32,13 +32,16 @@ int kf_host_read(const struct kf_host *host, const char *path, size_t max, char 
 		 size_t *ret_n, struct kf_err *err);
 /* Replace @path atomically and durably (kf_file_replace()); owner root, SELinux
  * label that containers may read and run if SELinux is on.  A symlink is refused:
- * somebody else manages the file. */
+ * somebody else manages the file.  The temporary file lies beside it, or one directory above if
+ * its directory is one whose every file a program may read. */
 int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
 		  mode_t mode, struct kf_err *err);
 /* As kf_host_write() for a file of somebody else's: with the owner and mode it has,
  * root's and 0644 if it is new. */
 int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
 		    struct kf_err *err);
+/* Remove the temporary files that writers of @path who were killed left. */
+int kf_host_sweep(const struct kf_host *host, const char *path, struct kf_err *err);
 /* Durable unlink; that there is none is fine. */
 int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err);
 /* Durable rename of @from to @to, which does not exist, in the same directory. */

@@ -194,26 +194,6 @@ int kf_journal_kept(const struct kf_host *host, const char *digest, char **ret, 
 	return 0;
 }
 
-/* Temporary files of kf_file_replace() beside @path. */
-static int sweep_temporaries(const struct kf_host *host, const char *path, struct kf_err *err)
-{
-	const char *name = kf_path_base(path);
-	KF_FREE char *pattern = NULL;
-	char **list;
-	int r = 0;
-
-	if (asprintf(&pattern, "%.*s.%s.*.tmp", (int)(name - path), path, name) < 0) {
-		pattern = NULL;
-		return kf_fail_nomem(err, path);
-	}
-	if (kf_host_glob(host, pattern, &list, err) < 0)
-		return -1;
-	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(host, *p, err);
-	kf_host_list_free(list);
-	return r;
-}
-
 int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, bool all,
 		     struct kf_err *err)
 {
@@ -236,9 +216,9 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 		r = kf_host_unlink(host, *p, err);
 	kf_host_list_free(list);
 	for (size_t i = 0; i < j->nfiles && r == 0; i++)
-		r = sweep_temporaries(host, j->files[i].path, err);
+		r = kf_host_sweep(host, j->files[i].path, err);
 	if (r == 0 && j->config[0])
-		r = sweep_temporaries(host, j->config, err);
+		r = kf_host_sweep(host, j->config, err);
 	return r;
 }
 
