@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "node/crio_runtime.h"
 #include "node/handler.h"
 #include "node/run.h"
 
@@ -11,114 +12,12 @@
 
 #define DROPIN	     "/etc/crio/crio.conf.d/90-kubefence.conf"
 #define CRIO_TIMEOUT 20000
-#define DEFAULT_LINE "default_runtime = \""
 
-/* "crio config": what differs from the built-in defaults as TOML, those as comments. */
-static int effective(const struct kf_node *node, const char *program, struct kf_arena *arena,
-		     const char **ret, size_t *ret_n, struct kf_err *err)
-{
-	const char *argv[] = {program, "config", NULL};
-	struct kf_run run;
-	char *copy;
-	int r = 0;
-
-	if (kf_run_host(&node->host, argv, CRIO_TIMEOUT, KF_LIMIT_CONFIG, &run, err) < 0)
-		return -1;
-	copy = kf_arena_strdup(arena, run.out);
-	if (run.status != 0)
-		r = kf_fail(err, EINVAL, "crio does not accept its configuration: %s", run.why);
-	else if (!copy)
-		r = kf_fail_nomem(err, "configuration dump");
-	if (r == 0) {
-		*ret = copy;
-		*ret_n = run.n;
-	}
-	kf_run_done(&run);
-	return r;
-}
-
-/* The default runtime's name: set, or in the comment that tells the built-in one. */
-static const char *default_runtime(const struct kf_toml_node *root, const char *text,
-				   struct kf_arena *arena)
-{
-	const char *set =
-		kf_toml_string(root, KF_TOML_PATH("crio", "runtime", "default_runtime"), NULL);
-	const char *at = strstr(text, DEFAULT_LINE);
-
-	if (set && *set)
-		return set;
-	if (!at)
-		return "runc";
-	at += strlen(DEFAULT_LINE);
-	return kf_arena_printf(arena, "%.*s", (int)strcspn(at, "\"\n"), at);
-}
-
-static int want(struct kf_node_plan *p, const char *value, const char *const *path,
-		struct kf_err *err)
+static int want_value(struct kf_node_plan *p, const char *value, const char *const *path,
+		      struct kf_err *err)
 {
 	return value ? kf_node_want(p, &p->wants, &p->nwants, value, path, err)
 		     : kf_fail_nomem(err, "plan");
-}
-
-static int plan_handler(const struct kf_node *node, struct kf_node_plan *p,
-			const struct kf_runtimes *recorded, const struct kf_toml_node *root,
-			struct kf_node_handler *h, struct kf_err *err)
-{
-	const struct kf_toml_node *all =
-		kf_toml_find(root, KF_TOML_PATH("crio", "runtime", "runtimes"));
-	const struct kf_toml_node *there = kf_toml_get(all, h->name), *from;
-	const char *name = default_runtime(root, p->effective, &p->arena), *type, *binary;
-	static const char *const ours[] = {"runtime_path", "allowed_annotations",
-					   "inherit_default_runtime"};
-
-	h->created = !there || kf_node_created(&node->journal, h->name);
-	if (!there && (h->why = kf_node_not_ours(h->name)) != NULL) {
-		h->created = false;
-		return 0;
-	}
-	from = h->created && name ? kf_toml_get(all, name) : there;
-	type = kf_toml_string(from, KF_TOML_PATH("runtime_type"), "oci");
-	if (*type && strcmp(type, "oci") != 0) {
-		if (h->created)
-			return kf_fail(
-				err, ENOTSUP,
-				"handler '%s': CRI-O's default runtime '%s' is of type '%s'; set "
-				"default_runtime to one of type oci",
-				h->name, name, type);
-		h->why = kf_arena_printf(&p->arena,
-					 "is of type '%s', the plugin alone sandboxes it", type);
-		return h->why ? 0 : kf_fail_nomem(err, "plan");
-	}
-	binary = kf_toml_string(from, KF_TOML_PATH("runtime_path"), "");
-	if (kf_node_real_runtime(node, recorded,
-				 *binary ? binary
-				 : name	 ? name
-					 : "",
-				 &p->arena, &h->real, err) < 0)
-		return kf_fail_wrap(err, "handler '%s'", h->name);
-	h->guard = kf_node_guard_path(&p->arena, h->name);
-	if (!h->guard)
-		return kf_fail_nomem(err, "plan");
-	if (want(p, kf_node_quote(&p->arena, h->guard),
-		 KF_TOML_PATH("crio", "runtime", "runtimes", h->name, "runtime_path"), err) < 0 ||
-	    want(p,
-		 kf_node_array_with(&p->arena, kf_toml_get(from, "allowed_annotations"),
-				    "nono.sh/"),
-		 KF_TOML_PATH("crio", "runtime", "runtimes", h->name, "allowed_annotations"),
-		 err) < 0)
-		return -1;
-	for (const struct kf_toml_node *n = from ? from->first_child : NULL; n; n = n->next) {
-		const char *key = kf_arena_strdup(&p->arena, n->key);
-		bool skip = n->kind == KF_TOML_TABLE || !key;
-
-		for (size_t i = 0; key && i < KF_ARRAY_SIZE(ours); i++)
-			skip = skip || strcmp(key, ours[i]) == 0;
-		if (!skip &&
-		    want(p, kf_node_literal(&p->arena, p->effective, n),
-			 KF_TOML_PATH("crio", "runtime", "runtimes", h->name, key), err) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 static int plan_vm(struct kf_node_plan *p, const struct kf_journal_vm *vm, struct kf_err *err)
@@ -135,11 +34,18 @@ static int plan_vm(struct kf_node_plan *p, const struct kf_journal_vm *vm, struc
 	};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
-		if (want(p, values[i].value,
-			 KF_TOML_PATH("crio", "runtime", "runtimes", vm->name, values[i].key),
-			 err) < 0)
+		if (want_value(p, values[i].value,
+			       KF_TOML_PATH("crio", "runtime", "runtimes", vm->name, values[i].key),
+			       err) < 0)
 			return -1;
 	return 0;
+}
+
+/* What "crio config" says now. */
+static int effective(const struct kf_node *node, const char *program, struct kf_arena *arena,
+		     const char **ret, size_t *ret_n, struct kf_err *err)
+{
+	return kf_crio_says(node, program, false, arena, ret, ret_n, err);
 }
 
 /* @path, or what is configured, as TOML; "" if nothing is. */
@@ -168,14 +74,16 @@ static int plan_nri(const struct kf_node *node, const struct kf_toml_node *root,
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
 		if ((!values[i].value || *values[i].value) &&
-		    want(p, values[i].value, KF_TOML_PATH("crio", "nri", values[i].key), err) < 0)
+		    want_value(p, values[i].value, KF_TOML_PATH("crio", "nri", values[i].key),
+			       err) < 0)
 			return -1;
-	/* NRI 0.10 came with CRI-O 1.34; older ones refuse unknown keys. */
-	if (p->major > 1 || p->minor >= 34)
-		return want(p, "true",
-			    KF_TOML_PATH("crio", "nri", "default_validator",
-					 "nri_enable_default_validator"),
-			    err);
+	/* The validator came with NRI 0.10.  1.34.0 has 0.9.1; CRI-O ignores keys that it does not
+	 * know. */
+	if (p->major > 1 || p->minor >= 35)
+		return want_value(p, "true",
+				  KF_TOML_PATH("crio", "nri", "default_validator",
+					       "nri_enable_default_validator"),
+				  err);
 	return 0;
 }
 
@@ -222,38 +130,176 @@ static int make_text(const struct kf_node *node, struct kf_node_plan *p, struct 
 	return p->before && p->after ? 0 : kf_fail_nomem(err, "plan");
 }
 
+/* Whether @value, as TOML, is what @there, of @text, says. */
+static int same_value(const char *text, const struct kf_toml_node *there, const char *value,
+		      bool *ret, struct kf_err *err)
+{
+	KF_FREE char *line = NULL;
+	struct kf_toml toml;
+
+	if (asprintf(&line, "v = %s", value) < 0) {
+		line = NULL;
+		return kf_fail_nomem(err, "comparison");
+	}
+	if (kf_toml_parse(line, strlen(line), "value", &toml, err) < 0)
+		return -1;
+	*ret = kf_toml_same(&(struct kf_toml_doc){NULL, text}, there,
+			    &(struct kf_toml_doc){toml.root, line}, kf_toml_get(toml.root, "v"));
+	kf_toml_done(&toml);
+	return 0;
+}
+
+/* A handler's table in @later counts instead of ours, whatever is in it. */
+static int refuse_table(const struct kf_crio_file *later, const char *handler, struct kf_err *err)
+{
+	const struct kf_toml_node *n = kf_toml_find(
+		later->toml.root, KF_TOML_PATH("crio", "runtime", "runtimes", handler));
+
+	return n ? kf_fail(err, EEXIST,
+			   "'%s':%u has the table of handler '%s' and is read after '%s', so that "
+			   "it would count instead; rename the file so that it comes before",
+			   later->path, n->key_begin.line, handler, DROPIN)
+		 : 0;
+}
+
+static const char *join_path(struct kf_node_plan *p, const char *const *path)
+{
+	const char *out = *path;
+
+	while (out && *++path)
+		out = kf_arena_printf(&p->arena, "%s.%s", out, *path);
+	return out ? out : "a key";
+}
+
+/* Files that are read after ours must not take back what is in it. */
+static int refuse_later(struct kf_node_plan *p, const struct kf_crio_file *later,
+			struct kf_err *err)
+{
+	for (size_t i = 0; i < p->nhandlers; i++)
+		if (p->handlers[i].guard && refuse_table(later, p->handlers[i].name, err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nvms; i++)
+		if (refuse_table(later, p->vms[i].name, err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nwants; i++) {
+		const struct kf_toml_want *w = &p->wants[i];
+		const struct kf_toml_node *n = kf_toml_find(later->toml.root, w->path);
+		bool same = true;
+
+		if (n && same_value(later->text, n, w->value, &same, err) < 0)
+			return -1;
+		if (!same)
+			return kf_fail(err, EEXIST,
+				       "'%s':%u sets %s to something else than %s and is read "
+				       "after '%s'; remove that line there",
+				       later->path, n->key_begin.line, join_path(p, w->path),
+				       w->value, DROPIN);
+	}
+	return 0;
+}
+
+/* All that @p wants, from @files. */
+static int plan_wants(const struct kf_node *node, struct kf_node_plan *p,
+		      struct kf_crio_files *files, const struct kf_runtimes *recorded,
+		      struct kf_err *err)
+{
+	struct kf_toml toml;
+	int r;
+
+	for (size_t i = 0; i < p->nhandlers; i++)
+		if (kf_crio_plan_handler(node, p, files, recorded, &p->handlers[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < p->nvms; i++)
+		if (plan_vm(p, &p->vms[i], err) < 0)
+			return -1;
+	if (kf_toml_parse(p->effective, p->neffective, "crio config", &toml, err) < 0)
+		return -1;
+	r = plan_nri(node, toml.root, p, err);
+	kf_toml_done(&toml);
+	for (size_t i = 0; i < files->n && r == 0; i++)
+		/* The root file is read first, wherever it lies. */
+		if (i > 0 || strcmp(files->v[i].path, node->distro->config) != 0)
+			if (kf_crio_before(DROPIN, files->v[i].path))
+				r = refuse_later(p, &files->v[i], err);
+	return r;
+}
+
 static int crio_plan(const struct kf_node *node, struct kf_node_plan *p, struct kf_err *err)
 {
+	struct kf_crio_files files;
 	struct kf_runtimes recorded;
-	struct kf_toml toml;
-	int r = 0;
+	int r;
 
 	p->program = kf_host_first(&node->host, node->distro->programs);
 	if (!p->program)
 		return kf_fail(err, ENOENT, "crio is not at '%s'", node->distro->programs[0]);
 	if (find_version(node, p, err) < 0 ||
 	    effective(node, p->program, &p->arena, &p->effective, &p->neffective, err) < 0 ||
-	    kf_toml_parse(p->effective, p->neffective, "crio config", &toml, err) < 0)
+	    kf_node_recorded(&node->host, &recorded, err) < 0)
 		return -1;
-	if (kf_node_recorded(&node->host, &recorded, err) < 0) {
-		kf_toml_done(&toml);
-		return -1;
-	}
-	for (size_t i = 0; i < p->nhandlers && r == 0; i++)
-		r = plan_handler(node, p, &recorded, toml.root, &p->handlers[i], err);
-	for (size_t i = 0; i < p->nvms && r == 0; i++)
-		r = plan_vm(p, &p->vms[i], err);
+	r = kf_crio_files_read(node, DROPIN, &files, err);
 	if (r == 0)
-		r = plan_nri(node, toml.root, p, err);
+		r = plan_wants(node, p, &files, &recorded, err);
 	if (r == 0)
 		r = make_text(node, p, err);
+	kf_crio_files_done(&files);
 	kf_runtimes_done(&recorded);
-	kf_toml_done(&toml);
 	return r;
 }
 
+/* @key of handler @name, as crio says it, is @value. */
+static int check_handler(const struct kf_node_plan *plan, const struct kf_toml_node *root,
+			 const char *name, const char *key, const char *value, struct kf_err *err)
+{
+	const char *said =
+		kf_toml_string(root, KF_TOML_PATH("crio", "runtime", "runtimes", name, key), "");
+
+	return strcmp(said, value) == 0
+		       ? 0
+		       : kf_fail(err, EINVAL,
+				 "crio does not take handler '%s' from '%s': its %s is '%s'", name,
+				 plan->config, key, said);
+}
+
+/* What is wanted of NRI, as far as crio prints it: what is built in, it does not. */
+static int check_nri(const struct kf_node_plan *plan, const char *text,
+		     const struct kf_toml_node *root, struct kf_err *err)
+{
+	for (size_t i = 0; i < plan->nwants; i++) {
+		const struct kf_toml_want *w = &plan->wants[i];
+		const struct kf_toml_node *n = kf_toml_find(root, w->path);
+		bool same = true;
+
+		if (strcmp(w->path[1], "nri") != 0)
+			continue;
+		if (n && same_value(text, n, w->value, &same, err) < 0)
+			return -1;
+		if (!same)
+			return kf_fail(err, EINVAL, "crio does not take %s from '%s'", n->key,
+				       plan->config);
+	}
+	return 0;
+}
+
+static int check_text(const struct kf_node_plan *plan, const char *text,
+		      const struct kf_toml_node *root, struct kf_err *err)
+{
+	for (size_t i = 0; i < plan->nhandlers; i++) {
+		const struct kf_node_handler *h = &plan->handlers[i];
+
+		if (h->guard &&
+		    check_handler(plan, root, h->name, "runtime_path", h->guard, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < plan->nvms; i++)
+		if (check_handler(plan, root, plan->vms[i].name, "runtime_config_path",
+				  plan->vms[i].config, err) < 0)
+			return -1;
+	return check_nri(plan, text, root, err);
+}
+
 /* crio prints only what differs from its defaults: each handler with its guard
- * must be in it, and none after removal. */
+ * must be in it, and after removal it must be accepted. */
 static int crio_check(const struct kf_node *node, const struct kf_node_plan *plan, bool installed,
 		      struct kf_err *err)
 {
@@ -265,36 +311,8 @@ static int crio_check(const struct kf_node *node, const struct kf_node_plan *pla
 
 	kf_arena_init(&arena, 2 * KF_LIMIT_CONFIG);
 	r = effective(node, plan->program, &arena, &text, &n, err);
-	if (r == 0 && (r = kf_toml_parse(text, n, "crio config", &toml, err)) == 0) {
-		for (size_t i = 0; i < plan->nhandlers && installed && r == 0; i++) {
-			const struct kf_node_handler *h = &plan->handlers[i];
-			const char *path =
-				kf_toml_string(toml.root,
-					       KF_TOML_PATH("crio", "runtime", "runtimes", h->name,
-							    "runtime_path"),
-					       "");
-
-			if (h->guard && strcmp(path, h->guard) != 0)
-				r = kf_fail(
-					err, EINVAL,
-					"crio does not take handler '%s' from '%s'; does a later "
-					"drop-in replace it?",
-					h->name, plan->config);
-		}
-		for (size_t i = 0; i < plan->nvms && installed && r == 0; i++) {
-			const struct kf_journal_vm *vm = &plan->vms[i];
-			const char *path =
-				kf_toml_string(toml.root,
-					       KF_TOML_PATH("crio", "runtime", "runtimes", vm->name,
-							    "runtime_config_path"),
-					       "");
-
-			if (strcmp(path, vm->config) != 0)
-				r = kf_fail(err, EINVAL,
-					    "crio does not take handler '%s' from '%s'; does a "
-					    "later drop-in replace it?",
-					    vm->name, plan->config);
-		}
+	if (r == 0 && installed && (r = kf_toml_parse(text, n, "crio config", &toml, err)) == 0) {
+		r = check_text(plan, text, toml.root, err);
 		kf_toml_done(&toml);
 	}
 	kf_arena_done(&arena);

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "node/crio_files.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -60,6 +61,21 @@ static int add_matches(struct kf_buf *buf, const struct kf_node *node, const cha
 	int r = 0;
 
 	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = add_contents(buf, node, *p, err);
+	kf_host_list_free(list);
+	return r;
+}
+
+/* Every file below @dir, as CRI-O sees them. */
+static int add_walk(struct kf_buf *buf, const struct kf_node *node, const char *dir,
+		    struct kf_err *err)
+{
+	char **list;
+	int r = 0;
+
+	if (kf_crio_walk(&node->host, dir, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
 		r = add_contents(buf, node, *p, err);
@@ -124,7 +140,9 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 	r = add_config(&buf, node, err);
 	if (r == 0 && d->edit)
 		r = add_contents(&buf, node, d->edit, err);
-	if (r == 0 && d->dropins) {
+	if (r == 0 && d->dropins && d->kind == KF_RUNTIME_CRIO) {
+		r = add_walk(&buf, node, d->dropins, err);
+	} else if (r == 0 && d->dropins) {
 		KF_FREE char *pattern = NULL;
 
 		if (asprintf(&pattern, "%s/*", d->dropins) < 0) {

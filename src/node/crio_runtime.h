@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of one of CRI-O's handlers, with the guard in it. */
+#ifndef KF_NODE_CRIO_RUNTIME_H
+#define KF_NODE_CRIO_RUNTIME_H
+
+#include "node/crio_files.h"
+#include "policy/runtime_text.h"
+
+/* Want in @plan all that handler @h needs: every key that its table has in @files (the table of the
+ * default runtime if it has none), and the guard for its runtime.  @recorded: what is behind the
+ * guard already. */
+int kf_crio_plan_handler(const struct kf_node *node, struct kf_node_plan *plan,
+			 struct kf_crio_files *files, const struct kf_runtimes *recorded,
+			 struct kf_node_handler *h, struct kf_err *err);
+
+#endif
