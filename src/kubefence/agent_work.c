@@ -120,6 +120,22 @@ static void ask_runtime(struct kf_node *node, unsigned seconds, struct kf_work_r
 		(void)snprintf(ret->message, sizeof(ret->message), "%s", err.msg);
 }
 
+/* Whether the runtime runs, and forgot a handler that it is told of only by another set-up: CRI-O
+ * started while the guard was away. */
+static bool was_dropped(const struct kf_node *node)
+{
+	const char *missing = NULL, *name;
+	struct kf_err err;
+
+	for (size_t i = 0; i < node->journal.nhandlers && !missing; i++) {
+		name = node->journal.handlers[i].name;
+		if (node->distro->kind != KF_RUNTIME_CRIO ||
+		    kf_cri_ask(node, &name, 1, &missing, &err) < 0)
+			return false;
+	}
+	return missing != NULL;
+}
+
 static void directory_of(const char *path, char *out, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -197,8 +213,12 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 			return -1;
 		}
 	}
-	ret->ok = true;
 	ask_runtime(node, CRI_SECONDS, ret);
+	if (!ret->runtime && was_dropped(node)) {
+		ret->drift = true;
+		return kf_fail(err, ENOENT, "%s", ret->message);
+	}
+	ret->ok = true;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "node/unit_log.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -244,18 +245,22 @@ static int ask(const struct kf_node *node, const char *path, const struct questi
 	return r;
 }
 
-/* Whether the runtime answers and lists all @handlers. */
-static int ask_status(const struct kf_node *node, const char *path, const char *const *handlers,
-		      size_t nhandlers, struct kf_err *err)
+int kf_cri_ask(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
+	       const char **ret_missing, struct kf_err *err)
 {
+	const char *path = kf_host_first(&node->host, node->distro->sockets), *missing = NULL;
 	struct kf_buf answer = KF_BUF_INIT(ANSWER_MAX);
-	int r = ask(node, path, &status, &answer, err);
+	int r;
 
-	for (size_t i = 0; i < nhandlers && r == 0; i++)
+	if (!path)
+		return kf_fail(err, ENOENT, "there is no socket '%s'", node->distro->sockets[0]);
+	r = ask(node, path, &status, &answer, err);
+	for (size_t i = 0; i < nhandlers && r == 0 && !missing; i++)
 		if (!lists(answer.p + 5, answer.n - 5, handlers[i]))
-			r = kf_fail(err, ENOENT, "the runtime does not list handler '%s'",
-				    handlers[i]);
+			missing = handlers[i];
 	kf_buf_done(&answer);
+	if (r == 0)
+		*ret_missing = missing;
 	return r;
 }
 
@@ -292,25 +297,50 @@ int kf_cri_pods(const struct kf_node *node, const char *handler, unsigned *ret, 
 	return r;
 }
 
+/* The line of the runtime's log that says why it does not serve @handler; false if there is none.
+ */
+static bool find_reason(const struct kf_node *node, const char *handler,
+			char line[static KF_UNIT_LINE])
+{
+	char needle[80];
+
+	/* CRI-O drops a handler that it does not accept, and starts all the same. */
+	(void)snprintf(needle, sizeof(needle), "\"%.60s\\\" is being ignored", handler);
+	return node->distro->kind == KF_RUNTIME_CRIO && kf_unit_logged(node, needle, line);
+}
+
+int kf_cri_fail(const struct kf_node *node, const char *handler, struct kf_err *err)
+{
+	char line[KF_UNIT_LINE];
+	bool found = find_reason(node, handler, line);
+
+	return kf_fail(err, ENOENT, "the runtime answers, but does not list handler '%s'; %s%s",
+		       handler, found ? "its log: " : "see its log", found ? line : "");
+}
+
 int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
 		struct kf_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-	struct timespec start, now;
+	struct timespec start, now, looked = {0};
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
-		const char *path = kf_host_first(&node->host, node->distro->sockets);
+		const char *missing = NULL;
+		char line[KF_UNIT_LINE];
 
-		if (!path)
-			kf_err_set(err, ENOENT, "there is no socket '%s'",
-				   node->distro->sockets[0]);
-		else if (ask_status(node, path, handlers, nhandlers, err) == 0)
+		if (kf_cri_ask(node, handlers, nhandlers, &missing, err) == 0 && !missing)
 			return 0;
 		(void)clock_gettime(CLOCK_MONOTONIC, &now);
+		if (missing && now.tv_sec != looked.tv_sec) {
+			looked = now;
+			if (find_reason(node, missing, line))
+				return kf_cri_fail(node, missing, err);
+		}
 		if (now.tv_sec - start.tv_sec >= (time_t)node->options->timeout)
-			return kf_fail_wrap(err, "no answer on the CRI socket after %u s",
-					    node->options->timeout);
+			return missing ? kf_cri_fail(node, missing, err)
+				       : kf_fail_wrap(err, "no answer on the CRI socket after %u s",
+						      node->options->timeout);
 		(void)nanosleep(&pause, NULL);
 	}
 }

@@ -4,9 +4,17 @@
 
 #include "node/node.h"
 
+/* Ask the runtime on its CRI socket, once; *ret_missing: the first of @handlers that it does not
+ * list, NULL if it lists all.  -1 if it does not answer: ENOENT, ECONNREFUSED if nobody listens. */
+int kf_cri_ask(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
+	       const char **ret_missing, struct kf_err *err);
+/* Fail because the runtime answers and does not list @handler: with the reason that its log gives.
+ */
+int kf_cri_fail(const struct kf_node *node, const char *handler, struct kf_err *err);
 /* Wait, at most the options' timeout, until the runtime answers the CRI's
  * Status request on its socket and lists all @handlers.  Runtimes that list none
- * (before CRI of Kubernetes 1.30) are asked for their configuration instead. */
+ * (before CRI of Kubernetes 1.30) are asked for their configuration instead.  Ends at once if the
+ * runtime's log says why it does not serve one of them. */
 int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
 		struct kf_err *err);
 /* How many pods of @handler run.  0 if the runtime has no socket; -1 if it has and

@@ -181,13 +181,15 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 			r = kf_node_profiles_there(node, &there, err);
 		if (r == 0 && there && strcmp(now, node->journal.fingerprint) == 0) {
 			kf_payload_done(&payload);
-			return 0;
+			return kf_transaction_serve(node, ret_changed, err);
 		}
 	}
 	if (r == 0)
 		r = kf_transaction_recover(node, &restart, err);
 	if (r == 0)
 		r = kf_node_apply(node, &payload, restart, ret_changed, err);
+	if (r == 0)
+		r = kf_transaction_serve(node, ret_changed, err);
 	kf_payload_done(&payload);
 	return r;
 }

@@ -120,9 +120,10 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
  * is taken back.  *ret_kept: files that must stay for now (containers still use
  * them, or somebody else changed the configuration since); said through say(). */
 int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
-/* Only bring the launcher and, where there is or may be one, the guard; no runtime is
- * looked at.  What the journal says of them follows, so that install, verify and uninstall
- * take them for theirs.  No kf_node is open meanwhile. */
+/* Only bring the launcher and, where there is or may be one, the guard; of the runtime no more
+ * than that a CRI-O that dropped the guard's handlers has them again.  What the journal says of
+ * them follows, so that install, verify and uninstall take them for theirs.  No kf_node is open
+ * meanwhile. */
 int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		     bool *ret_changed, struct kf_err *err);
 /* Check that the node is as install leaves it; each finding goes through say()

@@ -7,7 +7,10 @@
 #include <string.h>
 
 /* The guards of further handlers, which install made. */
-#define OTHER_GUARDS KF_NODE_GUARD ".*"
+#define OTHER_GUARDS  KF_NODE_GUARD ".*"
+
+#define CRIO_SOCKET   "/run/crio/crio.sock"
+#define SERVE_SECONDS 60
 
 static int add(struct kf_payload *p, const char *path, const char *data, size_t n,
 	       struct kf_err *err)
@@ -80,11 +83,29 @@ static int bring(struct kf_node *node, struct kf_payload *p, bool *ret_changed, 
 	return r;
 }
 
+/* CRI-O, if it read its configuration while the guard was away, has to be told that it is back. */
+static int make_known(const struct kf_node_options *options, kf_node_say *say, void *ctx,
+		      bool *ret_changed, struct kf_err *err)
+{
+	struct kf_node_options o = *options;
+	struct kf_node node;
+	int r;
+
+	o.restart = true;
+	o.timeout = SERVE_SECONDS;
+	if (kf_node_open(&o, say, ctx, &node, err) < 0)
+		return -1;
+	r = kf_transaction_serve(&node, ret_changed, err);
+	kf_node_done(&node);
+	return r;
+}
+
 int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		     bool *ret_changed, struct kf_err *err)
 {
 	struct kf_node node = {.options = options, .say = say, .ctx = ctx};
 	struct kf_payload payload;
+	bool crio = false;
 	int r;
 
 	*ret_changed = false;
@@ -93,8 +114,13 @@ int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, vo
 	r = kf_host_open(options->host_root, &node.host, err);
 	if (r == 0) {
 		r = bring(&node, &payload, ret_changed, err);
+		/* Where there is no more of the host than our directories, nobody can be told. */
+		crio = node.journal.exists && strcmp(node.journal.distribution, "crio") == 0 &&
+		       kf_host_exists(&node.host, CRIO_SOCKET);
 		kf_host_done(&node.host);
 	}
+	if (r == 0 && crio)
+		r = make_known(options, say, ctx, ret_changed, err);
 	kf_payload_done(&payload);
 	return r;
 }

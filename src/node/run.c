@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -114,8 +115,8 @@ static bool reap(pid_t pid, int *ret_status, int64_t deadline)
 	}
 }
 
-/* The last line of @s into @why. */
-static void last_line(const struct kf_buf *s, char why[static 256])
+/* The last line of @s into @why, from its beginning. */
+static void last_line(const struct kf_buf *s, char why[static KF_RUN_WHY])
 {
 	const char *p = s->p ? s->p : "", *start;
 	size_t n = s->n;
@@ -125,12 +126,8 @@ static void last_line(const struct kf_buf *s, char why[static 256])
 	for (start = p + n; start > p && start[-1] != '\n'; start--)
 		;
 	n = (size_t)(p + n - start);
-	if (n > 255) {
-		start += n - 255;
-		n = 255;
-	}
-	memcpy(why, start, n);
-	why[n] = '\0';
+	(void)snprintf(why, KF_RUN_WHY, "%.*s%s", (int)(n < KF_RUN_WHY ? n : KF_RUN_WHY - 4), start,
+		       n < KF_RUN_WHY ? "" : "...");
 }
 
 static int finish(pid_t pid, int failed, const char *name, unsigned timeout_ms, int64_t deadline,

@@ -4,12 +4,15 @@
 
 #include "node/host.h"
 
+/* A line of a runtime's log, with its time and level, and the end of our message around it. */
+#define KF_RUN_WHY 448
+
 /* What a program of the host's said and how it ended. */
 struct kf_run {
 	int status; /* exit code, or 128 + signal */
 	char *out;  /* standard output, NUL-terminated */
 	size_t n;
-	char why[256]; /* the end of its standard error, one line, for messages */
+	char why[KF_RUN_WHY]; /* the last line of its standard error, for messages */
 };
 
 /* Run @argv (argv[0] is absolute on the host; NULL-terminated; no shell) in a

@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define KATA_LOCK    "/run/lock/kata-deploy.lock"
+#define KATA_LOCK      "/run/lock/kata-deploy.lock"
 /* It copies some GiB and restarts the runtime under its lock. */
-#define KATA_SECONDS 600
+#define KATA_SECONDS   600
+
+/* CRI-O has read its configuration long before. */
+#define RELOAD_SECONDS 10
 
 int kf_transaction_lock(const struct kf_node *node, struct kf_transaction_lock *ret,
 			struct kf_err *err)
@@ -54,6 +58,9 @@ int kf_transaction_recover(struct kf_node *node, bool *ret_recovered, struct kf_
 	kf_digest now;
 
 	*ret_recovered = j->pending;
+	/* A runtime that reads every file of a directory may not start because of one of these. */
+	if (j->config[0] && kf_host_sweep(&node->host, j->config, err) < 0)
+		return -1;
 	if (j->busy && kf_journal_sweep(&node->host, j, false, err) < 0)
 		return -1;
 	if (!j->busy || !j->undo[0])
@@ -120,6 +127,51 @@ int kf_transaction_restart(const struct kf_node *node, const char *const *handle
 	if (kf_unit_find(node, true, &unit, err) < 0)
 		return -1;
 	return restart_unit(node, unit, true, handlers, nhandlers, err);
+}
+
+/* Wait a little, as long as a reload takes. */
+static int wait_reloaded(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
+			 struct kf_err *err)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	const char *missing = NULL;
+
+	for (unsigned i = 0; i < RELOAD_SECONDS * 10; i++) {
+		if (kf_cri_ask(node, handlers, nhandlers, &missing, err) < 0)
+			return -1;
+		if (!missing)
+			return 0;
+		(void)nanosleep(&pause, NULL);
+	}
+	return kf_cri_fail(node, missing, err);
+}
+
+int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err *err)
+{
+	const struct kf_journal *j = &node->journal;
+	const char *handlers[KF_JOURNAL_HANDLERS], *missing, *unit;
+
+	if (node->distro->kind != KF_RUNTIME_CRIO)
+		return 0;
+	for (size_t i = 0; i < j->nhandlers; i++)
+		handlers[i] = j->handlers[i].name;
+	/* One that does not run reads its configuration when it starts. */
+	if (kf_cri_ask(node, handlers, j->nhandlers, &missing, err) < 0)
+		return err->code == ENOENT || err->code == ECONNREFUSED ? 0 : -1;
+	if (!missing)
+		return 0;
+	*ret_changed = true;
+	if (!node->options->restart) {
+		node->say(node->ctx, "note", missing,
+			  "is not listed by the runtime; reload or restart it");
+		return 0;
+	}
+	if (kf_unit_find(node, false, &unit, err) < 0)
+		return -1;
+	node->say(node->ctx, "reload", unit, "");
+	if (kf_unit_reload(node, unit, err) < 0)
+		return restart_unit(node, unit, false, handlers, j->nhandlers, err);
+	return wait_reloaded(node, handlers, j->nhandlers, err);
 }
 
 /* Undo after @why: the file, and the runtime if it may run with the new one.

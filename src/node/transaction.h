@@ -49,6 +49,10 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 /* Restart the runtime and wait until it serves @handlers. */
 int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,
 			   size_t nhandlers, struct kf_err *err);
+/* CRI-O forgets a handler whose program is not there when it reads its configuration: have it read
+ * it again if it runs and does not list one of the journal's handlers with a guard.  Then, or if
+ * the options forbid that, *ret_changed is set.  -1 if it does not list it afterwards either. */
+int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err *err);
 /* Plan, and bring about what was planned together with the files of @payload;
  * *ret_changed is only ever set.  Under the lock, after recovery (@restart). */
 int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart, bool *ret_changed,

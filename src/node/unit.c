@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "node/run.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -37,7 +38,7 @@ static int ask(const struct kf_node *node, const char *verb, const char *unit, u
 		    0)
 			return -1;
 		*ret_ok = run.status == 0;
-		memcpy(why, run.why, 256);
+		(void)snprintf(why, 256, "%.255s", run.why);
 		kf_run_done(&run);
 		if (*ret_ok || strncmp(why, NO_BUS, strlen(NO_BUS)) != 0)
 			break;
@@ -67,6 +68,18 @@ int kf_unit_find(const struct kf_node *node, bool down_too, const char **ret, st
 		"unit '%s' of %s is not active%s%s; start it, or use --no-restart and restart "
 		"the runtime yourself",
 		node->distro->units[0], node->distro->name, *why ? ": " : "", why);
+}
+
+int kf_unit_reload(const struct kf_node *node, const char *unit, struct kf_err *err)
+{
+	char why[256] = "";
+	bool ok;
+
+	if (ask(node, "reload", unit, QUESTION_MS, &ok, why, err) < 0)
+		return -1;
+	return ok ? 0
+		  : kf_fail(err, EIO, "systemctl reload %s: %s; see 'journalctl -u %s'", unit,
+			    *why ? why : "failed", unit);
 }
 
 int kf_unit_restart(const struct kf_node *node, const char *unit, bool again, struct kf_err *err)

@@ -11,5 +11,7 @@ int kf_unit_find(const struct kf_node *node, bool down_too, const char **ret, st
 /* Restart it through the host's own systemctl and wait until systemd calls it active.
  * @again: whatever systemd holds against it (start limit) is forgotten first. */
 int kf_unit_restart(const struct kf_node *node, const char *unit, bool again, struct kf_err *err);
+/* Have it read its configuration again, without a restart. */
+int kf_unit_reload(const struct kf_node *node, const char *unit, struct kf_err *err);
 
 #endif
