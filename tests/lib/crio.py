@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real CRI-O for tests, used as Containerd is: pods, containers, exec, logs.
 
-    with Crio(handlers={"nono-runc": node.GUARD}, prepare=node.install) as c:
+    with Crio(handlers={"nono-runc": node.GUARD}, prepare=node.install) as c:   # or Crio("1.34", ...)
         busybox = c.load(images.busybox())
         c.run(busybox, ["id"], handler="nono-runc").out
         c.restart()                                   # containers live on
@@ -30,19 +30,21 @@ insecure = true
 class Crio(Runtime):
     log_name = "crio.log"
 
-    def __init__(self, *, handlers: dict[str, str] | None = None, runc: str | Path | None = None, network: bool = False,
-                 runtime: dict | None = None, image: dict | None = None, prepare=None):
+    def __init__(self, line: str = "", *, handlers: dict[str, str] | None = None, runc: str | Path | None = None, network: bool = False,
+                 runtime: dict | None = None, image: dict | None = None, nri: dict | None = None, prepare=None):
         """
+        line      its release line: "1.34", or 1.36, the newest, if not given
         handlers  as a Containerd's; the keys of a dict are those of a runtime's table
         runc      the real runtime of "runc" and "nono-runc"; runc 1.5.2 if not given
-        runtime, image  more keys of [crio.runtime] and [crio.image]
+        runtime, image, nri  more keys of [crio.runtime], [crio.image] and [crio.nri]; a value that is a dict is a table below
         network, prepare  see Runtime
         """
         super().__init__("/run/crio/crio.sock", network=network, standard_paths=True, cgroup1=True, prepare=prepare)
-        self.bin = tools.bindir("crio")
+        self.line = line
+        self.bin = tools.bindir("crio", line)
         self.runc = str(runc or tools.program("runc"))
         self.handlers = {"runc": self.runc, "nono-runc": self.runc, **(handlers or {})}
-        self.runtime, self.image = runtime or {}, image or {}
+        self.runtime, self.image, self.nri = runtime or {}, image or {}, nri or {}
         self.config_path = "/etc/crio/crio.conf"
         (self.dir / "images").mkdir()
 
@@ -65,6 +67,8 @@ class Crio(Runtime):
                              "pinns_path": str(self.bin / "pinns"), "disable_hostport_mapping": True,
                              "irqbalance_config_restore_file": "disable", **self.runtime},
             "crio.image": {"pause_image": images.PAUSE, "pause_command": "", **self.image},
+            "crio.nri": {k: v for k, v in self.nri.items() if not isinstance(v, dict)},
+            **{f"crio.nri.{k}": v for k, v in self.nri.items() if isinstance(v, dict)},
         }
         for name, value in self.handlers.items():
             keys = dict(value) if isinstance(value, dict) else {"runtime_path": str(value)}
@@ -91,6 +95,15 @@ class Crio(Runtime):
                 return False
 
         wait_until(lambda: self.sock.exists() and answers(), "CRI-O to answer")
+
+    def _remove_pods(self) -> None:
+        # A pod's end waits a minute and a half for containers that ignore SIGTERM, as the first process of most does.
+        try:
+            for ctr in self.cri("RuntimeService/ListContainers")["containers"]:
+                self.cri("RuntimeService/StopContainer", {"container_id": ctr["id"], "timeout": 0})
+        except (CriError, Timeout):
+            pass  # see below
+        super()._remove_pods()
 
     def load(self, image: images.Image) -> str:
         shutil.copyfile(image.tar, self.dir / "images" / image.tar.name)

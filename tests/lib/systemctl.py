@@ -1,57 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for systemctl in a Containerd's namespace: "restart containerd" really restarts that one.
+"""A stand-in for systemctl in a runtime's namespace: "restart containerd" (or crio) really restarts that one.
 
-    c = Containerd(standard_paths=True)
+    c = Containerd(standard_paths=True)         # or Crio()
     with c:
-        s = Systemctl(c)             # /usr/bin/systemctl, and containerd's own program beside it
+        s = Systemctl(c)             # /usr/bin/systemctl and journalctl, and the runtime's own program where it belongs
         ...
-        s.restarts                   # how often it was asked to
-        s.fail = 1                   # the next so many restarts end with containerd dead
+        s.restarts, s.reloads        # how often it was asked to
+        s.fail = 1                   # the next so many restarts end with the runtime dead
     s.idle()                     # wait for one whose caller was killed
 """
 import os
 import shutil
+import signal
 import threading
 from pathlib import Path
 
-from .containerd import Containerd
 from .cri import CriError, wait_until
+from .runtime import Runtime
 
 SYSTEMCTL = """#!/bin/sh
 echo "$1 $2" >>@DIR@/systemctl.log
 case "$1" in
-is-active) [ "$2" = containerd ] && [ -e @DIR@/active ] ;;
+is-active) [ "$2" = @UNIT@ ] && [ -e @DIR@/active ] ;;
 reset-failed) : ;;
-restart) echo "$2" >@DIR@/request && read -r answer <@DIR@/answer && [ "$answer" = ok ] ;;
+restart | reload) echo "$1" >@DIR@/request && read -r answer <@DIR@/answer && [ "$answer" = ok ] ;;
 *) echo "unexpected: $*" >&2; exit 64 ;;
 esac
 """
+# The whole log, whatever is asked for: of one unit, since the machine started.
+JOURNALCTL = """#!/bin/sh
+exec cat @LOG@
+"""
+# Where the program of each runtime lies, of those that kubefence knows.
+PROGRAMS = {"containerd": "/opt/containerd/bin/containerd", "crio": "/usr/bin/crio"}
 
 
 class Systemctl:
-    def __init__(self, c: Containerd):
-        self.c, self.fail, self.restarts = c, 0, 0
+    def __init__(self, c: Runtime):
+        self.c, self.fail, self.restarts, self.reloads = c, 0, 0, 0
+        self.unit = "crio" if c.log_name == "crio.log" else "containerd"
         self._busy = threading.Lock()
-        (c.dir / "opt/containerd/bin").mkdir(parents=True)
-        shutil.copy2(c.bin / "containerd", c.dir / "opt/containerd/bin/containerd")
-        (c.dir / "systemctl").write_text(SYSTEMCTL.replace("@DIR@", str(c.dir)))
-        (c.dir / "systemctl").chmod(0o755)
+        for name, text in (("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)):
+            (c.dir / name).write_text(text.replace("@DIR@", str(c.dir)).replace("@UNIT@", self.unit)
+                                      .replace("@LOG@", str(c.dir / c.log_name)))
+            (c.dir / name).chmod(0o755)
         (c.dir / "active").touch()
+        program = PROGRAMS[self.unit]
         upper, work = f"{c.dir}/data/usr", f"{c.dir}/data/usr.work"
         c.sh(f"mkdir {upper} {work}; mkfifo {c.dir}/request {c.dir}/answer; "
              f"mount -t overlay -o lowerdir=/usr/bin,upperdir={upper},workdir={work} b /usr/bin; "
-             f"cp {c.dir}/systemctl /usr/bin/systemctl")  # fmt: skip
+             f"cp {c.dir}/systemctl {c.dir}/journalctl /usr/bin/; "
+             f"mkdir -p {os.path.dirname(program)} && cp {c.bin / self.unit} {program}")  # fmt: skip
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
         while True:
             try:
-                (self.c.dir / "request").read_text()
+                asked = (self.c.dir / "request").read_text()
             except FileNotFoundError:  # the test is over
                 return
             with self._busy:
-                answer = "ok" if self._restart() else "failed"
+                answer = "ok" if (self._reload() if asked == "reload\n" else self._restart()) else "failed"
             (self.c.dir / "answer").write_text(answer + "\n")
+
+    def _reload(self) -> bool:
+        self.reloads += 1
+        self.c.daemon.send_signal(signal.SIGHUP)
+        return True
 
     def _restart(self) -> bool:
         self.restarts += 1

@@ -11,6 +11,7 @@ from lib import images, node as lib_node
 from lib.containerd import Containerd
 from lib.cri import wait_until
 from lib.kubeapi import Api
+from lib.runtime import Runtime
 from live import Host, nnp
 from node_root import BIN
 
@@ -24,8 +25,8 @@ ACCOUNT = "/run/secrets/kubernetes.io/serviceaccount"
 
 
 class Agent:
-    def __init__(self, c: Containerd, api: Api, config: str):
-        self.c, self.api, self.config = c, api, config
+    def __init__(self, c: Runtime, api: Api, config: str, distribution: str = "containerd"):
+        self.c, self.api, self.config, self.distribution = c, api, config, distribution
         self.log = c.dir / "agent.log"
         self.ready_file = c.dir / "ready"
         self.process: subprocess.Popen | None = None
@@ -37,7 +38,7 @@ class Agent:
     def start(self, *args: str) -> "Agent":
         with open(self.log, "ab") as log:
             self.process = self.c.spawn(self.command(
-                "agent", "--config", self.config, "--distribution", "containerd", "--payload", str(self.c.dir / "payload"),
+                "agent", "--config", self.config, "--distribution", self.distribution, "--payload", str(self.c.dir / "payload"),
                 "--ready-file", str(self.ready_file), "--period", "1", "--timeout", "30", "--taint",
                 "--nri-socket", "/run/nri/nri.sock", *args), stdout=log, stderr=log)  # fmt: skip
         return self

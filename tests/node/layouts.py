@@ -3,7 +3,6 @@
 import os
 import shutil
 import time
-import tomllib
 
 from node_root import GUARD, NRI, NodeRoot, place, runtimes
 
@@ -24,29 +23,6 @@ SYSTEMCTL = """#!/bin/sh
 echo "$1 $2 $SYSTEMD_IGNORE_CHROOT" >>/systemctl.log
 [ "$1" = restart ] || [ "$2" = @ACTIVE@ ]
 """
-CRIO = """#!/bin/sh
-case "$1" in
---version) echo "crio version 1.36.1" ;;
-config)
-	cat /etc/crio/crio.conf
-	[ ! -e /etc/crio/crio.conf.d/90-kubefence.conf ] || cat /etc/crio/crio.conf.d/90-kubefence.conf ;;
-esac
-"""
-CRIO_CONF = """[crio]
-[crio.runtime]
-# default_runtime = "crun"
-[crio.runtime.runtimes.crun]
-runtime_path = "/usr/libexec/crio/crun"
-runtime_type = "oci"
-runtime_root = "/run/crun"
-monitor_path = "/usr/libexec/crio/conmon"
-allowed_annotations = ["io.containers.trace-syscall"]
-[crio.runtime.runtimes.kata]
-runtime_path = "/opt/kata/bin/containerd-shim-kata-v2"
-runtime_type = "vm"
-"""
-
-
 def shell(n: NodeRoot, active: str) -> None:
     """A shell and a stand-in for systemctl that knows one active unit."""
     place(shutil.which("busybox"), n.path("/bin/sh"))
@@ -127,25 +103,6 @@ oom_score = 0
         n.node("install")
         now = n.read(f"{args}/containerd-template.toml").decode()
         t.ok("${SNAPSHOTTER}" in now and all(line in now for line in text.splitlines()), "microk8s: the template's variables survive", now)
-
-
-def crio(t) -> None:
-    with NodeRoot(config=CRIO_CONF.encode(), config_at="/etc/crio/crio.conf") as n:
-        shell(n, "crio")
-        place(shutil.which("busybox"), n.path("/bin/cat"))
-        n.write("/usr/bin/crio", CRIO, 0o755)
-        n.write("/usr/libexec/crio/crun", b"", 0o755)
-        there_and_back(t, n, "CRI-O", "/etc/crio/crio.conf.d/90-kubefence.conf", "crio")
-        n.node("install", "--handler", "nono-runc", "--handler", "kata")
-        conf = tomllib.loads(n.read("/etc/crio/crio.conf.d/90-kubefence.conf").decode())["crio"]
-        h = conf["runtime"]["runtimes"]
-        t.equal(h, {"nono-runc": {"runtime_path": GUARD, "runtime_type": "oci", "runtime_root": "/run/crun",
-                                  "monitor_path": "/usr/libexec/crio/conmon",
-                                  "allowed_annotations": ["io.containers.trace-syscall", "nono.sh/"]}},
-                "CRI-O: the default runtime's settings with the guard; Kata is left alone")
-        t.ok(conf["nri"]["enable_nri"] is True and conf["nri"]["default_validator"]["nri_enable_default_validator"] is True,
-             "CRI-O: NRI and its validator on", conf)
-        t.ok(b"runtime nono-runc /usr/libexec/crio/crun\n" in n.read("/opt/kubefence/runtime"), "CRI-O: the real runtime is recorded")
 
 
 def choices(t, tools) -> None:
@@ -257,4 +214,3 @@ def run(t, tools, everything: bool) -> None:
         t.case(name, rancher, t, tools, name)
     t.case("k0s", k0s, t, tools)
     t.case("microk8s", microk8s, t, tools)
-    t.case("crio", crio, t)

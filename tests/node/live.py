@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A running containerd with running pods: install, upgrade, a restart that fails, uninstall.
+"""A running containerd (and CRI-O, see crio.py) with running pods: install, upgrade, a restart that fails, uninstall.
 
 The stand-in for systemctl hands each request to this process, which restarts
 the containerd that it runs, so everything but systemd itself is real.
@@ -11,6 +11,7 @@ import subprocess
 from lib import images, node as lib_node
 from lib.containerd import Containerd, CriError
 from lib.cri import wait_until
+from lib.runtime import Runtime
 from lib.systemctl import Systemctl
 from doctor import checks, doctor
 from node_root import BIN
@@ -19,7 +20,7 @@ from node_root import BIN
 class Host(Systemctl):
     """@c as a machine: kubefence runs inside its namespace with the root "/"."""
 
-    def __init__(self, c: Containerd):
+    def __init__(self, c: Runtime):
         super().__init__(c)
         (c.dir / "payload").mkdir()
         for name in ("nono", "nono-runc"):
@@ -27,7 +28,7 @@ class Host(Systemctl):
 
     def node(self, command: str, *args: str, prefix=()):
         cmd = [*prefix, BIN / "kubefence", "node", command, "-o", "json", "--timeout", "30",
-               "--distribution", "containerd", "--payload", self.c.dir / "payload", *args]
+               "--distribution", self.unit, "--payload", self.c.dir / "payload", *args]
         p = subprocess.run(self.c.inside(cmd), capture_output=True, text=True, timeout=120)
         try:
             return p.returncode, json.loads(p.stdout), p.stderr
@@ -202,13 +203,24 @@ def scenario(t, line: str) -> None:
 STEPS = ("renameat", "unlinkat", "clone", "wait4", "connect", "poll")
 
 
-def killed(t, line: str) -> None:
-    """kill -9 at each step of an install and an uninstall on a running containerd, its restart among them."""
-    c = Containerd(line, standard_paths=True)
-    c.handlers.pop("nono-runc")
+def pods_run(c: Runtime, image: str, _configured: bool) -> str:
+    """Why the runtime does not serve, now and after a restart; "" if it does."""
+    try:
+        served = c.run(image, ["echo", "up"], handler="runc").out
+        c.restart()  # as a node that boots now
+        served += c.run(image, ["echo", "up"], handler="runc").out
+    except CriError as e:
+        return str(e)
+    return "" if served == "up\nup\n" else served
+
+
+def killed(t, line: str, c: Runtime, machine=Host, wrong=pods_run) -> None:
+    """kill -9 at each step of an install and an uninstall on a running runtime, its restart among them.
+    @wrong(c, image, whether the new configuration is there) says what does not work afterwards."""
+    c.handlers.pop("nono-runc", None)
     with c:
         image = c.load(images.busybox())
-        h = Host(c)
+        h = machine(c)
         plain = c.pod("plain", handler="runc").container(image, ["sleep", "600"]).start()
         old = h.config()
         t.ok(h.node("install")[0] == 0, f"{line}: control: installs")
@@ -225,14 +237,10 @@ def killed(t, line: str) -> None:
             h.idle()  # what systemctl was asked for it does, whoever asked
             if h.config() not in (old, new):
                 return True, False, f"the configuration is neither the old nor the new one:\n{h.config()}"
-            try:
-                served = c.run(image, ["echo", "up"], handler="runc").out
-                c.restart()  # as a node that boots now
-                served += c.run(image, ["echo", "up"], handler="runc").out
-            except CriError as e:
-                served = str(e)
-            fine = served == "up\nup\n" and plain.exec("true").code == 0
-            return True, h.restarts > before, "" if fine else f"does not serve: {served}"
+            why = wrong(c, image, h.config() == new)
+            if not why and plain.exec("true").code:
+                why = "the container of before cannot be entered"
+            return True, h.restarts > before, why
 
         for command in ("install", "uninstall"):
             steps, during, bad = 0, 0, []
@@ -248,10 +256,11 @@ def killed(t, line: str) -> None:
             t.ok(not bad, f"{line}: {command} killed at each: the old or the new configuration serves", "\n".join(bad))
         code, said, err = h.node("install")
         t.ok(code == 0 and h.node("verify")[0] == 0 and nnp(long_pod(c, image)), f"{line}: and the next run finishes", f"{said} {err}")
+        t.equal(c.sh("find /etc /opt -name '*.tmp'").out, "", f"{line}: nothing of killed writers is left")
 
 
 def run(t, tools, everything: bool) -> None:
     for line in ("2.4",) if everything else ():
-        t.case(f"killed {line}", killed, t, line)
+        t.case(f"killed {line}", killed, t, line, Containerd(line, standard_paths=True))
     for line in ("1.7", "2.1", "2.2", "2.3", "2.4") if everything else ("2.4",):
         t.case(f"live {line}", scenario, t, line)
