@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import tools
+from lib.wait import DEADLINE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -89,6 +91,9 @@ CONTAINER = {"id": "c1", "podSandboxId": "pod1", "name": "main", "args": ["sh", 
 SPEC = {"ociVersion": "1.1.0", "process": {"args": CONTAINER["args"], "env": CONTAINER["env"], "cwd": "/"},
         "root": {"path": "rootfs"}, "linux": {}, "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}]}
 PREFIX = ["/nono/nono", "wrap", "--profile", "default", "--"]
+
+
+PATIENCE_MS = 60000
 
 
 class Refused(Exception):
@@ -188,11 +193,12 @@ class Scene:
     def start(self, **kw) -> None:
         for folder in ("plugins", "conf"):
             (self.dir / folder).mkdir(exist_ok=True)
+        # NRI's own time-outs, 5 and 2 seconds, are not for a busy machine; a case that is about them sets its own.
         self.call("start", **{"Socket": str(self.socket), "PluginPath": str(self.dir / "plugins"),
                               "ConfigPath": str(self.dir / "conf"), "Runtime": "containerd",
-                              "Version": self.version.runtime, **kw})
+                              "Version": self.version.runtime, "RegistrationMS": PATIENCE_MS, "RequestMS": PATIENCE_MS, **kw})
 
-    def wait(self, plugins: int, timeout: float = 20) -> None:
+    def wait(self, plugins: int, timeout: float = DEADLINE) -> None:
         self.call("wait", Synced=plugins, Timeout=timeout)
 
     def begin(self, *foreign, **kw) -> None:
@@ -220,4 +226,15 @@ class Scene:
 
 def end(process: subprocess.Popen, sig=signal.SIGTERM) -> int:
     process.send_signal(sig)
-    return process.wait(timeout=10)
+    return process.wait(timeout=DEADLINE)
+
+
+def lines(process: subprocess.Popen, count: int) -> list[str]:
+    """The first lines that it prints: @count of them, or fewer if it ends, or none comes for too long."""
+    data, fd = b"", process.stdout.fileno()
+    while data.count(b"\n") < count and select.select([fd], [], [], DEADLINE)[0]:
+        got = os.read(fd, 4096)
+        if not got:
+            break
+        data += got
+    return data.decode().splitlines()
