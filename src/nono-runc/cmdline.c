@@ -12,7 +12,7 @@ struct kf_cmdline_flag {
 	enum kf_flag flag;
 };
 
-/* Of runc 1.0 to 1.5 and crun 1.8 to 1.29.  A flag that only one of them has is
+/* Of runc 1.0 to 1.6 and crun 1.8 to 1.29.  A flag that only one of them has is
  * for that one to refuse. */
 static const struct kf_cmdline_flag global_flags[] = {
 	{"cgroup-manager", true},
@@ -122,9 +122,16 @@ static const struct kf_cmdline_flag *find_flag(const struct kf_cmdline_flag *tab
 	return NULL;
 }
 
+/* runc takes white space, Unicode's too, off an argument before it asks whether it is a flag or a
+ * command (1.6), or passes over an empty one: what begins otherwise than a name does is none. */
+static bool begins_as_a_word(const char *arg)
+{
+	return arg[0] > ' ' && arg[0] < 0x7f;
+}
+
 /* Parse the flags of @table from *at on; stops at the first argument that is
- * none.  False: that argument starts with '-' and is unknown, or a value is
- * missing. */
+ * none.  False: that argument starts with '-' and is unknown, or could be read
+ * as a flag all the same, or a value is missing. */
 static bool parse_flags(struct kf_cmdline *cmd, const struct kf_cmdline_flag *table, int *at)
 {
 	while (*at < cmd->argc) {
@@ -132,7 +139,7 @@ static bool parse_flags(struct kf_cmdline *cmd, const struct kf_cmdline_flag *ta
 		const struct kf_cmdline_flag *flag;
 
 		if (arg[0] != '-' || strcmp(arg, "-") == 0)
-			return arg[0] != '-';
+			return arg[0] != '-' && begins_as_a_word(arg);
 		flag = find_flag(table, arg, &value);
 		if (!flag)
 			return false;

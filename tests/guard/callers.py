@@ -172,13 +172,16 @@ def containerd(t, node):
         t.ok(True, "and its pods are stopped and removed")
 
 
+HOSTS = ("runc", "crun")  # those of the distribution that conmon comes from
+
+
 def containerd_on_newest(t, node):
-    if node.name == "runc-new":
+    if node.name not in HOSTS:
         containerd(t, node)
 
 
 def conmon_on_hosts(t, node):
-    if node.name != "runc-new":
+    if node.name in HOSTS:
         conmon(t, node)
 
 

@@ -138,7 +138,7 @@ def paths_to_bundles(t, node):
     (b.dir / "config.json").symlink_to("other.json")
     r = node.run(b)
     t.ok(r.code == 1 and "config.json" in r.err, "config.json a symlink: refused", r)
-    if node.name == "crun":
+    if node.is_crun:
         r = node.call("run", "--config", b.dir / "other.json", "--bundle", b.dir, node.id())
         t.ok(r.code == 1 and "not understood" in r.err, "crun's --config: refused", r)
 

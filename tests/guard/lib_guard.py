@@ -135,11 +135,14 @@ class Node:
         return [self.runtime if bare else str(self.guard_path), "--root", str(root or self.root), *map(str, args)]
 
     def call(self, *args, bare: bool = False, **kw) -> Result:
+        return self.call_line(*self.command(*args, bare=bare), **kw)
+
+    def call_line(self, *line, **kw) -> Result:
         """A runtime command.  Its output goes to files: a detached container may keep them open."""
         kw.setdefault("stdin", subprocess.DEVNULL)
         kw.setdefault("timeout", DEADLINE)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            p = subprocess.run(self.command(*args, bare=bare), stdout=out, stderr=err, check=False, **kw)
+            p = subprocess.run(line, stdout=out, stderr=err, check=False, **kw)
             out.seek(0)
             err.seek(0)
             return Result(p.returncode, out.read().decode(errors="replace"), err.read().decode(errors="replace"))

@@ -240,8 +240,8 @@ def symlinks(t, node):
             ("one on the way", {"/work/x/hooks": None, "/work/.git": Path("x")}, "a symlink is on the way"),
             ("one that leads nowhere", {"/work/.mcp.json": Path("nowhere")}, "is a symlink to nothing"),
             # crun does not pass on what hooks say.
-            ("one that leads into /proc", {"/work/.mcp.json": Path("/proc/version")}, "" if node.name == "crun" else "is a symlink to '/proc/version'"),
-            ("one that leads nowhere in the image", {"/work/.mcp.json": Path("/nowhere")}, "" if node.name == "crun" else "leads nowhere")):
+            ("one that leads into /proc", {"/work/.mcp.json": Path("/proc/version")}, "" if node.is_crun else "is a symlink to '/proc/version'"),
+            ("one that leads nowhere in the image", {"/work/.mcp.json": Path("/nowhere")}, "" if node.is_crun else "leads nowhere")):
         if "/work/.git" in image:
             image = {**image, "/work/.git/HEAD": None}
         tree = {k: v for k, v in TREE.items() if not (k.startswith("/work/.git/") and "/work/.git" in image)}

@@ -186,9 +186,10 @@ def life_cycle(t, node):
         step("update", "--memory", "67108864", cid)
         r = node.call("ps", cid, bare=bare)
         seen.append(("ps", r.code))
-        if node.name != "crun":  # has no such commands in 1.8
+        if not node.is_crun:  # which has no such command
             r = node.call("events", "--stats", cid, bare=bare)
             seen.append(("events", r.code, sorted(json.loads(r.out)["data"])))
+        if node.name != "crun":  # has it since 1.10
             seen.append(("features", node.call("features", bare=bare)))
         seen.append(("list", cid in node.call("list", "--quiet", bare=bare).out.split()))
         step("kill", cid, "KILL", ends=json.loads(node.call("state", cid, bare=bare).out)["pid"])

@@ -47,7 +47,7 @@ def entering_processes(t, node):
     prefix = ("/nono/nono", "wrap", "--profile", "default", "--", "sh", "-c", "cd /work; " + PROBE)
     for file in (True, False):
         t.equal(answers(node.exec(cid, *prefix, file=file)), SANDBOXED, f"the plugin's prefix is replaced (file={file})")
-    if node.name != "crun":  # which refuses the flag with a value
+    if not node.is_crun:  # which refuses the flag with a value
         r = node.call("exec", "--no-new-privs=false", "--cwd", "/work", cid, "sh", "-c", PROBE)
         t.equal(answers(r), SANDBOXED, "exec cannot take no-new-privs away")
     p = node.dir / "process.json"

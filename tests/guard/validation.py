@@ -143,7 +143,7 @@ def main() -> None:
     if mode == "quick" or wanted:
         programs = wanted or list(QUICK)
     used: set = set()
-    for name, path in runtimes(mode, False).items():
+    for name, path in runtimes(mode).items():
         node = Node(path)
         validation = Validation(node)
         try:

@@ -72,6 +72,11 @@ static void what_could_hide_a_create_is_refused(void **state)
 		"g exec -- cid sh",
 		"g run --bundle /b - cid",
 		"g --x restore cid",
+		/* What runc 1.6 reads as a flag. */
+		"g \t--root /r exec cid sh",
+		"g --root /r \xc2\xa0--debug run --bundle /b cid",
+		"g exec \v--process /f cid sh",
+		"g create --bundle /b \xc2\x85--bundle",
 	};
 
 	(void)state;
@@ -97,6 +102,7 @@ static void everything_else_passes(void **state)
 		"g features",
 		"g --root /r kill --all cid 9",
 		"g --unknown kill cid 9",
+		"g \t--root /r kill cid 9",
 		"g update --cpus 1 cid",
 		"g checkpoint cid",
 		"g delete --regex cid",
