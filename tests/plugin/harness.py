@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from lib import build
 from lib.wait import log_entries, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,18 +23,8 @@ DEADLINE = 15
 REFUSED = re.compile(r"refused system call: (\w+)")
 
 
-def build(name: str, target: str, *arguments: str) -> Path:
-    """@target of out/NAME, a build directory that the unit tests use as well."""
-    out = ROOT / "out" / name
-    if not (out / "build.ninja").exists():
-        subprocess.run(["meson", "setup", "--fatal-meson-warnings", "-Dtests=true", str(out), *arguments],
-                       cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", str(out), "--quiet", target], check=True, stdout=subprocess.DEVNULL)
-    return out / target
-
-
 def build_driver() -> None:
-    build("asan", "tests/plugin/plugin_driver", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dwerror=true")
+    build.meson("asan", "tests/plugin/plugin_driver", setup=build.ASAN)
 
 
 class Memcheck:
@@ -46,7 +37,7 @@ class Memcheck:
 
     def __enter__(self):
         # A build of its own: valgrind cannot look into what is linked statically.
-        Node.plugin = build("valgrind", "src/nono-nri/nono-nri", "-Dstatic=false")
+        Node.plugin = build.meson("valgrind", "src/nono-nri/nono-nri", setup=("-Dstatic=false",)) / "src/nono-nri/nono-nri"
         Node.prefix = ["valgrind", "--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,possible",
                        f"--log-file={self.dir}/%p"]
         return self

@@ -4,17 +4,15 @@ import re
 import subprocess
 from pathlib import Path
 
+from lib.build import meson
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "out/tests"
 
 
 def build(*targets: str) -> None:
     """The programs of this folder, built with the project's flags."""
-    if not (BUILD / "build.ninja").exists():
-        subprocess.run(["meson", "setup", "--fatal-meson-warnings", "-Dtests=true", BUILD], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-    subprocess.run(["ninja", "-C", BUILD, "--quiet", *(f"tests/seccomp/{t}" for t in targets)], check=True,
-                   stdout=subprocess.DEVNULL)
+    meson("tests", *(f"tests/seccomp/{t}" for t in targets))
 
 
 def run(t) -> None:
