@@ -31,15 +31,15 @@ images: all ## the plugin image as out/image{/,.tar,.spdx.json}, for ARCHES="amd
 
 test: all ## unit, conformance, corpora, replayed fuzz cases, end to end on one containerd
 	@scripts/bootstrap test
-	@tests/run quick
+	@tests/run quick $(AREAS)
 
-test-all: all ## all of "test" plus matrices, several runtimes, Kubernetes, QEMU
+test-all: all ## all of "test" plus matrices, several runtimes, Kubernetes, QEMU; goes on where it ended; AREAS="guard e2e"
 	@scripts/bootstrap test-all
-	@tests/run all
+	@tests/run all --resume $(AREAS)
 
 bench: all ## ratios against references measured in the same run
 	@scripts/bootstrap test
-	@tests/run bench
+	@tests/run bench $(AREAS)
 
 fuzz: ## 60 seconds (FUZZ_SECONDS) of every fuzz target under libFuzzer
 	@scripts/bootstrap fuzz
