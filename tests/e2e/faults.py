@@ -88,7 +88,7 @@ class Node:
         except CriError:
             return "refused", None, None
         try:
-            ctr = pod.container(self.image, ["sh", "-c", f"{PROBE}; exec sleep 300"]).start()
+            ctr = pod.container(self.image, ["sh", "-c", f"{PROBE}; exec sleep 3600"]).start()
         except CriError:
             return "refused", None, pod
         said = wait_until(ctr.log, "the probe's word", 60).strip()
@@ -290,7 +290,7 @@ def out_of_memory(n: Node, out: Outcome) -> None:
             continue
         try:
             env = {f"BIG{i}": "x" * 30000 for i in range(20)}
-            ctr = pod.container(n.image, ["sh", "-c", f"{PROBE}; exec sleep 300"], env=env).start()
+            ctr = pod.container(n.image, ["sh", "-c", f"{PROBE}; exec sleep 3600"], env=env).start()
             said = wait_until(ctr.log, "the probe's word", 60).strip()
             out.created[said] += 1
             out.execed.update([*n.execs(ctr), *n.execs(n.before)])

@@ -130,7 +130,7 @@ def refusals_leave_pods(t: Tap, c: Containerd, image: str) -> None:
 
 def state(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
     pod = c.pod("stateful", handler="nono-runc", namespace="team-a", uid="uid-of-stateful")
-    ctr = pod.container(image, ["sleep", "60"]).start()
+    ctr = pod.container(image, ["sleep", "3600"]).start()
     file = c.host(f"{node.STATE}/{pod.uid}/{ctr.id}/metadata.json")
     t.ok(wait_until(file.is_file, "its state file"), "a sandboxed container has its state file", file)
     data = json.loads(file.read_text())
@@ -144,7 +144,7 @@ def state(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
     want = {"pod": "stateful", "namespace": "team-a", "profile": "default", "runtime_handler": "nono-runc"}
     t.ok(want.items() <= entry.items(), "the log says 'injected' with its keys", entry)
     # A restart finds what still runs, and forgets what ended meanwhile.
-    gone = pod.container(image, ["sleep", "60"]).start()
+    gone = pod.container(image, ["sleep", "3600"]).start()
     stale = c.host(f"{node.STATE}/{pod.uid}/{gone.id}")
     t.ok(stale.is_dir(), "a second container has one too")
     t.equal(plugin.stop(), 0, "SIGTERM: the plugin ends with 0")
@@ -161,7 +161,7 @@ def state(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
 
 def restarts(t: Tap, c: Containerd, image: str, plugin: node.Plugin) -> None:
     pod = c.pod(handler="nono-runc")
-    ctr = pod.container(image, ["sleep", "60"]).start()
+    ctr = pod.container(image, ["sleep", "3600"]).start()
     for sig, name in ((signal.SIGTERM, "stopped"), (signal.SIGKILL, "killed")):
         before = plugin.connections()
         pid = plugin.pid

@@ -18,8 +18,8 @@ def starts_nothing(t, node, what):
 def untrusted_files(t, node):
     good = (node.dir / "opt/settings").read_text()
     created = node.id()
-    node.call("create", "--bundle", node.bundle(["sleep", "60"]).write().dir, created)
-    running = node.start(node.bundle(["sleep", "60"]).write())
+    node.call("create", "--bundle", node.bundle(["sleep", "3600"]).write().dir, created)
+    running = node.start(node.bundle(["sleep", "3600"]).write())
 
     def check(what):
         starts_nothing(t, node, what)
@@ -70,7 +70,7 @@ def starts_nothing_edited(t, node, what):
 
 
 def stop_on_a_broken_node(t, node):
-    ids = [node.start(node.bundle(["sleep", "60"]).write()) for _ in range(2)]
+    ids = [node.start(node.bundle(["sleep", "3600"]).write()) for _ in range(2)]
     for f in ("settings", "runtime"):
         (node.dir / "opt" / f).unlink()
     shutil.rmtree(node.dir / "launcher")

@@ -85,7 +85,7 @@ def conmon(t, node):
     t.equal(node.delete(cid).code, 0, "delete")
 
     cid = node.id()
-    b = node.bundle(["sleep", "60"])
+    b = node.bundle(["sleep", "3600"])
     b.config["annotations"] = crio(cid)
     c = Conmon(node)
     c.run(cid, b.write())
@@ -106,7 +106,7 @@ def conmon(t, node):
     t.ok(said.get("pid", 0) < 0 and "missing" in said.get("message", ""), "a refusal's reason reaches conmon's caller", said)
 
     cid = node.id()
-    b = node.bundle(["sleep", "60"])
+    b = node.bundle(["sleep", "3600"])
     b.config["annotations"] = crio(cid, "sandbox", cid)
     said = Conmon(node).run(cid, b.write())
     t.ok(said.get("pid", -1) > 0 and b.read() == b.original, "CRI-O's infra container passes untouched", said)
@@ -118,7 +118,7 @@ def readonly(t, c, image):
     files = "cd /volume && find . | sort"
     before = c.sh(files).out
     pod = c.pod("agents", handler="nono-runc", annotations={"nono.sh/profile": "claude-code"})
-    both = [pod.container(image, ["sleep", "60"], name=name, env={"HOME": "/home/user"}, cwd="/work", mounts=[("/volume", "/work")])
+    both = [pod.container(image, ["sleep", "3600"], name=name, env={"HOME": "/home/user"}, cwd="/work", mounts=[("/volume", "/work")])
             for name in ("one", "two")]
     for ctr in both:
         ctr.start()
@@ -143,7 +143,7 @@ def containerd(t, node):
         got = installed.probe(c, busybox, handler="nono-runc")
         t.ok(installed.sandboxed(got), "guard alone, no plugin: sandboxed", got)
         pod = c.pod("guarded", handler="nono-runc")
-        ctr = pod.container(busybox, ["sleep", "60"], env={"HOME": "/home/user"}, cwd="/work", mounts=[installed.token(c)])
+        ctr = pod.container(busybox, ["sleep", "3600"], env={"HOME": "/home/user"}, cwd="/work", mounts=[installed.token(c)])
         ctr.start()
         got = installed.parse(ctr.exec("sh", "-c", installed.PROBE).out)
         t.ok(installed.sandboxed(got), "exec, as probes do it: sandboxed", got)

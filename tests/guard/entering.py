@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lib_guard import RECORDS, Node, answers, PROBE, SANDBOXED
+from lib_guard import DEADLINE, RECORDS, Node, answers, PROBE, SANDBOXED
 from parts import main
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -51,7 +51,7 @@ class Container:
         self.to, self.said = os.pipe(), os.pipe()
         with tempfile.TemporaryFile("w+") as errors:  # not a pipe, which the container would keep open
             r = subprocess.run(node.command("create", "--bundle", b.dir, self.id, bare=bare), stdin=self.to[0], stdout=self.said[1],
-                               stderr=errors, timeout=30)
+                               stderr=errors, timeout=DEADLINE)
             errors.seek(0)
             if r.returncode or node.call("start", self.id, bare=bare).code:
                 raise RuntimeError(errors.read())
@@ -204,7 +204,7 @@ def before_and_after_the_first_process(t, node):
     if node.name == "runc":  # the guard's own doing, and 10 seconds of it
         began = time.monotonic()
         r = node.exec(cid, "true")
-        t.ok(r.code and "has not entered its sandbox" in r.err and 9 < time.monotonic() - began < 20, "exec before start: waits, then a clear error", r)
+        t.ok(r.code and "has not entered its sandbox" in r.err and 9 < time.monotonic() - began, "exec before start: waits, then a clear error", r)
     t.equal(node.call("start", cid).code, 0, "started")
     t.equal(answers(node.exec(cid, "sh", "-c", PROBE)), SANDBOXED, "exec right after start: sandboxed")
     domains = {d.name for d in DOMAINS.iterdir()}

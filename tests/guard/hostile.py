@@ -112,7 +112,7 @@ def prewrapped(t, node):
 
 
 def parents_renamed(t, node):
-    script = "mkdir -p /tmp/a/b && mv /tmp/a /tmp/c && mkdir -p /tmp/a && cp /bin/sh /tmp/a/b; sleep 60"
+    script = "mkdir -p /tmp/a/b && mv /tmp/a /tmp/c && mkdir -p /tmp/a && cp /bin/sh /tmp/a/b; sleep 3600"
     cid = node.start(node.bundle(["sh", "-c", script], {"/nono": Path("/tmp/a/b")}).write())
     wait(lambda: node.exec(cid, "ls", "/tmp/c").code == 0)
     t.equal(answers(node.exec(cid, "sh", "-c", PROBE)), SANDBOXED, "exec after a rename below a mount is sandboxed")
@@ -157,7 +157,7 @@ def readers_that_disagree(t, node):
         (b.dir / "config.json").write_text(edit(b.config, json.dumps(b.config)))
         r = node.run(b)
         t.ok(r.code == 1 and why in r.err and "RAN" not in r.out, f"config.json with a key {why}: refused", r)
-    cid = node.start(node.bundle(["sleep", "60"]).write())
+    cid = node.start(node.bundle(["sleep", "3600"]).write())
     p = node.dir / "process.json"
     for text in ('{"Args":["sh","-c","echo RAN"],' + evil[1:], '{"args":["true"],' + evil[1:]):
         p.write_text(text)

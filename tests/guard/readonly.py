@@ -61,7 +61,7 @@ def profiles(node):
     node.profile("plain", *BASE)
 
 
-def bundle(node, profile: str, args=("sleep", "100"), image: dict | None = None, volumes: dict | None = None, **kw) -> Bundle:
+def bundle(node, profile: str, args=("sleep", "3600"), image: dict | None = None, volumes: dict | None = None, **kw) -> Bundle:
     b = node.bundle(list(args), image, **kw)
     b.config["annotations"] = {"nono.sh/profile": profile}
     for destination, source in (volumes or {}).items():

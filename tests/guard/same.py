@@ -69,7 +69,7 @@ def terminal(t, node):
         return r
 
     both(t, node, "a terminal for the container", lambda bare: attach(bare, create))
-    ids = {bare: node.start(node.bundle(["sleep", "60"]).write(), bare=bare) for bare in (True, False)}
+    ids = {bare: node.start(node.bundle(["sleep", "3600"]).write(), bare=bare) for bare in (True, False)}
 
     def enter(bare, sock):
         p = node.dir / "process.json"
@@ -84,13 +84,13 @@ def detaching_and_pid_files(t, node):
     def run(bare):
         pid = node.dir / "pid"
         cid = node.id()
-        r = node.call("run", "--detach", "--pid-file", pid, "--bundle", node.bundle(["sleep", "60"]).write().dir, cid, bare=bare)
+        r = node.call("run", "--detach", "--pid-file", pid, "--bundle", node.bundle(["sleep", "3600"]).write().dir, cid, bare=bare)
         state = json.loads(node.call("state", cid, bare=bare).out)
         # The runtime returns when its own part is done; the program may come a moment later.
         comm = wait_until(lambda: "sleep\n" in Path(f"/proc/{pid.read_text()}/comm").read_text(), "the program to be executed")
         execpid = node.dir / "execpid"
         p = node.dir / "process.json"
-        p.write_text(json.dumps({"args": ["sleep", "50"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}))
+        p.write_text(json.dumps({"args": ["sleep", "3600"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}))
         e = node.call("exec", "--detach", "--pid-file", execpid, "--process", p, cid, bare=bare)
         there = os.path.exists(f"/proc/{execpid.read_text()}")
         out = (r.code, r.out, r.err, state["pid"] == int(pid.read_text()), state["status"], comm, e.code, there)
@@ -148,7 +148,7 @@ def cgroups_and_hooks(t, node):
     def run(bare):
         log = node.dir / "hooks"
         log.unlink(missing_ok=True)
-        b = node.bundle(["sleep", "60"])
+        b = node.bundle(["sleep", "3600"])
         b.config["linux"]["cgroupsPath"] = f"/{node.dir.name}/{'bare' if bare else 'guard'}"
         names = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
         b.config["hooks"] = {n: [{"path": "/bin/sh", "args": ["sh", "-c", f"cat >/dev/null; echo {n} >>{log}"]}] for n in names}
@@ -166,7 +166,7 @@ def cgroups_and_hooks(t, node):
 def life_cycle(t, node):
     def run(bare):
         cid = node.id()
-        b = node.bundle(["sleep", "60"])
+        b = node.bundle(["sleep", "3600"])
         b.config["linux"]["cgroupsPath"] = f"/{cid}"
         seen = []
 

@@ -33,8 +33,8 @@ def first_process(t, node):
 
 
 def entering_processes(t, node):
-    bare = node.start(with_token(node, node.bundle(["sleep", "60"])).write(), bare=True)
-    cid = node.start(with_token(node, node.bundle(["sleep", "60"])).write())
+    bare = node.start(with_token(node, node.bundle(["sleep", "3600"])).write(), bare=True)
+    cid = node.start(with_token(node, node.bundle(["sleep", "3600"])).write())
     image_mask = {"token": False}
     for file in (True, False):
         how = "with a process file" if file else "with arguments"
@@ -144,7 +144,7 @@ def profiles(t, node):
     t.ok(r.out == "new\n" and "secret/key" in r.err, "beside a masked directory files can be made", r)
     b = node.bundle(probe, image)
     b.config["annotations"] = {"nono.sh/profile": "open"}
-    b.config["process"]["args"] = ["sleep", "60"]
+    b.config["process"]["args"] = ["sleep", "3600"]
     cid = node.start(b.write())
     node.settings(allowed=["default"])
     t.equal("etc" in node.exec(cid, *probe).out, True, "exec has the profile of create, whatever is allowed since")
@@ -174,7 +174,7 @@ def pause_container(t, node):
     for family in ({"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "ID"},
                    {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": "ID"}):
         cid = node.id()
-        b = node.bundle(["sleep", "60"])
+        b = node.bundle(["sleep", "3600"])
         b.config["annotations"] = {k: v.replace("ID", cid) for k, v in family.items()}
         b.write()
         node.start(b, cid=cid)
@@ -185,7 +185,7 @@ def pause_container(t, node):
 
 
 def exec_denied(t, node):
-    cid = node.start(node.bundle(["sleep", "60"]).write())
+    cid = node.start(node.bundle(["sleep", "3600"]).write())
     t.equal(node.exec(cid, "true").code, 0, "the control: exec works")
     node.settings(exec_="deny")
     for file in (True, False):
@@ -195,7 +195,7 @@ def exec_denied(t, node):
 
 def records(t, node):
     before = set(os.listdir(RECORDS)) if RECORDS.is_dir() else set()
-    cid = node.start(node.bundle(["sleep", "60"]).write())
+    cid = node.start(node.bundle(["sleep", "3600"]).write())
 
     def mine():
         return [p for p in RECORDS.iterdir() if p.name not in before and f"id {cid}\n" in p.read_text()]
@@ -205,7 +205,7 @@ def records(t, node):
     t.ok("profile default\n" in text and f"runtime {node.runtime}\n" in text and f"root {node.root}\n" in text, "of all that exec needs", text)
     t.equal((mine()[0].stat().st_mode & 0o777, RECORDS.stat().st_mode & 0o777), (0o600, 0o700), "for root only")
     refused = node.call("delete", cid)
-    bare = node.start(node.bundle(["sleep", "60"]).write(), bare=True)
+    bare = node.start(node.bundle(["sleep", "3600"]).write(), bare=True)
     t.equal((refused.code, len(mine())), (node.call("delete", bare, bare=True).code, 1), "a refused delete keeps it")
     r = node.call("create", "--bundle", node.bundle(["true"]).write().dir, cid)
     t.ok(r.code and len(mine()) == 1 and mine()[0].read_text() == text, "a second create of the ID fails and keeps it", r)

@@ -13,6 +13,7 @@ from node_root import GUARD, changed_files, runtimes
 from trees import (BIN, DROPINS, HANDLER, IMPORTS, LAYOUTS, OURS, PREFIX, SECCOMP, SHARE,
                    KataNode, Layout)
 from doctor import checks, doctor
+from lib.wait import DEADLINE
 
 KERNEL = b"\x7fELF" + b"kernel with landlock: Up and running.\n" * 200
 ROOTFS = b"\0" * 0x438 + b"\x53\xef" + b"\0" * 8192
@@ -221,7 +222,7 @@ def follows(t, tools) -> None:
         check = [BIN / "kubefence", "node", "agent", "--check", "--ready-file", ready]
 
         def until(what: str, condition) -> None:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + DEADLINE
             while not condition() and time.monotonic() < deadline:
                 time.sleep(0.05)
             t.ok(condition(), what, p.poll())
@@ -244,7 +245,7 @@ def follows(t, tools) -> None:
         mine = {f: v for f, v in n.files().items() if f.startswith("opt/kubefence")}
         t.ok(not mine and not any(f.startswith("opt/kubefence") for f in stopped), "follows: nothing came back", mine)
         p.terminate()
-        t.equal(p.wait(timeout=20), 0, "follows: SIGTERM ends it")
+        t.equal(p.wait(timeout=DEADLINE), 0, "follows: SIGTERM ends it")
 
 
 def fetched(t, tools) -> None:
@@ -272,7 +273,7 @@ def locks(t, tools) -> None:
                 cmd = [BIN / "kubefence", command, "install", "--host-root", n.dir, "--no-restart"]
                 p = subprocess.Popen(list(map(str, cmd)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 # It is at the lock when it has its own, which comes first.
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + DEADLINE
                 while time.monotonic() < deadline and not waits(p.pid, n.path("/run/lock/kata-deploy.lock")):
                     time.sleep(0.02)
                 t.ok(waits(p.pid, n.path("/run/lock/kata-deploy.lock")) and p.poll() is None,

@@ -13,12 +13,11 @@ import time
 from pathlib import Path
 
 from lib import build
-from lib.wait import log_entries, wait_until
+from lib.wait import DEADLINE, log_entries, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin") / "nono-nri"
 DRIVER = ROOT / "out/asan/tests/plugin/plugin_driver"
-DEADLINE = 15
 # What a debug build says of calls that a list lacks (KUBEFENCE_BIN=...).
 REFUSED = re.compile(r"refused system call: (\w+)")
 

@@ -9,6 +9,7 @@ import tempfile
 
 import attacks
 import box
+from wait import DEADLINE, wait_until
 
 STRICT_ERRNOS = {"ENOSYS": 38, "EOPNOTSUPP": 95, "EPERM": 1, "E2BIG": 7, "ENOMEM": 12}
 
@@ -432,16 +433,13 @@ def reclaim(t, b) -> None:
             os.unlink(f"{b.rootfs}/tmp/{f}")
     p = subprocess.Popen(["runc", "--root", f"{b.dir}/runc", "exec", "--cwd", "/work", b.id, "/nono/nono", "wrap", "--", "sh", "-c", script],
                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    deadline = 200
-    while not os.path.exists(f"{b.rootfs}/tmp/go") and deadline and p.poll() is None:
-        deadline -= 1
-        subprocess.run(["sleep", "0.05"])
+    wait_until(lambda: os.path.exists(f"{b.rootfs}/tmp/go") or p.poll() is not None, "the first half")
     subprocess.run(["sync"])
     with open("/proc/sys/vm/drop_caches", "w") as f:
         f.write("3\n")
     with open(f"{b.rootfs}/tmp/went", "w"):
         pass
-    t.equal(p.communicate(timeout=30)[0], "same\n", "/proc, image and work directory after drop_caches")
+    t.equal(p.communicate(timeout=DEADLINE)[0], "same\n", "/proc, image and work directory after drop_caches")
 
 
 def system_calls(t) -> None:
