@@ -51,6 +51,10 @@ def run(t, tools, everything: bool) -> None:
         _, out, _ = doctor("-o", "json", root=n.dir)
         advice = checks(out)["agents that bring a sandbox of their own"]["advice"]
         t.ok(len(advice) == 1 and advice[0].startswith("aider: "), "a node's own published profiles count instead", advice)
+        n.path("/opt/nono-nri/profiles/aider").write_bytes(text[:-20])
+        _, out, _ = doctor("-o", "json", root=n.dir)
+        found = checks(out)["published profiles are valid"]
+        t.ok(found["result"] == "error" and "aider" in found["error"], "a damaged one is an error that names it", found)
         n.path("/opt/nono-nri/profiles/aider").unlink()
         n.path("/opt/nono-nri/profiles").rmdir()
         n.node("install")
