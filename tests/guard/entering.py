@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DOMAINS = RECORDS.parent / "domain"
 ALL = len(sys.argv) > 1 and sys.argv[1] == "all"
 # Sequences of acts, each followed by an exec; and execs during the race.
-SEQUENCES, RACES = (5000, 2000) if ALL else (40, 60)
+SEQUENCES, RACES = (3000, 1200) if ALL else (40, 60)  # for each of five runtimes
 RULES = ("fs rx-root", "fs rwx-homes", "fs volumes", "fs rwx $WORKDIR", "fs rw ~/.claude", "fs rwx /tmp", "fs rwx /run", "fs r /proc",
          "fs rw /dev/null", "fs rwx /var/tmp", "fs deny /run/secrets", "fs deny ~/.ssh", "fs deny /secret")
 PLACES = re.findall(r'"([^"]+)"', re.search(r"places\[\] = \{(.*?)\};", Path(f"{HERE}/actor.c").read_text(), re.DOTALL)[1])

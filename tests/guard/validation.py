@@ -140,10 +140,13 @@ def main() -> None:
     t = Tap()
     programs = sorted(p.name for p in tools.bindir("validation").iterdir() if p.name[0] != "." and p.name != "runtimetest")
     t.equal(len(programs), PROGRAMS, "all programs of the module are built")
-    if mode == "quick" or wanted:
-        programs = wanted or list(QUICK)
+    found = runtimes(mode)
+    chosen = {n: p for n, p in found.items() if n in wanted} or found
+    named = [w for w in wanted if w not in found]
+    if mode == "quick" or named:
+        programs = named or list(QUICK)
     used: set = set()
-    for name, path in runtimes(mode).items():
+    for name, path in chosen.items():
         node = Node(path)
         validation = Validation(node)
         try:
