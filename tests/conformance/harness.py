@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import tools
+from lib import build, tools
 from lib.wait import DEADLINE
 
 HERE = Path(__file__).resolve().parent
@@ -70,13 +70,10 @@ def build_driver(version: Version) -> Path:
 
 def build_hello(tmp: Path) -> Path:
     """examples/nri-hello.c as a stranger builds it: from the installed library, by pkg-config."""
-    prefix = tmp / "prefix"
-    subprocess.run(["meson", "setup", "--prefix", prefix, "--libdir", "lib", tmp / "build"], cwd=ROOT,
-                   check=True, stdout=subprocess.DEVNULL)
-    for command in (["ninja", "-C", tmp / "build", "src/nri/libnri.a"],
-                    ["meson", "install", "-C", tmp / "build", "--no-rebuild", "--tags", "devel"]):
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    env = {**os.environ, "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"}
+    out = build.meson("tests", "src/nri/libnri.a")
+    subprocess.run(["meson", "install", "-C", out, "--no-rebuild", "--tags", "devel", "--destdir", tmp], check=True, stdout=subprocess.DEVNULL)
+    (found,) = tmp.rglob("libnri.pc")
+    env = {**os.environ, "PKG_CONFIG_PATH": str(found.parent), "PKG_CONFIG_SYSROOT_DIR": str(tmp)}
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libnri"], env=env, check=True,
                            capture_output=True, text=True).stdout.split()
     subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", ROOT / "examples/nri-hello.c", *flags,
