@@ -38,6 +38,8 @@ CHANGES = (
      "Landlock: runtimetest wants to make a directory in /, and ends"),
     (("hooks_stdin",), r'[-+](not )?ok the state of the container MUST be passed to "\w+" hook over stdin',
      "the annotation in which the guard keeps the pod's seccomp policy is in the state"),
+    (("start",), r"-ok `start` operation MUST generate an error if `process` was not set|\+not ok exit status 1",
+     "crun 1.28 creates a container without a process, and has nothing to start; the guard refuses to create one, as runc does"),
     (("create",), r"\+nono-runc: create: .* is not understood; the guard knows the flags of runc and crun",
      "the case without an ID, which ends in an error with both"),
     (("linux_ns_itype",), r"-ok inherit namespace .*|\+not ok cannot run validation tests: exit status 1",
