@@ -10,6 +10,7 @@ import struct
 import time
 
 import box
+from wait import DEADLINE
 
 NETLINK_AUDIT, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, READLOG = 9, 270, 1, 1
 AUDIT_GET, AUDIT_SET, STATUS_ENABLED = 1000, 1001, 1
@@ -61,7 +62,7 @@ def log():
             # The second is logged itself, though it changes nothing: the proof that a record that is missing is the sandbox's fault.
             set_enabled(1)
             set_enabled(1)
-            if not any(kind == CONFIG_CHANGE for kind, _ in records(reader, lambda r: r[0] == CONFIG_CHANGE, 10)):
+            if not any(kind == CONFIG_CHANGE for kind, _ in records(reader, lambda r: r[0] == CONFIG_CHANGE, DEADLINE)):
                 raise Unavailable("no record arrives at all: something else on this machine takes or silences them")
             yield reader
         finally:
@@ -107,7 +108,7 @@ def run(t) -> None:
             def about(name):
                 return lambda r: r[0] == LANDLOCK_ACCESS and re.search(rf"\bino={inode[name]}\b", r[1])
 
-            got = records(reader, about("etc/denied"), 10)
+            got = records(reader, about("etc/denied"), DEADLINE)
             for name, blocker in (("root/.ssh/denied", "fs.read_file"), ("etc/denied", "fs.write_file")):
                 found = [text for kind, text in got if about(name)((kind, text))]
                 t.ok(len(found) == 1 and f"blockers={blocker}" in found[0], f"one record says that {blocker} on /{name} was refused", got)
