@@ -13,6 +13,8 @@ from pathlib import Path
 from lib_guard import DEADLINE, RECORDS, Node, answers, PROBE, SANDBOXED
 from parts import main
 
+from lib.wait import wait_until
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOMAINS = RECORDS.parent / "domain"
 ALL = len(sys.argv) > 1 and sys.argv[1] == "all"
@@ -297,7 +299,8 @@ def seccomp_of_the_container(t, node):
         b.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [allow]}
         cid = node.start(b.write())
         pid = json.loads(node.call("state", cid).out)["pid"]
-        status = Path(f"/proc/{pid}/status").read_text()
+        # The runtime returns when its own part is done; the program may come a moment later.
+        status = wait_until(lambda: (lambda s: s if s.startswith("Name:\tsleep\n") else "")(Path(f"/proc/{pid}/status").read_text()), "the program to be executed")
         t.ok("Seccomp:\t2" in status and "Seccomp_filters:\t1\n" in status, f"level '{level}': one program in the first process", status)
         for what, file in (("file", True), ("arguments", False)):
             r = node.exec(cid, "sh", "-c", "grep Seccomp_filters /proc/self/status; mkdir /tmp/d", file=file)
