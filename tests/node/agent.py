@@ -201,7 +201,7 @@ def end(t, c, marks, agent, h) -> None:
 
 def stopped_while_busy(t, c, agent) -> None:
     agent.stop()
-    holder = c.spawn(["flock", "/run/kubefence/node.lock", "sh", "-c", "echo held; exec sleep 3600"], stdout=subprocess.PIPE, text=True)
+    holder = c.spawn(["flock", "--no-fork", "/run/kubefence/node.lock", "sh", "-c", "echo held; exec sleep 3600"], stdout=subprocess.PIPE, text=True)
     holder.stdout.readline()
     c.host("/opt/kubefence/bin/nono-runc").chmod(0o700)
     before = len(agent.said())
