@@ -31,8 +31,8 @@ static const struct kf_cmdline_flag create_flags[] = {
 	{"b", true, KF_FLAG_BUNDLE},
 	{"bundle", true, KF_FLAG_BUNDLE},
 	{"console-socket", true},
-	{"d", false},
-	{"detach", false},
+	{"d", false, KF_FLAG_DETACH},
+	{"detach", false, KF_FLAG_DETACH},
 	{"keep", false},
 	{"no-new-keyring", false},
 	{"no-pivot", false},
@@ -50,8 +50,8 @@ static const struct kf_cmdline_flag exec_flags[] = {
 	{"cgroup", true},
 	{"console-socket", true},
 	{"cwd", true},
-	{"d", false},
-	{"detach", false},
+	{"d", false, KF_FLAG_DETACH},
+	{"detach", false, KF_FLAG_DETACH},
 	{"e", true},
 	{"env", true},
 	{"g", true},
@@ -149,7 +149,7 @@ static bool parse_flags(struct kf_cmdline *cmd, const struct kf_cmdline_flag *ta
 			value = cmd->argv[*at];
 		}
 		if (flag->flag)
-			cmd->value[flag->flag] = value;
+			cmd->value[flag->flag] = value ? value : arg;
 		(*at)++;
 	}
 	return true;

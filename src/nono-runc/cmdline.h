@@ -24,6 +24,7 @@ enum kf_verb {
 enum kf_flag {
 	KF_FLAG_NONE,
 	KF_FLAG_BUNDLE,
+	KF_FLAG_DETACH, /* takes none: itself */
 	KF_FLAG_LOG,
 	KF_FLAG_LOG_FORMAT,
 	KF_FLAG_PRESERVE_FDS,

@@ -6,6 +6,8 @@
 #include "base/path.h"
 #include "nono-runc/domain.h"
 #include "nono-runc/launch.h"
+#include "nono-runc/lookup.h"
+#include "nono-runc/outcome.h"
 #include "nono-runc/profiles.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
@@ -43,7 +45,7 @@ struct work {
 	unsigned long caller_fds;
 	struct kf_launch launch;
 	struct kf_program program; /* the container's seccomp policy; none if the runtime gets it */
-	int domain;		   /* descriptor of the domain file, -1 if it is not open yet */
+	int given[KF_LAUNCH_GIVEN]; /* to the launcher; -1: not open yet */
 };
 
 static void work_done(struct work *w)
@@ -53,8 +55,9 @@ static void work_done(struct work *w)
 	kf_oci_file_done(&w->file);
 	kf_record_done(&w->record);
 	kf_program_done(&w->program);
-	if (w->domain >= 0)
-		(void)close(w->domain);
+	for (size_t i = 0; i < KF_LAUNCH_GIVEN; i++)
+		if (w->given[i] >= 0)
+			(void)close(w->given[i]);
 }
 
 /* Where our descriptors go: above those that the caller preserves. */
@@ -77,7 +80,8 @@ static int choose_fds(struct work *w, struct kf_err *err)
 	}
 	w->launch.by_fd = true;
 	w->launch.launcher_fd = FIRST_FD + (int)w->caller_fds;
-	w->launch.policy_fd = w->launch.launcher_fd + 1;
+	w->launch.policy_fd = w->launch.launcher_fd + 1 + KF_LAUNCH_DOMAIN;
+	w->launch.report_fd = w->launch.launcher_fd + 1 + KF_LAUNCH_OUTCOME;
 	return 0;
 }
 
@@ -164,7 +168,8 @@ static int add(struct work *w, const char **flags, size_t *n, const char *flag)
 static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const char *const *args,
 		   size_t nargs, struct kf_err *err)
 {
-	const char *flags[FLAGS_MAX], *count = kf_arena_printf(w->arena, "%lu", w->caller_fds + 2);
+	const char *flags[FLAGS_MAX],
+		*count = kf_arena_printf(w->arena, "%lu", w->caller_fds + KF_LAUNCH_FDS);
 	size_t n = 0;
 
 	if ((bundle && (add(w, flags, &n, "--bundle") < 0 || add(w, flags, &n, bundle) < 0)) ||
@@ -178,9 +183,38 @@ static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const 
 /* Last of all: whatever else is open may have the numbers that ours need. */
 static int install(struct work *w, const char *label, struct kf_err *err)
 {
+	int given[KF_LAUNCH_GIVEN];
+
 	kf_oci_file_done(&w->file);
-	return kf_launch_install(w->settings.settings.launcher, kf_steal_fd(&w->domain), label,
-				 w->launch.launcher_fd, err);
+	for (size_t i = 0; i < KF_LAUNCH_GIVEN; i++)
+		given[i] = kf_steal_fd(&w->given[i]);
+	return kf_launch_install(w->settings.settings.launcher, given, label, w->launch.launcher_fd,
+				 err);
+}
+
+/* How the launcher tells the outcome of what is started at once: to us if the runtime comes back
+ * before it ends, else to whoever looks on. */
+static int open_outcome(struct work *w, struct kf_err *err)
+{
+	struct kf_guard *guard = w->guard;
+	int *const ret = &w->given[KF_LAUNCH_OUTCOME];
+
+	if (!guard->cmd->value[KF_FLAG_DETACH])
+		return kf_outcome_stderr(ret, err);
+	if (kf_outcome_pipe(&guard->outcome, ret, err) < 0)
+		return -1;
+	/* Out of the way of the numbers that the launcher's descriptors get. */
+	if (guard->outcome < w->launch.launcher_fd + KF_LAUNCH_FDS) {
+		int fd = fcntl(guard->outcome, F_DUPFD_CLOEXEC,
+			       w->launch.launcher_fd + KF_LAUNCH_FDS);
+
+		if (fd < 0)
+			return kf_fail_sys(err, "descriptor of a pipe");
+		(void)close(guard->outcome);
+		guard->outcome = fd;
+	}
+	guard->outcome_write = w->launch.report_fd;
+	return 0;
 }
 
 /* Where a directory really is; the runtime gets that name, so that it and we
@@ -212,17 +246,27 @@ static int check_proc(int rootfs, struct kf_err *err)
 	return 0;
 }
 
-static int edit_config(struct work *w, const char *bundle, struct kf_err *err)
+/* The image's root directory, if what it holds can become a container. */
+static int open_rootfs(struct work *w, int *ret_fd, struct kf_err *err)
 {
-	KF_CLOSE int rootfs = -1;
+	const struct kf_plan *plan = &w->plan;
+	size_t skip = kf_plan_prefix(&w->launch, plan->args, plan->nargs, NULL);
+	KF_CLOSE int fd = openat(w->file.dirfd, w->oci.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return kf_fail_sys(err, "open root.path '%s'", w->oci.rootfs);
+	if (check_proc(fd, err) < 0 ||
+	    (skip < plan->nargs && kf_lookup_program(&w->oci, plan->args[skip], fd, err) < 0))
+		return -1;
+	*ret_fd = kf_steal_fd(&fd);
+	return 0;
+}
+
+static int edit_config(struct work *w, const char *bundle, int rootfs, struct kf_err *err)
+{
 	const char *const *masks, *text;
 	size_t nmasks, n;
 
-	rootfs = openat(w->file.dirfd, w->oci.rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rootfs < 0)
-		return kf_fail_sys(err, "open root.path '%s'", w->oci.rootfs);
-	if (check_proc(rootfs, err) < 0)
-		return -1;
 	if (kf_readonly_prepare(&w->oci, w->plan.profile, rootfs, bundle,
 				w->guard->cmd->value[KF_FLAG_ROOT], w->guard->cmd->id, err) < 0 ||
 	    kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
@@ -241,6 +285,7 @@ static int create(struct work *w, struct kf_err *err)
 	const char *dir = cmd->value[KF_FLAG_BUNDLE];
 	struct kf_record record = {.root = cmd->value[KF_FLAG_ROOT], .id = cmd->id};
 	char bundle[PATH_MAX];
+	KF_CLOSE int rootfs = -1;
 
 	if (kf_node_settings(guard->node, &w->settings, err) < 0 ||
 	    kf_node_runtime(guard->node, guard->runtime, err) < 0 || choose_fds(w, err) < 0 ||
@@ -261,12 +306,17 @@ static int create(struct work *w, struct kf_err *err)
 	if (decide(w, err) < 0)
 		return -1;
 	record.profile = w->plan.profile->name;
-	if (rewrite(w, bundle, false, NULL, 0, err) < 0 || compile_seccomp(w, err) < 0 ||
+	if (open_rootfs(w, &rootfs, err) < 0 || rewrite(w, bundle, false, NULL, 0, err) < 0 ||
+	    compile_seccomp(w, err) < 0 ||
 	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
-			     &w->domain, err) < 0 ||
-	    kf_launch_label(w->domain, record.label, err) < 0 || edit_config(w, bundle, err) < 0 ||
-	    kf_record_write(&record, err) < 0)
+			     &w->given[KF_LAUNCH_DOMAIN], err) < 0 ||
+	    kf_launch_label(w->given[KF_LAUNCH_DOMAIN], record.label, err) < 0 ||
+	    (cmd->verb == KF_VERB_RUN ? open_outcome(w, err)
+				      : kf_outcome_create(record.root, record.id, record.label,
+							  &w->given[KF_LAUNCH_OUTCOME], err)) < 0 ||
+	    edit_config(w, bundle, rootfs, err) < 0 || kf_record_write(&record, err) < 0)
 		return -1;
+	(void)close(kf_steal_fd(&rootfs));
 	return install(w, w->oci.mount_label, err);
 }
 
@@ -347,8 +397,9 @@ static int exec(struct work *w, struct kf_err *err)
 			       "container '%.80s' is a pod's pause container; nothing enters it",
 			       cmd->id);
 	(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", w->record.runtime);
-	if (kf_domain_enter(cmd->value[KF_FLAG_ROOT], cmd->id, &w->domain, err) < 0 ||
-	    choose_fds(w, err) < 0 ||
+	if (kf_domain_enter(cmd->value[KF_FLAG_ROOT], cmd->id, &w->given[KF_LAUNCH_DOMAIN], err) <
+		    0 ||
+	    choose_fds(w, err) < 0 || open_outcome(w, err) < 0 ||
 	    (path ? exec_by_file(w, path, err) : exec_by_args(w, err)) < 0)
 		return -1;
 	return install(w, w->record.label, err);
@@ -357,7 +408,7 @@ static int exec(struct work *w, struct kf_err *err)
 static int work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
 		struct kf_err *err)
 {
-	struct work w = {.guard = guard, .arena = &guard->arena, .domain = -1};
+	struct work w = {.guard = guard, .arena = &guard->arena, .given = {-1, -1}};
 	int r;
 
 	kf_arena_init(&w.oci.arena, 0);
@@ -411,5 +462,8 @@ int kf_guard_start(struct kf_guard *guard, struct kf_err *err)
 	if (kf_node_settings(guard->node, &settings, err) < 0)
 		return -1;
 	kf_settings_text_done(&settings);
+	if (kf_outcome_open(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id, &guard->outcome, err) <
+	    0)
+		return -1;
 	return kf_guard_pass(guard, err);
 }

@@ -16,6 +16,9 @@ struct kf_guard {
 	char runtime[PATH_MAX];
 	char **argv;	       /* argv[0] is the runtime; from malloc */
 	struct kf_arena arena; /* its strings */
+	/* What the launcher tells is read here once the runtime has ended, -1 if nobody waits for
+	 * it (outcome.h).  The launcher's end, which must be closed before that, else -1. */
+	int outcome, outcome_write;
 };
 
 /* Sandbox what "create" or "run" of @guard->cmd would start: edit the bundle,
@@ -24,7 +27,7 @@ struct kf_guard {
 int kf_guard_create(struct kf_guard *guard, struct kf_err *err);
 /* The same for "exec". */
 int kf_guard_exec(struct kf_guard *guard, struct kf_err *err);
-/* "start": only on a node whose settings are in order. */
+/* "start": only on a node whose settings are in order, and with the outcome. */
 int kf_guard_start(struct kf_guard *guard, struct kf_err *err);
 /* Anything else: find the real runtime and leave the command line alone.  Works
  * without settings, and as long as any record or runtime file is left. */

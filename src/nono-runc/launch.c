@@ -74,33 +74,46 @@ static int copy(int out, int in, const char *name, struct kf_err *err)
 	return 0;
 }
 
-/* Give both their numbers, neither clobbering the other. */
-static int place(int launcher, int domain, int first, struct kf_err *err)
+/* Give each its number, none clobbering another. */
+static int place_fds(const int fds[static KF_LAUNCH_FDS], int first, struct kf_err *err)
 {
-	KF_CLOSE int l = fcntl(launcher, F_DUPFD_CLOEXEC, first + 2);
-	KF_CLOSE int d = fcntl(domain, F_DUPFD_CLOEXEC, first + 2);
+	int moved[KF_LAUNCH_FDS], r = 0;
 
-	if (l < 0 || d < 0 || dup2(l, first) < 0 || dup2(d, first + 1) < 0)
-		return kf_fail_sys(err, "descriptors %d and %d", first, first + 1);
-	return 0;
+	for (int i = 0; i < KF_LAUNCH_FDS; i++) {
+		moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, first + KF_LAUNCH_FDS);
+		if (moved[i] < 0)
+			r = -1;
+	}
+	for (int i = 0; r == 0 && i < KF_LAUNCH_FDS; i++)
+		r = dup2(moved[i], first + i) < 0 ? -1 : 0;
+	if (r < 0)
+		kf_err_set_sys(err, "descriptors %d to %d", first, first + KF_LAUNCH_FDS - 1);
+	for (int i = 0; i < KF_LAUNCH_FDS; i++)
+		if (moved[i] >= 0)
+			(void)close(moved[i]);
+	return r;
 }
 
-int kf_launch_install(const char *launcher, int domain, const char *label, int first,
-		      struct kf_err *err)
+int kf_launch_install(const char *launcher, const int given[static KF_LAUNCH_GIVEN],
+		      const char *label, int first, struct kf_err *err)
 {
-	int lfd = -1, file = -1, r = -1;
+	int fds[KF_LAUNCH_FDS] = {-1}, file = -1, r = -1;
 
-	if (kf_file_open_trusted(launcher, &file, err) < 0)
-		return kf_fail_wrap(err, "launcher");
-	lfd = create(err);
-	if (lfd >= 0 && copy(lfd, file, launcher, err) == 0 && finish(lfd, 0555, label, err) == 0)
-		r = place(lfd, domain, first, err);
-	/* Their first numbers may be the very ones that place() has just filled. */
-	for (size_t i = 0; i < 3; i++) {
-		int fd = (int[]){file, lfd, domain}[i];
-
-		if (fd >= 0 && (r < 0 || (fd != first && fd != first + 1)))
-			(void)close(fd);
+	for (int i = 0; i < KF_LAUNCH_GIVEN; i++)
+		fds[1 + i] = given[i];
+	if (kf_file_open_trusted(launcher, &file, err) < 0) {
+		kf_err_wrap(err, "launcher");
+	} else {
+		fds[0] = create(err);
+		if (fds[0] >= 0 && copy(fds[0], file, launcher, err) == 0 &&
+		    finish(fds[0], 0555, label, err) == 0)
+			r = place_fds(fds, first, err);
+		/* Its first number may be one of those that place_fds() has just filled. */
+		if (r < 0 || file < first || file >= first + KF_LAUNCH_FDS)
+			(void)close(file);
 	}
+	for (int i = 0; i < KF_LAUNCH_FDS; i++)
+		if (fds[i] >= 0 && (r < 0 || fds[i] < first || fds[i] >= first + KF_LAUNCH_FDS))
+			(void)close(fds[i]);
 	return r;
 }

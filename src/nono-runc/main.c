@@ -8,6 +8,7 @@
 #include "nono-runc/errlog.h"
 #include "nono-runc/guard.h"
 #include "nono-runc/node.h"
+#include "nono-runc/outcome.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
 
@@ -18,7 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define EXIT_REFUSED 1
+/* As runc and crun end if they could not do what they were asked. */
+#define EXIT_REFUSED	     1
+#define EXIT_REFUSED_TO_EXEC 255
 
 static void fail(const struct kf_cmdline *cmd, const struct kf_err *err)
 {
@@ -46,15 +49,21 @@ static int run(const struct kf_guard *guard, struct kf_err *err)
 	return kf_fail_sys(err, "run '%s'", guard->runtime);
 }
 
+static int exit_refused(const struct kf_cmdline *cmd)
+{
+	return cmd->verb == KF_VERB_EXEC ? EXIT_REFUSED_TO_EXEC : EXIT_REFUSED;
+}
+
 static void drop(const char *root, const char *id)
 {
+	kf_outcome_drop(root, id);
 	kf_domain_drop(root, id);
 	kf_record_drop(root, id);
 }
 
-/* The record goes when the container has gone, and not if the runtime refuses
- * because it is still running.  Therefore the one fork. */
-static int delete_(const struct kf_guard *guard, struct kf_err *err)
+/* Run the runtime as a child.  Comes back only if it succeeded, or with *err if that cannot be
+ * told; else this process ends as the runtime did. */
+static int run_and_wait(const struct kf_guard *guard, struct kf_err *err)
 {
 	pid_t parent = getpid(), child = fork();
 	int status;
@@ -66,7 +75,7 @@ static int delete_(const struct kf_guard *guard, struct kf_err *err)
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
 			(void)run(guard, err);
 		fail(guard->cmd, err);
-		_exit(EXIT_REFUSED);
+		_exit(exit_refused(guard->cmd));
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
@@ -75,11 +84,54 @@ static int delete_(const struct kf_guard *guard, struct kf_err *err)
 		(void)signal(WTERMSIG(status), SIG_DFL);
 		(void)raise(WTERMSIG(status));
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		kf_readonly_release(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
-		drop(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED);
+	return 0;
+}
+
+/* The record goes when the container has gone, and not if the runtime refuses
+ * because it is still running. */
+static int delete_container(const struct kf_guard *guard, struct kf_err *err)
+{
+	const char *root = guard->cmd->value[KF_FLAG_ROOT], *id = guard->cmd->id;
+
+	if (run_and_wait(guard, err) < 0)
+		return -1;
+	kf_readonly_release(root, id);
+	drop(root, id);
+	exit(0);
+}
+
+/* A "run" that failed leaves no container. */
+static void delete_failed(struct kf_guard *guard)
+{
+	const struct kf_cmdline *cmd = guard->cmd;
+	const char *const args[] = {"delete", "--force", cmd->id, NULL};
+	struct kf_err err;
+
+	memcpy(guard->argv + cmd->verb_at, args, sizeof(args));
+	if (run_and_wait(guard, &err) == 0) {
+		kf_readonly_release(cmd->value[KF_FLAG_ROOT], cmd->id);
+		drop(cmd->value[KF_FLAG_ROOT], cmd->id);
 	}
-	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED);
+}
+
+/* The runtime has started the launcher, and that is its success; ours is that the launcher has
+ * started the program. */
+static int start_program(struct kf_guard *guard, struct kf_err *err)
+{
+	if (run_and_wait(guard, err) < 0)
+		return -1;
+	if (guard->outcome_write >= 0)
+		(void)close(guard->outcome_write);
+	if (kf_outcome_read(guard->outcome, err) == 0)
+		exit(0);
+	if (guard->cmd->verb == KF_VERB_RUN) {
+		fail(guard->cmd, err);
+		delete_failed(guard);
+		exit(EXIT_REFUSED);
+	}
+	return -1;
 }
 
 int main(int argc, char **argv)
@@ -87,7 +139,7 @@ int main(int argc, char **argv)
 	struct kf_err err = {0};
 	struct kf_node node;
 	struct kf_cmdline cmd = {0};
-	struct kf_guard guard = {.node = &node, .cmd = &cmd};
+	struct kf_guard guard = {.node = &node, .cmd = &cmd, .outcome = -1, .outcome_write = -1};
 
 	/* As a hook that we put into a config.json: no runtime calls us by a bare name. */
 	if (argc > 0 && strcmp(argv[0], KF_READONLY_HOOK) == 0)
@@ -97,10 +149,12 @@ int main(int argc, char **argv)
 	    kf_node_init(argv[0], &node, &err) == 0 && prepare[cmd.verb](&guard, &err) == 0) {
 		guard.argv[0] = guard.runtime;
 		if (cmd.verb == KF_VERB_DELETE)
-			(void)delete_(&guard, &err);
+			(void)delete_container(&guard, &err);
+		else if (guard.outcome >= 0)
+			(void)start_program(&guard, &err);
 		else
 			(void)run(&guard, &err);
 	}
 	fail(&cmd, &err);
-	return EXIT_REFUSED;
+	return exit_refused(&cmd);
 }

@@ -4,8 +4,9 @@
 
 #include "base/err.h"
 
-/* Exit statuses besides the workload's own. */
-enum { KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
+/* Exit statuses besides the workload's own.  As runc and crun, "exec" ends with another one than
+ * "create" and "run" if nothing could be started. */
+enum { KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2, KF_EXIT_ENTER_FAILED = 255 };
 
 /* Each command gets the arguments after its name and returns the exit status,
  * or does not return. */

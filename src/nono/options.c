@@ -9,6 +9,7 @@
 enum option {
 	OPT_PROFILE,
 	OPT_POLICY_FD,
+	OPT_REPORT_FD,
 	OPT_WORKDIR,
 	OPT_DRY_RUN,
 	OPT_SILENT,
@@ -30,6 +31,7 @@ static const struct spec {
 } specs[] = {
 	{"profile", 'p', true, false, OPT_PROFILE, ANY, 0},
 	{"policy-fd", 0, true, false, OPT_POLICY_FD, ANY, 0},
+	{"report-fd", 0, true, false, OPT_REPORT_FD, KF_OPTIONS_WRAP, 0},
 	{"workdir", 0, true, false, OPT_WORKDIR, ANY, 0},
 	{"dry-run", 0, false, false, OPT_DRY_RUN, KF_OPTIONS_WRAP, 0},
 	{"silent", 's', false, false, OPT_SILENT, KF_OPTIONS_WRAP, 0},
@@ -85,9 +87,11 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		o->profile = value;
 		break;
 	case OPT_POLICY_FD:
-		if (!kf_parse_fd(value, &o->policy_fd))
-			return kf_fail(err, EINVAL, "--policy-fd '%s' is not a descriptor number",
-				       value);
+	case OPT_REPORT_FD:
+		if (!kf_parse_fd(value,
+				 spec->option == OPT_POLICY_FD ? &o->policy_fd : &o->report_fd))
+			return kf_fail(err, EINVAL, "--%s '%s' is not a descriptor number",
+				       spec->name, value);
 		break;
 	case OPT_WORKDIR:
 		o->workdir = value;
@@ -125,7 +129,7 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 
 int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err)
 {
-	struct kf_options o = {.profile = "default", .policy_fd = -1};
+	struct kf_options o = {.profile = "default", .policy_fd = -1, .report_fd = -1};
 
 	for (; *argv && (*argv)[0] == '-' && (*argv)[1]; argv++) {
 		const char *arg = *argv, *value;

@@ -20,6 +20,7 @@ struct kf_option_grant {
 struct kf_options {
 	const char *profile; /* "default" if none is given */
 	int policy_fd;	     /* -1 if none */
+	int report_fd;	     /* where a start that fails is told; -1: stderr */
 	const char *workdir; /* NULL = stay */
 	bool dry_run, block_net;
 	unsigned verbose;

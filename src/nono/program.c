@@ -75,6 +75,8 @@ int kf_program_find(const char *name, const char *self_dir, const char **ret, st
 		return find_in_path(name, self_dir, ret, err);
 	if (strlen(name) >= PATH_MAX)
 		return kf_fail(err, ENAMETOOLONG, "cannot start '%.80s...': path too long", name);
+	if (executable(name) < 0)
+		return kf_fail_sys(err, "cannot start '%s'", name);
 	*ret = name;
 	return 0;
 }

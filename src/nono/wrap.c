@@ -45,7 +45,9 @@ struct start {
 	int domain_fd;
 	struct kf_vars vars;
 	struct needs needs;
-	int log; /* the termination log, -1 if it is not open */
+	int log;	/* the termination log, -1 if it is not open */
+	int report;	/* to the guard, -1 if it does not listen */
+	bool executing; /* the sandbox and its program are in order; what is left is execve(2) */
 };
 
 static int open_log(void)
@@ -53,17 +55,23 @@ static int open_log(void)
 	return kf_open(AT_FDCWD, TERMINATION_LOG, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
 }
 
-/* Say why on stderr and in the termination log, @log if that is open already. */
-static __attribute__((noinline)) int fail(const struct kf_err *err, int log)
+/* Say why.  What a runtime would have found out before it started anything is told to the guard,
+ * for whom the start has failed then; the rest is the process's own end, as without us: on its
+ * stderr, and if it is the container's first one in the termination log. */
+static __attribute__((noinline)) int fail(const struct kf_err *err, const struct start *s)
 {
+	const bool entering = s->domain.head.decided;
 	KF_UNINIT char line[KF_ERR_MSG_MAX + 8];
+	int log = s->log;
 	struct stat st;
 	size_t n;
 
 	(void)snprintf(line, sizeof(line), "nono: %s\n", err->msg);
 	n = strlen(line);
+	if (s->report >= 0 && !s->executing && write(s->report, line, n) == (ssize_t)n)
+		return entering ? KF_EXIT_ENTER_FAILED : KF_EXIT_FAILED;
 	(void)!write(STDERR_FILENO, line, n);
-	if (log < 0)
+	if (log < 0 && !entering)
 		log = open_log();
 	if (log >= 0 && fstat(log, &st) == 0 && S_ISREG(st.st_mode))
 		(void)!write(log, line, n);
@@ -274,11 +282,33 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 	return kf_process_environment(&s->policy, environ, ret_env, err);
 }
 
+/* Before the sandbox was on the program could be executed. */
+static int refused(const struct start *s, const char *program, struct kf_err *err)
+{
+	struct stat st;
+
+	if (stat(program, &st) == 0 && S_ISDIR(st.st_mode))
+		return kf_fail(err, EISDIR, "cannot start '%s': Is a directory", program);
+	return kf_fail(err, EACCES,
+		       "cannot start '%s': Permission denied: profile '%s' does not let it, or "
+		       "the interpreter that it names, be executed",
+		       program, s->policy.name);
+}
+
+/* The guard waits for this descriptor to be closed by execve(2), or for a message. */
+static void open_report(struct start *s)
+{
+	s->report = s->options->report_fd;
+	if (s->report >= 0 && fcntl(s->report, F_SETFD, FD_CLOEXEC) < 0) {
+		(void)close(s->report);
+		s->report = -1;
+	}
+}
+
 static int run(struct start *s, struct kf_err *err)
 {
 	char *const *command = s->options->command;
 	const char *program;
-	struct stat st;
 	char **env;
 
 	if (prepare(s, &program, &env, err) < 0)
@@ -288,7 +318,7 @@ static int run(struct start *s, struct kf_err *err)
 	if (s->options->verbose &&
 	    describe(&s->policy, s->options, &s->vars, STDERR_FILENO, err) < 0)
 		return -1;
-	if (s->needs.log)
+	if (s->needs.log && !s->domain.head.decided)
 		s->log = open_log();
 	if (enter(s, err) < 0 || kf_process_limits(&s->policy, err) < 0)
 		return -1;
@@ -299,14 +329,15 @@ static int run(struct start *s, struct kf_err *err)
 	if (enter_policy(s, err) < 0)
 		return -1;
 	(void)execve(program, command, env);
-	if (errno == EACCES && stat(program, &st) == 0 && S_ISDIR(st.st_mode))
-		errno = EISDIR;
+	if (errno == EACCES)
+		return refused(s, program, err);
+	s->executing = true;
 	return kf_fail_sys(err, "cannot start '%s'", program);
 }
 
 int kf_command_wrap(char **argv)
 {
-	static struct start start = {.domain_fd = -1, .log = -1};
+	static struct start start = {.domain_fd = -1, .log = -1, .report = -1};
 	struct kf_options options;
 	struct kf_err err;
 
@@ -317,5 +348,6 @@ int kf_command_wrap(char **argv)
 		return kf_command_usage(&err);
 	}
 	start.options = &options;
-	return run(&start, &err) < 0 ? fail(&err, start.log) : 0;
+	open_report(&start);
+	return run(&start, &err) < 0 ? fail(&err, &start) : 0;
 }

@@ -17,7 +17,7 @@
 	"containerd 2.3 or newer"
 
 #define PREFIX_LEN_PATH 5 /* LAUNCHER wrap --profile NAME -- */
-#define PREFIX_LEN_FD	7 /* LAUNCHER wrap --policy-fd N --profile NAME -- */
+#define PREFIX_LEN_FD	9 /* LAUNCHER wrap --policy-fd N --report-fd N --profile NAME -- */
 
 static int refuse(struct kf_plan *plan, const char *reason, struct kf_err *err)
 {
@@ -312,7 +312,7 @@ static bool all_digits(const char *s)
 	return *s && !s[strspn(s, "0123456789")];
 }
 
-/* LAUNCHER wrap --policy-fd N --profile NAME --, as a bundle has it that is
+/* LAUNCHER wrap --policy-fd N --report-fd N --profile NAME --, as a bundle has it that is
  * created a second time. */
 static size_t fd_prefix(const char *const *args, size_t nargs, const char **ret_profile)
 {
@@ -321,10 +321,11 @@ static size_t fd_prefix(const char *const *args, size_t nargs, const char **ret_
 	if (nargs < PREFIX_LEN_FD || strncmp(args[0], fd, sizeof(fd) - 1) != 0 ||
 	    !all_digits(args[0] + sizeof(fd) - 1) || strcmp(args[1], "wrap") != 0 ||
 	    strcmp(args[2], "--policy-fd") != 0 || !all_digits(args[3]) ||
-	    strcmp(args[4], "--profile") != 0 || strcmp(args[6], "--") != 0)
+	    strcmp(args[4], "--report-fd") != 0 || !all_digits(args[5]) ||
+	    strcmp(args[6], "--profile") != 0 || strcmp(args[8], "--") != 0)
 		return 0;
 	if (ret_profile)
-		*ret_profile = args[5];
+		*ret_profile = args[7];
 	return PREFIX_LEN_FD;
 }
 
@@ -372,6 +373,8 @@ static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
 	if (launch->by_fd) {
 		args[n++] = "--policy-fd";
 		args[n++] = kf_arena_printf(arena, "%d", launch->policy_fd);
+		args[n++] = "--report-fd";
+		args[n++] = kf_arena_printf(arena, "%d", launch->report_fd);
 	}
 	args[n++] = "--profile";
 	args[n++] = plan->profile->name;

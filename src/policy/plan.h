@@ -29,6 +29,7 @@ struct kf_launch {
 	bool by_fd;	 /* the guard's sealed memfds; else by the plugin's path */
 	int launcher_fd; /* with by_fd: their numbers inside the container */
 	int policy_fd;
+	int report_fd; /* where the launcher tells that it could not start the program */
 	/* The plugin: the guard runs after us for this handler and sees the
 	 * pod's seccomp rules where we do not. */
 	bool guard_follows;

@@ -23,6 +23,7 @@ static const struct kf_launcher_call calls[] = {
 	{"faccessat", KF_CALL_OPTIONAL, "nono/program.c:executable"},
 #endif
 	{"faccessat2", KF_CALL_OPTIONAL, "nono/program.c:executable"},
+	{"fcntl", KF_CALL_OPTIONAL, "nono/wrap.c:open_report"},
 	{"flock", KF_CALL_NEEDED, "sandbox/domain.c:kf_domain_decide"},
 	{"fstat", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 	{"fstatfs", KF_CALL_NEEDED, "nono/source.c:check_owner"},

@@ -99,7 +99,7 @@ def prewrapped(t, node):
     node.profile("open", "fs rx-root", "fs rwx /etc", "fs rwx /bin", "fs r /proc", "fs rw /tmp", "fs rw /work")
     image = {"/nono/nono": b"#!/bin/sh\nshift 4\nexec \"$@\"\n"}
     for prefix in (["/nono/nono", "wrap", "--profile", "open", "--"],
-                   ["/proc/self/fd/3", "wrap", "--policy-fd", "4", "--profile", "open", "--"],
+                   ["/proc/self/fd/3", "wrap", "--policy-fd", "4", "--report-fd", "5", "--profile", "open", "--"],
                    ["/proc/self/exe", "wrap", "--profile", "open", "--"]):
         closed(t, node, node.bundle([*prefix, "sh", "-c", PROBE], image), f"args begin with {prefix[0]} and a weaker profile")
     # A foreign prefix is the workload's own command: it runs, as it is, inside.

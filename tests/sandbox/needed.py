@@ -47,8 +47,8 @@ CASES = {
     "nested": "/nono/nono wrap -- /nono/nono wrap -- /bin/workload",
     "a published profile": "/published/nono wrap --profile p -- /bin/workload",
     # With the guard: a domain file that is still to be completed, and one that is to be followed.
-    "first in a container": "cat /domain >/domain.$$ && exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3<>/domain.$$",
-    "entering a container": "exec /nono/nono wrap --policy-fd 3 --profile p -- /bin/workload 3<>/domain.decided",
+    "first in a container": "cat /domain >/domain.$$ && exec /nono/nono wrap --policy-fd 3 --report-fd 4 --profile p -- /bin/workload 3<>/domain.$$ 4>/dev/null",
+    "entering a container": "exec /nono/nono wrap --policy-fd 3 --report-fd 4 --profile p -- /bin/workload 3<>/domain.decided 4>/dev/null",
 }
 # The launcher goes on after an error, with what it takes for the answer.
 BELIEVED = {"getcwd", "geteuid"}

@@ -28,12 +28,20 @@ static void assert_sealed(int fd, mode_t mode, const char *text)
 	assert_int_equal(ftruncate(fd, 0), -1);
 }
 
-static int domain(void)
+static int given(const char *text)
 {
-	int fd = memfd_create("domain", MFD_CLOEXEC);
+	int fd = memfd_create("given", MFD_CLOEXEC);
 
-	assert_int_equal(write(fd, "domain", 6), 6);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	return fd;
+}
+
+static int install(const char *launcher, struct kf_err *err)
+{
+	const int fds[KF_LAUNCH_GIVEN] = {
+		[KF_LAUNCH_DOMAIN] = given("domain"), [KF_LAUNCH_OUTCOME] = given("outcome")};
+
+	return kf_launch_install(launcher, fds, "", FIRST, err);
 }
 
 static void the_launcher_is_a_sealed_copy(void **state)
@@ -46,19 +54,22 @@ static void the_launcher_is_a_sealed_copy(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "launcher", 8), 8);
-	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), 0);
+	assert_int_equal(install(path, &err), 0);
 	assert_sealed(FIRST, 0555, "launcher");
 	assert_int_equal(fcntl(FIRST + 1, F_GETFD), 0); /* inherited */
 	assert_int_equal(pread(FIRST + 1, got, sizeof(got), 0), 6);
 	assert_memory_equal(got, "domain", 6);
+	assert_int_equal(fcntl(FIRST + 2, F_GETFD), 0);
+	assert_int_equal(pread(FIRST + 2, got, sizeof(got), 0), 7);
+	assert_memory_equal(got, "outcome", 7);
 	/* The host's file may change; the copy does not. */
 	assert_int_equal(pwrite(fd, "LAUNCHER", 8, 0), 8);
 	assert_sealed(FIRST, 0555, "launcher");
 	assert_int_equal(fchmod(fd, 0622), 0);
-	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), -1);
+	assert_int_equal(install(path, &err), -1);
 	(void)close(fd);
 	(void)unlink(path);
-	assert_int_equal(kf_launch_install(path, domain(), "", FIRST, &err), -1);
+	assert_int_equal(install(path, &err), -1);
 }
 
 int main(void)

@@ -114,7 +114,8 @@ static const struct kf_view base_view = {.handler = "h",
 
 static bool planned(const struct kf_view *view, bool by_fd)
 {
-	const struct kf_launch launch = {.by_fd = by_fd, .launcher_fd = 3, .policy_fd = 4};
+	const struct kf_launch launch = {
+		.by_fd = by_fd, .launcher_fd = 3, .policy_fd = 4, .report_fd = 5};
 	struct kf_plan plan;
 	struct kf_err err = {0};
 	bool ret;

@@ -35,7 +35,8 @@ static const struct kf_view base_view = {
 	.nargs = 3,
 };
 static const struct kf_launch by_path;
-static const struct kf_launch by_fd = {.by_fd = true, .launcher_fd = 3, .policy_fd = 4};
+static const struct kf_launch by_fd = {
+	.by_fd = true, .launcher_fd = 3, .policy_fd = 4, .report_fd = 5};
 
 static struct kf_arena arena;
 
@@ -300,8 +301,8 @@ static void files_of_the_pod_are_read_only_unless_the_profile_names_them(void **
 static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
 {
 	static const char *const plain[] = {
-		"/proc/self/fd/3", "wrap", "--policy-fd", "4",	"--profile",
-		"default",	   "--",   "sh",	  "-c", "true"};
+		"/proc/self/fd/3", "wrap",    "--policy-fd", "4",  "--report-fd", "5",
+		"--profile",	   "default", "--",	     "sh", "-c",	  "true"};
 	static const char *const ours[] = {"/nono/nono", "wrap", "--profile", "default",
 					   "--",	 "sh",	 "-c",	      "true"};
 	static const char *const weaker[] = {"/nono/nono", "wrap", "--profile", "open", "--", "sh"};
@@ -320,7 +321,7 @@ static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
 	v.nargs = KF_ARRAY_SIZE(weaker);
 	p = plan(&base_settings, &v, &by_fd);
 	assert_false(p.already_wrapped);
-	assert_int_equal(p.nargs, 7 + KF_ARRAY_SIZE(weaker));
+	assert_int_equal(p.nargs, 9 + KF_ARRAY_SIZE(weaker));
 	/* The plugin itself never trusts a prefix: the image may carry it. */
 	v.args = ours;
 	v.nargs = KF_ARRAY_SIZE(ours);
@@ -330,10 +331,12 @@ static void guard_replaces_the_plugins_prefix_and_only_that(void **state)
 
 static void guard_wraps_a_bundle_that_it_has_wrapped_before_once(void **state)
 {
-	static const char *const again[] = {"/proc/self/fd/9", "wrap",	  "--policy-fd", "10",
-					    "--profile",       "default", "--",		 "sh"};
-	static const char *const want[] = {"/proc/self/fd/3", "wrap",	 "--policy-fd", "4",
-					   "--profile",	      "default", "--",		"sh"};
+	static const char *const again[] = {
+		"/proc/self/fd/9", "wrap",    "--policy-fd", "10", "--report-fd", "11",
+		"--profile",	   "default", "--",	     "sh"};
+	static const char *const want[] = {
+		"/proc/self/fd/3", "wrap",    "--policy-fd", "4", "--report-fd", "5",
+		"--profile",	   "default", "--",	     "sh"};
 	struct kf_view v = base_view;
 	struct kf_plan p;
 

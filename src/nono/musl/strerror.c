@@ -19,10 +19,19 @@ static const struct {
 	{EISDIR, "Is a directory"},
 	{EINVAL, "Invalid argument"},
 	{EMFILE, "Too many open files"},
+	{ENFILE, "Too many open files"},
 	{ENAMETOOLONG, "Filename too long"},
 	{ENOSYS, "Function not implemented"},
 	{ELOOP, "Symbolic link"},
 	{EOPNOTSUPP, "Not supported"},
+	{ETXTBSY, "Text file busy"},
+	{E2BIG, "Argument list too long"},
+	{EAGAIN, "Try again"},
+	{ENODEV, "No such device"},
+	{ENXIO, "No such device or address"},
+	{ESTALE, "Stale file handle"},
+	{EROFS, "Read-only file system"},
+	{ENOSPC, "No space left on device"},
 };
 
 char *strerror(int code)

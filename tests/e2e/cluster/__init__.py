@@ -2,9 +2,9 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, holds
+from . import admission, chart, holds, starts
 
-PARTS = {"admission": admission.run, "chart": chart.run, "holds": holds.run}
+PARTS = {"admission": admission.run, "chart": chart.run, "holds": holds.run, "starts": starts.run}
 
 
 def run(t: Tap, *parts: str) -> None:
