@@ -406,7 +406,7 @@ static const struct kf_seccomp *chosen_seccomp(const struct kf_settings *setting
  * asks a listener has to be installed by the runtime, which hands the listener on. */
 static bool launcher_is_filtered(const struct kf_launch *launch, const struct kf_seccomp *policy)
 {
-	return (!launch->by_fd && !launch->guard_follows) || kf_seccomp_notifies(policy);
+	return !launch->by_fd || kf_seccomp_notifies(policy);
 }
 
 /* @policy is what the container gets.  Judged is what the pod brought to it: our own
@@ -468,6 +468,10 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 	const struct kf_seccomp *ours = chosen_seccomp(settings, plan->profile);
 	struct kf_err why = {0};
 
+	/* The guard sees the pod's rules, always, and answers for all of it; an answer of the
+	 * plugin's would only be an adjustment for other plugins and validators to object to. */
+	if (launch->guard_follows)
+		return 0;
 	if (view->seccomp) {
 		if (!view->nknown && kf_seccomp_check(view->seccomp, &why) < 0)
 			return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
@@ -479,20 +483,16 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 					    arena, plan, err);
 	}
 	if (view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
-		if (!launch->guard_follows)
-			return refuse(
-				plan,
-				ours ? "the pod's own seccomp profile (Localhost) would be "
-				       "replaced, because this runtime does not show its "
-				       "rules" HIDDEN_REMEDY
-				     : "the pod's own seccomp profile (Localhost) may deny or "
-				       "change what the sandbox launcher needs, and this "
-				       "runtime does not show its rules" HIDDEN_REMEDY,
-				err);
-	} else if (ours &&
-		   !(view->seccomp_source == KF_VIEW_SECCOMP_UNKNOWN && launch->guard_follows)) {
-		plan->seccomp = ours;
+		return refuse(plan,
+			      ours ? "the pod's own seccomp profile (Localhost) would be "
+				     "replaced, because this runtime does not show its "
+				     "rules" HIDDEN_REMEDY
+				   : "the pod's own seccomp profile (Localhost) may deny or "
+				     "change what the sandbox launcher needs, and this "
+				     "runtime does not show its rules" HIDDEN_REMEDY,
+			      err);
 	}
+	plan->seccomp = ours;
 	return 0;
 }
 

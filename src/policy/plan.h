@@ -30,8 +30,8 @@ struct kf_launch {
 	int launcher_fd; /* with by_fd: their numbers inside the container */
 	int policy_fd;
 	int report_fd; /* where the launcher tells that it could not start the program */
-	/* The plugin: the guard runs after us for this handler and sees the
-	 * pod's seccomp rules where we do not. */
+	/* The plugin: the guard runs after us for this handler, and sees to the container's
+	 * seccomp policy. */
 	bool guard_follows;
 };
 

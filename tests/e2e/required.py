@@ -54,6 +54,23 @@ def whole_node(t: Tap, line: str) -> None:
         t.equal(c.run(image, ["echo", "up"], handler="runc").out, "up\n", f"{line}: ... and other pods run")
 
 
+def untouched_seccomp(t: Tap, line: str) -> None:
+    """A node may refuse every adjustment of the runtime's own seccomp policy: with the guard there is none."""
+    validator = {"enable": True, "reject_runtime_default_seccomp_adjustment": True}
+    for guard in (False, True):
+        with Containerd(line, nri={"default_validator": validator}, handlers=node.GUARDED if guard else {}) as c:
+            node.install(c, guard=guard)
+            image = c.load(images.busybox())
+            node.Plugin(c, seccomp_profile="restricted").start()
+            said = outcome(c, image, handler="nono-runc", security={"seccomp": {"profile_type": 0}})
+            if guard:
+                t.equal(said, "sandboxed", f"{line}: the node refuses seccomp adjustments: with the guard a pod is sandboxed")
+                run = c.run(image, ["sh", "-c", "grep Seccomp: /proc/self/status; unshare -U true && echo unshared"], handler="nono-runc")
+                t.ok("2" in run.out and "unshared" not in run.out, f"{line}: ... under the level's policy", run)
+            else:
+                t.ok("seccomp" in said.lower(), f"{line}: control: without the guard it is refused", said)
+
+
 SIDECAR = f"cat {node.TOKEN_PATH}/token; touch /etc/p 2>/dev/null && echo bare || echo boxed"
 
 
@@ -82,5 +99,6 @@ def run(t: Tap, lines=("2.2", "2.4")) -> None:
     for line in lines:
         t.case(f"required per pod, {line}", per_pod, t, line)
         t.case(f"required on the node, {line}", whole_node, t, line)
+        t.case(f"seccomp adjustments refused, {line}", untouched_seccomp, t, line)
     for guard in (False, True):
         t.case("mesh", mesh, t, guard)

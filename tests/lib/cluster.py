@@ -191,7 +191,7 @@ class Cluster:
                 x["type"] == "Ready" and x["status"] == "True" and x["lastHeartbeatTime"] >= since for x in conditions
             )
 
-        self._wait("the node to be ready", ready, 60)
+        self._wait("the node to be ready", ready, 180)
 
     def stop_kubelet(self) -> None:
         self._end("kubelet")

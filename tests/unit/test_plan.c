@@ -576,15 +576,45 @@ static void launchers_calls_count_where_it_runs_under_the_policy(void **state)
 		assert_int_equal(plan(&s, &v, &by_fd).decision,
 				 level == KF_SECCOMP_LEVEL_NONE ? KF_REFUSE : KF_SANDBOX);
 	}
-	/* What was worked out where the guard is does not pass where it is not. */
+	/* What was worked out before is judged again. */
 	rules[1].action = "SCMP_ACT_ERRNO";
 	known.ours = kf_seccomp_builtin(s.seccomp, KF_SECCOMP_ARCH);
 	v.known = &known;
 	v.nknown = 1;
-	assert_ptr_equal(plan(&s, &v, &guard_follows).seccomp, &theirs);
 	assert_int_equal(plan(&s, &v, &by_path).decision, KF_REFUSE);
 	theirs.default_action = "SCMP_ACT_NOTIFY";
 	assert_true(kf_seccomp_notifies(&theirs));
+}
+
+/* Validators and other plugins have nothing to object to: the guard sees to the policy. */
+static void where_the_guard_follows_the_plugin_leaves_seccomp_alone(void **state)
+{
+	static const struct kf_launch guard_follows = {.guard_follows = true};
+	static const char *const prctl[] = {"prctl"};
+	const struct kf_seccomp_rule rule = {
+		.names = prctl, .nnames = 1, .action = "SCMP_ACT_NOTIFY"};
+	const struct kf_seccomp theirs = {
+		.default_action = "SCMP_ACT_ALLOW", .rules = &rule, .nrules = 1};
+	const struct kf_seccomp *const policies[] = {NULL, &theirs};
+	struct kf_settings s = base_settings;
+	struct kf_view v = base_view;
+
+	(void)state;
+	for (int level = KF_SECCOMP_LEVEL_NONE; level <= KF_SECCOMP_LEVEL_RESTRICTED; level++) {
+		for (int source = KF_VIEW_SECCOMP_UNKNOWN; source <= KF_VIEW_SECCOMP_LOCALHOST;
+		     source++) {
+			for (size_t i = 0; i < KF_ARRAY_SIZE(policies); i++) {
+				struct kf_plan p;
+
+				s.seccomp = (enum kf_seccomp_level)level;
+				v.seccomp_source = (enum kf_view_seccomp)source;
+				v.seccomp = policies[i];
+				p = plan(&s, &v, &guard_follows);
+				assert_int_equal(p.decision, KF_SANDBOX);
+				assert_null(p.seccomp);
+			}
+		}
+	}
 }
 
 static void memory_limit_is_an_error_not_a_decision(void **state)
@@ -635,6 +665,7 @@ int main(void)
 		cmocka_unit_test(seccomp_level_is_the_configured_one_or_the_profiles),
 		cmocka_unit_test(pods_own_seccomp_is_never_weakened),
 		cmocka_unit_test(launchers_calls_count_where_it_runs_under_the_policy),
+		cmocka_unit_test(where_the_guard_follows_the_plugin_leaves_seccomp_alone),
 		cmocka_unit_test(memory_limit_is_an_error_not_a_decision),
 	};
 
