@@ -315,7 +315,8 @@ def failures(t, b) -> None:
     t.equal(p.stdout, "no\n", "a policy that does not grant the termination log")
     b.exec(["/work/rel"], profile="p", by_fd=policy(MINIMAL, "p"))
     with open(log) as f:
-        t.equal(f.read().splitlines()[2:], ["nono: cannot start '/work/rel': Permission denied"], "a failure inside the sandbox reaches it")
+        t.equal(f.read().splitlines()[2:], ["nono: cannot start '/work/rel': Permission denied: profile 'p' does not let it, or the interpreter that it names, "
+                                            "be executed"], "a failure inside the sandbox reaches it")
 
 
 def older_kernels(t, b) -> None:
