@@ -26,7 +26,7 @@ def first_process(t, node):
     t.equal(r.err, "", "nothing is said on stderr")
     t.equal(r.code, 0, "the exit status is the command's")
     t.equal(answers(node.run(b)), SANDBOXED, "the same bundle a second time is sandboxed, once")
-    t.equal(b.read()["process"]["args"][7:], ["sh", "-c", PROBE], "and its arguments did not grow")
+    t.equal(b.read()["process"]["args"][9:], ["sh", "-c", PROBE], "and its arguments did not grow")
     image = {"/run/secrets/token": b"of the image\n"}
     t.equal(answers(node.run(node.bundle(["sh", "-c", PROBE], image).write())), SANDBOXED,
             "a denied path of the image is masked")
@@ -60,7 +60,7 @@ def entering_processes(t, node):
     after = json.loads(p.read_text())
     t.ok(p.stat().st_ino != inode and p.stat().st_mode & 0o777 == 0o600, "the file is replaced by rename, mode kept")
     t.equal(sorted(x for x in os.listdir(node.dir) if "process" in x), ["process.json"], "and nothing is left beside it")
-    t.equal((after.pop("args")[7:], after.pop("env"), after.pop("noNewPrivileges")),
+    t.equal((after.pop("args")[9:], after.pop("env"), after.pop("noNewPrivileges")),
             (before.pop("args"), before.pop("env") + ["NONO_PROFILE=default"], True), "edited as planned")
     t.equal(after, before, "all else is equal")
 
@@ -76,7 +76,7 @@ def config_is_otherwise_equal(t, node):
     got, want = b.read(), b.original
     text = (b.dir / "config.json").read_text()
     t.ok("a\\/b" not in text and "18446744073709551615" in text, "slashes are not escaped, numbers keep their text")
-    t.equal(got["process"].pop("args")[7:], want["process"].pop("args"), "args are wrapped")
+    t.equal(got["process"].pop("args")[9:], want["process"].pop("args"), "args are wrapped")
     t.equal(got["process"].pop("env"), want["process"].pop("env") + ["NONO_PROFILE=default"], "NONO_PROFILE is added")
     t.equal((got["process"].pop("noNewPrivileges"), want["process"].pop("noNewPrivileges", False)), (True, False), "no_new_privs is set")
     mounts = [m for m in want.pop("mounts") if m["destination"] not in ("/run/secrets", kubelet.TOKEN)]
