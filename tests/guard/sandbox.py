@@ -180,7 +180,7 @@ def pause_container(t, node):
         node.start(b, cid=cid)
         t.equal(b.read(), b.original, "the pause container passes untouched")
         r = node.exec(cid, "true")
-        t.ok(r.code == 1 and "pause" in r.err, "and nothing enters it", r)
+        t.ok(r.code == 255 and "pause" in r.err, "and nothing enters it", r)
         t.equal(node.delete(cid).code, 0, "and it is deleted")
 
 
@@ -190,7 +190,7 @@ def exec_denied(t, node):
     node.settings(exec_="deny")
     for file in (True, False):
         r = node.exec(cid, "true", file=file)
-        t.ok(r.code == 1 and "deny" in r.err, f"exec = deny refuses (file={file})", r)
+        t.ok(r.code == 255 and "deny" in r.err, f"exec = deny refuses (file={file})", r)
 
 
 def records(t, node):
@@ -211,7 +211,7 @@ def records(t, node):
     t.ok(r.code and len(mine()) == 1 and mine()[0].read_text() == text, "a second create of the ID fails and keeps it", r)
     t.equal((node.delete(cid).code, mine()), (0, []), "delete drops it")
     r = node.exec(bare, "true")
-    t.ok(r.code == 1 and "not created through the guard" in r.err, "exec into a container that is not ours is refused", r)
+    t.ok(r.code == 255 and "not created through the guard" in r.err, "exec into a container that is not ours is refused", r)
 
 
 main([first_process, entering_processes, config_is_otherwise_equal, files_of_the_pod, profiles, pause_container, exec_denied, records])
