@@ -83,22 +83,28 @@ void nri_error_set(struct nri_error *err, int code, const char *fmt, ...)
 /* Bit of a Nri__Event in a subscription: NRI_EVENT_BIT(NRI__EVENT__CREATE_CONTAINER). */
 #define NRI_EVENT_BIT(event)	 (UINT32_C(1) << ((event)-1))
 
-/* A runtime as it introduced itself, and what follows from that.  Strings
- * that say nothing useful give the capabilities of the oldest release. */
+/* A runtime as it introduced itself, and what follows from that or, once a plugin has
+ * connected, from the events that the runtime took. */
 struct nri_features {
 	bool is_containerd, is_crio;
 	int major, minor;	  /* of the runtime; -1 if they cannot be made out */
-	int nri_major, nri_minor; /* of NRI, as told or from the runtime's version; -1 if unknown */
+	int nri_major, nri_minor; /* of NRI, as told, proved, or from the runtime's version; -1 if
+				     unknown */
 	uint32_t events;    /* all that may be subscribed to; one unknown bit ends the connection */
 	bool adjust_args;   /* args and seccomp_policy are applied; before, silently dropped */
 	bool seccomp_errno; /* LinuxSyscall.errno_ret may be set; NRI 0.10 and 0.11 crash on it */
 	bool validate;	    /* ValidateContainerAdjustment exists */
 	bool start_can_fail; /* an error to StartContainer prevents the start */
+	bool events_refused; /* it ended connections that asked for the events of NRI 0.10 */
 };
 
-/* @runtime_name "containerd", "cri-o"; versions like "v1.7.16", "2.2.6+unknown", "1.35.0", "". */
+/* What to expect.  @runtime_name "containerd", "cri-o"; versions like "v1.7.16", "2.2.6+unknown",
+ * "1.35.0", "".  Strings that say nothing useful give the capabilities of the oldest release. */
 void nri_features_parse(const char *runtime_name, const char *runtime_version,
 			const char *nri_version, struct nri_features *ret);
+/* The same, corrected by what a runtime did: it ended connections that asked for the events of
+ * NRI 0.10 (@refused), or it took them. */
+void nri_features_settle(struct nri_features *features, bool refused);
 
 /* ---- answers ---- */
 
@@ -246,7 +252,8 @@ struct nri_runtime_options {
 	unsigned registration_timeout_ms; /* 0: 5000 */
 	unsigned request_timeout_ms;	  /* 0: 2000; also for all of nri_runtime_synchronize() */
 	bool state_change;		  /* events as StateChange, as NRI < 0.12 does */
-	size_t memory_max;		  /* for decoding one answer; 0: 64 MiB */
+	uint32_t events;   /* that exist: who wants another is refused; 0: all; NRI < 0.10: 0x7ff */
+	size_t memory_max; /* for decoding one answer; 0: 64 MiB */
 };
 
 /* Listen on @path, replacing a socket that is there; mode 0600. */

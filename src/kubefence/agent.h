@@ -78,6 +78,8 @@ struct kf_plugin_result {
 void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret);
 /* Whether @result, which may be NULL, says so; if not, @why (@size bytes) says why not. */
 bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size);
+/* The value of its line "@key: value" into @ret; whether there is one. */
+bool kf_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret, size_t size);
 
 /* ---- who else changes the node (agent_watch.c) ---- */
 

@@ -87,3 +87,17 @@ bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t si
 	(void)snprintf(why, size, "%.*s", (int)strcspn(body, "\r\n"), body);
 	return status == 200;
 }
+
+bool kf_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret, size_t size)
+{
+	const char *body = strstr(result->text, "\r\n\r\n"), *line = body ? body + 4 : "";
+	const size_t n = strlen(key);
+
+	for (; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		if (strncmp(line, key, n) == 0 && strncmp(line + n, ": ", 2) == 0) {
+			line += n + 2;
+			(void)snprintf(ret, size, "%.*s", (int)strcspn(line, "\r\n"), line);
+			return true;
+		}
+	return false;
+}

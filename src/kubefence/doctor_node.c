@@ -8,6 +8,8 @@
 #include "policy/settings_text.h"
 
 #include <fcntl.h>
+#include <nri/nri.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,20 +37,29 @@ static enum kf_doctor_result runtime_configuration(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->plan.config);
 }
 
+/* By the version alone; what is really there, only the plugin finds out. */
+static bool expect_validation(const struct kf_doctor *d)
+{
+	struct nri_features expected;
+	char version[32];
+
+	(void)snprintf(version, sizeof(version), "%u.%u", d->plan.major, d->plan.minor);
+	nri_features_parse(d->node.distro->kind == KF_RUNTIME_CRIO ? "cri-o" : "containerd",
+			   version, "", &expected);
+	return expected.validate;
+}
+
 static enum kf_doctor_result runtime_version(struct kf_doctor *d)
 {
-	unsigned major, minor;
-
 	NEED_PLAN(d);
-	major = d->plan.major;
-	minor = d->plan.minor;
-	if (d->node.distro->kind == KF_RUNTIME_CRIO ? minor < 34 : major * 100 + minor < 202)
+	if (!expect_validation(d))
 		return kf_doctor_say(
 			d, KF_DOCTOR_WARNING,
-			"%u.%u has NRI before 0.10: only the guard sandboxes, and there "
-			"is no default validator (containerd 2.2, CRI-O 1.34)",
-			major, minor);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u.%u: plugin and guard", major, minor);
+			"%u.%u has, by its version, NRI before 0.10: only the guard sandboxes, and "
+			"there is no default validator (containerd 2.2, CRI-O 1.35)",
+			d->plan.major, d->plan.minor);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%u.%u: plugin and guard", d->plan.major,
+			     d->plan.minor);
 }
 
 static enum kf_doctor_result runtime_answers(struct kf_doctor *d)
@@ -99,7 +110,8 @@ static enum kf_doctor_result effective(struct kf_doctor *d)
 			d->plan.config);
 	if (d->node.adapter->check(&d->node, &d->plan, true, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "NRI, validator, handlers");
+	return kf_doctor_say(d, KF_DOCTOR_OK, "NRI, %shandlers",
+			     expect_validation(d) ? "validator, " : "");
 }
 
 static enum kf_doctor_result handlers_served(struct kf_doctor *d)

@@ -85,6 +85,26 @@ static enum kf_doctor_result connected(struct kf_doctor *d)
 			     "%s; the guard sandboxes with the settings it was given last", why);
 }
 
+/* Whether the runtime sets what the plugin asks for, and checks it; only it knows. */
+static enum kf_doctor_result given(struct kf_doctor *d)
+{
+	struct kf_plugin_result result;
+	char runtime[96], validation[96], without[192];
+
+	if (!d->found || !runs(d, "nono-nri"))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
+	kf_plugin_do(&d->node.host, &result);
+	if (!kf_plugin_said(&result, "runtime", runtime, sizeof(runtime)) ||
+	    !kf_plugin_said(&result, "validation", validation, sizeof(validation)) ||
+	    !kf_plugin_said(&result, "without the guard", without, sizeof(without)))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
+	if (strcmp(validation, "yes") == 0)
+		return kf_doctor_say(d, KF_DOCTOR_OK, "%s: arguments, validation", runtime);
+	return kf_doctor_say(d, KF_DOCTOR_WARNING,
+			     "%s: validation: %s; only the guard sandboxes; without it %s", runtime,
+			     validation, without);
+}
+
 /* The names of the published profiles' files into *ret (kf_host_list_free()). */
 static int published(struct kf_doctor *d, char ***ret, struct kf_err *err)
 {
@@ -316,6 +336,7 @@ const struct kf_doctor_check kf_doctor_workload[] = {
 	{"plugin", "the NRI socket is there", "nri", false, nri_socket},
 	{"plugin", "the plugin runs", "plugin", false, plugin},
 	{"plugin", "it is connected to the runtime and ready", "connected", false, connected},
+	{"plugin", "the runtime does what it asks for", "given", false, given},
 	{"plugin", "published profiles are valid", "profiles", false, profiles},
 	{"workload", "containers", "containers", false, containers},
 	{"workload", "every container of the handlers is sandboxed", "unsandboxed", false,

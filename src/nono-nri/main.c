@@ -144,6 +144,11 @@ static const char *not_ready(void *ctx)
 	return kf_plugin_not_ready(ctx);
 }
 
+static void connection(void *ctx, struct kf_buf *out)
+{
+	kf_plugin_connection(ctx, out);
+}
+
 static void metrics(void *ctx, struct kf_buf *out)
 {
 	struct kf_plugin *p = ctx;
@@ -174,6 +179,7 @@ static void serve_local(struct daemon *d, const struct kf_http_source *source)
 static int serve(struct daemon *d, struct kf_err *err)
 {
 	const struct kf_http_source source = {.not_ready = not_ready,
+					      .connection = connection,
 					      .metrics = metrics,
 					      .trouble = http_trouble,
 					      .ctx = &d->plugin};

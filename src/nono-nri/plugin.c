@@ -10,6 +10,7 @@
 #include "nono-nri/library.h"
 #include "nono-nri/view.h"
 #include "nri-plan/view.h"
+#include "nri/methods.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
@@ -49,6 +50,38 @@ const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
 	if (plugin->unpublished)
 		return plugin->unpublished;
 	return plugin->too_old[0] ? plugin->too_old : NULL;
+}
+
+static void add_events(const struct kf_plugin *p, struct kf_buf *out)
+{
+	for (Nri__Event e = NRI__EVENT__RUN_POD_SANDBOX; nri_event_method(e); e++)
+		if (p->events & NRI_EVENT_BIT(e))
+			kf_buf_addf(out, "%s%s", out->n ? " " : "", nri_event_method(e));
+}
+
+/* What it gives us, and what that means where there is no guard. */
+static const struct {
+	const char *validation, *without_guard;
+} offers[] = {
+	{"no, the runtime has NRI before 0.10",
+	 "containers are refused, and run bare while nono-nri is not connected"},
+	{"yes",
+	 "containers are sandboxed, but not what enters them later, and run bare while nono-nri is "
+	 "not connected"},
+};
+
+void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf events = KF_BUF_INIT(1024);
+
+	if (!plugin->connected)
+		return;
+	add_events(plugin, &events);
+	kf_buf_add_line(out, "runtime: %s", plugin->runtime);
+	kf_buf_add_line(out, "events: %s", events.p);
+	kf_buf_add_line(out, "validation: %s", offers[plugin->features.validate].validation);
+	kf_buf_add_line(out, "without the guard: %s",
+			offers[plugin->features.validate].without_guard);
 }
 
 /* ---- configure ---- */
@@ -100,7 +133,7 @@ static void check_age(struct kf_plugin *p)
 	(void)snprintf(p->too_old, sizeof(p->too_old),
 		       "%s drops the sandbox silently (NRI before 0.10) and handler '%s' "
 		       "has no guard: its containers are refused; upgrade to containerd 2.2 or "
-		       "CRI-O 1.34, or install the guard",
+		       "CRI-O 1.35, or install the guard",
 		       p->runtime, unguarded);
 	kf_log(KF_LOG_ERROR, "runtime-too-old", {"reason", p->too_old});
 }
@@ -123,7 +156,7 @@ static int configure(void *ctx, const Nri__ConfigureRequest *req,
 	(void)snprintf(p->runtime, sizeof(p->runtime), "%.32s %.32s", req->runtime_name,
 		       req->runtime_version);
 	check_age(p);
-	*events = WANTED_EVENTS & features->events;
+	p->events = *events = WANTED_EVENTS & features->events;
 	kf_log(KF_LOG_INFO, "configured", {"runtime", req->runtime_name},
 	       {"runtime_version", req->runtime_version}, {"nri_version", req->nri_version},
 	       {"validates", features->validate ? "true" : "false"},
@@ -355,6 +388,11 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 	if (p->connected) {
 		kf_metric_inc(&p->metrics, KF_METRIC_CONNECTIONS);
 		kf_log(KF_LOG_INFO, "connected", {"socket", p->setup.config.socket_path});
+		if (p->features.events_refused)
+			kf_log(KF_LOG_WARN, "events-refused", {"runtime", p->runtime},
+			       {"reason", "it does not know the events of NRI 0.10; connected "
+					  "without them: it validates nothing and sets no "
+					  "arguments, only the guard sandboxes"});
 	}
 	if (state != NRI_PLUGIN_OFFLINE && state != NRI_PLUGIN_ENDED)
 		return;

@@ -43,6 +43,7 @@ struct kf_plugin {
 	struct kf_helper helper;
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
+	uint32_t events;	   /* subscribed to */
 	bool connected;		   /* registered and synchronised */
 	bool ended;		   /* the runtime that started us has gone */
 	struct kf_record *records; /* state entries to be written, in order */
@@ -59,6 +60,8 @@ extern const struct nri_plugin_ops kf_plugin_ops;
 
 /* NULL while everything that was asked for is enforced, else the reason why not. */
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
+/* Append what the runtime is and gives us, one "key: value" a line; nothing while there is none. */
+void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out);
 
 /* Read and check configuration file @path and everything that it leads to, and
  * publish profiles if it says so.  @running: the configuration in force, whose directories are

@@ -7,7 +7,8 @@
 #include "policy/seccomp.h"
 
 /* @seccomp without any rule that names an error number, which runtimes with
- * NRI 0.10 and 0.11 (containerd 2.2, CRI-O 1.34 to 1.36) do not survive: they follow a nil pointer.
+ * NRI 0.10 and 0.11 (containerd 2.2, CRI-O 1.35 and 1.36) do not survive: they follow a nil
+ * pointer.
  *
  * Nothing becomes allowed.  "Fail with ENOSYS", which the C library's way back from
  * clone3 to clone depends on, is said as SCMP_ACT_TRACE: without a tracer the kernel

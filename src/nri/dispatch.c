@@ -44,10 +44,14 @@ static int configure(struct nri_plugin *p, const struct method *m, const void *m
 
 	(void)m;
 	nri_features_parse(req->runtime_name, req->runtime_version, req->nri_version, &features);
+	/* Who has only one connection does not try. */
+	if (!p->adopted)
+		nri_features_settle(&features, p->refusals == NRI_REFUSALS);
+	p->accepted = false;
 	events = events_with_callback(p) & features.events;
 	if (p->ops->configure && p->ops->configure(p->ctx, req, &features, &events, err) < 0)
 		return -1;
-	/* None would be taken for all, an unknown one ends the connection without a word. */
+	/* None would be taken for all. */
 	if (!events || (events & ~features.events))
 		return nri_fail(err, NRI_FAILED_PRECONDITION,
 				"events 0x%x: subscribe to some of 0x%x (%s %s)", events,
@@ -281,6 +285,7 @@ static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, str
 	if ((m->event || m->run == state_change || m->run == synchronize) &&
 	    p->state < NRI_PLUGIN_CONFIGURED)
 		return nri_fail(err, NRI_FAILED_PRECONDITION, "%s before Configure", m->name);
+	p->accepted = p->accepted || m->run != configure;
 	if (nri_decode(&p->decoder, m->request, req->payload.p, req->payload.n, &msg, err) < 0)
 		return -1;
 	*err = (struct nri_error){.message = "failed without giving a reason"};

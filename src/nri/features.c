@@ -8,15 +8,16 @@
 #define EVENTS_BEFORE_0_10 UINT32_C(0x7ff)
 #define EVENTS_SINCE_0_10  UINT32_C(0x3fff)
 
-/* NRI release in a runtime's first release of a series, newest first.  What is
- * newer than the table has at least what its first row has. */
+/* NRI release in a runtime's first release of a series, newest first, of runtimes that do not
+ * tell it (from NRI 0.12 on they do).  Vendors move it both ways, so this is what to
+ * expect; nri_features_settle() has what a connection proved. */
 static const struct release {
 	bool crio;
 	int major, minor;
 	int nri_minor; /* of NRI 0.x */
 } releases[] = {
-	{false, 2, 3, 12}, {false, 2, 2, 10}, {false, 2, 0, 8}, {false, 1, 7, 3},
-	{true, 1, 35, 11}, {true, 1, 34, 10}, {true, 1, 32, 9}, {true, 1, 29, 5},
+	{false, 2, 2, 10}, {false, 2, 0, 8}, {false, 1, 7, 3},
+	{true, 1, 35, 11}, {true, 1, 32, 9}, {true, 1, 29, 5},
 };
 
 static bool is_digit(char c)
@@ -61,6 +62,26 @@ static bool at_least(int major, int minor, int want_major, int want_minor)
 	return major > want_major || (major == want_major && minor >= want_minor);
 }
 
+/* What follows from the release of NRI. */
+static void derive(struct nri_features *f)
+{
+	f->adjust_args = f->validate = at_least(f->nri_major, f->nri_minor, 0, 10);
+	f->seccomp_errno = at_least(f->nri_major, f->nri_minor, 0, 12);
+	f->events = f->validate ? EVENTS_SINCE_0_10 : EVENTS_BEFORE_0_10;
+}
+
+void nri_features_settle(struct nri_features *features, bool refused)
+{
+	const bool newer = features->validate;
+
+	features->events_refused = refused;
+	if (newer == refused) {
+		features->nri_major = 0;
+		features->nri_minor = refused ? 9 : 10;
+		derive(features);
+	}
+}
+
 void nri_features_parse(const char *runtime_name, const char *runtime_version,
 			const char *nri_version, struct nri_features *ret)
 {
@@ -80,9 +101,7 @@ void nri_features_parse(const char *runtime_name, const char *runtime_version,
 			}
 		}
 	}
-	f.adjust_args = f.validate = at_least(f.nri_major, f.nri_minor, 0, 10);
-	f.seccomp_errno = at_least(f.nri_major, f.nri_minor, 0, 12);
-	f.events = f.validate ? EVENTS_SINCE_0_10 : EVENTS_BEFORE_0_10;
+	derive(&f);
 	f.start_can_fail = f.is_containerd;
 	*ret = f;
 }

@@ -50,16 +50,40 @@ static void retry_later(struct nri_plugin *p)
 		p->backoff_ms > p->backoff_max_ms / 2 ? p->backoff_max_ms : p->backoff_ms * 2;
 }
 
+/* Which events a runtime knows shows only when it is asked for them: it ends the connection after
+ * Configure if there is one that it does not.  That is found out without delay, by a further
+ * attempt: a runtime that ended by itself is not there to be connected to, and one that had no
+ * answer in time from a busy plugin gets it now.  If fewer events do not help either, they were not
+ * the reason. */
+static bool refused_events(struct nri_plugin *p, const struct nri_error *why)
+{
+	if (p->state == NRI_PLUGIN_CONFIGURED && !p->accepted && why->code == NRI_UNAVAILABLE &&
+	    p->refusals < NRI_REFUSALS)
+		p->refusals++;
+	else
+		p->refusals = 0;
+	return p->refusals > 0;
+}
+
 static void lost(void *ctx, const struct nri_error *why)
 {
 	struct nri_plugin *p = ctx;
+	struct nri_error refused;
 
 	if (p->adopted) {
 		(void)event_del(p->timer);
 		nri_plugin_set_state(p, NRI_PLUGIN_ENDED, why);
 		return;
 	}
-	retry_later(p);
+	if (refused_events(p, why)) {
+		nri_error_set(&refused, why->code,
+			      "the runtime ended the connection after Configure, as it does when "
+			      "it does not know an event; connecting again at once");
+		why = &refused;
+		arm(p, 0);
+	} else {
+		retry_later(p);
+	}
 	nri_plugin_set_state(p, NRI_PLUGIN_OFFLINE, why);
 }
 

@@ -15,6 +15,8 @@ struct nri_plugin {
 	int (*connect)(void *ctx, int *ret_fd, struct nri_error *err);
 	int adopted_fd; /* until it is used; -1: none */
 	bool adopted, fail_closed;
+	bool accepted;	   /* the runtime went on after Configure: it took the events */
+	unsigned refusals; /* connections in a row that it ended there instead */
 	unsigned backoff_min_ms, backoff_max_ms, backoff_ms;
 	enum nri_plugin_state state;
 	enum nri_plugin_state next_state; /* once the answer being made is sent */
@@ -24,6 +26,9 @@ struct nri_plugin {
 	struct nri_decoder decoder;
 	struct nri_reply reply;
 };
+
+/* So many refusals are one of the events. */
+#define NRI_REFUSALS 2
 
 /* Answer one request of the runtime; src/nri/dispatch.c. */
 void nri_plugin_request(void *plugin, uint32_t stream, const struct nri_ttrpc_request *req);

@@ -21,7 +21,8 @@ struct nri_runtime {
 	struct event *deadline;
 	bool expired, registered, answered;
 	char plugin_name[256], plugin_index[3];
-	uint32_t events;
+	uint32_t known;	      /* events that it has */
+	uint32_t events;      /* those that the plugin wants */
 	uint32_t stream;      /* of the call under way */
 	struct nri_error err; /* its failure, or what closed the connection */
 	bool failed, malformed, closed;
@@ -248,9 +249,9 @@ int nri_runtime_register(struct nri_runtime *rt, uint32_t *ret_events, struct nr
 	    0)
 		return -1;
 	events = (uint32_t)((Nri__ConfigureResponse *)msg)->events;
-	if (events & ~ALL_EVENTS)
+	if (events & ~rt->known)
 		return give_up(rt, NRI_INTERNAL, "Configure", "unknown events subscribed to", err);
-	rt->events = events ? events : ALL_EVENTS;
+	rt->events = events ? events : rt->known;
 	*ret_events = rt->events;
 	return 0;
 }
@@ -433,6 +434,7 @@ int nri_runtime_new(struct event_base *base, int fd, const struct nri_runtime_op
 							       : REGISTRATION_MS;
 	rt->request_ms = options->request_timeout_ms ? options->request_timeout_ms : REQUEST_MS;
 	rt->state_change = options->state_change;
+	rt->known = options->events ? options->events : ALL_EVENTS;
 	rt->deadline = evtimer_new(base, on_deadline, rt);
 	rt->answer = (struct kf_buf)KF_BUF_INIT(NRI_TTRPC_DATA_MAX);
 	nri_link_init(&rt->link, base, NRI_TRUNK_RUNTIME_SERVICE, &link_ops, rt);

@@ -27,6 +27,7 @@
 #define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
 #define IGNORED_MAX	(64 * 1024) /* bytes behind a request, for the other side to see its answer */
 #define METRICS_MAX	(256 * 1024)
+#define READYZ_MAX	(4 * 1024)
 #define ANSWER_MAX	(METRICS_MAX + 1024)
 #define ADDRESS_MAX	64
 
@@ -94,14 +95,17 @@ static void on_healthz(const struct kf_http *http, bool head, struct kf_buf *out
 static void on_readyz(const struct kf_http *http, bool head, struct kf_buf *out)
 {
 	const char *why = http->source.not_ready(http->source.ctx);
-	char text[512];
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(READYZ_MAX);
 
-	if (!why) {
-		reply_text(out, head, 200, "OK", "ok\n");
-		return;
-	}
-	(void)snprintf(text, sizeof(text), "not ready: %s\n", why);
-	reply_text(out, head, 503, "Service Unavailable", text);
+	if (why)
+		kf_buf_addf(&text, "not ready: %s\n", why);
+	else
+		kf_buf_adds(&text, "ok\n");
+	http->source.connection(http->source.ctx, &text);
+	if (text.failed)
+		reply_text(out, head, 500, "Internal Server Error", "out of memory\n");
+	else
+		reply_text(out, head, why ? 503 : 200, why ? "Service Unavailable" : "OK", text.p);
 }
 
 static void on_metrics(const struct kf_http *http, bool head, struct kf_buf *out)

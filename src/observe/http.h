@@ -12,6 +12,8 @@ struct event_base;
 struct kf_http_source {
 	/* NULL if ready, else why not. */
 	const char *(*not_ready)(void *ctx);
+	/* Append to what /readyz says lines about what we are connected to. */
+	void (*connection)(void *ctx, struct kf_buf *out);
 	/* Append the metrics in Prometheus' text format. */
 	void (*metrics)(void *ctx, struct kf_buf *out);
 	/* No connection can be accepted, for want of descriptors or memory; at most once a minute.

@@ -92,6 +92,21 @@ def a_runtime_that_drops_adjustments_is_refused(s):
     s.ok(True, "one out of scope may")
 
 
+@case
+def what_the_runtime_takes_counts_not_its_version(s):
+    """A vendor's release, whose version promises what the other releases have."""
+    s.start(Version="v1.7.40" if s.version.adjusts else "2.4.2")
+    s.plugin()
+    s.wait(1)
+    refused = [e for e in s.events() if e["msg"] == "events-refused"]
+    s.equal(len(refused), 0 if s.version.adjusts else 1, "the log says once that events were refused, or not at all")
+    if s.version.adjusts:
+        s.equal(s.create()["spec"]["process"]["args"], PREFIX + CONTAINER["args"], "newer than its version: sandboxed")
+    else:
+        s.refused("older than its version: refused", s.create, says="containerd 2.2")
+    untouched(s, "... and one out of scope is created")
+
+
 @case(needs_adjust=True)
 def annotations_choose_the_profile_or_refuse(s):
     s.begin()

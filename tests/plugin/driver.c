@@ -2,8 +2,9 @@
 /* driver SOCKET: plays the container runtime to a plugin, one command a line
  * (word, then KEY=VALUE...), one JSON line in answer:
  *
- *	accept [name= version= nri= statechange=1 timeout=MS]   wait for a plugin, register
- *	sync [n= handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
+ *	accept [name= version= nri= statechange=1 events=N timeout=MS]   wait for a plugin,
+ *register; with events (all that this runtime has) until it asks for none of the others sync [n=
+ *handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
  *	create|validate|start|stop|remove|rmpod [id= uid= pod= ns= handler= annotation=K:V
  *		arg=... env=... mount=DESTINATION:SOURCE type=N rules=1]
  *	bench n= [like create]                                  n times create
@@ -53,7 +54,7 @@ static unsigned number(const struct words *w, const char *key, unsigned otherwis
 {
 	const char *s = word(w, key, NULL);
 
-	return s ? (unsigned)strtoul(s, NULL, 10) : otherwise;
+	return s ? (unsigned)strtoul(s, NULL, 0) : otherwise;
 }
 
 /* All values of @key, in the arena. */
@@ -264,13 +265,14 @@ static void answer(struct driver *d, int r, const struct nri_error *err)
 
 /* ---- commands ---- */
 
-static int cmd_accept(struct driver *d, const struct words *w, struct nri_error *err)
+static int accept_one(struct driver *d, const struct words *w, struct nri_error *err)
 {
 	const struct nri_runtime_options options = {
 		.name = word(w, "name", "containerd"),
 		.version = word(w, "version", "2.3.4"),
 		.nri_version = word(w, "nri", NULL),
 		.state_change = number(w, "statechange", 0),
+		.events = number(w, "events", 0),
 		.request_timeout_ms = number(w, "timeout", 10000),
 	};
 	struct pollfd pfd = {.fd = d->listener, .events = POLLIN};
@@ -289,6 +291,18 @@ static int cmd_accept(struct driver *d, const struct words *w, struct nri_error 
 	kf_buf_addf(&d->out, ",\"events\":%u,\"name\":\"%s\",\"index\":\"%s\"", events,
 		    nri_runtime_plugin_name(d->rt), nri_runtime_plugin_index(d->rt));
 	return 0;
+}
+
+static int cmd_accept(struct driver *d, const struct words *w, struct nri_error *err)
+{
+	unsigned refused = 0;
+	int r;
+
+	while ((r = accept_one(d, w, err)) < 0 && err->code == NRI_INTERNAL &&
+	       number(w, "events", 0) && refused < 10)
+		refused++;
+	kf_buf_addf(&d->out, ",\"refused\":%u", refused);
+	return r;
 }
 
 static int cmd_sync(struct driver *d, const struct words *w, struct nri_error *err)
