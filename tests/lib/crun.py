@@ -2,6 +2,7 @@
 """Debian's crun behind a runtime and a kubelet that are newer than it.
 
     with Containerd(runc=crun.PATH, cgroup1=True, prepare=crun.install) as c: ...
+    crun.front(c, "/opt/kf/runc", tools.program("runc"))        # for runc the same, where only the machine lacks something
 
 A program in front of it leaves out of a bundle what crun 1.8 does not know (the specification's newer versions, "no limit"
 of processes) and what this machine may lack (huge pages, the right to lower a process's OOM score). It stands where crun
@@ -36,12 +37,16 @@ if "--bundle" in args:
     with open(path + ".new", "w") as f:
         json.dump(spec, f)
     os.rename(path + ".new", path)
-os.execv("{crun}", ["crun", *args])
+os.execv("{program}", ["{program}", *args])
 """
 
 
+def front(c: Runtime, path: str, program: str | Path) -> None:
+    c.write(path, PROGRAM.format(python=sys.executable, program=program), 0o755)
+
+
 def install(c: Runtime) -> None:
-    c.write(PATH, PROGRAM.format(python=sys.executable, crun=shutil.which("crun") or "/usr/bin/crun"), 0o755)
+    front(c, PATH, shutil.which("crun") or "/usr/bin/crun")
 
 
 def newest() -> Path:

@@ -51,6 +51,11 @@ def install(c: Runtime, guard: bool = True, handlers: tuple[str, ...] = ("nono-r
         c.write(RUNTIME, sealed("kubefence-runtime 1\n" + "".join(f"runtime {h} {c.runc}\n" for h in sorted(handlers))))
 
 
+def settings(c: Runtime) -> None:
+    """What the plugin publishes for the guard, where there is none."""
+    c.write(SETTINGS, sealed(f"kubefence-settings 1\nhandler nono-runc\ndefault default\nlauncher {LAUNCHER}\nseccomp restricted\nexec sandbox\n"))
+
+
 class Plugin:
     """A nono-nri of its own configuration, inside @c's namespace."""
 

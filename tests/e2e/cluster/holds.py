@@ -8,7 +8,6 @@ from lib import crun, images, node, record
 from lib.cluster import Cluster
 from lib.cri import wait_until
 from lib.images import Dir, File
-from lib.node import sealed
 from lib.runtime import Runtime
 from lib.tap import Tap
 
@@ -30,8 +29,7 @@ LIES = {
 def prepare(c: Runtime) -> None:
     crun.install(c)
     node.install(c)
-    c.write(node.SETTINGS, sealed(
-        f"kubefence-settings 1\nhandler nono-runc\ndefault default\nlauncher {node.LAUNCHER}\nseccomp restricted\nexec sandbox\n"))
+    node.settings(c)
 
 
 def verdict(k: Cluster, name: str) -> str:
