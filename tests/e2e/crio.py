@@ -2,13 +2,14 @@
 """The product on a real CRI-O, the newest and the oldest supported, with runc and crun: plugin, guard, and both.
 
 What a container may do is asked inside it, of its first process and of what enters it later, beside the same
-container of a handler without the sandbox. "crio.py [newest|1.34] [runc|crun] [plugin|guard|both]..." runs parts.
+container of a handler without the sandbox. "crio.py [newest|1.34] [runc|crun] [plugin|guard|both|kubelet|chart]..." runs parts.
 """
 import http.client
 import json
 import os
+import pty
 import re
-import shutil
+import select
 import signal
 import socket
 import subprocess
@@ -20,7 +21,9 @@ from pathlib import Path
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
+from cluster import chart, pods as cluster_pods  # noqa: E402
 from lib import crun, images, node, tools  # noqa: E402
+from lib.cluster import Cluster  # noqa: E402
 from lib.crio import Crio  # noqa: E402
 from lib.cri import CriError, Timeout, wait_until  # noqa: E402
 from lib.pods import Container, Pod  # noqa: E402
@@ -31,8 +34,12 @@ BEFORE_VALIDATION = {"1.34"}  # NRI 0.9.1: no arguments, no validation
 RUNTIMES = {"runc": "/opt/kf/runc", "crun": crun.PATH}
 PLUGIN, GUARD, BOTH = "plugin", "guard", "both"
 STRENGTHS = (PLUGIN, GUARD, BOTH)
+KUBELET, CHART = "kubelet", "chart"  # on top of both
 BOX, BARE = "nono-runc", "runc"  # handlers
 REQUIRED = {"required-plugins.noderesource.dev": '["nono-nri"]'}
+# Of a pause container that ends on SIGTERM, as the usual ones do.
+PAUSE = "localhost/kubefence/pause:2"
+PAUSES = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 LOCALHOST = "/etc/crio/seccomp-kf.json"
 
 # One "name=value" a line. /usr/open may be written by anybody but a sandboxed process.
@@ -120,6 +127,7 @@ class Node:
             base = images.busybox()
             entry = images.build("localhost/kubefence/entry:1", {"entry": images.File(f"#!/bin/sh\n{STAY}\n".encode())}, base=base, Entrypoint=["/entry"])
             user = images.build("localhost/kubefence/user:1", {}, base=base, User="1000:1000")
+            c.load(images.build(PAUSE, {}, base=base, Entrypoint=PAUSES))
             self.images = {name: c.load(i) for name, i in (("busybox", base), ("entry", entry), ("user", user))}
             self.image = self.images["busybox"]
             if self.strength != GUARD:
@@ -169,8 +177,8 @@ def refusal(fn, *args, **options) -> str:
 
 def enter(ctr: Container) -> dict[str, dict]:
     """What each way into a container says there."""
-    ways = {"ExecSync": ctr.exec, "streaming exec": ctr.exec_stream, "exec with a terminal": ctr.exec_tty}
-    return {way: said(fn("sh", "-c", CHECK).out) for way, fn in ways.items()}
+    return {"ExecSync": said(ctr.exec("sh", "-c", CHECK).out), "streaming exec": said(ctr.exec_stream("sh", "-c", CHECK).out),
+            "exec with a terminal": said(ctr.exec_tty("sh", "-c", f"{CHECK}\necho all of it; read _", until="all of it").out)}
 
 
 # ---- what a container may, and how it behaves ----
@@ -277,7 +285,7 @@ def pretenders(t: Tap, n: Node) -> None:
                 got = [said(ctr.log()), said(ctr.exec("sh", "-c", CHECK).out)]
                 ctr.stop()
             except CriError as e:
-                got = "refused" if "nono" in str(e) else str(e)
+                got = "refused" if "kata_annotations" in str(e) else str(e)
             ok = got == "refused" or got[0] == SANDBOXED and (n.strength == PLUGIN or got[1] == SANDBOXED)
             t.ok(ok, f"{n.name}: a {where} with {family} annotations of a sandbox: sandboxed, or refused", got)
         pod.remove()
@@ -436,7 +444,7 @@ def pause(n: Node, handler: str, pod: Pod) -> dict[str, str]:
 
 def infra(t: Tap, line: str, runtime: str) -> None:
     """Pods with an infra container, and those that share its process namespace."""
-    with Node(line, runtime, BOTH, {"runtime": {"drop_infra_ctr": False}}) as n:
+    with Node(line, runtime, BOTH, {"runtime": {"drop_infra_ctr": False}, "image": {"pause_image": PAUSE}}) as n:
         for what, mode in (("an infra container", 1), ("a shared process namespace", 0)):
             namespaces = {"security_context": {"namespace_options": {"network": 2, "pid": mode}}}
             for handler in (BARE, BOX):
@@ -448,7 +456,7 @@ def infra(t: Tap, line: str, runtime: str) -> None:
                 for way, got in enter(ctr).items():
                     t.equal(got, want, f"{n.name}: {what}: {handler}: {way}")
                 first = ctr.exec("sh", "-c", "tr '\\0' ' ' </proc/1/cmdline").out
-                t.equal("sleep infinity" in first, mode == 0, f"{n.name}: {what}: {handler}: its process 1 is {'the pause' if mode == 0 else 'its own'}")
+                t.equal("sleep 3600" in first, mode == 0, f"{n.name}: {what}: {handler}: its process 1 is {'the pause' if mode == 0 else 'its own'}")
                 end(pod, ctr)
         pretenders(t, n)
         nothing_left(t, n)
@@ -478,18 +486,122 @@ def required(t: Tap, line: str, runtime: str) -> None:
         t.equal(made(annotations=REQUIRED), "sandboxed", f"{n.name}: back again")
 
 
+# ---- under a kubelet ----
+
+
+def exec_it(t: Tap, k: Cluster, name: str, want: str) -> None:
+    """kubectl exec -it and -i, as people use them."""
+    def typed(*flags: str) -> tuple[int, str]:
+        master, slave = pty.openpty()
+        cmd = k.c.inside(["env", f"KUBECONFIG={k.pki}/admin.kubeconfig", k.bin / "kubectl", "exec", *flags, name, "-c", "main", "--", "sh"])
+        p = subprocess.Popen(cmd, stdin=slave if "-it" in flags else subprocess.PIPE, stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        text = f"{cluster_pods.PROBE}; tty; exit 0\n".encode()
+        if "-it" in flags:
+            os.write(master, text)
+        else:
+            p.stdin.write(text)
+            p.stdin.close()
+        out = b""
+        while select.select([master], [], [], 60)[0]:
+            try:
+                out += os.read(master, 65536)
+            except OSError:  # nobody has the other end any more
+                break
+        os.close(master)
+        return p.wait(60), out.decode(errors="replace").replace("\r", "")
+
+    for flags, terminal in ((("-it",), "/dev/pts/"), (("-i",), "not a tty")):
+        code, got = typed(*flags)
+        t.ok(code == 0 and cluster_pods.verdicts(got) == [want] and terminal in got, f"kubectl exec {' '.join(flags)}: {name}: {want}", f"{code}: {got}")
+
+
+def lasting(t: Tap, k: Cluster, plugin: node.Plugin) -> None:
+    """A pod while the plugin is away and while CRI-O restarts under the kubelet."""
+    for name, sandbox, want in (("lasting", True, "sandboxed"), ("lasting-control", False, "bare")):
+        k.apply(cluster_pods.pod(name, sandbox=sandbox))
+        k.wait_pod(name)
+        exec_it(t, k, name, want)
+    started = k.get("pod", "lasting")["status"]["containerStatuses"][0]["containerID"]
+    plugin.stop()
+    k.apply(cluster_pods.pod("alone"))
+    k.wait_pod("alone")
+    t.equal(k.logs("alone").strip(), "sandboxed", "the plugin is stopped: the next pod is sandboxed by the guard")
+    plugin.start()
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        connected = plugin.connections()
+        k.c.restart(sig)
+        plugin.wait_connected(connected)
+        k.wait_pod("lasting")
+        said_ = wait_until(lambda: k.exec("lasting", "sh", "-c", cluster_pods.PROBE).out.strip(), "an exec")
+        t.equal(said_, "sandboxed", f"CRI-O {sig.name} under the kubelet: exec is sandboxed")
+        name = f"after-{sig.name.lower()}"
+        k.apply(cluster_pods.pod(name))
+        k.wait_pod(name)
+        t.equal(k.logs(name).strip(), "sandboxed", f"CRI-O {sig.name} under the kubelet: the next pod is sandboxed")
+    now = k.get("pod", "lasting")["status"]["containerStatuses"][0]
+    t.equal((now["containerID"], now["restartCount"]), (started, 0), "... and the first one's container is the same all along")
+    names = [p["metadata"]["name"] for p in k.get("pods")["items"]]
+    k.kubectl("delete", "pod", *names, "--wait=true", deadline=300)
+    t.ok(True, "all of them are deleted")
+
+
+def under_kubelet(t: Tap, line: str) -> None:
+    """With runc, which has user namespaces; cluster/holds.py has crun."""
+    def prepare(c: Crio) -> None:
+        crun.install(c)
+        crun.front(c, RUNTIMES["runc"], tools.program("runc"))
+        node.install(c)
+
+    c = Crio(LINES[line], network=True, handlers=node.GUARDED, runc=RUNTIMES["runc"], prepare=prepare)
+    with Cluster(runtime=c) as k:
+        c.load(images.busybox())
+        plugin = node.Plugin(c).start()
+        k.apply({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": BOX}, "handler": BOX})
+        k.wait_handler(BOX)
+        ok = t.ok
+        t.ok = lambda good, name, detail="": ok(good, f"kubelet, CRI-O {line}: {name}", detail)
+        try:
+            cluster_pods.run(t, k)
+            t.case("lasting", lasting, t, k, plugin)
+            found = wait_until(lambda: c.sh(f"find {node.RECORDS} /run/kubefence/domain ! -type d", check=False).out == "", "the guard's records to go", 60)
+            t.ok(found, "no record of the guard is left")
+        finally:
+            t.ok = ok
+
+
+def with_the_chart(t: Tap, line: str) -> None:
+    """The chart's pods on a node whose runtime is CRI-O: they set it up, sandbox, and leave it as it was."""
+    c = Crio(LINES[line], network=True, runc=RUNTIMES["runc"], prepare=lambda c: crun.front(c, RUNTIMES["runc"], tools.program("runc")))
+    with chart.Installed(t, c) as i:
+        ok = t.ok
+        t.ok = lambda good, name, detail="": ok(good, f"chart, CRI-O {line}: {name}", detail)
+        try:
+            t.case("install", chart.install, t, i)
+            if i.ready() == "true":
+                cluster_pods.run(t, i.k)
+                for part in (chart.restarts, chart.disconnected, chart.uninstall):
+                    t.case(part.__name__, part, t, i)
+        finally:
+            t.ok = ok
+
+
 def run(t: Tap, *parts: str) -> None:
     lines = [x for x in parts if x in LINES] or LINES
     runtimes = [x for x in parts if x in RUNTIMES] or RUNTIMES
-    strengths = [x for x in parts if x in STRENGTHS] or STRENGTHS
+    what = [x for x in parts if x in (*STRENGTHS, KUBELET, CHART)] or (*STRENGTHS, KUBELET, CHART)
     for line in lines:
         for runtime in runtimes:
-            for strength in strengths:
+            for strength in (x for x in what if x in STRENGTHS):
                 t.case(f"CRI-O {line}, {runtime}, {strength}", one, t, line, runtime, strength)
-            if BOTH in strengths:
+            if BOTH in what:
                 t.case(f"CRI-O {line}, {runtime}: infra containers", infra, t, line, runtime)
-        if PLUGIN in strengths and line not in BEFORE_VALIDATION:
-            t.case(f"CRI-O {line}: required plugin", required, t, line, "runc")
+            if PLUGIN in what and line not in BEFORE_VALIDATION:
+                t.case(f"CRI-O {line}, {runtime}: required plugin", required, t, line, runtime)
+        if KUBELET in what:
+            t.case(f"CRI-O {line}, kubelet", under_kubelet, t, line)
+        if CHART in what:
+            t.case(f"CRI-O {line}, chart", with_the_chart, t, line)
 
 
 if __name__ == "__main__":

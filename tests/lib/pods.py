@@ -208,8 +208,9 @@ class Container:
         )
         return _ended(p.returncode, p.stdout, p.stderr)
 
-    def exec_tty(self, *args: str, deadline: float = DEADLINE) -> Result:
-        """The same with a terminal; out and err are one."""
+    def exec_tty(self, *args: str, until: str = "", deadline: float = DEADLINE) -> Result:
+        """The same with a terminal; out and err are one.  Enter is typed once it has written
+        @until: a busy CRI-O loses what a command writes to a terminal just before it ends."""
         master, slave = pty.openpty()
         cmd = self._crictl("exec", "--interactive", "--tty", self.id, *args)
         p = subprocess.Popen(
@@ -219,7 +220,8 @@ class Container:
         out = b""
         end = time.monotonic() + deadline
         while time.monotonic() < end:
-            if select.select([master], [], [], 0.1)[0]:
+            ended = p.poll() is not None  # before looking: what it wrote last is there then
+            if select.select([master], [], [], 0 if ended else 0.1)[0]:
                 try:
                     data = os.read(master, 65536)
                 except OSError:
@@ -227,7 +229,10 @@ class Container:
                 if not data:
                     break
                 out += data
-            elif p.poll() is not None:
+                if until and until.encode() in out:
+                    os.write(master, b"\n")
+                    until = ""
+            elif ended:
                 break
         os.close(master)
         if p.poll() is None:

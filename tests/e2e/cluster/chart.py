@@ -12,6 +12,7 @@ from datetime import datetime
 from lib import images, node
 from lib.cluster import NODE, Cluster
 from lib.cri import wait_until
+from lib.runtime import Runtime
 from lib.systemctl import Systemctl
 from lib.tap import Tap
 
@@ -27,15 +28,17 @@ SETUP = "app.kubernetes.io/component=node-setup"
 
 
 class Installed:
-    """A cluster, the image on its node, and Helm."""
+    """A cluster, the image on its node, and Helm; on @crio instead of containerd, if given."""
 
-    def __init__(self, t: Tap):
-        self.t = t
-        self.k = Cluster()
+    def __init__(self, t: Tap, crio: Runtime | None = None):
+        self.t, self.runtime = t, "CRI-O" if crio else "containerd"
+        self.k = Cluster(runtime=crio)
+        # A test's CRI-O has images of localhost only.
+        self.name = "localhost/kubefence/nono-nri-plugin" if crio else NAME
         self.k.c.handlers.pop("nono-runc")  # registering it is the chart's job
         self.version = (node.ROOT / "VERSION").read_text().strip()
         self.values = [
-            f"image.tag={self.version}", "image.pullPolicy=Never", "helperImages.alpine=", "helperImages.busybox=",
+            f"image.repository={self.name}", f"image.tag={self.version}", "image.pullPolicy=Never", "helperImages.alpine=", "helperImages.busybox=",
         ]  # fmt: skip
 
     def __enter__(self) -> "Installed":
@@ -43,8 +46,8 @@ class Installed:
         self.systemctl = Systemctl(self.k.c)
         out = self.k.c.dir / "image"
         arch = {"x86_64": "amd64", "aarch64": "arm64"}[subprocess.check_output(["uname", "-m"], text=True).strip()]
-        subprocess.run([node.ROOT / "images/build.py", out, f"--arch={arch}={node.BIN}"], check=True, capture_output=True)
-        self.k.c.load(images.Image(f"{NAME}:{self.version}", out.with_suffix(".tar")))
+        subprocess.run([node.ROOT / "images/build.py", out, f"--arch={arch}={node.BIN}", f"--name={self.name}"], check=True, capture_output=True)
+        self.k.c.load(images.Image(f"{self.name}:{self.version}", out.with_suffix(".tar")))
         self.k.c.load(images.busybox())
         self.before = self.state()
         return self
@@ -56,8 +59,8 @@ class Installed:
         """What of the node the chart may change, and must put back."""
         c, there = self.k.c, self.k.get("node", NODE)
         return {
-            "containerd's configuration": c.sh("cat /etc/containerd/config.toml").out,
-            "/etc": c.sh("find /etc/containerd /etc/nri -printf '%p %m %U %G\\n' 2>/dev/null | sort", check=False).out,
+            "the runtime's configuration": c.sh(f"cat {c.config_path}").out,
+            "/etc": c.sh("find /etc/containerd /etc/crio /etc/nri -printf '%p %m %U %G\\n' 2>/dev/null | sort", check=False).out,
             "/opt": c.sh("ls /opt").out,
             "labels": sorted(x for x in there["metadata"]["labels"] if "nono.sh" in x),
             "annotations": sorted(x for x in there["metadata"].get("annotations", {}) if "nono.sh" in x),
@@ -108,7 +111,7 @@ def install(t: Tap, i: Installed) -> None:
     i.helm("install", "kf", str(CHART), line="")
     i.wait_ready()
     print(f"# {time.monotonic() - start:.1f} s from helm install to a ready node", flush=True)
-    t.equal(i.systemctl.restarts, 1, "node set-up configured containerd and had it restarted, once")
+    t.equal(i.systemctl.restarts, 1, f"node set-up configured {i.runtime} and had it restarted, once")
     i.k.wait_handler("nono-runc")
     wait_until(lambda: all(x["status"] == "True" for p in i.pods("app.kubernetes.io/instance=kf")
                            for x in p["status"]["conditions"] if x["type"] == "Ready"), "all pods of the chart to be ready", 60)
@@ -233,7 +236,7 @@ def restarts(t: Tap, i: Installed) -> None:
     k.wait_pod("lasting")
     i.wait_ready()
     now = k.get("pod", "lasting")["status"]["containerStatuses"][0]["containerID"]
-    t.equal(now, started, "containerd and kubelet restarted: the pod lives on")
+    t.equal(now, started, f"{i.runtime} and kubelet restarted: the pod lives on")
     # The API server may still hold connections of the kubelet that is gone.
     said = wait_until(lambda: k.exec("lasting", "sh", "-c", pods.PROBE).out.strip(), "an exec", 60)
     t.equal(said, "sandboxed", "... exec is sandboxed")
@@ -258,8 +261,8 @@ def disconnected(t: Tap, i: Installed) -> None:
 
 def drift(t: Tap, i: Installed) -> None:
     """Somebody else puts the old configuration back."""
-    i.k.c.put("/etc/containerd/config.toml", i.before["containerd's configuration"])
-    wait_until(lambda: "nono-runc" in i.state()["containerd's configuration"], "the handler to be there again", 60)
+    i.k.c.put("/etc/containerd/config.toml", i.before["the runtime's configuration"])
+    wait_until(lambda: "nono-runc" in i.state()["the runtime's configuration"], "the handler to be there again", 60)
     i.wait_ready()
     t.equal(i.say("again"), "sandboxed\ndefault", "a configuration that loses the handler is put right")
 
@@ -277,7 +280,7 @@ def uninstall(t: Tap, i: Installed) -> None:
     r = k.apply(pods.pod("late"), check=False)
     t.ok(r.code != 0 and "nono-runc" in r.err, "... a pod that names it is refused", r.err)
     i.wait_ready()
-    t.equal(i.systemctl.restarts, restarts, "... and containerd was left alone")
+    t.equal(i.systemctl.restarts, restarts, f"... and {i.runtime} was left alone")
     k.kubectl("delete", "pod", "inuse", "--wait=true")
     gone(t, i, "")
 
@@ -288,7 +291,7 @@ def gone(t: Tap, i: Installed, line: str) -> None:
     r = i.helm("uninstall", "kf", "--wait", line=line, check=False)
     t.ok(r.code == 0, f"{helm}: uninstalled", r.err + i.report())
     wait_until(lambda: not i.pods("app.kubernetes.io/instance=kf"), "the chart's pods to be gone", 60)
-    t.equal(i.systemctl.restarts, restarts + 1, f"{helm}: ... with one restart of containerd")
+    t.equal(i.systemctl.restarts, restarts + 1, f"{helm}: ... with one restart of {i.runtime}")
     after = i.state()
     for what, was in i.before.items():
         t.equal(after[what], was, f"{helm}: {what} as before")
