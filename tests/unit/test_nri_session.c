@@ -650,6 +650,31 @@ static void a_runtime_that_dies_is_not_taken_for_older(void **state)
 	dialer_close(&d);
 }
 
+/* Nor is one that went on after Configure and then ended. */
+static void a_runtime_that_synchronizes_has_taken_the_events(void **state)
+{
+	const struct nri_runtime_options containerd = {.name = "containerd", .version = "2.4.2"};
+	Nri__SynchronizeRequest part = NRI__SYNCHRONIZE_REQUEST__INIT;
+	struct nri_runtime *rt = NULL;
+	KF_FREE void *data = NULL;
+	const void *answer;
+	struct nri_error err;
+	struct dialer d;
+	size_t n;
+
+	(void)state;
+	part.more = true;
+	assert_int_equal(nri_encode(&part.base, &data, &n, &err), 0);
+	dialer_open(&d);
+	assert_int_equal(meet(&d, &containerd, &rt), 0x3fff);
+	assert_int_equal(nri_runtime_call(rt, NULL, "Synchronize", data, n, &answer, &n, &err), 0);
+	assert_int_equal(nri_plugin_state(d.plugin), NRI_PLUGIN_CONFIGURED);
+	nri_runtime_free(rt);
+	settle(&d);
+	assert_int_equal(d.dialled, 1);
+	dialer_close(&d);
+}
+
 /* Nor is one that ends every connection: then events are not the reason, and there is a pause. */
 static void where_fewer_events_do_not_help_there_is_a_pause(void **state)
 {
@@ -683,6 +708,7 @@ int main(void)
 		cmocka_unit_test(a_runtime_is_taken_for_what_it_takes),
 		cmocka_unit_test(a_runtime_that_comes_back_newer_is_asked_again),
 		cmocka_unit_test(a_runtime_that_dies_is_not_taken_for_older),
+		cmocka_unit_test(a_runtime_that_synchronizes_has_taken_the_events),
 		cmocka_unit_test(where_fewer_events_do_not_help_there_is_a_pause),
 	};
 
