@@ -23,8 +23,16 @@ def find(where: Path, name: str, ref: str) -> tuple[bytes, str] | None:
                 data = tar.extractfile("blobs/" + ref.replace(":", "/")).read()
             except KeyError:
                 continue
-            return data, next((m["mediaType"] for m in manifests if m["digest"] == ref), "application/octet-stream")
+            return data, next((m["mediaType"] for m in manifests if m["digest"] == ref), media_type(data))
     return None
+
+
+def media_type(data: bytes) -> str:
+    """Of what is not named in an archive's index: the manifests that an index of several lists say it themselves."""
+    try:
+        return json.loads(data)["mediaType"] if data.startswith(b"{") else "application/octet-stream"
+    except (KeyError, ValueError):
+        return "application/octet-stream"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
