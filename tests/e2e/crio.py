@@ -272,10 +272,11 @@ def annotations(t: Tap, n: Node) -> None:
 
 
 def pretenders(t: Tap, n: Node) -> None:
-    """Pods and containers that claim to be a sandbox, which would be left alone."""
+    """Pods and containers that claim to be a sandbox, which would be left alone, or ask crun for another kind of container."""
     def claims(pod_id: str) -> dict[str, dict[str, str]]:
         return {"CRI-O's": {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.SandboxID": pod_id},
-                "containerd's": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": pod_id}}
+                "containerd's": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": pod_id},
+                "crun's": {"run.oci.handler": "wasm", "module.wasm.image/variant": "compat"}}
 
     for family in claims(""):
         pod = n.c.pod(handler=BOX, annotations=claims("0" * 64)[family])
@@ -287,7 +288,7 @@ def pretenders(t: Tap, n: Node) -> None:
             except CriError as e:
                 got = "refused" if "kata_annotations" in str(e) else str(e)
             ok = got == "refused" or got[0] == SANDBOXED and (n.strength == PLUGIN or got[1] == SANDBOXED)
-            t.ok(ok, f"{n.name}: a {where} with {family} annotations of a sandbox: sandboxed, or refused", got)
+            t.ok(ok, f"{n.name}: a {where} with {family} annotations: sandboxed, or refused", got)
         pod.remove()
 
 
