@@ -193,7 +193,7 @@ class Container:
     def _crictl(self, *args) -> list[str]:
         endpoint = f"unix://{self.c.sock}"
         config = self.c.dir / "crictl.yaml"
-        config.write_text(f"runtime-endpoint: {endpoint}\nimage-endpoint: {endpoint}\n")
+        config.write_text(f"runtime-endpoint: {endpoint}\nimage-endpoint: {endpoint}\ntimeout: {DEADLINE:.0f}\n")
         return list(map(str, [tools.program("crictl"), "--config", config, *args]))
 
     def exec_stream(self, *args: str, stdin: str = "", deadline: float = DEADLINE) -> Result:

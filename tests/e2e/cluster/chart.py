@@ -43,6 +43,14 @@ class Installed:
 
     def __enter__(self) -> "Installed":
         self.k.__enter__()
+        try:
+            self._load()
+        except BaseException:
+            self.k.close()
+            raise
+        return self
+
+    def _load(self) -> None:
         self.systemctl = Systemctl(self.k.c)
         out = self.k.c.dir / "image"
         arch = {"x86_64": "amd64", "aarch64": "arm64"}[subprocess.check_output(["uname", "-m"], text=True).strip()]
@@ -50,7 +58,6 @@ class Installed:
         self.k.c.load(images.Image(f"{self.name}:{self.version}", out.with_suffix(".tar")))
         self.k.c.load(images.busybox())
         self.before = self.state()
-        return self
 
     def __exit__(self, *_) -> None:
         self.k.close()
