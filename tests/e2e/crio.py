@@ -573,7 +573,11 @@ def under_kubelet(t: Tap, line: str) -> None:
 
 def with_the_chart(t: Tap, line: str) -> None:
     """The chart's pods on a node whose runtime is CRI-O: they set it up, sandbox, and leave it as it was."""
-    c = Crio(LINES[line], network=True, runc=RUNTIMES["runc"], prepare=lambda c: crun.front(c, RUNTIMES["runc"], tools.program("runc")))
+    def prepare(c: Crio) -> None:
+        crun.front(c, RUNTIMES["runc"], tools.program("runc"))
+        c.sh("mkdir -p /etc/crio/crio.conf.d")  # as packages do
+
+    c = Crio(LINES[line], network=True, runc=RUNTIMES["runc"], prepare=prepare)
     with chart.Installed(t, c) as i:
         ok = t.ok
         t.ok = lambda good, name, detail="": ok(good, f"chart, CRI-O {line}: {name}", detail)
