@@ -68,7 +68,8 @@ def kinds() -> dict[str, dict]:
             "readinessProbe": {**execute(f"{to} >/out/readiness"), "periodSeconds": 1},
             "livenessProbe": {**execute(f"{to} >/out/liveness"), "periodSeconds": 1},
         }),
-        "hooks": pod("hooks", main={"lifecycle": {
+        # It ends when told to; a busy machine's preStop gets its time.
+        "hooks": pod("hooks", f"trap 'exit 0' TERM; {PROBE}; while :; do sleep 0.2; done", terminationGracePeriodSeconds=60, main={"lifecycle": {
             "postStart": execute(f"{to} >/out/poststart"), "preStop": execute(f"{to} >/out/prestop"),
         }}, volumes=[{"name": "out", "hostPath": {"path": "/run/kf-out/hooks", "type": "DirectoryOrCreate"}}]),
     }
