@@ -160,7 +160,7 @@ static int do_status(struct kf_node *node, struct kf_report *r)
 {
 	const struct kf_journal *j = &node->journal;
 	struct kf_err err = {0}, unknown;
-	unsigned n;
+	struct kf_in_use pods;
 	char count[16];
 	kf_digest now;
 	int status = 0;
@@ -186,11 +186,11 @@ static int do_status(struct kf_node *node, struct kf_report *r)
 				      : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
 									    : "changed since");
 	}
-	if (kf_payload_in_use(node, &n, &unknown) < 0) {
-		kf_report_say(r, "containers", "not known", unknown.msg);
+	if (kf_payload_in_use(node, &pods, &unknown) < 0) {
+		kf_report_say(r, "pods", "not known", unknown.msg);
 	} else {
-		(void)snprintf(count, sizeof(count), "%u", n);
-		kf_report_say(r, "containers", count, "");
+		(void)snprintf(count, sizeof(count), "%u", pods.n);
+		kf_report_say(r, "pods", count, pods.names);
 	}
 	return kf_report_finish(r, "status", status,
 				j->busy	     ? "interrupted, run install or uninstall again"

@@ -160,14 +160,14 @@ static enum kf_doctor_result profiles(struct kf_doctor *d)
 
 static enum kf_doctor_result containers(struct kf_doctor *d)
 {
+	struct kf_in_use pods;
 	struct kf_err err;
-	unsigned n;
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	if (kf_payload_in_use(&d->node, &n, &err) < 0)
-		return kf_doctor_say(d, KF_DOCTOR_WARNING, "cannot be counted: %s", err.msg);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%u started through the guard", n);
+	if (kf_payload_in_use(&d->node, &pods, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "cannot be listed: %s", err.msg);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%u%s%s", pods.n, pods.n ? ": " : "", pods.names);
 }
 
 /* Why the container of state file @path runs outside, into doctor->text; false if it does not. */
@@ -211,7 +211,7 @@ static enum kf_doctor_result unsandboxed(struct kf_doctor *d)
 		char **containers;
 
 		(void)snprintf(pattern, sizeof(pattern), "%s/*", *p);
-		if (kf_host_glob(&d->node.host, pattern, &containers, NULL) < 0)
+		if (kf_host_glob(&d->node.host, pattern, &containers, &err) < 0)
 			continue; /* no directory */
 		for (char **c = containers; *c && !bad; c++, count++) {
 			(void)snprintf(path, sizeof(path), "%s/metadata.json", *c);

@@ -18,9 +18,11 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define WINDOW	   (4 * 1024 * 1024)
-#define FRAME_MAX  (16 * 1024) /* what we have not offered to raise */
-#define ANSWER_MAX (2 * 1024 * 1024)
+#define WINDOW		(16 * 1024 * 1024) /* what the kubelet takes */
+#define FRAME_MAX	(16 * 1024)	   /* what we have not offered to raise */
+#define ANSWER_MAX	WINDOW
+/* So long may a socket refuse before nobody is thought to be there. */
+#define REFUSED_SECONDS 5
 
 enum {
 	H2_DATA = 0,
@@ -65,6 +67,11 @@ static const struct question status = {"\x21/runtime.v1.RuntimeService/Status",
 /* ListPodSandboxRequest{filter: {state: {state: SANDBOX_READY}}} */
 static const struct question list_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
 					  MESSAGE("\x0a\x02\x12\x00")};
+/* ListPodSandboxRequest{}, ListContainersRequest{}: whatever their state */
+static const struct question all_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
+					 MESSAGE("")};
+static const struct question all_containers = {"\x29/runtime.v1.RuntimeService/ListContainers",
+					       MESSAGE("")};
 
 /* The whole of what we say unasked. */
 static void add_request(struct kf_buf *buf, const struct question *q)
@@ -316,6 +323,126 @@ int kf_cri_fail(const struct kf_node *node, const char *handler, struct kf_err *
 
 	return kf_fail(err, ENOENT, "the runtime answers, but does not list handler '%s'; %s%s",
 		       handler, found ? "its log: " : "see its log", found ? line : "");
+}
+
+/* The fields of a message that are strings: @text[number - 1], for the first @n numbers. */
+static void strings(struct field message, struct field *text, size_t n)
+{
+	const char *at = message.p, *end = message.p + message.n;
+	struct field f;
+
+	memset(text, 0, n * sizeof(*text));
+	while (next_field(&at, end, &f))
+		if (f.p && f.number >= 1 && f.number <= n)
+			text[f.number - 1] = f;
+}
+
+/* @f as a string in @arena, "" if it is not there; NULL if out of memory. */
+static const char *text_of(struct kf_arena *arena, const struct field *f)
+{
+	return kf_arena_printf(arena, "%.*s", (int)f->n, f->p ? f->p : "");
+}
+
+/* PodSandbox: id 1, metadata 2 (name 1, namespace 3), runtime_handler 7. */
+static bool take_pod(struct kf_arena *arena, struct field item, struct kf_cri_pod *ret)
+{
+	struct field in[7], meta[3];
+
+	strings(item, in, KF_ARRAY_SIZE(in));
+	strings(in[1], meta, KF_ARRAY_SIZE(meta));
+	*ret = (struct kf_cri_pod){
+		.id = text_of(arena, &in[0]),
+		.handler = text_of(arena, &in[6]),
+		.name = kf_arena_printf(arena, "%.*s/%.*s", (int)meta[2].n,
+					meta[2].p ? meta[2].p : "", (int)meta[0].n,
+					meta[0].p ? meta[0].p : ""),
+	};
+	return ret->id && ret->handler && ret->name;
+}
+
+/* Container: id 1, pod_sandbox_id 2. */
+static bool take_container(struct kf_arena *arena, struct field item, struct kf_cri_container *ret)
+{
+	struct field in[2];
+
+	strings(item, in, KF_ARRAY_SIZE(in));
+	*ret = (struct kf_cri_container){text_of(arena, &in[0]), text_of(arena, &in[1])};
+	return ret->id && ret->pod;
+}
+
+/* How many items (1) the list @p has. */
+static size_t count_items(const char *p, size_t n)
+{
+	const char *end = p + n;
+	struct field f;
+	size_t count = 0;
+
+	while (next_field(&p, end, &f))
+		count += f.p && f.number == 1;
+	return count;
+}
+
+static int read_lists(struct kf_arena *arena, const struct kf_buf *pods,
+		      const struct kf_buf *containers, struct kf_cri_list *ret, struct kf_err *err)
+{
+	const char *at = pods->p + 5, *end = pods->p + pods->n;
+	struct field f;
+	bool ok;
+
+	ret->pods = kf_arena_calloc(arena, count_items(at, pods->n - 5) + 1, sizeof(*ret->pods));
+	ret->containers =
+		kf_arena_calloc(arena, count_items(containers->p + 5, containers->n - 5) + 1,
+				sizeof(*ret->containers));
+	ok = ret->pods && ret->containers;
+	while (ok && next_field(&at, end, &f))
+		if (f.p && f.number == 1)
+			ok = take_pod(arena, f, &ret->pods[ret->npods++]);
+	at = containers->p + 5;
+	end = containers->p + containers->n;
+	while (ok && next_field(&at, end, &f))
+		if (f.p && f.number == 1)
+			ok = take_container(arena, f, &ret->containers[ret->ncontainers++]);
+	return ok ? 0 : kf_fail_nomem(err, "list of pods");
+}
+
+/* As ask(); again for a while if nobody listens, for a runtime may be restarting. */
+static int ask_again(const struct kf_node *node, const char *path, const struct question *q,
+		     struct kf_buf *answer, struct kf_err *err)
+{
+	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+
+	for (unsigned i = 0; ask(node, path, q, answer, err) < 0; i++) {
+		if (err->code != ECONNREFUSED || i == REFUSED_SECONDS * 10)
+			return -1;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int kf_cri_list(const struct kf_node *node, struct kf_arena *arena, struct kf_cri_list *ret,
+		struct kf_err *err)
+{
+	const char *path = kf_host_first(&node->host, node->distro->sockets);
+	struct kf_buf pods = KF_BUF_INIT(ANSWER_MAX), containers = KF_BUF_INIT(ANSWER_MAX);
+	struct kf_cri_list list = {0};
+	int r = 0;
+
+	/* Containers first: each has its pod in a list that is made later. */
+	if (path) {
+		r = ask_again(node, path, &all_containers, &containers, err);
+		list.runs = r == 0;
+		if (r < 0 && err->code == ECONNREFUSED)
+			r = 0;
+	}
+	if (list.runs)
+		r = ask(node, path, &all_pods, &pods, err);
+	if (list.runs && r == 0)
+		r = read_lists(arena, &pods, &containers, &list, err);
+	kf_buf_done(&pods);
+	kf_buf_done(&containers);
+	if (r == 0)
+		*ret = list;
+	return r;
 }
 
 int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t nhandlers,

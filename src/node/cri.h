@@ -21,4 +21,26 @@ int kf_cri_wait(const struct kf_node *node, const char *const *handlers, size_t 
  * does not answer. */
 int kf_cri_pods(const struct kf_node *node, const char *handler, unsigned *ret, struct kf_err *err);
 
+/* What the runtime has, whatever its state; strings live in the arena of kf_cri_list(). */
+struct kf_cri_pod {
+	const char *id;
+	const char *name; /* NAMESPACE/NAME */
+	const char *handler;
+};
+struct kf_cri_container {
+	const char *id;
+	const char *pod; /* its id */
+};
+struct kf_cri_list {
+	bool runs; /* false: there is no runtime to ask */
+	struct kf_cri_pod *pods;
+	size_t npods;
+	struct kf_cri_container *containers;
+	size_t ncontainers;
+};
+/* List all pods and containers, exited ones included.  No socket, or one that nobody
+ * listens on: ret->runs is false.  -1 if there is a runtime and it does not answer. */
+int kf_cri_list(const struct kf_node *node, struct kf_arena *arena, struct kf_cri_list *ret,
+		struct kf_err *err);
+
 #endif

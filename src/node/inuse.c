@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which pods need the guard.  It may only go when there are none: a container that was started
+ * through it can else neither be entered nor deleted, and one that has exited can neither be
+ * started again nor, on CRI-O, removed.  Three places are looked at: what the runtime lists,
+ * exited containers included; the guard's own records, which are there whether the runtime is or
+ * not; containerd's bundles, which name the guard.  Processes tell nothing: those of a node
+ * within a container of this one look alike. */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
+#include "node/cri.h"
 #include "node/handler.h"
 #include "node/payload.h"
 
@@ -10,6 +18,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define RECORDS	   "/run/kubefence/guard"
+#define RECORD_MAX 65536
+#define ID_MAX	   256 /* of containers */
+#define LIST_MAX   (64 * 1024 * 1024)
+
+/* The pods that were found; names live in the arena. */
+struct users {
+	const struct kf_node *node;
+	struct kf_arena arena;
+	struct kf_cri_list list;
+	const char **v;
+	size_t n, cap;
+};
 
 /* What was there a moment ago: containers and processes come and go. */
 static bool is_gone(int code)
@@ -31,6 +53,50 @@ static int read_some(int dir, const char *name, char *buf, size_t max, size_t *r
 	return 0;
 }
 
+static int add_user(struct users *u, const char *name, struct kf_err *err)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (strcmp(u->v[i], name) == 0)
+			return 0;
+	if (u->n == u->cap) {
+		size_t cap = u->cap ? 2 * u->cap : 16;
+		const char **v = reallocarray(u->v, cap, sizeof(*v));
+
+		if (!v)
+			return kf_fail_nomem(err, "list of pods");
+		u->v = v;
+		u->cap = cap;
+	}
+	u->v[u->n++] = name;
+	return 0;
+}
+
+static const struct kf_cri_pod *find_pod(const struct users *u, const char *id)
+{
+	for (size_t i = 0; i < u->list.npods; i++)
+		if (strcmp(u->list.pods[i].id, id) == 0)
+			return &u->list.pods[i];
+	return NULL;
+}
+
+/* Container @id needs the guard; the pause container has its pod's ID. */
+static int add_container(struct users *u, const char *id, struct kf_err *err)
+{
+	const struct kf_cri_pod *pod = find_pod(u, id);
+	const char *name;
+
+	for (size_t i = 0; i < u->list.ncontainers && !pod; i++)
+		if (strcmp(u->list.containers[i].id, id) == 0)
+			pod = find_pod(u, u->list.containers[i].pod);
+	name = pod ? pod->name : kf_arena_printf(&u->arena, "container %.13s", id);
+	return name ? add_user(u, name, err) : kf_fail_nomem(err, "list of pods");
+}
+
+/* The ID of the container of the guard's that entry @name of directory @dir stands for; "" if
+ * it stands for none. */
+typedef int judge(const struct users *u, int dir, const char *name, char id[static ID_MAX],
+		  struct kf_err *err);
+
 /* Whether @name under directory @dir holds the guard's path. */
 static int names_guard(int dir, const char *name, bool *ret, struct kf_err *err)
 {
@@ -43,49 +109,76 @@ static int names_guard(int dir, const char *name, bool *ret, struct kf_err *err)
 	return 0;
 }
 
-/* Whether the entry @name of directory @dir is a container of the guard's. */
-typedef int judge(int dir, const char *name, bool *ret, struct kf_err *err);
-
 /* A bundle of containerd's: the shim leaves the runtime's path in it. */
-static int bundle(int dir, const char *name, bool *ret, struct kf_err *err)
+static int bundle(const struct users *u, int dir, const char *name, char id[static ID_MAX],
+		  struct kf_err *err)
 {
 	KF_CLOSE int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool ours = false;
 
-	*ret = false;
+	(void)u;
 	if (fd < 0)
 		return is_gone(errno) ? 0 : kf_fail_sys(err, "open bundle '%s'", name);
-	if (names_guard(fd, "runtime", ret, err) < 0)
+	if (names_guard(fd, "runtime", &ours, err) < 0 ||
+	    (!ours && names_guard(fd, "options.json", &ours, err) < 0))
 		return -1;
-	return *ret ? 0 : names_guard(fd, "options.json", ret, err);
+	if (ours)
+		(void)snprintf(id, ID_MAX, "%s", name);
+	return 0;
 }
 
-/* CRI-O's monitor of a container, or a runtime at work. */
-static int process(int dir, const char *name, bool *ret, struct kf_err *err)
+/* The value of @key in the guard's record @text, "" if it has none. */
+static void record_value(const char *text, const char *key, char *ret, size_t size)
 {
-	KF_CLOSE int fd = -1;
-	char comm[32];
+	size_t n = strlen(key);
+	const char *at = text;
+
+	*ret = '\0';
+	while (at && *at) {
+		if (strncmp(at, key, n) == 0 && at[n] == ' ') {
+			at += n + 1;
+			(void)snprintf(ret, size, "%.*s", (int)strcspn(at, "\n"), at);
+			return;
+		}
+		at = strchr(at, '\n');
+		at += at != NULL;
+	}
+}
+
+/* A record of the guard's.  It counts until nothing is left that could be deleted, neither the
+ * runtime's state nor the bundle: somebody else did that then. */
+static int record(const struct users *u, int dir, const char *name, char id[static ID_MAX],
+		  struct kf_err *err)
+{
+	const struct kf_host *host = &u->node->host;
+	char text[RECORD_MAX], root[PATH_MAX], path[PATH_MAX], state[PATH_MAX + ID_MAX + 1];
 	size_t n;
 
-	*ret = false;
-	if (name[0] < '1' || name[0] > '9')
-		return 0;
-	fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return is_gone(errno) ? 0 : kf_fail_sys(err, "open process '%s'", name);
-	if (read_some(fd, "comm", comm, sizeof(comm), &n, err) < 0)
+	if (read_some(dir, name, text, sizeof(text), &n, err) < 0)
 		return -1;
-	return strncmp(comm, "conmon", 6) == 0 ? names_guard(fd, "cmdline", ret, err) : 0;
+	if (!n) /* deleted meanwhile, or being written */
+		return 0;
+	record_value(text, "root", root, sizeof(root));
+	record_value(text, "bundle", path, sizeof(path));
+	record_value(text, "id", id, ID_MAX);
+	if (path[0] != '/' || !*id) {
+		(void)snprintf(id, ID_MAX, "%s", name);
+		return 0;
+	}
+	(void)snprintf(state, sizeof(state), "%s/%s", *root ? root : "/run/runc", id);
+	if (!kf_host_exists(host, path) && !kf_host_exists(host, state))
+		*id = '\0';
+	return 0;
 }
 
-/* Count the entries of @path that are containers of the guard's; no directory is none. */
-static int count(const struct kf_node *node, const char *path, judge *is, unsigned *ret,
-		 struct kf_err *err)
+/* Add the containers that the entries of @path stand for; no directory has none. */
+static int look(struct users *u, const char *path, judge *is, struct kf_err *err)
 {
 	struct dirent *de;
 	DIR *dir;
 	int fd, r = 0;
 
-	if (kf_host_dir(&node->host, path, false, &fd, err) < 0)
+	if (kf_host_dir(&u->node->host, path, false, &fd, err) < 0)
 		return is_gone(err->code) ? 0 : -1;
 	dir = fdopendir(fd);
 	if (!dir) {
@@ -93,7 +186,7 @@ static int count(const struct kf_node *node, const char *path, judge *is, unsign
 		return kf_fail_sys(err, "read '%s'", path);
 	}
 	while (r == 0) {
-		bool yes = false;
+		char id[ID_MAX] = "";
 
 		errno = 0;
 		de = readdir(dir);
@@ -102,8 +195,9 @@ static int count(const struct kf_node *node, const char *path, judge *is, unsign
 		if (!de)
 			break;
 		if (de->d_name[0] != '.')
-			r = is(dirfd(dir), de->d_name, &yes, err);
-		*ret += yes;
+			r = is(u, dirfd(dir), de->d_name, id, err);
+		if (r == 0 && *id)
+			r = add_container(u, id, err);
 	}
 	(void)closedir(dir);
 	return r < 0 ? kf_fail_wrap(err, "'%s'", path) : 0;
@@ -130,35 +224,146 @@ static int configured_state(const struct kf_node *node, char **ret, struct kf_er
 	return r;
 }
 
-static int bundles(const struct kf_node *node, const char *state, size_t n, const char *tail,
-		   unsigned *ret, struct kf_err *err)
+static int bundles(struct users *u, const char *state, size_t n, const char *tail,
+		   struct kf_err *err)
 {
 	char path[PATH_MAX];
 
 	if ((size_t)snprintf(path, sizeof(path), "%.*s%s/io.containerd.runtime.v2.task/k8s.io",
 			     (int)n, state, tail) >= sizeof(path))
 		return kf_fail(err, ENAMETOOLONG, "'%s'", state);
-	return count(node, path, bundle, ret, err);
+	return look(u, path, bundle, err);
 }
 
-int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err)
+static int all_bundles(struct users *u, struct kf_err *err)
 {
 	KF_FREE char *state = NULL;
-	unsigned found = 0;
 
-	if (configured_state(node, &state, err) < 0 ||
-	    count(node, "/proc", process, &found, err) < 0)
+	if (configured_state(u->node, &state, err) < 0)
 		return -1;
-	if (state && bundles(node, state, strlen(state), "", &found, err) < 0)
-		return -1;
+	if (state)
+		return bundles(u, state, strlen(state), "", err);
 	/* Beside or below its socket. */
-	for (const char *const *s = node->distro->sockets; *s && !state; s++) {
+	for (const char *const *s = u->node->distro->sockets; *s; s++) {
 		size_t n = (size_t)(strrchr(*s, '/') - *s);
 
-		if (bundles(node, *s, n, "", &found, err) < 0 ||
-		    bundles(node, *s, n, "/containerd", &found, err) < 0)
+		if (bundles(u, *s, n, "", err) < 0 || bundles(u, *s, n, "/containerd", err) < 0)
 			return -1;
 	}
-	*ret = found;
+	return 0;
+}
+
+/* Whether the guard is, or lies ready to be, behind @handler; @guards are its files. */
+static bool has_guard(const struct kf_node *node, char *const *guards, const char *handler)
+{
+	const struct kf_journal *j = &node->journal;
+
+	for (size_t i = 0; i < j->nhandlers; i++)
+		if (strcmp(j->handlers[i].name, handler) == 0)
+			return true;
+	for (; *guards; guards++) {
+		const char *of = kf_node_guard_handler(*guards);
+
+		if (of && strcmp(of, handler) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The pods of the guard's handlers that have a container, whatever its state. */
+static int listed(struct users *u, struct kf_err *err)
+{
+	char **guards;
+	int r = 0;
+
+	if (kf_cri_list(u->node, &u->arena, &u->list, err) < 0 ||
+	    kf_host_glob(&u->node->host, KF_NODE_GUARD "*", &guards, err) < 0)
+		return -1;
+	for (size_t i = 0; i < u->list.ncontainers && r == 0; i++) {
+		const struct kf_cri_pod *pod = find_pod(u, u->list.containers[i].pod);
+
+		if (pod && has_guard(u->node, guards, pod->handler))
+			r = add_user(u, pod->name, err);
+	}
+	kf_host_list_free(guards);
+	return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* "a/b, c/d and 3 more" */
+static void tell(struct users *u, struct kf_in_use *ret)
+{
+	size_t at = 0, i;
+
+	*ret = (struct kf_in_use){.n = (unsigned)u->n};
+	if (u->n)
+		qsort(u->v, u->n, sizeof(*u->v), by_name);
+	for (i = 0; i < u->n; i++) {
+		size_t room = i + 1 < u->n ? sizeof(" and 4294967295 more") : 1;
+
+		if (at + 2 + strlen(u->v[i]) + room > sizeof(ret->names))
+			break;
+		at += (size_t)snprintf(ret->names + at, sizeof(ret->names) - at, "%s%s",
+				       i ? ", " : "", u->v[i]);
+	}
+	if (i < u->n)
+		(void)snprintf(ret->names + at, sizeof(ret->names) - at, "%s%zu%s",
+			       i ? " and " : "", u->n - i, i ? " more" : " pods");
+}
+
+/* What the guard and containerd's shims have of containers of the guard's. */
+static int known(struct users *u, struct kf_err *err)
+{
+	return look(u, RECORDS, record, err) < 0 || all_bundles(u, err) < 0 ? -1 : 0;
+}
+
+static void done(struct users *u)
+{
+	free(u->v);
+	kf_arena_done(&u->arena);
+}
+
+int kf_payload_in_use(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err)
+{
+	KF_CLEANUP(done) struct users u = {.node = node};
+
+	kf_arena_init(&u.arena, LIST_MAX);
+	if (listed(&u, err) < 0 || known(&u, err) < 0)
+		return -1;
+	tell(&u, ret);
+	return 0;
+}
+
+static bool is_asked_for(const struct kf_node *node, const char *handler)
+{
+	for (size_t i = 0; i < node->options->nhandlers; i++)
+		if (strcmp(node->options->handlers[i], handler) == 0)
+			return true;
+	return false;
+}
+
+int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err)
+{
+	KF_CLEANUP(done) struct users ours = {.node = node};
+	KF_CLEANUP(done) struct users others = {.node = node};
+
+	kf_arena_init(&ours.arena, LIST_MAX);
+	kf_arena_init(&others.arena, LIST_MAX);
+	if (kf_cri_list(node, &ours.arena, &ours.list, err) < 0 || known(&ours, err) < 0)
+		return -1;
+	for (size_t i = 0; i < ours.list.ncontainers; i++) {
+		const struct kf_cri_pod *pod = find_pod(&ours, ours.list.containers[i].pod);
+		bool there = !pod || !is_asked_for(node, pod->handler);
+
+		for (size_t k = 0; k < ours.n && !there; k++)
+			there = strcmp(ours.v[k], pod->name) == 0;
+		if (!there && add_user(&others, pod->name, err) < 0)
+			return -1;
+	}
+	tell(&others, ret);
 	return 0;
 }

@@ -35,7 +35,14 @@ int kf_payload_write(const struct kf_node *node, const struct kf_payload *payloa
 		     bool *ret_changed, struct kf_err *err);
 void kf_payload_done(struct kf_payload *payload);
 
-/* How many containers on the host were started through the guard. */
-int kf_payload_in_use(const struct kf_node *node, unsigned *ret, struct kf_err *err);
+/* The pods that cannot do without the guard. */
+struct kf_in_use {
+	unsigned n;
+	char names[180]; /* NAMESPACE/NAME, ..., as many as fit; "" if there are none */
+};
+/* Look for them: a container of theirs, exited ones included, was made through the guard. */
+int kf_payload_in_use(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err);
+/* The other ones with containers of options->handlers, which nothing of the guard's knows. */
+int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err);
 
 #endif

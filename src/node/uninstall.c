@@ -94,6 +94,12 @@ static int remove_files(struct kf_node *node, struct kf_err *err)
 	return 0;
 }
 
+static void remove_directories(const struct kf_node *node)
+{
+	for (const char *const *d = directories; *d; d++)
+		kf_host_rmdir(&node->host, *d);
+}
+
 static int remove_all(struct kf_node *node, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
@@ -109,8 +115,7 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 	    kf_journal_sweep(&node->host, j, true, err) < 0 ||
 	    kf_journal_remove(&node->host, err) < 0)
 		return -1;
-	for (const char *const *d = directories; *d; d++)
-		kf_host_rmdir(&node->host, *d);
+	remove_directories(node);
 	return 0;
 }
 
@@ -145,29 +150,30 @@ static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
 }
 
 /* Why the part must stay, in @why; false if it can go. */
-static bool in_use(const struct kf_node *node, char why[static 128])
+static bool in_use(const struct kf_node *node, char why[static 256])
 {
 	static const char unknown[] = "nobody knows whether it is in use (%.80s)";
 	const struct kf_journal *j = &node->journal;
+	struct kf_in_use pods;
 	struct kf_err err;
 	unsigned n = 0;
 
 	/* Without its handler a running container cannot be entered (containerd:
 	 * "no runtime is configured"), so its probes would fail. */
 	if (!node->options->set_vms) {
-		if (kf_payload_in_use(node, &n, &err) < 0) {
-			(void)snprintf(why, 128, unknown, err.msg);
+		if (kf_payload_in_use(node, &pods, &err) < 0) {
+			(void)snprintf(why, 256, unknown, err.msg);
 			return true;
 		}
-		(void)snprintf(why, 128, "%u containers were started through the guard", n);
-		return n > 0;
+		(void)snprintf(why, 256, "pods need the guard, delete them: %s", pods.names);
+		return pods.n > 0;
 	}
 	for (size_t i = 0; i < j->nvms && !n; i++) {
 		if (kf_cri_pods(node, j->vms[i].name, &n, &err) < 0) {
-			(void)snprintf(why, 128, unknown, err.msg);
+			(void)snprintf(why, 256, unknown, err.msg);
 			return true;
 		}
-		(void)snprintf(why, 128, "%u pods have handler '%.40s'", n, j->vms[i].name);
+		(void)snprintf(why, 256, "%u pods have handler '%.40s'", n, j->vms[i].name);
 	}
 	return n > 0;
 }
@@ -178,12 +184,14 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	struct kf_transaction_lock lock = KF_TRANSACTION_LOCK_INIT;
 	const struct kf_journal *j = &node->journal;
 	bool restart = false, left = false, used;
-	char why[128];
+	char why[256];
 
 	*ret_kept = false;
 	/* Without a journal there may be the beginnings of one. */
-	if (!node->journal.exists && !kf_host_exists(&node->host, KF_JOURNAL_DIR))
+	if (!node->journal.exists && !kf_host_exists(&node->host, KF_JOURNAL_DIR)) {
+		remove_directories(node);
 		return 0;
+	}
 	if (kf_transaction_lock(node, &lock, err) < 0 ||
 	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
 	    kf_transaction_recover(node, &restart, err) < 0)

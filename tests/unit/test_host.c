@@ -100,45 +100,83 @@ static void only_what_is_not_there_is_absent(void **state)
 	assert_int_equal(err.code, ELOOP);
 }
 
+#define RECORDS "/run/kubefence/guard"
+
+/* The pods that need the guard are exactly these. */
+static void in_use(const struct kf_node *node, const char *names)
+{
+	struct kf_in_use pods = {.n = 99};
+
+	assert_int_equal(kf_payload_in_use(node, &pods, &err), 0);
+	assert_string_equal(pods.names, names);
+	assert_int_equal(!pods.n, !*names);
+}
+
 static void containers_that_cannot_be_counted_are_not_none(void **state)
 {
 	struct kf_node node = {.host = host};
-	unsigned n = 99;
+	struct kf_in_use pods = {.n = 99};
 
 	(void)state;
 	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
 		skip();
 	assert_int_equal(kf_distro_find(&host, "containerd", &node.distro, &err), 0);
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), 0);
-	assert_int_equal(n, 0);
+	in_use(&node, "");
 	make(TASKS "/a");
 	make(TASKS "/b");
-	make("/proc/12");
 	put(TASKS "/a/runtime", KF_NODE_GUARD);
 	put(TASKS "/b/runtime", "/usr/bin/runc");
-	put("/proc/12/comm", "conmon\n");
-	put("/proc/12/cmdline", "conmon");
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), 0);
-	assert_int_equal(n, 1);
-	put("/proc/12/cmdline", "conmon -r " KF_NODE_GUARD);
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), 0);
-	assert_int_equal(n, 2);
+	in_use(&node, "container a");
 
-	n = 99;
 	assert_int_equal(unlink(at(TASKS "/a/runtime")), 0);
 	assert_int_equal(symlink("runtime", at(TASKS "/a/runtime")), 0);
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), -1);
+	assert_int_equal(kf_payload_in_use(&node, &pods, &err), -1);
 	assert_int_equal(err.code, ELOOP);
 	assert_int_equal(unlink(at(TASKS "/a/runtime")), 0);
 	make("/etc/containerd/config.toml");
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), -1);
+	assert_int_equal(kf_payload_in_use(&node, &pods, &err), -1);
 	assert_int_equal(rmdir(at("/etc/containerd/config.toml")), 0);
 	put("/etc/containerd/config.toml", "state = ");
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), -1);
-	assert_int_equal(n, 99);
+	assert_int_equal(kf_payload_in_use(&node, &pods, &err), -1);
+	assert_int_equal(pods.n, 99);
 	put("/etc/containerd/config.toml", "state = \"/elsewhere\"\n");
-	assert_int_equal(kf_payload_in_use(&node, &n, &err), 0);
-	assert_int_equal(n, 1);
+	put(TASKS "/a/runtime", KF_NODE_GUARD);
+	in_use(&node, "");
+}
+
+static void a_record_counts_until_nothing_is_left_to_delete(void **state)
+{
+	struct kf_node node = {.host = host};
+
+	(void)state;
+	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
+		skip();
+	assert_int_equal(kf_distro_find(&host, "containerd", &node.distro, &err), 0);
+	make(RECORDS);
+	make("/bundle");
+	make("/root/one");
+	put(RECORDS "/.tmp", "x");
+	put(RECORDS "/hash", "root /root\nid one\nbundle /bundle\nruntime r\nprofile \nlabel \n");
+	in_use(&node, "container one");
+	assert_int_equal(rmdir(at("/bundle")), 0);
+	in_use(&node, "container one");
+	assert_int_equal(rmdir(at("/root/one")), 0);
+	in_use(&node, "");
+	/* What cannot be read as a record may be one. */
+	put(RECORDS "/hash", "garbage");
+	in_use(&node, "container hash");
+	assert_int_equal(unlink(at(RECORDS "/hash")), 0);
+	for (unsigned i = 10; i < 60; i++) {
+		char name[64], text[128];
+
+		(void)snprintf(name, sizeof(name), RECORDS "/h%u", i);
+		(void)snprintf(text, sizeof(text), "root /root\nid c%u\nbundle /etc\n", i);
+		put(name, text);
+	}
+	make("/etc");
+	in_use(&node, "container c10, container c11, container c12, container c13, container c14, "
+		      "container c15, container c16, container c17, container c18, container c19 "
+		      "and 40 more");
 }
 
 int main(void)
@@ -146,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_is_not_there_is_absent),
 		cmocka_unit_test(containers_that_cannot_be_counted_are_not_none),
+		cmocka_unit_test(a_record_counts_until_nothing_is_left_to_delete),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
