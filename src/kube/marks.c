@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the agent knows -> what its Node object says -> patches; and the requests to clean up. */
 #include "kube/marks.h"
 
 #include "base/cleanup.h"
@@ -11,10 +12,57 @@
 #define GUARDED "everything is in place; handlers with the guard: "
 #define STAMP	"%Y-%m-%dT%H:%M:%SZ"
 
+#define SINCE	" since "
+
 static void say(struct kf_marks *m, const char *reason, const char *message)
 {
 	(void)snprintf(m->reason, sizeof(m->reason), "%s", reason);
-	(void)snprintf(m->message, sizeof(m->message), "%s", message);
+	(void)snprintf(m->message, sizeof(m->message), "%s",
+		       *message ? message : "no reason is known");
+}
+
+static void stamp(time_t t, char ret[static KF_REQUEST_SIZE / 2])
+{
+	struct tm tm = {0};
+
+	(void)gmtime_r(&t, &tm);
+	(void)strftime(ret, KF_REQUEST_SIZE / 2, STAMP, &tm);
+}
+
+void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE])
+{
+	char a[KF_REQUEST_SIZE / 2], b[KF_REQUEST_SIZE / 2];
+
+	stamp(until, a);
+	stamp(start, b);
+	(void)snprintf(ret, KF_REQUEST_SIZE, "%.32s" SINCE "%.32s", a, b);
+}
+
+/* The time that @s begins with; false if it is none. */
+static bool time_at(const char *s, time_t *ret, const char **ret_end)
+{
+	struct tm tm = {0};
+
+	*ret_end = strptime(s, STAMP, &tm);
+	if (!*ret_end)
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}
+
+enum kf_request kf_request_of(const char *value, time_t start, time_t now, unsigned least)
+{
+	time_t until, theirs;
+	const char *end;
+
+	if (!value)
+		return KF_REQUEST_NONE;
+	if (!time_at(value, &until, &end) || strncmp(end, SINCE, strlen(SINCE)) != 0 ||
+	    !time_at(end + strlen(SINCE), &theirs, &end) || theirs < start)
+		return KF_REQUEST_OTHER;
+	if (theirs > start)
+		return until > now ? KF_REQUEST_LATER : KF_REQUEST_OTHER;
+	return until - now < (time_t)least ? KF_REQUEST_STALE : KF_REQUEST_OWN;
 }
 
 void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
@@ -23,7 +71,10 @@ void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
 
 	switch (facts->phase) {
 	case KF_PHASE_GONE:
-		m = (struct kf_marks){.reason = ""};
+		/* Not for the Node object: for the probe and the log. */
+		m = (struct kf_marks){.present = false};
+		say(&m, "Uninstalled",
+		    "the node was cleaned up, as its annotation " KF_ANNOTATION " asked");
 		break;
 	case KF_PHASE_STARTING:
 		say(&m, "SettingUp", "the node is being set up");
@@ -79,7 +130,8 @@ static void read_view(json_object *node, const char *const *handlers, size_t nha
 		      struct kf_node_view *ret)
 {
 	const char *until = kf_json_meta(node, "annotations", KF_ANNOTATION);
-	struct tm tm = {0};
+	const char *end;
+	time_t t;
 
 	*ret = (struct kf_node_view){.served = KF_SERVED_UNKNOWN};
 	if (kf_json_length(kf_json_at(node, "status.runtimeHandlers"))) {
@@ -90,7 +142,7 @@ static void read_view(json_object *node, const char *const *handlers, size_t nha
 	}
 	if (!until || !*until)
 		return;
-	ret->uninstall = strptime(until, STAMP, &tm) && timegm(&tm) > now;
+	ret->uninstall = time_at(until, &t, &end) && t > now;
 	ret->cancelled = !ret->uninstall;
 }
 
@@ -171,9 +223,11 @@ static json_object *object_patch(json_object *node, const struct kf_marks *m, bo
 		spec = json_object_new_object();
 		add(spec, "taints", taints);
 		add(patch, "spec", spec);
+	}
+	/* A request that came after the one that was taken back must survive this, too. */
+	if (tainted || cancelled)
 		add(metadata, "resourceVersion",
 		    json_object_new_string(kf_json_string(node, "metadata.resourceVersion")));
-	}
 	if (json_object_object_length(metadata))
 		add(patch, "metadata", metadata);
 	else
@@ -186,16 +240,14 @@ static json_object *condition_patch(json_object *node, const struct kf_marks *m,
 	json_object *have = kf_json_find(node, "status.conditions", "type", KF_CONDITION), *c,
 		    *list, *status, *patch;
 	const char *want = m->ready ? "True" : "False";
-	char stamp[sizeof("-2147483648-12-31T23:59:60Z")];
-	struct tm tm = {0};
+	char at[KF_REQUEST_SIZE / 2];
 
 	if (!m->present ? !have
 			: have && strcmp(kf_json_string(have, "status"), want) == 0 &&
 				  strcmp(kf_json_string(have, "reason"), m->reason) == 0 &&
 				  strcmp(kf_json_string(have, "message"), m->message) == 0)
 		return NULL;
-	(void)gmtime_r(&now, &tm);
-	(void)strftime(stamp, sizeof(stamp), STAMP, &tm);
+	stamp(now, at);
 	c = json_object_new_object();
 	add(c, "type", json_object_new_string(KF_CONDITION));
 	if (!m->present) {
@@ -206,10 +258,9 @@ static json_object *condition_patch(json_object *node, const struct kf_marks *m,
 		add(c, "status", json_object_new_string(want));
 		add(c, "reason", json_object_new_string(m->reason));
 		add(c, "message", json_object_new_string(m->message));
-		add(c, "lastHeartbeatTime", json_object_new_string(stamp));
+		add(c, "lastHeartbeatTime", json_object_new_string(at));
 		add(c, "lastTransitionTime",
-		    json_object_new_string(same ? kf_json_string(have, "lastTransitionTime")
-						: stamp));
+		    json_object_new_string(same ? kf_json_string(have, "lastTransitionTime") : at));
 	}
 	list = json_object_new_array();
 	(void)json_object_array_add(list, c);

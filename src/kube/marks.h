@@ -15,11 +15,28 @@
 #define KF_LABEL_ABI	  "nono.sh/landlock-abi"
 #define KF_TAINT	  "nono.sh/agent-not-ready" /* effect NoSchedule */
 #define KF_CONDITION	  "nono.sh/Ready"
-/* Until when (RFC 3339, UTC) the node shall be cleaned up, or "cancelled". */
+/* A request that the node shall be cleaned up, or "cancelled". */
 #define KF_ANNOTATION	  "nono.sh/uninstall"
 #define KF_CANCELLED	  "cancelled"
 
 #define KF_MARKS_HANDLERS 32
+
+/* "UNTIL since START", both RFC 3339 in UTC: whoever asks says until when the request counts,
+ * should nothing more be heard, and when the uninstallation began, which tells its own from
+ * others'. */
+#define KF_REQUEST_SIZE	  80
+void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE]);
+
+enum kf_request {
+	KF_REQUEST_NONE,
+	KF_REQUEST_OTHER, /* taken back, run out, or of an earlier uninstallation */
+	KF_REQUEST_OWN,
+	KF_REQUEST_STALE, /* ours, and about to run out */
+	KF_REQUEST_LATER, /* of an uninstallation that began after ours */
+};
+/* What the annotation @value (may be NULL) is to an uninstallation that began at @start; one
+ * that counts for less than @least seconds more than @now is about to run out. */
+enum kf_request kf_request_of(const char *value, time_t start, time_t now, unsigned least);
 
 enum kf_phase {
 	KF_PHASE_STARTING,     /* nothing is known yet, or the node is about to be touched */

@@ -84,20 +84,22 @@ static void finish(struct kf_agent *a, int status)
 
 static void tell_probes(struct kf_agent *a, const struct kf_marks *want)
 {
+	char message[sizeof(a->ready_message)];
 	time_t now = kf_agent_clock();
 	struct kf_err err;
 
+	(void)snprintf(message, sizeof(message), "%s: %s", want->reason, want->message);
 	if (!a->options->ready_file || (a->ready_written && a->was_ready == want->ready &&
-					strcmp(a->ready_message, want->message) == 0 &&
+					strcmp(a->ready_message, message) == 0 &&
 					now - a->ready_written < (time_t)a->options->period))
 		return;
-	if (kf_ready_write(a->options->ready_file, want->ready, a->options->period, want->message,
-			   &err) < 0) {
+	if (kf_ready_write(a->options->ready_file, want->ready, a->options->period, message, &err) <
+	    0) {
 		kf_log(KF_LOG_ERROR, "no-ready-file", {"error", err.msg});
 		return;
 	}
 	a->was_ready = want->ready;
-	(void)snprintf(a->ready_message, sizeof(a->ready_message), "%s", want->message);
+	(void)snprintf(a->ready_message, sizeof(a->ready_message), "%s", message);
 	a->ready_written = now;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One look at the agent's Node object, and what it says then. */
 #include "base/cleanup.h"
 #include "kubefence/agent.h"
 #include "kubefence/agent_confine.h"
@@ -38,6 +39,10 @@ static int publish(const struct kf_kube *kube, const char *node_name,
 		return -1;
 	/* Not what we were told last time: this is newer. */
 	facts.served = ret->view.served;
+	/* In the patch that clears the request away: an uninstallation that is told that no
+	 * node has either label or request any more must be able to believe it. */
+	if (ret->view.cancelled && facts.phase == KF_PHASE_GONE)
+		facts.phase = KF_PHASE_STARTING;
 	kf_marks_of(&facts, order->taint, &ret->marks);
 	if (kf_marks_patch(node, &ret->marks, ret->view.cancelled, now, &object_patch,
 			   &status_patch, err) < 0)

@@ -50,7 +50,8 @@ static void take_view(struct kf_agent *a, const struct kf_node_view *view)
 	if (view->uninstall && phase != KF_PHASE_UNINSTALLING && phase != KF_PHASE_GONE) {
 		kf_log(KF_LOG_INFO, "uninstall-requested", {"node", a->options->node_name});
 		kf_agent_claim(a, KF_PHASE_UNINSTALLING, KF_WORK_UNINSTALL,
-			       "the node is being cleaned up");
+			       "asked to by the annotation " KF_ANNOTATION
+			       "; the node is being cleaned up");
 	} else if ((phase == KF_PHASE_UNINSTALLING && !view->uninstall) ||
 		   (phase == KF_PHASE_GONE && view->cancelled)) {
 		kf_log(KF_LOG_INFO, "uninstall-cancelled", {"node", a->options->node_name});

@@ -44,7 +44,7 @@ struct kf_agent {
 	bool stopping;
 	int status;
 	bool was_ready;
-	char ready_message[320];
+	char ready_message[400]; /* "REASON: MESSAGE" */
 	time_t ready_written;
 };
 

@@ -90,15 +90,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with api.lock:
             if self.headers.get("Authorization") != f"Bearer {api.token}":
                 return self.status(401, "Unauthorized")
+            if api.deaf and url.path == f"/api/v1/nodes/{api.deaf}" and self.command == "GET":
+                return self.status(500, "the test says no")
             api.requests.append((self.command, self.path, body))
             if api.on_request:
                 api.on_request(self.command, self.path, body)
             parts = url.path.strip("/").split("/")
-            if parts[:3] == ["apis", "node.k8s.io", "v1"] and self.command == "DELETE":
-                if parts[-1] not in api.classes:
-                    return self.status(404, f'runtimeclasses.node.k8s.io "{parts[-1]}" not found')
-                api.classes.remove(parts[-1])
-                return self.answer(200, {"kind": "Status", "status": "Success"})
+            if parts[:3] == ["apis", "node.k8s.io", "v1"]:
+                return self.runtime_class(api, parts[-1], body)
             if parts == ["api", "v1", "nodes"]:
                 return self.list(api, parse_qs(url.query))
             if parts[:3] != ["api", "v1", "nodes"] or parts[3] not in api.nodes:
@@ -109,6 +108,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, api.nodes[parts[3]] if self.command == "PATCH" else node)
 
     do_GET = do_PATCH = do_DELETE = handle_any
+
+    def runtime_class(self, api: "Api", name: str, body: str) -> None:
+        if self.command == "PATCH":  # an apply
+            api.classes[name] = json.loads(body)
+        elif name not in api.classes:
+            return self.status(404, f'runtimeclasses.node.k8s.io "{name}" not found')
+        there = api.classes[name]
+        if self.command == "DELETE":
+            del api.classes[name]
+        return self.answer(200, there)
 
     def patch(self, api: "Api", parts: list[str], patch: dict) -> int:
         node = copy.deepcopy(api.nodes[parts[3]])
@@ -140,11 +149,12 @@ class Api:
     def __init__(self, token: str = "secret"):
         self.token = token
         self.nodes: dict[str, dict] = {}
-        self.classes: set[str] = set()
+        self.classes: dict[str, dict] = {}
         self.requests: list[tuple[str, str, str]] = []
         self.on_request = None
         self.conflicts = 0  # so many patches with a version are answered with 409
         self.chunked = False
+        self.deaf = ""  # the node that cannot be read: its agent's first request
         self.page = 500
         self.lock = threading.RLock()
         self.port = 0
@@ -190,6 +200,18 @@ class Api:
         fresh = directory / ".token"
         fresh.write_text(self.token)
         os.rename(fresh, directory / "token")
+
+    @staticmethod
+    def runtime_class(name: str) -> dict:
+        return {
+            "kind": "RuntimeClass",
+            "apiVersion": "node.k8s.io/v1",
+            "metadata": {"name": name, "uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01T00:00:00Z",
+                         "labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "kf"},
+                         "managedFields": [{"manager": "helm", "operation": "Apply"}]},
+            "handler": name,
+            "scheduling": {"nodeSelector": {"pool": "a"}},
+        }
 
     @staticmethod
     def node(name: str, handlers=(), taints=()) -> dict:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -50,9 +51,12 @@ class Agent:
         self.process.wait(DEADLINE)
         return time.monotonic() - start
 
-    def check(self) -> int:
+    def probe(self) -> subprocess.CompletedProcess:
         return subprocess.run(self.c.inside([BIN / "kubefence", "node", "agent", "--check", "--ready-file", self.ready_file]),
-                              capture_output=True).returncode
+                              capture_output=True, text=True)
+
+    def check(self) -> int:
+        return self.probe().returncode
 
     def cleanup(self, *args: str) -> subprocess.CompletedProcess:
         return subprocess.run(self.c.inside(self.command("cleanup", *args)), capture_output=True, text=True, timeout=120)
@@ -249,20 +253,96 @@ def kata(t, c, marks, agent, h) -> Kata:
     return k
 
 
+def at_once(t, api, marks, agent, pod) -> None:
+    """An uninstallation that fails, the pods deleted, and the next one before the agent has read that the first is over."""
+    held = threading.Event()
+
+    def hold(method, path, body):
+        """The agent does not see its node from when the request is taken back."""
+        if method == "PATCH" and "cancelled" in body:
+            held.set()
+            api.deaf = NAME
+
+    api.on_request = hold
+    p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "3")
+    api.on_request = None
+    t.ok(p.returncode == 1 and held.is_set() and "cancelled" in str(api.nodes[NAME]["metadata"]["annotations"]),
+         "at once: the first uninstallation failed, its last word is on the node, unread", p)
+    other = {"metadata": {"name": "n2", "resourceVersion": "1", "labels": {}, "annotations": {"nono.sh/uninstall": "cancelled"}}}
+    api.nodes["n2"] = {**api.node("n2"), **other}
+    pod.stop()
+    pod.pod.remove()
+    second = threading.Thread(target=lambda: results.append(agent.cleanup("--runtime-class", "nono-runc", "--timeout", "60")))
+    results: list = []
+    second.start()
+    wait_until(lambda: "since" in api.nodes[NAME]["metadata"]["annotations"].get("nono.sh/uninstall", ""), "the second request")
+    api.deaf = ""
+    second.join()
+    t.ok(results[0].returncode == 0, "at once: the second ends well", results[0])
+    t.ok(not api.nodes[NAME]["metadata"]["annotations"] and not api.nodes["n2"]["metadata"]["annotations"],
+         "at once: no node keeps the annotation, one that has no label neither", api.nodes)
+    t.ok(marks.label() is None and not marks.condition(), "at once: ... and the node is cleaned up")
+    del api.nodes["n2"]
+    # The next installation is a new agent on a node that says nothing.
+    agent.stop()
+    agent.start()
+    marks.wait("true", "Ready")
+    t.ok(True, "at once: the next installation is not held up")
+    killed(t, api, marks, agent)
+
+
+def killed(t, api, marks, agent) -> None:
+    """An uninstallation that is killed, and one that takes over from one that is not."""
+    api.nodes["n2"] = {**api.node("n2"), "metadata": {"name": "n2", "resourceVersion": "1", "labels": {"nono.sh/ready": "true"},
+                                                      "annotations": {}}}  # a node that is down
+    first = agent.c.spawn(agent.command("cleanup", "--timeout", "60"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: marks.label() is None, "the node to be cleaned up")
+    wait_until(lambda: "since" in api.nodes["n2"]["metadata"]["annotations"].get("nono.sh/uninstall", ""), "the other one to be asked")
+    start = api.nodes["n2"]["metadata"]["annotations"]["nono.sh/uninstall"]
+    wait_until(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > start.split(" since ")[1], "the clock to go on")
+    second = agent.c.spawn(agent.command("cleanup", "--timeout", "60"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = first.communicate(timeout=30)[0]
+    t.ok(first.returncode == 1 and "another uninstallation" in said, "taken over: the earlier one ends and says so", said)
+    t.ok(all("cancelled" not in str(n["metadata"]["annotations"]) for n in api.nodes.values()), "taken over: ... and takes nothing back")
+    second.kill()
+    second.wait()
+    del api.nodes["n2"]
+    t.ok("since" in str(api.nodes[NAME]["metadata"]["annotations"]) and marks.label() is None, "killed: its request stays")
+    with api.lock:
+        api.nodes[NAME]["metadata"]["annotations"]["nono.sh/uninstall"] = "2026-01-01T00:00:00Z since 2025-12-31T23:59:00Z"
+    marks.wait("true", "Ready")
+    t.ok(not api.nodes[NAME]["metadata"]["annotations"], "killed: once it has run out, the node is set up again and the annotation gone")
+
+
 def cleanup(t, c, api, marks, agent, h, original) -> None:
     k = kata(t, c, marks, agent, h)
     pod = c.pod("stays", handler="nono-runc").container(images_busybox(c), ["sleep", "600"]).start()
-    api.classes = {"nono-runc"}
+    api.classes = {"nono-runc": api.runtime_class("nono-runc")}
+    given = json.loads(json.dumps(api.classes["nono-runc"]))
+    seen = {"gone": False, "probe": "", "reason": ""}
+
+    def on_request(method, path, body):
+        seen["gone"] = seen["gone"] or (path.startswith("/api/v1/nodes") and not api.classes)
+        if marks.condition().get("reason") == "Uninstalling" and "default/stays" in marks.condition()["message"]:
+            seen["reason"] = marks.condition()["message"]
+
+    api.on_request = on_request
     p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "6")
-    t.ok(p.returncode == 1 and "started through the guard" in p.stderr and NAME in p.stderr,
-         "cleanup: a pod is in the way, and said so", p)
-    t.ok(not api.classes, "cleanup: ... the RuntimeClass went first")
+    api.on_request = None
+    t.ok(p.returncode == 1 and "default/stays" in p.stderr and f"node {NAME}" in p.stderr and "containers" not in p.stderr,
+         "cleanup: a pod is in the way: it is named, and its node", p)
+    t.ok("delete the pods" in p.stderr and "uninstall again" in p.stderr, "cleanup: ... and so is the next step", p.stderr)
+    t.ok("default/stays" in seen["reason"] and "delete" in seen["reason"], "cleanup: ... the node's condition says the same meanwhile", seen)
+    there = api.classes.get("nono-runc", {})
+    t.ok(seen["gone"] and {k: there.get(k) for k in ("handler", "scheduling")} == {k: given[k] for k in ("handler", "scheduling")}
+         and there["metadata"] == {k: given["metadata"][k] for k in ("name", "labels", "annotations")},
+         "cleanup: ... the RuntimeClass went first, and is there again as it was", there)
+    t.ok(any("fieldManager=helm&" in path for _, path, _ in api.requests), "cleanup: ... by the name of whoever applied it")
     t.ok(trees.HANDLER not in h.config(), "cleanup: ... Kata's handler, which no pod uses, is away")
     marks.wait("true", "Ready")
     t.ok(nnp(pod) and "nono.sh/uninstall" not in api.nodes[NAME]["metadata"]["annotations"],
          "cleanup: ... taken back: the node is ready again, the pod sandboxed")
-    pod.stop()
-    pod.pod.remove()
+    at_once(t, api, marks, agent, pod)
     c.write("/opt/nono-nri/profiles/published", "as the plugin does\n")
     p = agent.cleanup("--runtime-class", "nono-runc", "--timeout", "60")
     t.ok(p.returncode == 0, "cleanup: without the pod it ends well, with no RuntimeClass to delete", p)
@@ -273,7 +353,9 @@ def cleanup(t, c, api, marks, agent, h, original) -> None:
     left = c.sh("find /opt/kubefence /opt/nono-nri 2>/dev/null || true").out
     left = "".join(x for x in left.splitlines(True) if not x.startswith("/opt/kata"))
     t.ok(left == "", "cleanup: nothing is left of what was installed, Kata's handler neither", left)
-    t.ok(agent.check() == 1, "cleanup: the agent does not set it up again")
+    said = agent.probe()
+    t.ok(said.returncode == 1 and "not ready: Uninstalled: the node was cleaned up, as its annotation nono.sh/uninstall asked" in said.stderr,
+         "cleanup: the agent does not set it up again, and the probe says why", said)
     other = c.spawn(k.command("install", "--every", "1"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     t.ok("the node is being taken back" in other.stdout.readline() and trees.HANDLER not in h.config(),
          "cleanup: ... nor does what sets up Kata's handler")

@@ -35,7 +35,7 @@ static void the_protocol_as_a_table(void **unused)
 		{{.phase = KF_PHASE_GONE, .runtime = true, .plugin = true, .abi = 7},
 		 false,
 		 false,
-		 ""},
+		 "Uninstalled"},
 		{DONE(true, true, 7, ALL, false), true, true, "Ready"},
 		{DONE(true, true, 7, ALL, true), true, true, "Ready"},
 		/* A kubelet that does not tell is no reason to doubt. */
@@ -60,6 +60,8 @@ static void the_protocol_as_a_table(void **unused)
 		assert_string_equal(m.reason, table[i].reason);
 		if (*table[i].facts.detail)
 			assert_string_equal(m.message, "why");
+		/* Whatever is said, a reason follows. */
+		assert_true(*m.message);
 		/* Nothing of ours is left on a node that was cleaned up. */
 		assert_false(!m.present && (m.ready || m.taint || m.abi));
 	}
@@ -197,6 +199,38 @@ static void a_node_tells_handlers_and_requests(void **unused)
 	view(ASKED("yes"), KF_SERVED_UNKNOWN, false, true);
 }
 
+static void a_request_tells_whose_it_is(void **unused)
+{
+	static const struct {
+		const char *value;
+		enum kf_request want;
+	} table[] = {
+		{NULL, KF_REQUEST_NONE},
+		{"", KF_REQUEST_OTHER},
+		{"cancelled", KF_REQUEST_OTHER},
+		{"2026-01-01T00:05:00Z", KF_REQUEST_OTHER},
+		{"2026-01-01T00:05:00Z since", KF_REQUEST_OTHER},
+		{"2026-01-01T00:05:00Z since 2025-12-31T23:59:59Z", KF_REQUEST_OTHER},
+		{"2026-01-01T00:05:00Z since 2026-01-01T00:00:00Z", KF_REQUEST_OWN},
+		{"2026-01-01T00:01:00Z since 2026-01-01T00:00:00Z", KF_REQUEST_OWN},
+		{"2026-01-01T00:00:59Z since 2026-01-01T00:00:00Z", KF_REQUEST_STALE},
+		{"2025-01-01T00:00:00Z since 2026-01-01T00:00:00Z", KF_REQUEST_STALE},
+		{"2026-01-01T00:00:01Z since 2026-01-01T00:00:01Z", KF_REQUEST_LATER},
+		{"2026-01-01T00:00:00Z since 2026-01-01T00:00:01Z", KF_REQUEST_OTHER},
+	};
+	char text[KF_REQUEST_SIZE];
+
+	(void)unused;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(table); i++)
+		assert_int_equal(kf_request_of(table[i].value, NOW, NOW, 60), table[i].want);
+	kf_request_format(NOW + 60, NOW, text);
+	assert_string_equal(text, "2026-01-01T00:01:00Z since 2026-01-01T00:00:00Z");
+	view(ASKED("2026-01-01T00:01:00Z since 2026-01-01T00:00:00Z"), KF_SERVED_UNKNOWN, true,
+	     false);
+	view(ASKED("2026-01-01T00:00:00Z since 2025-01-01T00:00:00Z"), KF_SERVED_UNKNOWN, false,
+	     true);
+}
+
 static void what_is_no_node_is_refused(void **unused)
 {
 	static const char *const texts[] = {
@@ -233,6 +267,7 @@ int main(void)
 		cmocka_unit_test(only_the_difference_is_patched),
 		cmocka_unit_test(a_bare_node_is_claimed),
 		cmocka_unit_test(a_node_tells_handlers_and_requests),
+		cmocka_unit_test(a_request_tells_whose_it_is),
 		cmocka_unit_test(what_is_no_node_is_refused),
 	};
 

@@ -6,6 +6,7 @@ for systemctl, which really restarts it; all else is what a user's cluster has."
 import json
 import statistics
 import subprocess
+import threading
 import time
 from datetime import datetime
 
@@ -275,20 +276,32 @@ def drift(t: Tap, i: Installed) -> None:
 
 
 def uninstall(t: Tap, i: Installed) -> None:
+    """Refused while pods run, said which; the second one follows at once, before any agent has read that the first is over."""
     k = i.k
-    k.apply(pods.pod("inuse"))
+    for name in ("inuse", "crashing"):
+        k.apply(pods.pod(name, "exit 3" if name == "crashing" else "exec sleep 3600"))
     k.wait_pod("inuse")
+    wait_until(lambda: k.get("pod", "crashing")["status"].get("containerStatuses", [{}])[0].get("restartCount", 0) >= 1, "a crash loop", 90)
     i.helm("upgrade", "kf", str(CHART), "--wait", values=("nodeSetup.cleanupTimeout=45",))
+    given = k.get("runtimeclass", "nono-runc")
     restarts = i.systemctl.restarts
-    r = i.helm("uninstall", "kf", check=False)
-    t.ok(r.code != 0, "helm uninstall fails while a sandboxed pod runs", r.out)
-    t.equal(k.exec("inuse", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", "... which lives on, exec sandboxed")
-    t.ok(k.kubectl("get", "runtimeclass", "nono-runc", check=False).code != 0, "... and no other can come: the RuntimeClass went first")
+    results: list = []
+    first = threading.Thread(target=lambda: results.append(i.helm("uninstall", "kf", check=False)))
+    first.start()
+    wait_until(lambda: k.kubectl("get", "runtimeclass", "nono-runc", check=False).code != 0, "the RuntimeClass to go", 60)
     r = k.apply(pods.pod("late"), check=False)
-    t.ok(r.code != 0 and "nono-runc" in r.err, "... a pod that names it is refused", r.err)
-    i.wait_ready()
+    t.ok(r.code != 0 and "nono-runc" in r.err, "helm uninstall: the RuntimeClass goes first: a pod that names it is refused", r.err)
+    first.join()
+    t.ok(results[0].code != 0, "helm uninstall fails while sandboxed pods run", results[0].out)
+    said = k.kubectl("logs", "-n", SYSTEM, "job/kf-kubefence-cleanup", check=False).out
+    t.ok("default/crashing, default/inuse" in said and "uninstall again" in said and NODE in said,
+         "... and names them, the crashing one too, and the next step", said)
+    there = k.get("runtimeclass", "nono-runc")
+    t.ok(there["handler"] == "nono-runc" and all(there["metadata"].get(x) == given["metadata"].get(x) for x in ("labels", "annotations")),
+         "... the RuntimeClass is there again, Helm's as before", there)
+    t.equal(k.exec("inuse", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", "... the pod lives on, exec sandboxed")
     t.equal(i.systemctl.restarts, restarts, f"... and {i.runtime} was left alone")
-    k.kubectl("delete", "pod", "inuse", "--wait=true")
+    k.kubectl("delete", "pod", "inuse", "crashing", "--wait=true", "--grace-period=1")
     gone(t, i, "")
 
 
@@ -314,7 +327,7 @@ def gone(t: Tap, i: Installed, line: str) -> None:
 
 
 def other_helm(t: Tap, i: Installed) -> None:
-    """The same with Helm 3, objects of another name, and pods that wait for a ready node."""
+    """The same with Helm 3, objects of another name, and pods that wait for a ready node; nothing of before holds it up."""
     i.helm("install", "kf", str(CHART), "--wait", "--set-string", "runtimeClasses.nonoRunc.nodeSelector.nono\\.sh/ready=true",
            line="3", values=("nodeSetup.taint=true", "fullnameOverride=boxes-kubefence"))
     i.wait_ready()
