@@ -5,6 +5,7 @@
 #include "node/cri.h"
 #include "node/handler.h"
 #include "node/payload.h"
+#include "node/predecessor.h"
 #include "policy/settings_text.h"
 
 #include <fcntl.h>
@@ -94,6 +95,18 @@ static enum kf_doctor_result installed(struct kf_doctor *d)
 			d, KF_DOCTOR_ERROR,
 			"the runtime was not restarted since its configuration changed");
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+}
+
+static enum kf_doctor_result predecessor(struct kf_doctor *d)
+{
+	char what[256];
+	bool runs;
+
+	if (!d->found)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	if (!kf_predecessor_find(&d->node, what, &runs))
+		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+	return kf_doctor_say(d, runs ? KF_DOCTOR_ERROR : KF_DOCTOR_WARNING, "%s", what);
 }
 
 static enum kf_doctor_result effective(struct kf_doctor *d)
@@ -205,6 +218,8 @@ const struct kf_doctor_check kf_doctor_node[] = {
 	 runtime_configuration},
 	{"runtime", "its version allows plugin and guard", "version", true, runtime_version},
 	{"runtime", "it answers on its CRI socket", "cri", true, runtime_answers},
+	{"runtime", "nothing of an earlier implementation is in the way", "predecessor", true,
+	 predecessor},
 	{"configuration", "the node is set up", "installed", false, installed},
 	{"configuration", "the runtime uses what was installed", "effective", false, effective},
 	{"configuration", "the runtime serves the handlers", "handlers", false, handlers_served},

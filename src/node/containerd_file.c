@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "node/containerd_int.h"
 #include "node/merge.h"
+#include "node/predecessor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,8 +113,8 @@ static void without_ours(struct kf_containerd_work *w, const char *path, struct 
 	kf_buf_done(&out);
 }
 
-int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
-			    struct kf_err *err)
+static int read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
+		     struct kf_err *err)
 {
 	const struct kf_journal *j = &w->node->journal;
 	struct kf_text text;
@@ -138,6 +139,24 @@ int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size
 	w->text = text.p;
 	*ret_n = text.n;
 	return 0;
+}
+
+int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
+			    struct kf_err *err)
+{
+	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	int r = read_root(w, path, ret_n, err);
+
+	if (r == 0)
+		w->predecessor =
+			kf_predecessor_strip(w->text, *ret_n, KF_PREDECESSOR_HANDLER, &out) != 0;
+	if (r == 0 && w->predecessor) {
+		w->text = out.failed ? NULL : kf_arena_strdup(&w->plan->arena, out.p ? out.p : "");
+		*ret_n = out.n;
+		r = w->text ? 0 : kf_fail_nomem(err, path);
+	}
+	kf_buf_done(&out);
+	return r;
 }
 
 int kf_containerd_check_version(struct kf_containerd_work *w, const char *path, struct kf_err *err)

@@ -131,6 +131,14 @@ static int ignore_handler(struct kf_containerd_work *w, const char *name, struct
 			    err);
 }
 
+/* Whether handler @name is there because of us, or of an earlier implementation: as that made
+ * it, without options, its containers would be outside of systemd's cgroups. */
+static bool is_made_anew(const struct kf_containerd_work *w, const char *name)
+{
+	return kf_node_created(&w->node->journal, name) ||
+	       (w->predecessor && strcmp(name, "nono-runc") == 0);
+}
+
 static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h, struct kf_err *err)
 {
 	struct kf_arena *arena = &w->plan->arena;
@@ -138,7 +146,7 @@ static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h,
 		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
 	const struct kf_toml_node *there = kf_toml_get(all, h->name), *from;
 
-	h->created = !there || kf_node_created(&w->node->journal, h->name);
+	h->created = !there || is_made_anew(w, h->name);
 	if (!there && (h->why = kf_node_not_ours(h->name)) != NULL) {
 		h->created = false;
 		return 0;
@@ -241,7 +249,7 @@ static int keep_builtin_runtimes(struct kf_containerd_work *w, struct kf_err *er
 
 		if (!name)
 			return kf_fail_nomem(err, "plan");
-		if (!kf_toml_get(file, name) && !kf_node_created(&w->node->journal, name) &&
+		if (!kf_toml_get(file, name) && !is_made_anew(w, name) &&
 		    copy_runtime(w, name, n, NULL, err) < 0)
 			return -1;
 	}

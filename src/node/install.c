@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "node/fingerprint.h"
 #include "node/payload.h"
+#include "node/predecessor.h"
 #include "node/profiles.h"
 #include "node/transaction.h"
 
@@ -172,6 +173,8 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 	/* The one that we waited for may have changed it. */
 	if (r == 0)
 		r = kf_journal_read(&node->host, &node->journal, err);
+	if (r == 0)
+		r = kf_predecessor_clean(node, ret_changed, err);
 	if (r == 0 && node->journal.exists && !node->journal.busy &&
 	    !(node->journal.pending && node->options->restart)) {
 		bool there;

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "node/handler.h"
+#include "node/predecessor.h"
 #include "policy/settings_text.h"
 
 #include <fcntl.h>
@@ -275,7 +276,8 @@ int kf_payload_write(const struct kf_node *node, const struct kf_payload *payloa
 		const struct kf_payload_file *f = &payload->files[i];
 		bool there;
 
-		if (prepare_directory(node, payload, f, ret_changed, err) < 0 ||
+		if (kf_predecessor_keep(node, f->path, err) < 0 ||
+		    prepare_directory(node, payload, f, ret_changed, err) < 0 ||
 		    kf_payload_there(node, f, &there, err) < 0)
 			return -1;
 		if (there)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "node/cri.h"
+#include "node/predecessor.h"
 #include "node/profiles.h"
 #include "node/transaction.h"
 
@@ -110,8 +111,10 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 		j->nvms = j->nhandlers = 0;
 		return kf_transaction_end(node, err);
 	}
-	/* The journal last: until then a next run can finish. */
-	if (kf_node_profiles_remove(node, err) < 0 ||
+	/* The journal last: until then a next run can finish.  But it names nothing of ours any
+	 * more: what is put back now may have the same name. */
+	if (kf_node_profiles_remove(node, err) < 0 || kf_journal_write(&node->host, j, err) < 0 ||
+	    kf_predecessor_restore(node, err) < 0 ||
 	    kf_journal_sweep(&node->host, j, true, err) < 0 ||
 	    kf_journal_remove(&node->host, err) < 0)
 		return -1;
