@@ -20,6 +20,28 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
+{{/* The plugin's selector, which cannot be changed: that of the DaemonSet that is there, if our pods have its
+     labels. The Go implementation's has no component. */}}
+{{- define "kubefence.pluginSelector" -}}
+{{- $ours := include "kubefence.selector" (dict "root" . "component" "plugin") | fromYaml -}}
+{{- $there := lookup "apps/v1" "DaemonSet" .Values.namespace (include "kubefence.fullname" .) | default dict -}}
+{{- $labels := dig "spec" "selector" "matchLabels" dict $there -}}
+{{- range $key, $value := $labels -}}
+{{- if ne (get $ours $key) $value -}}
+{{- fail (printf "DaemonSet %s/%s selects its pods by %s=%s, which ours do not have, and a selector cannot be changed. Nothing was changed. Run: kubectl delete daemonset -n %s %s; then the same helm command again" $.Values.namespace (include "kubefence.fullname" $) $key $value $.Values.namespace (include "kubefence.fullname" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- if $labels }}{{ toYaml $labels }}{{ else }}{{ toYaml $ours }}{{ end -}}
+{{- end -}}
+
+{{/* A RuntimeClass that is there with another handler, which cannot be changed either: (dict "name" ... "handler" ...) */}}
+{{- define "kubefence.checkClass" -}}
+{{- $there := lookup "node.k8s.io/v1" "RuntimeClass" "" .name | default dict -}}
+{{- if and $there (ne (dig "handler" "" $there) .handler) -}}
+{{- fail (printf "RuntimeClass %s has the handler %s, not %s, and a handler cannot be changed. Nothing was changed. Run: kubectl delete runtimeclass %s; then the same helm command again" .name (dig "handler" "" $there) .handler .name) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "kubefence.labels" -}}
 {{ include "kubefence.selector" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -147,6 +169,12 @@ seLinuxOptions: {type: {{ . }}}
 {{- end -}}
 {{- if and .Values.runtimeClasses.nonoRunc.enabled (not (has "nono-runc" .Values.config.runtimeClasses)) -}}
 {{- fail "runtimeClasses.nonoRunc.enabled creates the class nono-runc, but config.runtimeClasses does not list the handler nono-runc: its pods would run without the sandbox. Add it to the list or disable the class" -}}
+{{- end -}}
+{{- if .Values.runtimeClasses.nonoRunc.enabled -}}
+{{- include "kubefence.checkClass" (dict "name" "nono-runc" "handler" "nono-runc") -}}
+{{- end -}}
+{{- if .Values.runtimeClasses.kataNono.enabled -}}
+{{- include "kubefence.checkClass" (dict "name" "kata-nono-sandbox" "handler" .Values.runtimeClasses.kataNono.handler) -}}
 {{- end -}}
 {{- if and .Values.config.allowedProfiles (not (has .Values.config.defaultProfile .Values.config.allowedProfiles)) -}}
 {{- fail (printf "config.defaultProfile (%s) is not in config.allowedProfiles: add it" .Values.config.defaultProfile) -}}

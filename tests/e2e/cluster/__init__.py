@@ -2,9 +2,15 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, holds, starts
+from . import admission, chart, holds, migrate, starts
 
-PARTS = {"admission": admission.run, "chart": chart.run, "holds": holds.run, "starts": starts.run}
+PARTS = {
+    "admission": admission.run,
+    "chart": chart.run,
+    "holds": holds.run,
+    "migrate": migrate.run,
+    "starts": starts.run,
+}
 
 
 def run(t: Tap, *parts: str) -> None:
