@@ -8,6 +8,7 @@
 #include "node/handler.h"
 #include "node/kata.h"
 #include "node/run.h"
+#include "node/transaction.h"
 #include "nono-nri/config.h"
 #include "sandbox/landlock.h"
 
@@ -187,6 +188,22 @@ static int install(struct kf_node *node, struct kf_work_result *ret, struct kf_e
 	return 0;
 }
 
+/* kf_node_verify().  What is wrong may be the middle of another run of ours, such as 'kubefence
+ * node programs' of the plugin's pod: then once more, when that has ended. */
+static int verify(struct kf_node *node, struct kf_err *err)
+{
+	struct findings *findings = node->ctx;
+	KF_CLOSE int lock = -1;
+
+	if (kf_node_verify(node, err) == 0)
+		return 0;
+	if (kf_host_lock(&node->host, KF_NODE_LOCK, KF_NODE_LOCK_SECONDS, &lock, err) < 0 ||
+	    kf_journal_read(&node->host, &node->journal, err) < 0)
+		return -1;
+	findings->first[0] = '\0';
+	return kf_node_verify(node, err);
+}
+
 /* Cheap as long as nothing has changed since it was last found right. */
 static int check(struct kf_node *node, const struct kf_work_order *order,
 		 struct kf_work_result *ret, struct kf_err *err)
@@ -204,9 +221,9 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 	if (strncmp(ret->fingerprint, order->fingerprint, sizeof(kf_digest)) != 0) {
 		options.restart = false; /* whether the runtime answers is another question */
 		node->options = &options;
-		if (kf_node_verify(node, err) < 0) {
+		if (verify(node, err) < 0) {
 			ret->drift = true;
-			return kf_fail(err, EINVAL, "%s", findings->first);
+			return *findings->first ? kf_fail(err, EINVAL, "%s", findings->first) : -1;
 		}
 		if (guard_answers(node, err) < 0) {
 			ret->drift = true;
