@@ -10,6 +10,7 @@
 #include "node/node.h"
 #include "node/payload.h"
 #include "node/profiles.h"
+#include "node/state.h"
 
 #include <getopt.h>
 #include <limits.h>
@@ -78,13 +79,27 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+/* What the node is after a run that failed. */
+static const char *state_after_failure(const struct kf_node *node)
+{
+	const char *state = "";
+	struct kf_err err;
+
+	(void)kf_node_state(node, NULL, NULL, &state, &err);
+	return state;
+}
+
 static int do_install(struct kf_node *node, struct kf_report *r)
 {
 	struct kf_err err = {0};
 	bool changed;
 	int status = kf_node_install(node, &changed, &err);
 
-	return kf_report_finish(r, "install", status, changed ? "done" : "nothing to do", &err);
+	return kf_report_finish(r, "install", status,
+				status < 0 ? state_after_failure(node)
+				: changed  ? "done"
+					   : "nothing to do",
+				&err);
 }
 
 static int do_uninstall(struct kf_node *node, struct kf_report *r)
@@ -95,9 +110,10 @@ static int do_uninstall(struct kf_node *node, struct kf_report *r)
 
 	return kf_report_finish(
 		r, "uninstall", status,
-		kept	? "not finished, run again when nothing uses the guard any more"
-		: there ? "done"
-			: "nothing to do",
+		status < 0 ? state_after_failure(node)
+		: kept	   ? "not finished, run again when nothing uses the guard any more"
+		: there	   ? "done"
+			   : "nothing to do",
 		&err);
 }
 
@@ -158,45 +174,11 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 
 static int do_status(struct kf_node *node, struct kf_report *r)
 {
-	const struct kf_journal *j = &node->journal;
-	struct kf_err err = {0}, unknown;
-	struct kf_in_use pods;
-	char count[16];
-	kf_digest now;
-	int status = 0;
+	struct kf_err err = {0};
+	const char *state = "";
+	int status = kf_node_state(node, kf_report_say, r, &state, &err);
 
-	if (!j->exists)
-		return kf_report_finish(r, "status", 0, "not installed", &err);
-	kf_report_say(r, "runtime", node->distro->name, "");
-	for (size_t i = 0; i < j->nhandlers; i++)
-		kf_report_say(r, "handler", j->handlers[i].name,
-			      j->handlers[i].created ? "" : "existed before");
-	if (j->config[0])
-		status = kf_journal_digest(&node->host, j->config, now, &err);
-	if (j->config[0] && status == 0)
-		kf_report_say(r, "config", j->config,
-			      strcmp(now, j->after) == 0  ? "as installed"
-			      : strcmp(now, j->base) == 0 ? "as before the installation"
-							  : "changed by somebody else");
-	for (size_t i = 0; i < j->nfiles && status == 0; i++) {
-		status = kf_journal_digest(&node->host, j->files[i].path, now, &err);
-		if (status == 0)
-			kf_report_say(r, "file", j->files[i].path,
-				      strcmp(now, j->files[i].sum) == 0	    ? ""
-				      : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
-									    : "changed since");
-	}
-	if (kf_payload_in_use(node, &pods, &unknown) < 0) {
-		kf_report_say(r, "pods", "not known", unknown.msg);
-	} else {
-		(void)snprintf(count, sizeof(count), "%u", pods.n);
-		kf_report_say(r, "pods", count, pods.names);
-	}
-	return kf_report_finish(r, "status", status,
-				j->busy	     ? "interrupted, run install or uninstall again"
-				: j->pending ? "installed, restart pending"
-					     : "installed",
-				&err);
+	return kf_report_finish(r, "status", status, state, &err);
 }
 
 static const struct {

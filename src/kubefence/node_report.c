@@ -53,6 +53,9 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 {
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 
+	/* What failed before anything could be looked at. */
+	if (status && !*state)
+		state = "not known";
 	if (r->json) {
 		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
 			    status == 0 ? "true" : "false", state);

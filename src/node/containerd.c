@@ -212,6 +212,17 @@ static int containerd_check(const struct kf_node *node, const struct kf_node_pla
 	return r;
 }
 
+static int containerd_effective(const struct kf_node *node, struct kf_arena *arena,
+				const char **ret, size_t *ret_n, struct kf_err *err)
+{
+	const char *program = kf_host_first(&node->host, node->distro->programs);
+
+	if (!program)
+		return kf_fail(err, ENOENT, "containerd of %s is not at '%s'", node->distro->name,
+			       node->distro->programs[0]);
+	return dump(node, program, arena, ret, ret_n, err);
+}
+
 static int containerd_removed(const struct kf_node *node, struct kf_err *err)
 {
 	const char *program = kf_host_first(&node->host, node->distro->programs), *text;
@@ -246,5 +257,6 @@ static int containerd_removed(const struct kf_node *node, struct kf_err *err)
 const struct kf_adapter kf_containerd = {
 	.plan = containerd_plan,
 	.check = containerd_check,
+	.effective = containerd_effective,
 	.removed = containerd_removed,
 };

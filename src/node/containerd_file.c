@@ -67,78 +67,75 @@ static int slurp(struct kf_containerd_work *w, const char *path, const char **re
 	return 0;
 }
 
-/* What was kept under @digest, in the plan's arena. */
-static int kept(struct kf_containerd_work *w, const char *digest, struct kf_text *ret,
-		struct kf_err *err)
+/* @now less ours, in the plan's arena. */
+static int merge_back(struct kf_containerd_work *w, const struct kf_merge *m, struct kf_text now,
+		      struct kf_text *ret, struct kf_err *err)
 {
-	KF_FREE char *text = NULL;
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	char *copy;
-	size_t n;
+	bool found;
 
-	*ret = (struct kf_text){"", 0};
-	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
-		return 0;
-	if (kf_journal_kept(&w->node->host, digest, &text, &n, err) < 0)
+	if (kf_merge_back(m, now, &out, &found, err) < 0)
 		return -1;
-	copy = kf_arena_strdup(&w->plan->arena, text);
+	copy = kf_arena_alloc(&w->plan->arena, out.n + 1);
 	if (!copy)
-		return kf_fail_nomem(err, "plan");
-	*ret = (struct kf_text){copy, n};
+		return kf_fail_nomem(err, m->name);
+	if (out.n)
+		memcpy(copy, out.p, out.n);
+	*ret = (struct kf_text){copy, out.n};
+	if (!found)
+		ret->p = NULL;
 	return 0;
 }
 
-/* Somebody else changed the file @path, which is @now: what it is without us. */
-static void without_ours(struct kf_containerd_work *w, const char *path, struct kf_text now)
+/* Somebody else changed the file that is @now, of ours or of theirs: what it is without us, for the
+ * day of uninstalling and for this plan. */
+static int without_ours(struct kf_containerd_work *w, struct kf_text now, struct kf_err *err)
 {
 	const struct kf_journal *j = &w->node->journal;
-	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	struct kf_text original, ours;
-	struct kf_toml toml;
-	struct kf_err err;
-	char *text;
+	struct kf_text base, text;
+	struct kf_merge m;
 
-	if (kept(w, j->base, &original, &err) == 0 && kept(w, j->after, &ours, &err) == 0 &&
-	    kf_merge_back(original, ours, now, &out, &err) == 0 &&
-	    kf_toml_parse(out.n ? out.p : "", out.n, path, &toml, &err) == 0) {
-		kf_toml_done(&toml);
-		text = kf_arena_alloc(&w->plan->arena, out.n + 1);
-		if (text && out.n)
-			memcpy(text, out.p, out.n);
-		/* A handler of ours that they made their own cannot be told from theirs. */
-		if (text && !memmem(text, out.n, KF_NODE_GUARD, strlen(KF_NODE_GUARD))) {
-			w->plan->base = text;
-			w->plan->nbase = out.n;
-		}
-	}
-	kf_buf_done(&out);
+	if (kf_merge_open(&w->node->host, j, &w->plan->arena, &m, err) < 0)
+		return -1;
+	m.claim = true;
+	if (merge_back(w, &m, now, &base, err) < 0)
+		return -1;
+	if (!base.p) /* there is nothing of ours in it: it is the original from now on */
+		return 0;
+	m.keep_copies = true;
+	if (merge_back(w, &m, now, &text, err) < 0)
+		return -1;
+	w->plan->base = base.p;
+	w->plan->nbase = base.n;
+	w->text = text.p ? text.p : now.p;
+	w->ntext = text.p ? text.n : now.n;
+	return 0;
 }
 
 static int read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
 		     struct kf_err *err)
 {
 	const struct kf_journal *j = &w->node->journal;
-	struct kf_text text;
+	struct kf_merge m;
 	kf_digest now;
 	bool exists;
+	int r = 0;
 
 	if (kf_journal_digest(&w->node->host, path, now, err) < 0)
 		return -1;
-	if (strcmp(j->config, path) != 0 || strcmp(now, j->after) != 0) {
-		if (slurp(w, path, &w->text, ret_n, &exists, err) < 0)
-			return -1;
-		if (strcmp(j->config, path) == 0 && strcmp(now, j->base) != 0)
-			without_ours(w, path, (struct kf_text){w->text, *ret_n});
-		if (w->plan->base) {
-			w->text = w->plan->base;
-			*ret_n = w->plan->nbase;
-		}
-		return 0;
+	if (strcmp(j->config, path) == 0 && strcmp(now, j->after) == 0) {
+		r = kf_merge_open(&w->node->host, j, &w->plan->arena, &m, err);
+		w->text = r < 0 ? NULL : m.original.p;
+		*ret_n = r < 0 ? 0 : m.original.n;
+		return r;
 	}
-	if (kept(w, j->base, &text, err) < 0)
+	if (slurp(w, path, &w->text, &w->ntext, &exists, err) < 0)
 		return -1;
-	w->text = text.p;
-	*ret_n = text.n;
-	return 0;
+	if (strcmp(j->config, path) == 0 && strcmp(now, j->base) != 0)
+		r = without_ours(w, (struct kf_text){w->text, w->ntext}, err);
+	*ret_n = w->ntext;
+	return r;
 }
 
 int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size_t *ret_n,
@@ -175,6 +172,35 @@ int kf_containerd_check_version(struct kf_containerd_work *w, const char *path, 
 	return 0;
 }
 
+/* What somebody else wrote into our drop-in, the plan's file. */
+static int keep_theirs(struct kf_containerd_work *w, struct kf_text *ret, struct kf_err *err)
+{
+	const struct kf_journal *j = &w->node->journal;
+	struct kf_node_plan *p = w->plan;
+	struct kf_text root = {w->text, w->ntext};
+	kf_digest now;
+
+	kf_sha256_hex(p->before, p->nbefore, now);
+	if (!p->existed || strcmp(j->config, p->config) != 0 || strcmp(now, j->after) == 0 ||
+	    strcmp(now, j->base) == 0)
+		return 0;
+	if (without_ours(w, (struct kf_text){p->before, p->nbefore}, err) < 0)
+		return -1;
+	if (!p->base) { /* all of it is theirs */
+		p->base = p->before;
+		p->nbase = p->nbefore;
+		w->text = p->before;
+		w->ntext = p->nbefore;
+	}
+	if (p->nbase)
+		*ret = (struct kf_text){w->text, w->ntext};
+	else
+		p->base = NULL; /* all of it was ours */
+	w->text = root.p;
+	w->ntext = root.n;
+	return 0;
+}
+
 /* Choose the file that changes, and make its new text. */
 int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size_t nroot,
 			    struct kf_err *err)
@@ -185,6 +211,7 @@ int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size
 	bool dropin = dir && strcmp(j->config, root) != 0;
 	struct kf_toml_want version = {.path = {"version"}};
 	struct kf_node_plan *p = w->plan;
+	struct kf_text kept = {0};
 	KF_FREE char *seed = NULL, *out = NULL;
 	const char *from = w->text;
 	size_t n;
@@ -206,8 +233,13 @@ int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size
 	if (dropin) {
 		from = dropin_head;
 		nroot = sizeof(dropin_head) - 1;
+		if (keep_theirs(w, &kept, err) < 0)
+			return -1;
 	}
-	if (dropin || !kf_toml_get(w->root.root, "version")) {
+	if (kept.n) {
+		from = kept.p;
+		nroot = kept.n;
+	} else if (dropin || !kf_toml_get(w->root.root, "version")) {
 		if (asprintf(&seed, "%.*s%sversion = %s\n", (int)nroot, from,
 			     nroot && from[nroot - 1] != '\n' ? "\n" : "", version.value) < 0) {
 			seed = NULL;

@@ -319,6 +319,16 @@ static int crio_check(const struct kf_node *node, const struct kf_node_plan *pla
 	return r;
 }
 
+static int crio_effective(const struct kf_node *node, struct kf_arena *arena, const char **ret,
+			  size_t *ret_n, struct kf_err *err)
+{
+	const char *program = kf_host_first(&node->host, node->distro->programs);
+
+	if (!program)
+		return kf_fail(err, ENOENT, "crio is not at '%s'", node->distro->programs[0]);
+	return effective(node, program, arena, ret, ret_n, err);
+}
+
 static int crio_removed(const struct kf_node *node, struct kf_err *err)
 {
 	const char *program = kf_host_first(&node->host, node->distro->programs), *text;
@@ -341,5 +351,6 @@ static int crio_removed(const struct kf_node *node, struct kf_err *err)
 const struct kf_adapter kf_crio = {
 	.plan = crio_plan,
 	.check = crio_check,
+	.effective = crio_effective,
 	.removed = crio_removed,
 };

@@ -31,21 +31,24 @@ static int note_original(struct kf_node *node, const struct kf_node_plan *plan, 
 			       j->config);
 	if (j->config[0] && (strcmp(now, j->after) == 0 || strcmp(now, j->base) == 0))
 		return 0;
-	if (j->config[0] && plan->ours) {
-		node->say(node->ctx, "note", plan->config,
-			  "somebody else changed this file of ours; it is written anew");
-		return 0;
-	}
 	if (j->config[0] && plan->base) {
 		node->say(node->ctx, "note", plan->config,
 			  "somebody else changed it since; their changes stay, also when this is "
 			  "uninstalled, and ours are put right");
 		return 0; /* it is the original from when the change is complete */
 	}
+	if (j->config[0] && plan->ours) {
+		node->say(node->ctx, "note", plan->config,
+			  "somebody else changed this file of ours; it is written anew");
+		return 0;
+	}
 	if (j->config[0])
 		node->say(node->ctx, "note", plan->config,
-			  "somebody else changed it since, together with lines of ours; uninstall "
-			  "will go back to what it is now");
+			  "somebody else wrote it anew, without ours; uninstall will go back to "
+			  "what it is now");
+	else if (kf_journal_keep(&node->host, plan->effective, plan->neffective, j->before, err) <
+		 0)
+		return -1;
 	(void)snprintf(j->config, sizeof(j->config), "%s", plan->config);
 	memcpy(j->base, now, sizeof(kf_digest));
 	memcpy(j->after, now, sizeof(kf_digest));
@@ -144,14 +147,46 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 	return kf_transaction_end(node, err);
 }
 
+static bool has_file(const struct kf_journal *j, const char *path)
+{
+	for (size_t i = 0; i < j->nfiles; i++)
+		if (strcmp(j->files[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* The run failed and the configuration is what it was: the journal says again what it said,
+ * but for the programs, which are there. */
+static void forget(struct kf_node *node, const struct kf_journal *found)
+{
+	struct kf_journal *j = &node->journal, now = *found;
+	struct kf_err err;
+
+	now.exists = true;
+	now.fingerprint[0] = '\0';
+	memcpy(now.files, j->files, sizeof(now.files));
+	now.nfiles = j->nfiles;
+	*j = now;
+	if (kf_transaction_end(node, &err) < 0)
+		node->say(node->ctx, "failed", "journal", err.msg);
+	for (size_t i = 0; i < j->nfiles; i++)
+		if (!has_file(found, j->files[i].path))
+			node->say(node->ctx, "left", j->files[i].path,
+				  "for the next try; 'kubefence node uninstall' removes it");
+}
+
 int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart, bool *ret_changed,
 		  struct kf_err *err)
 {
+	const struct kf_journal found = node->journal;
 	struct kf_node_plan plan;
 	int r = kf_node_plan(node, &plan, err);
 
 	if (r == 0) {
 		r = apply(node, &plan, payload, restart, ret_changed, err);
+		/* Where the way back failed as well the journal stays busy, for the next run. */
+		if (r < 0 && node->journal.exists && !node->journal.busy)
+			forget(node, &found);
 		kf_node_plan_done(&plan);
 	}
 	return r;

@@ -66,6 +66,8 @@ static bool parse_line(struct kf_journal *j, char *line)
 		return put(j->distribution, sizeof(j->distribution), line);
 	if (strcmp(key, "fingerprint") == 0)
 		return digest_ok(line) && put(j->fingerprint, sizeof(j->fingerprint), line);
+	if (strcmp(key, "before") == 0)
+		return digest_ok(line) && put(j->before, sizeof(j->before), line);
 	if (strcmp(key, "config") == 0)
 		return parse_change(line, j->base, j->after, j->config);
 	if (strcmp(key, "undo") == 0)
@@ -139,6 +141,8 @@ int kf_journal_write(const struct kf_host *host, const struct kf_journal *j, str
 		kf_buf_adds(&buf, "restart pending\n");
 	if (j->config[0])
 		kf_buf_addf(&buf, "config %s %s %s\n", j->base, j->after, j->config);
+	if (j->before[0])
+		kf_buf_addf(&buf, "before %s\n", j->before);
 	if (j->undo[0])
 		kf_buf_addf(&buf, "undo %s %s %s\n", j->prev, j->next, j->undo);
 	for (size_t i = 0; i < j->nhandlers; i++)
@@ -206,6 +210,7 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 		const char *digest = *p + strlen(KEPT);
 
 		if (all || (strcmp(digest, j->base) != 0 && strcmp(digest, j->after) != 0 &&
+			    strcmp(digest, j->before) != 0 &&
 			    (!j->undo[0] || strcmp(digest, j->prev) != 0)))
 			r = kf_host_unlink(host, *p, err);
 	}

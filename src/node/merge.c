@@ -1,185 +1,226 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A file without ours: the lines that are as we left them go first, and what that yields is held
+ * against what the file said; where it does not fit, statements go one by one. */
 #include "node/merge.h"
 
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "node/lines.h"
+#include "node/node.h"
+#include "node/ours.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines [a0, a1) of our text became lines [b0, b1) of another. */
-struct hunk {
-	size_t a0, a1, b0, b1;
-	const struct kf_line *b;
+/* What two texts do not have in common. */
+struct delta {
+	struct kf_lines other;
+	bool *a, *b; /* lines of ours, of the other */
 };
 
-struct hunks {
-	struct hunk *v;
-	size_t n;
-};
-
-/* One text as changes to ours. */
-struct side {
-	struct kf_lines lines;
-	struct hunks hunks;
-};
-
-static void side_done(struct side *side)
+static void delta_done(struct delta *d)
 {
-	kf_lines_done(&side->lines);
-	free(side->hunks.v);
+	kf_lines_done(&d->other);
+	free(d->a);
+	free(d->b);
 }
 
-static int compare(const struct kf_lines *ours, struct kf_text text, struct side *ret,
+static int compare(const struct kf_lines *ours, struct kf_text text, struct delta *ret,
 		   struct kf_err *err)
 {
-	KF_FREE bool *da = calloc(ours->n + 1, sizeof(*da)), *db = NULL;
-	size_t i = 0, j = 0;
-
-	if (kf_lines_split(text.p, text.n, &ret->lines) < 0)
+	if (kf_lines_split(text.p, text.n, &ret->other) < 0)
 		return kf_fail_nomem(err, "merge");
-	db = calloc(ret->lines.n + 1, sizeof(*db));
-	ret->hunks.v = calloc(ours->n + ret->lines.n + 1, sizeof(*ret->hunks.v));
-	if (!da || !db || !ret->hunks.v)
+	ret->a = calloc(ours->n + 1, sizeof(*ret->a));
+	ret->b = calloc(ret->other.n + 1, sizeof(*ret->b));
+	if (!ret->a || !ret->b)
 		return kf_fail_nomem(err, "merge");
-	kf_lines_mark(ours, &ret->lines, da, db);
-	while (i < ours->n || j < ret->lines.n) {
-		struct hunk h = {.a0 = i, .b0 = j, .b = ret->lines.v};
-
-		while (i < ours->n && da[i])
-			i++;
-		while (j < ret->lines.n && db[j])
-			j++;
-		/* A deletion may follow an insertion. */
-		while (i < ours->n && da[i])
-			i++;
-		h.a1 = i;
-		h.b1 = j;
-		if (h.a1 > h.a0 || h.b1 > h.b0)
-			ret->hunks.v[ret->hunks.n++] = h;
-		if (i < ours->n && !da[i]) {
-			i++;
-			j++;
-		}
-	}
+	kf_lines_mark(ours, &ret->other, ret->a, ret->b);
 	return 0;
 }
 
-/* The first character of line @l that is no blank; 0 for an empty line or a comment. */
-static char first_of(const struct kf_line *l)
+static void put(struct kf_buf *out, const struct kf_line *line)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (!strchr(" \t\r\n", l->p[i]))
-			return l->p[i] == '#' ? '\0' : l->p[i];
-	return '\0';
+	if (out->n && out->p[out->n - 1] != '\n')
+		kf_buf_adds(out, "\n"); /* the last line of one text may lack its end */
+	kf_buf_add(out, line->p, line->n);
 }
 
-static bool has_header(const struct kf_line *lines, size_t from, size_t to)
+/* Whether a line of the change of ours that begins at @i is still there. */
+static bool change_survives(const struct kf_lines *ours, const struct delta *mine,
+			    const struct delta *theirs, size_t i)
 {
-	for (; from < to; from++)
-		if (first_of(&lines[from]) == '[')
+	for (; i < ours->n && mine->a[i]; i++)
+		if (!theirs->a[i])
 			return true;
 	return false;
 }
 
-/* Whether what they inserted behind ours goes on with a table of ours. */
-static bool goes_on(const struct kf_lines *ours, const struct hunk *mine, const struct hunk *theirs)
+/* Their text less the lines of ours that are in it, with the lines that those had replaced. */
+static void without_lines(const struct kf_lines *ours, const struct delta *mine,
+			  const struct delta *theirs, struct kf_buf *out)
 {
-	if (!has_header(ours->v, mine->a0, mine->a1))
-		return false;
-	for (size_t i = theirs->b0; i < theirs->b1; i++) {
-		char c = first_of(&theirs->b[i]);
+	const struct kf_lines *original = &mine->other, *now = &theirs->other;
+	bool back = false;
 
-		if (c)
-			return c != '[';
-	}
-	return false;
-}
-
-/* What becomes of @theirs: 1 it stays, 0 it goes, -1 it cannot be told. */
-static int judge(const struct kf_lines *ours, const struct hunks *mine, const struct hunk *theirs)
-{
-	for (size_t i = 0; i < mine->n; i++) {
-		const struct hunk *m = &mine->v[i];
-
-		if (m->a0 == m->a1)
-			continue; /* lines that we had taken out: their place is nobody's */
-		if (theirs->a0 == theirs->a1) {
-			if (theirs->a0 > m->a0 && theirs->a0 < m->a1)
-				return 0;
-			if (theirs->a0 == m->a1 && goes_on(ours, m, theirs))
-				return 0;
-		} else if (theirs->a0 < m->a1 && m->a0 < theirs->a1) {
-			/* All of ours for something else: theirs, or ours made over? */
-			if (theirs->a0 <= m->a0 && theirs->a1 >= m->a1 && theirs->b0 < theirs->b1 &&
-			    has_header(ours->v, m->a0, m->a1))
-				return -1;
-			return theirs->a0 >= m->a0 && theirs->a1 <= m->a1 ? 0 : -1;
-		}
-	}
-	return 1;
-}
-
-static void put(struct kf_buf *out, const struct kf_line *lines, size_t from, size_t to)
-{
-	for (; from < to; from++) {
-		if (out->n && out->p[out->n - 1] != '\n')
-			kf_buf_adds(out, "\n"); /* the last line of one text may lack its end */
-		kf_buf_add(out, lines[from].p, lines[from].n);
+	for (size_t i = 0, j = 0, k = 0;; i++) {
+		while (j < now->n && theirs->b[j])
+			put(out, &now->v[j++]);
+		if (i == 0 || !mine->a[i - 1])
+			back = change_survives(ours, mine, theirs, i);
+		for (; k < original->n && mine->b[k]; k++)
+			if (back)
+				put(out, &original->v[k]);
+		if (i == ours->n)
+			break;
+		if (!mine->a[i])
+			k++;
+		if (theirs->a[i])
+			continue;
+		if (!mine->a[i])
+			put(out, &now->v[j]);
+		j++;
 	}
 }
 
-/* Both lists are in order; where two begin at one line, theirs is an insertion before ours. */
-static void apply(const struct kf_lines *ours, const struct hunks *mine, const struct hunks *theirs,
-		  struct kf_buf *out)
+static int remove_lines(const struct kf_merge *m, struct kf_text now, struct kf_buf *out,
+			struct kf_err *err)
 {
-	size_t at = 0, m = 0, t = 0;
+	KF_CLEANUP(kf_lines_done) struct kf_lines lines = {0};
+	KF_CLEANUP(delta_done) struct delta mine = {0};
+	KF_CLEANUP(delta_done) struct delta theirs = {0};
 
-	while (m < mine->n || t < theirs->n) {
-		const struct hunk *h;
-
-		if (t < theirs->n && (m == mine->n || theirs->v[t].a0 <= mine->v[m].a0))
-			h = &theirs->v[t++];
-		else
-			h = &mine->v[m++];
-		put(out, ours->v, at, h->a0);
-		put(out, h->b, h->b0, h->b1);
-		at = h->a1;
-	}
-	put(out, ours->v, at, ours->n);
-}
-
-static int merge(const struct kf_lines *ours, struct side *mine, struct side *theirs,
-		 struct kf_buf *out, struct kf_err *err)
-{
-	struct hunks *list = &theirs->hunks;
-	size_t kept = 0;
-
-	for (size_t i = 0; i < list->n; i++) {
-		int verdict = judge(ours, &mine->hunks, &list->v[i]);
-
-		if (verdict < 0)
-			return kf_fail(
-				err, EINVAL,
-				"lines of ours and of somebody else's were changed together");
-		if (verdict)
-			list->v[kept++] = list->v[i];
-	}
-	list->n = kept;
-	apply(ours, &mine->hunks, list, out);
+	if (kf_lines_split(m->ours.p, m->ours.n, &lines) < 0)
+		return kf_fail_nomem(err, "merge");
+	if (compare(&lines, m->original, &mine, err) < 0 || compare(&lines, now, &theirs, err) < 0)
+		return -1;
+	without_lines(&lines, &mine, &theirs, out);
 	return out->failed ? kf_fail_nomem(err, "merge") : 0;
 }
 
-int kf_merge_back(struct kf_text original, struct kf_text ours, struct kf_text now,
-		  struct kf_buf *out, struct kf_err *err)
+/* Whether @text is the document @now, about which was decided, without ours. */
+static int judge(const struct kf_ours *o, const struct kf_toml_doc *now, const struct kf_buf *text,
+		 struct kf_err *err)
 {
-	KF_CLEANUP(kf_lines_done) struct kf_lines lines = {0};
-	KF_CLEANUP(side_done) struct side mine = {0};
-	KF_CLEANUP(side_done) struct side theirs = {0};
+	const char *p = text->n ? text->p : "";
+	struct kf_toml after;
+	int r;
 
-	if (kf_lines_split(ours.p, ours.n, &lines) < 0)
-		return kf_fail_nomem(err, "merge");
-	if (compare(&lines, original, &mine, err) < 0 || compare(&lines, now, &theirs, err) < 0)
+	if (kf_toml_parse(p, text->n, o->m->name, &after, err) < 0)
 		return -1;
-	return merge(&lines, &mine, &theirs, out, err);
+	r = kf_ours_judge(o, now, &(struct kf_toml_doc){after.root, p}, err);
+	kf_toml_done(&after);
+	return r;
+}
+
+/* Somebody wrote our tables into the file a second time, or cut one in two: it can only be
+ * read once our lines are out of it. */
+static int merge_unreadable(struct kf_ours *o, struct kf_buf *lines, struct kf_err *err)
+{
+	struct kf_toml toml;
+	struct kf_err why = *err;
+	int r;
+
+	if (kf_toml_parse(lines->n ? lines->p : "", lines->n, o->m->name, &toml, err) < 0)
+		return kf_fail(err, EINVAL, "%s; correct the file, then run this again", why.msg);
+	r = kf_ours_decide(o, &(struct kf_toml_doc){toml.root, lines->n ? lines->p : ""}, err);
+	kf_toml_done(&toml);
+	return r < 0 ? -1 : kf_ours_cut(o, lines, err);
+}
+
+static int merge_readable(struct kf_ours *o, struct kf_text now, const struct kf_toml_doc *doc,
+			  struct kf_buf *lines, struct kf_err *err)
+{
+	if (kf_ours_decide(o, doc, err) < 0)
+		return -1;
+	if (o->any && !o->m->beside && judge(o, doc, lines, err) == 0)
+		return 0;
+	kf_buf_reset(lines);
+	kf_buf_add(lines, now.p, now.n);
+	if (!o->any)
+		return 0;
+	if (kf_ours_cut(o, lines, err) < 0 || judge(o, doc, lines, err) < 0)
+		return kf_fail_wrap(err,
+				    "'%s' was changed since, and what in it is not ours cannot be "
+				    "told; take the tables that name '" KF_NODE_GUARD
+				    "' out by hand, then run this again",
+				    o->m->name);
+	return 0;
+}
+
+/* What is left when nothing but ours was in the file. */
+static void drop_rest(const struct kf_merge *m, struct kf_buf *text)
+{
+	struct kf_toml toml;
+	bool says_nothing;
+
+	if (m->original.n || m->beside ||
+	    kf_toml_parse(text->n ? text->p : "", text->n, m->name, &toml, NULL) < 0)
+		return;
+	says_nothing = !toml.root->nchildren ||
+		       (toml.root->nchildren == 1 && kf_toml_get(toml.root, "version"));
+	kf_toml_done(&toml);
+	if (says_nothing && !memchr(text->n ? text->p : "", '#', text->n))
+		kf_buf_reset(text);
+}
+
+int kf_merge_back(const struct kf_merge *m, struct kf_text now, struct kf_buf *out, bool *ret_found,
+		  struct kf_err *err)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf lines = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	struct kf_toml toml;
+	struct kf_ours o;
+	bool readable;
+	int r;
+
+	if (kf_ours_open(m, &o, err) < 0)
+		return -1;
+	readable = kf_toml_parse(now.p, now.n, m->name, &toml, err) == 0;
+	r = m->beside ? 0 : remove_lines(m, now, &lines, readable ? err : NULL);
+	if (r == 0 && readable)
+		r = merge_readable(&o, now, &(struct kf_toml_doc){toml.root, now.p}, &lines, err);
+	else if (r == 0)
+		r = merge_unreadable(&o, &lines, err);
+	if (readable)
+		kf_toml_done(&toml);
+	if (r == 0) {
+		drop_rest(m, &lines);
+		kf_buf_add(out, lines.n ? lines.p : "", lines.n);
+		*ret_found = out->n != now.n || memcmp(out->p ? out->p : "", now.p, now.n) != 0;
+		r = out->failed ? kf_fail_nomem(err, "merge") : 0;
+	}
+	kf_ours_done(&o);
+	return r;
+}
+
+static int kept(const struct kf_host *host, const char *digest, struct kf_arena *arena,
+		struct kf_text *ret, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	char *copy;
+	size_t n;
+
+	*ret = (struct kf_text){"", 0};
+	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
+		return 0;
+	if (kf_journal_kept(host, digest, &text, &n, err) < 0)
+		return -1;
+	copy = kf_arena_alloc(arena, n + 1);
+	if (!copy)
+		return kf_fail_nomem(err, "merge");
+	memcpy(copy, text, n);
+	*ret = (struct kf_text){copy, n};
+	return 0;
+}
+
+int kf_merge_open(const struct kf_host *host, const struct kf_journal *j, struct kf_arena *arena,
+		  struct kf_merge *ret, struct kf_err *err)
+{
+	struct kf_merge m = {.name = j->config, .journal = j};
+
+	if (kept(host, j->base, arena, &m.original, err) < 0 ||
+	    kept(host, j->after, arena, &m.ours, err) < 0 ||
+	    (j->before[0] && kept(host, j->before, arena, &m.before, err) < 0))
+		return -1;
+	*ret = m;
+	return 0;
 }

@@ -138,6 +138,9 @@ struct kf_adapter {
 	 * with the plan: changed as intended if @installed, else as it was before. */
 	int (*check)(const struct kf_node *node, const struct kf_node_plan *plan, bool installed,
 		     struct kf_err *err);
+	/* What it makes of its configuration, as TOML in @arena. */
+	int (*effective)(const struct kf_node *node, struct kf_arena *arena, const char **ret,
+			 size_t *ret_n, struct kf_err *err);
 	/* Have it parse its configuration; no handler may have the guard any more. */
 	int (*removed)(const struct kf_node *node, struct kf_err *err);
 };

@@ -5,9 +5,6 @@
 
 #include <string.h>
 
-/* Deepest tree that base/toml yields, with room. */
-#define DEPTH_MAX 80
-
 const struct kf_toml_node *kf_toml_walk(const struct kf_toml_node *n,
 					const struct kf_toml_node *top, bool enter)
 {
@@ -83,14 +80,13 @@ bool kf_toml_bool(const struct kf_toml_node *node, const char *const *path, bool
 	return node && node->kind == KF_TOML_BOOL ? node->boolean : fallback;
 }
 
-/* The keys from the document down to @n, NULL at the end. */
-static bool path_of(const struct kf_toml_node *n, const char *path[static DEPTH_MAX + 1])
+bool kf_toml_path(const struct kf_toml_node *n, const char *path[static KF_TOML_DEPTH_MAX + 1])
 {
 	const struct kf_toml_node *p;
 	size_t depth = 0;
 
 	for (p = n; p->parent; p = p->parent)
-		if (++depth > DEPTH_MAX)
+		if (++depth > KF_TOML_DEPTH_MAX)
 			return false;
 	path[depth] = NULL;
 	for (p = n; p->parent; p = p->parent)
@@ -132,11 +128,11 @@ static int each_is_in(const struct kf_toml_doc *a, const struct kf_toml_doc *b,
 		      struct kf_err *err)
 {
 	const struct kf_toml_node *n = a->root, *other;
-	const char *path[DEPTH_MAX + 1];
+	const char *path[KF_TOML_DEPTH_MAX + 1];
 	bool skip;
 
 	for (; n; n = kf_toml_walk(n, a->root, n->kind == KF_TOML_TABLE && !skip)) {
-		if (!path_of(n, path))
+		if (!kf_toml_path(n, path))
 			return kf_fail(err, E2BIG, "tables nested too deeply");
 		skip = covered(path, wants, nwants) || covered(path, ignore, nignore);
 		if (skip || n->kind == KF_TOML_TABLE)

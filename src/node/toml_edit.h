@@ -50,6 +50,10 @@ const struct kf_toml_node *kf_toml_walk(const struct kf_toml_node *n,
 bool kf_toml_same(const struct kf_toml_doc *a, const struct kf_toml_node *an,
 		  const struct kf_toml_doc *b, const struct kf_toml_node *bn);
 
+/* Deepest tree that base/toml yields, with room. */
+#define KF_TOML_DEPTH_MAX 80
+/* The keys from the document down to @n, NULL at the end; false if there are too many. */
+bool kf_toml_path(const struct kf_toml_node *n, const char *path[static KF_TOML_DEPTH_MAX + 1]);
 /* The node at the NULL-terminated @path below @node, or NULL. */
 const struct kf_toml_node *kf_toml_find(const struct kf_toml_node *node, const char *const *path);
 /* The string, boolean at @path; @fallback if there is none of that kind. */

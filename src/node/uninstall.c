@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The way back: what is ours goes out of the runtime's configuration, then off the node. */
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/limits.h"
+#include "node/beside.h"
 #include "node/cri.h"
+#include "node/ours.h"
 #include "node/predecessor.h"
 #include "node/profiles.h"
 #include "node/transaction.h"
@@ -15,56 +20,218 @@ static const char *const directories[] = {
 	KF_JOURNAL_DIR, "/opt/kubefence/bin", "/opt/kubefence", "/opt/nono-nri", NULL,
 };
 
-static int check(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+/* What the runtime made of its files before the first of them changed. */
+struct before {
+	struct kf_arena arena;
+	const char *text; /* NULL: it does not accept them */
+	size_t n;
+};
+
+/* What may differ: handlers of ours, NRI's settings, and of which files all that was made. */
+static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, size_t max,
+		     size_t *ret_n, struct kf_err *err)
 {
-	(void)ctx;
-	/* After a rollback the guard is back, as it was. */
-	return installed ? node->adapter->removed(node, err) : 0;
+	static const struct kf_toml_want always[] = {
+		{.path = {"imports"}},
+		{.path = {"plugins", "io.containerd.nri.v1.nri"}},
+		{.path = {"crio", "nri"}},
+	};
+	const char *path[KF_TOML_DEPTH_MAX + 1];
+	const struct kf_toml_node *h = NULL;
+
+	memcpy(ret, always, sizeof(always));
+	*ret_n = KF_ARRAY_SIZE(always);
+	while ((h = kf_ours_next(root, h))) {
+		if (*ret_n == max || !kf_toml_path(h, path))
+			return kf_fail(err, E2BIG, "more than %zu handlers name the guard", max);
+		for (size_t i = 0; path[i] && i < KF_TOML_PATH_MAX; i++)
+			ret[*ret_n].path[i] = path[i];
+		++*ret_n;
+	}
+	return 0;
 }
 
-/* Put the original back.  *ret_left: somebody else changed the file. */
-static int restore(struct kf_node *node, bool restart, bool *ret_left, struct kf_err *err)
+/* That nothing of theirs went with ours, by the runtime's own account. */
+static int check_theirs(const struct kf_node *node, struct before *before, struct kf_err *err)
+{
+	struct kf_toml_want list[KF_JOURNAL_HANDLERS * 2];
+	struct kf_toml was, is;
+	const char *text;
+	size_t n, nlist;
+	int r;
+
+	if (!before->text)
+		return 0;
+	if (node->adapter->effective(node, &before->arena, &text, &n, err) < 0 ||
+	    kf_toml_parse(before->text, before->n, "configuration dump", &was, err) < 0)
+		return -1;
+	if (kf_toml_parse(text, n, "configuration dump", &is, err) < 0) {
+		kf_toml_done(&was);
+		return -1;
+	}
+	memset(list, 0, sizeof(list));
+	r = list_ours(was.root, list, KF_ARRAY_SIZE(list), &nlist, err);
+	if (r == 0)
+		r = kf_toml_compare(&(struct kf_toml_doc){was.root, before->text},
+				    &(struct kf_toml_doc){is.root, text}, NULL, 0, list, nlist,
+				    err);
+	kf_toml_done(&was);
+	kf_toml_done(&is);
+	if (r < 0)
+		kf_err_wrap(err,
+			    "without ours the runtime would have other settings of theirs as well; "
+			    "take the tables that name '" KF_NODE_GUARD
+			    "' out of '%s' by hand, then run this again",
+			    node->journal.config);
+	return r;
+}
+
+static int check(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+{
+	/* After a rollback the guard is back, as it was. */
+	if (!installed)
+		return 0;
+	if (node->adapter->removed(node, err) < 0)
+		return -1;
+	return check_theirs(node, ctx, err);
+}
+
+/* Others' files go first, and the runtime reads them with the last. */
+static int check_others(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+{
+	(void)ctx;
+	if (!installed || node->adapter->removed(node, err) == 0)
+		return 0;
+	return err->code == EBUSY ? 0 : -1;
+}
+
+static int take_out(struct kf_node *node, const struct kf_change *change, bool restart,
+		    struct kf_err *err)
+{
+	const struct kf_node_options *given = node->options;
+	struct kf_node_options options = *given;
+	int r;
+
+	options.restart = restart && given->restart;
+	node->options = &options;
+	r = kf_transaction_begin(node, change, err);
+	if (r == 0)
+		r = kf_transaction_run(node, change, err);
+	node->options = given;
+	return r;
+}
+
+static int take_out_others(struct kf_node *node, struct kf_arena *arena, bool *ret_changed,
+			   struct kf_err *err)
+{
+	struct kf_beside *files;
+	size_t n;
+
+	if (kf_beside_find(node, arena, &files, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		const struct kf_change change = {.path = files[i].path,
+						 .text = files[i].text,
+						 .n = files[i].n,
+						 .check = check_others};
+
+		node->say(node->ctx, "note", files[i].path,
+			  "somebody else brought tables of ours here; they go, the rest stays");
+		if (take_out(node, &change, false, err) < 0)
+			return -1;
+		*ret_changed = true;
+	}
+	return 0;
+}
+
+/* What the journal's file, whose digest is @now, is to be: @ret_text NULL = not there. */
+static int without_ours(struct kf_node *node, const char *now, struct kf_arena *arena,
+			struct kf_text *ret, bool *ret_found, struct kf_err *err)
+{
+	const struct kf_journal *j = &node->journal;
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	bool existed = strcmp(j->base, KF_JOURNAL_ABSENT) != 0;
+	KF_FREE char *text = NULL;
+	struct kf_merge m;
+	size_t n;
+
+	*ret_found = true;
+	*ret = (struct kf_text){0};
+	if (kf_merge_open(&node->host, j, arena, &m, err) < 0)
+		return -1;
+	if (strcmp(now, j->after) == 0) {
+		if (existed)
+			*ret = m.original;
+		return 0;
+	}
+	*ret_found = false;
+	if (strcmp(now, KF_JOURNAL_ABSENT) == 0)
+		return 0;
+	if (kf_host_read(&node->host, j->config, KF_JOURNAL_MAX, &text, &n, err) < 0 ||
+	    kf_merge_back(&m, (struct kf_text){text, n}, &out, ret_found, err) < 0)
+		return -1;
+	if (!*ret_found)
+		node->say(node->ctx, "left", j->config,
+			  "somebody else changed it since, the guard is not in it any more");
+	else if (existed || out.n)
+		node->say(node->ctx, "note", j->config,
+			  "somebody else changed it since; their changes stay");
+	if (!*ret_found || (!existed && !out.n))
+		return 0;
+	ret->p = kf_arena_strdup(arena, out.n ? out.p : "");
+	ret->n = out.n;
+	return ret->p ? 0 : kf_fail_nomem(err, j->config);
+}
+
+/* Take out what is ours, wherever it is by now. */
+static int restore_in(struct kf_node *node, bool restart, struct before *before, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
-	struct kf_change change = {.path = j->config, .check = check};
-	KF_FREE char *text = NULL;
+	struct kf_change change = {.path = j->config, .check = check, .ctx = before};
+	struct kf_text text;
 	kf_digest now;
+	bool found;
 
-	if (!j->config[0])
-		return 0;
-	if (kf_journal_digest(&node->host, j->config, now, err) < 0)
+	if (kf_journal_digest(&node->host, j->config, now, err) < 0 ||
+	    take_out_others(node, &before->arena, &restart, err) < 0)
 		return -1;
-	if (strcmp(now, j->base) != 0 && strcmp(now, j->after) != 0) {
-		struct kf_err names_guard;
-
-		if (node->adapter->removed(node, &names_guard) == 0) {
-			node->say(
-				node->ctx, "left", j->config,
-				"somebody else changed it since, the guard is not in it any more");
-			j->config[0] = '\0';
-			return kf_transaction_end(node, err);
+	if (strcmp(now, j->base) == 0)
+		found = false;
+	else if (without_ours(node, now, &before->arena, &text, &found, err) < 0)
+		return -1;
+	if (found) {
+		change.text = text.p;
+		change.n = text.n;
+		if (take_out(node, &change, true, err) < 0)
+			return -1;
+	} else {
+		if (!node->distro->late && check(node, before, true, err) < 0)
+			return -1;
+		if (restart && node->options->restart) {
+			if (kf_transaction_restart(node, NULL, 0, err) < 0)
+				return -1;
+			j->pending = false;
 		}
-		node->say(node->ctx, "left", j->config,
-			  "somebody else changed it since; take the guard's handlers out by hand, "
-			  "then run this again");
-		*ret_left = true;
-		return 0;
 	}
-	if (strcmp(now, j->base) != 0) {
-		if (strcmp(j->base, KF_JOURNAL_ABSENT) != 0 &&
-		    kf_journal_kept(&node->host, j->base, &text, &change.n, err) < 0)
-			return -1;
-		change.text = text;
-		if (kf_transaction_begin(node, &change, err) < 0 ||
-		    kf_transaction_run(node, &change, err) < 0)
-			return -1;
-	} else if (restart && node->options->restart) {
-		if (kf_transaction_restart(node, NULL, 0, err) < 0)
-			return -1;
-		j->pending = false;
-	}
-	j->config[0] = '\0';
+	j->config[0] = j->before[0] = '\0';
 	return kf_transaction_end(node, err);
+}
+
+static int restore(struct kf_node *node, bool restart, struct kf_err *err)
+{
+	struct before before = {0};
+	struct kf_err unreadable;
+	int r;
+
+	if (!node->journal.config[0])
+		return 0;
+	kf_arena_init(&before.arena, 4 * KF_JOURNAL_MAX + 8 * KF_LIMIT_CONFIG);
+	/* One that it does not accept may be mended by this. */
+	if (node->adapter->effective(node, &before.arena, &before.text, &before.n, &unreadable) < 0)
+		before.text = NULL;
+	r = restore_in(node, restart, &before, err);
+	kf_arena_done(&before.arena);
+	return r;
 }
 
 /* Whether file @i of the journal belongs to the part that options->set_vms means. */
@@ -186,7 +353,7 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	KF_CLEANUP(kf_transaction_unlock)
 	struct kf_transaction_lock lock = KF_TRANSACTION_LOCK_INIT;
 	const struct kf_journal *j = &node->journal;
-	bool restart = false, left = false, used;
+	bool restart = false, used;
 	char why[256];
 
 	*ret_kept = false;
@@ -202,12 +369,9 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	used = in_use(node, why);
 	if (!used && (node->options->set_vms ? j->nhandlers : j->nvms))
 		return shrink(node, restart, err);
-	if (!used && restore(node, restart, &left, err) < 0)
-		return -1;
-	if (!used && !left)
-		return remove_all(node, err);
-	node->say(node->ctx, "kept", node->options->set_vms ? KF_NODE_KATA : "/opt/kubefence",
-		  used ? why : "the configuration still names the guard");
+	if (!used)
+		return restore(node, restart, err) < 0 ? -1 : remove_all(node, err);
+	node->say(node->ctx, "kept", node->options->set_vms ? KF_NODE_KATA : "/opt/kubefence", why);
 	*ret_kept = true;
 	/* What recovery may have put back needs a restart all the same. */
 	if (restart && node->options->restart && node->journal.busy) {

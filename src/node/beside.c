@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which other files of a runtime's configuration have tables of ours in them. */
+#include "node/beside.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "node/merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FILES_MAX 64
+
+struct search {
+	const struct kf_node *node;
+	struct kf_arena *arena;
+	struct kf_merge merge;
+	struct kf_beside *found;
+	size_t n;
+};
+
+static bool is_known(const struct search *s, const char *path)
+{
+	bool known = strcmp(path, s->node->journal.config) == 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		known = known || strcmp(path, s->found[i].path) == 0;
+	return known;
+}
+
+static int add(struct search *s, const char *path, struct kf_buf *text, struct kf_err *err)
+{
+	struct kf_beside b = {kf_arena_strdup(s->arena, path),
+			      kf_arena_strdup(s->arena, text->n ? text->p : ""), text->n};
+
+	if (s->n == FILES_MAX)
+		return kf_fail(err, E2BIG, "more than %d configuration files name the guard",
+			       FILES_MAX);
+	if (!b.path || !b.text)
+		return kf_fail_nomem(err, path);
+	s->found[s->n++] = b;
+	return 0;
+}
+
+static int look_at(struct search *s, const char *path, struct kf_err *err)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	KF_FREE char *text = NULL;
+	bool found;
+	size_t n;
+
+	if (is_known(s, path))
+		return 0;
+	if (kf_host_read(&s->node->host, path, KF_LIMIT_CONFIG, &text, &n, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	if (!memmem(text, n, KF_NODE_GUARD, strlen(KF_NODE_GUARD)) &&
+	    !memmem(text, n, KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")))
+		return 0;
+	s->merge.name = path;
+	if (kf_merge_back(&s->merge, (struct kf_text){text, n}, &out, &found, err) < 0)
+		return -1;
+	return found ? add(s, path, &out, err) : 0;
+}
+
+static int look_at_all(struct search *s, const char *pattern, struct kf_err *err)
+{
+	char **list;
+	int r = 0;
+
+	if (kf_host_glob(&s->node->host, pattern, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = look_at(s, *p, err);
+	kf_host_list_free(list);
+	return r;
+}
+
+/* What the root file imports; a text that does not parse imports nothing. */
+static int look_at_imports(struct search *s, struct kf_err *err)
+{
+	const char *root = s->node->distro->config;
+	const struct kf_toml_node *imports;
+	KF_FREE char *text = NULL;
+	struct kf_toml toml;
+	size_t n;
+	int r = 0;
+
+	if (kf_host_read(&s->node->host, root, KF_LIMIT_CONFIG, &text, &n, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	if (kf_toml_parse(text, n, root, &toml, NULL) < 0)
+		return 0;
+	imports = kf_toml_get(toml.root, "imports");
+	for (const struct kf_toml_node *i = imports ? imports->first_child : NULL; i && r == 0;
+	     i = i->next)
+		if (i->kind == KF_TOML_STRING && i->string[0] == '/')
+			r = look_at_all(s, i->string, err);
+	kf_toml_done(&toml);
+	return r;
+}
+
+int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf_beside **ret,
+		   size_t *ret_n, struct kf_err *err)
+{
+	const struct kf_distro *d = node->distro;
+	struct search s = {.node = node, .arena = arena};
+	KF_FREE char *pattern = NULL;
+
+	s.found = kf_arena_calloc(arena, FILES_MAX, sizeof(*s.found));
+	if (!s.found)
+		return kf_fail_nomem(err, "configuration files");
+	if (kf_merge_open(&node->host, &node->journal, arena, &s.merge, err) < 0)
+		return -1;
+	s.merge.beside = true;
+	s.merge.original = (struct kf_text){"", 0};
+	/* One that is made anew at each start is not to be edited. */
+	if ((!d->generated && look_at(&s, d->config, err) < 0) ||
+	    (d->edit && look_at(&s, d->edit, err) < 0) || look_at_imports(&s, err) < 0)
+		return -1;
+	if (d->dropins) {
+		if (asprintf(&pattern, "%s/*", d->dropins) < 0) {
+			pattern = NULL;
+			return kf_fail_nomem(err, "configuration files");
+		}
+		if (look_at_all(&s, pattern, err) < 0)
+			return -1;
+	}
+	*ret = s.found;
+	*ret_n = s.n;
+	return 0;
+}

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which tables and values of a runtime's configuration are ours, in whatever layout somebody
+ * else wrote them again, and how they are taken out of its text. */
+#include "node/ours.h"
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "node/handler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DECISION_MEMORY (8 * 1024 * 1024)
+/* Each cut removes one statement. */
+#define CUTS_MAX	4096
+
+/* containerd's table of runtimes moved with version 3 of its configuration. */
+static const char *const cri_names[] = {"io.containerd.cri.v1.runtime",
+					"io.containerd.grpc.v1.cri"};
+
+static const char *const places[][6] = {
+	{"plugins", "io.containerd.cri.v1.runtime", "containerd", "runtimes", NULL},
+	{"plugins", "io.containerd.grpc.v1.cri", "containerd", "runtimes", NULL},
+	{"crio", "runtime", "runtimes", NULL},
+};
+
+/* The keys that we set in a handler that is theirs. */
+static const char *const keys_of_theirs[] = {"pod_annotations", "container_annotations",
+					     "BinaryName", "runtime_path", NULL};
+
+static bool is_vm_config(const char *path)
+{
+	return strncmp(path, KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")) == 0;
+}
+
+/* Whether the handler @h leads to the guard or to a machine of ours. */
+static bool is_guarded(const struct kf_toml_node *h)
+{
+	return kf_node_guard_handler(
+		       kf_toml_string(h, KF_TOML_PATH("options", "BinaryName"), "")) ||
+	       kf_node_guard_handler(kf_toml_string(h, KF_TOML_PATH("runtime_path"), "")) ||
+	       is_vm_config(kf_toml_string(h, KF_TOML_PATH("options", "ConfigPath"), "")) ||
+	       is_vm_config(kf_toml_string(h, KF_TOML_PATH("runtime_config_path"), ""));
+}
+
+/* The next handler of any of the @places behind @last. */
+static const struct kf_toml_node *next_handler(const struct kf_toml_node *root,
+					       const struct kf_toml_node *last)
+{
+	size_t i = 0;
+
+	if (last && last->next)
+		return last->next;
+	for (; last && i < KF_ARRAY_SIZE(places); i++)
+		if (kf_toml_find(root, places[i]) == last->parent)
+			break;
+	for (i += last != NULL; i < KF_ARRAY_SIZE(places); i++) {
+		const struct kf_toml_node *all = kf_toml_find(root, places[i]);
+
+		if (all && all->kind == KF_TOML_TABLE && all->first_child)
+			return all->first_child;
+	}
+	return NULL;
+}
+
+const struct kf_toml_node *kf_ours_next(const struct kf_toml_node *root,
+					const struct kf_toml_node *last)
+{
+	while ((last = next_handler(root, last)) && !is_guarded(last))
+		;
+	return last;
+}
+
+/* What @path is in @root, whatever version names the CRI plugin there. */
+static const struct kf_toml_node *find(const struct kf_toml_node *root, const char *const *path)
+{
+	const struct kf_toml_node *n = kf_toml_find(root, path), *plugins;
+
+	if (n || !path[0] || !path[1] || strcmp(path[0], "plugins") != 0)
+		return n;
+	plugins = kf_toml_get(root, path[0]);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cri_names); i++)
+		if (strcmp(path[1], cri_names[i]) == 0)
+			return kf_toml_find(kf_toml_get(plugins, cri_names[1 - i]), path + 2);
+	return NULL;
+}
+
+/* The handler named @name in @root. */
+static const struct kf_toml_node *find_handler(const struct kf_toml_node *root, const char *name)
+{
+	const struct kf_toml_node *h = NULL;
+
+	while ((h = next_handler(root, h)) && strcmp(h->key, name) != 0)
+		;
+	return h;
+}
+
+/* How many keys of @path lead to a handler; 0 if it does not lead into one. */
+static size_t handler_depth(const char *const *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(places); i++) {
+		size_t n = 0;
+
+		while (places[i][n] && path[n] && strcmp(path[n], places[i][n]) == 0)
+			n++;
+		if (!places[i][n] && path[n])
+			return n + 1;
+	}
+	return 0;
+}
+
+static bool is_zero(const struct kf_toml_node *n)
+{
+	return (n->kind == KF_TOML_STRING && !n->nstring) ||
+	       (n->kind == KF_TOML_INTEGER && !n->integer) ||
+	       (n->kind == KF_TOML_BOOL && !n->boolean) ||
+	       (n->kind == KF_TOML_ARRAY && !n->nchildren);
+}
+
+static bool in_journal(const struct kf_journal *j, const char *handler)
+{
+	bool there = false;
+
+	for (size_t i = 0; i < j->nhandlers; i++)
+		there = there || strcmp(j->handlers[i].name, handler) == 0;
+	for (size_t i = 0; i < j->nvms; i++)
+		there = there || strcmp(j->vms[i].name, handler) == 0;
+	return there;
+}
+
+/* Whether @handler is theirs, with our guard in it at most. */
+static bool existed(const struct kf_ours *o, const char *handler)
+{
+	const struct kf_toml_node *h = find_handler(o->original.root, handler);
+
+	return (h && !is_guarded(h)) ||
+	       (in_journal(o->m->journal, handler) && !kf_node_created(o->m->journal, handler));
+}
+
+/* Whether all that the handler @h says is what ours says as well: what is left of a table
+ * of ours after somebody cut lines out of it. */
+static bool is_part_of(const struct kf_toml_doc *doc, const struct kf_toml_node *h,
+		       const struct kf_ours *o, const struct kf_toml_node *ours)
+{
+	const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
+
+	for (const struct kf_toml_node *n = h; n;
+	     n = kf_toml_walk(n, h, n->kind == KF_TOML_TABLE)) {
+		const char *path[KF_TOML_DEPTH_MAX + 1], *const *rest = path;
+		const struct kf_toml_node *other;
+
+		if (n->kind == KF_TOML_TABLE || is_zero(n))
+			continue;
+		if (!kf_toml_path(n, path))
+			return false;
+		other = kf_toml_find(ours, rest + handler_depth(path));
+		if (!other || !kf_toml_same(doc, n, &mine, other))
+			return false;
+	}
+	return true;
+}
+
+enum verdict { VERDICT_THEIRS, VERDICT_WHOLE, VERDICT_KEYS };
+
+/* Whose the handler @h of @doc is: theirs, ours as a whole, or theirs with keys of ours. */
+static enum verdict judge_handler(const struct kf_ours *o, const struct kf_toml_doc *doc,
+				  const struct kf_toml_node *h)
+{
+	const struct kf_toml_node *ours = find_handler(o->ours.root, h->key);
+
+	if (h->kind != KF_TOML_TABLE)
+		return VERDICT_THEIRS;
+	if (is_guarded(h) && o->m->keep_copies && !in_journal(o->m->journal, h->key))
+		return VERDICT_THEIRS;
+	if (is_guarded(h))
+		return existed(o, h->key) ? VERDICT_KEYS : VERDICT_WHOLE;
+	if (!ours || !is_guarded(ours) || existed(o, h->key))
+		return VERDICT_THEIRS;
+	return o->m->claim || is_part_of(doc, h, o, ours) ? VERDICT_WHOLE : VERDICT_THEIRS;
+}
+
+static bool listed(const char *const *list, const char *s)
+{
+	while (*list && strcmp(*list, s) != 0)
+		list++;
+	return *list != NULL;
+}
+
+/* The line of @text that holds @offset, without its end. */
+static struct kf_text line_of(const char *text, size_t offset)
+{
+	size_t start = offset;
+
+	while (start && text[start - 1] != '\n')
+		start--;
+	return (struct kf_text){text + start, strcspn(text + start, "\r\n")};
+}
+
+/* Whether @line is a line of our text. */
+static bool is_line_of_ours(const struct kf_ours *o, struct kf_text line)
+{
+	const char *p = o->m->ours.p, *end = p + o->m->ours.n;
+
+	while (p < end) {
+		size_t n = strcspn(p, "\r\n");
+
+		if (n == line.n && memcmp(p, line.p, n) == 0)
+			return true;
+		p += n;
+		p += strspn(p, "\r\n");
+	}
+	return false;
+}
+
+/* Whether the file is in our layout still: a line that leads to the guard is ours. */
+static bool in_our_layout(const struct kf_ours *o, const struct kf_toml_doc *doc)
+{
+	const struct kf_toml_node *h = NULL;
+
+	while (!o->m->beside && (h = kf_ours_next(doc->root, h)))
+		for (const struct kf_toml_node *n = h; n; n = kf_toml_walk(n, h, true))
+			if (n->kind == KF_TOML_STRING &&
+			    (kf_node_guard_handler(n->string) || is_vm_config(n->string)) &&
+			    is_line_of_ours(o, line_of(doc->text, n->begin.offset)))
+				return true;
+	return false;
+}
+
+/* Whether somebody made the value @n, equal to ours, his own: with a remark, or by
+ * writing this line again and no other. */
+static bool is_made_theirs(const struct kf_ours *o, const struct kf_toml_doc *doc,
+			   const struct kf_toml_node *n, bool our_layout)
+{
+	const char *end = doc->text + n->end.offset;
+
+	if (is_line_of_ours(o, line_of(doc->text, n->begin.offset)))
+		return false;
+	end += strspn(end, " \t");
+	return our_layout || *end == '#';
+}
+
+/* The value @n as it is written in @text. */
+static const char *written(struct kf_ours *o, const char *text, const struct kf_toml_node *n)
+{
+	return kf_arena_printf(&o->arena, "%.*s", (int)(n->end.offset - n->begin.offset),
+			       text + n->begin.offset);
+}
+
+/* Whether the handlers of @doc include one that neither we nor the original brought. */
+static bool has_new_handler(const struct kf_ours *o, const struct kf_toml_doc *doc)
+{
+	const struct kf_toml_node *h = NULL;
+
+	while ((h = next_handler(doc->root, h)))
+		if (judge_handler(o, doc, h) == VERDICT_THEIRS &&
+		    !find_handler(o->ours.root, h->key))
+			return true;
+	return false;
+}
+
+static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool our_layout,
+			struct kf_ours_value *v, struct kf_err *err)
+{
+	const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
+	const struct kf_toml_node *n = find(doc->root, v->path), *was, *h;
+	size_t depth = handler_depth(v->path);
+	bool crio = strcmp(v->path[0], "crio") == 0;
+	const char *text;
+	enum verdict verdict;
+
+	v->fate = KF_OURS_KEEP;
+	if (strcmp(v->path[0], "version") == 0 && !v->path[1]) {
+		v->fate = KF_OURS_EITHER;
+		return 0;
+	}
+	if (depth) {
+		h = find_handler(doc->root, v->path[depth - 1]);
+		verdict = h ? judge_handler(o, doc, h) : VERDICT_WHOLE;
+		if (verdict == VERDICT_WHOLE ||
+		    (verdict == VERDICT_THEIRS && !has_new_handler(o, doc)))
+			v->fate = KF_OURS_EITHER;
+		if (verdict != VERDICT_KEYS)
+			return 0;
+		for (depth = 0; v->path[depth + 1]; depth++)
+			;
+		if (!crio && !listed(keys_of_theirs, v->path[depth])) {
+			v->fate = KF_OURS_EITHER;
+			return 0;
+		}
+	}
+	if (!n || !kf_toml_same(doc, n, &mine, v->ours) || is_made_theirs(o, doc, n, our_layout))
+		return 0;
+	if (o->m->beside && o->before.root) {
+		was = find(o->before.root, v->path);
+		text = o->m->before.p;
+	} else {
+		was = find(o->original.root, v->path);
+		text = o->m->original.p;
+	}
+	if (was && kf_toml_same(&(struct kf_toml_doc){NULL, text}, was, &mine, v->ours))
+		return 0; /* it was so before us */
+	v->fate = KF_OURS_BACK;
+	v->back = was ? written(o, text, was) : NULL;
+	return was && !v->back ? kf_fail_nomem(err, "merge") : 0;
+}
+
+int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, struct kf_err *err)
+{
+	bool handlers = kf_ours_next(o->ours.root, NULL) != NULL, found = false, layout;
+	const struct kf_toml_node *h = NULL;
+
+	while ((h = next_handler(now->root, h)))
+		found = found || judge_handler(o, now, h) != VERDICT_THEIRS;
+	layout = in_our_layout(o, now);
+	o->any = found;
+	for (size_t i = 0; i < o->nvalues; i++) {
+		/* Without a handler of ours somebody wrote this anew, and it is all theirs. */
+		if (handlers && !found)
+			o->values[i].fate = KF_OURS_KEEP;
+		else if (decide_value(o, now, layout, &o->values[i], err) < 0)
+			return -1;
+		o->any = o->any || o->values[i].fate == KF_OURS_BACK;
+	}
+	return 0;
+}
+
+/* List every value of our text that the original has not or has otherwise. */
+static int list_values(struct kf_ours *o, struct kf_err *err)
+{
+	const struct kf_toml_doc a = {o->original.root, o->m->original.p},
+				 b = {o->ours.root, o->m->ours.p};
+	size_t max = 0;
+
+	for (const struct kf_toml_node *n = b.root; n; n = kf_toml_walk(n, b.root, true))
+		max++;
+	o->values = kf_arena_calloc(&o->arena, max + 1, sizeof(*o->values));
+	if (!o->values)
+		return kf_fail_nomem(err, "merge");
+	for (const struct kf_toml_node *n = b.root; n;
+	     n = kf_toml_walk(n, b.root, n->kind == KF_TOML_TABLE)) {
+		const char *path[KF_TOML_DEPTH_MAX + 1];
+		const struct kf_toml_node *was;
+		struct kf_ours_value *v = &o->values[o->nvalues];
+		size_t depth = 0;
+
+		if (n->kind == KF_TOML_TABLE || !kf_toml_path(n, path))
+			continue;
+		was = kf_toml_find(a.root, path);
+		if (was && kf_toml_same(&a, was, &b, n))
+			continue;
+		while (path[depth] && depth < KF_TOML_PATH_MAX) {
+			v->path[depth] = path[depth];
+			depth++;
+		}
+		if (path[depth])
+			continue; /* deeper than anything that we set */
+		v->ours = n;
+		o->nvalues++;
+	}
+	return 0;
+}
+
+int kf_ours_open(const struct kf_merge *m, struct kf_ours *ret, struct kf_err *err)
+{
+	struct kf_ours o = {.m = m};
+	int r;
+
+	kf_arena_init(&o.arena, DECISION_MEMORY);
+	r = kf_toml_parse(m->original.p, m->original.n, "what was kept", &o.original, err);
+	if (r == 0)
+		r = kf_toml_parse(m->ours.p, m->ours.n, "what was kept", &o.ours, err);
+	if (r == 0 && m->before.p)
+		r = kf_toml_parse(m->before.p, m->before.n, "what was kept", &o.before, err);
+	if (r == 0)
+		r = list_values(&o, err);
+	if (r < 0) {
+		kf_ours_done(&o);
+		return -1;
+	}
+	*ret = o;
+	return 0;
+}
+
+void kf_ours_done(struct kf_ours *o)
+{
+	if (o->original.root)
+		kf_toml_done(&o->original);
+	if (o->ours.root)
+		kf_toml_done(&o->ours);
+	if (o->before.root)
+		kf_toml_done(&o->before);
+	kf_arena_done(&o->arena);
+}
+
+/* Bytes to replace. */
+struct cut {
+	size_t from, to;
+	const char *with;
+};
+
+static bool is_header(const struct kf_toml_doc *d, const struct kf_toml_node *n)
+{
+	return n->kind == KF_TOML_TABLE && !n->is_inline && d->text[n->begin.offset] == '[';
+}
+
+static size_t start_of_line(const struct kf_toml_doc *d, size_t at)
+{
+	while (at && d->text[at - 1] != '\n')
+		at--;
+	return at;
+}
+
+static size_t end_of_line(const struct kf_toml_doc *d, size_t at)
+{
+	at += strcspn(d->text + at, "\n");
+	return at + (d->text[at] == '\n');
+}
+
+/* The line of @n's header, and one empty line before it. */
+static struct cut header_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
+{
+	struct cut c = {start_of_line(d, n->begin.offset), end_of_line(d, n->end.offset), ""};
+	size_t before = c.from ? start_of_line(d, c.from - 1) : 0;
+
+	if (c.from && strspn(d->text + before, " \t\r\n") >= c.from - before)
+		c.from = before;
+	return c;
+}
+
+/* The statement that makes the value @n, or the element of an inline table. */
+static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
+{
+	size_t from = n->key_begin.offset, to = n->end.offset;
+	const struct kf_toml_node *p = n->parent;
+
+	while (p && !p->is_inline)
+		p = p->parent;
+	if (!p)
+		return (struct cut){start_of_line(d, from), end_of_line(d, to), ""};
+	while (!strchr(",{", d->text[from - 1]))
+		from--;
+	to += strspn(d->text + to, " \t");
+	if (d->text[to] == ',')
+		to += 1 + strspn(d->text + to + 1, " \t");
+	else if (d->text[from - 1] == ',')
+		from--;
+	if (from < n->key_begin.offset && d->text[from] == ' ' && d->text[to] != '}')
+		from++; /* the space behind the brace or comma */
+	return (struct cut){from, to, ""};
+}
+
+/* The first thing to cut at or below @top, which goes as a whole: a statement as long as there
+ * is one, for without its header it would be another table's. */
+static bool first_cut(const struct kf_toml_doc *d, const struct kf_toml_node *top, struct cut *ret)
+{
+	const struct kf_toml_node *header = NULL;
+
+	for (const struct kf_toml_node *n = top; n;
+	     n = kf_toml_walk(n, top, n->kind == KF_TOML_TABLE ? !n->is_inline : n->is_tables)) {
+		bool tables = n->kind == KF_TOML_ARRAY && n->is_tables;
+
+		if (is_header(d, n)) {
+			header = n;
+		} else if (!tables && (n->kind != KF_TOML_TABLE || n->is_inline)) {
+			*ret = statement_cut(d, n);
+			return true;
+		}
+	}
+	if (header)
+		*ret = header_cut(d, header);
+	return header != NULL;
+}
+
+/* Whether the table @n is there because of us. */
+static bool is_table_of_ours(const struct kf_ours *o, const struct kf_toml_node *n)
+{
+	const char *path[KF_TOML_DEPTH_MAX + 1];
+
+	return kf_toml_path(n, path) && find(o->ours.root, path) && !find(o->original.root, path);
+}
+
+/* A header of ours below which nothing is left. */
+static bool empty_header(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
+{
+	for (const struct kf_toml_node *n = d->root; n;
+	     n = kf_toml_walk(n, d->root, n->kind == KF_TOML_TABLE)) {
+		if (!n->parent || n->first_child || !is_header(d, n) ||
+		    !is_line_of_ours(o, line_of(d->text, n->begin.offset)) ||
+		    !is_table_of_ours(o, n))
+			continue;
+		*ret = header_cut(d, n);
+		return true;
+	}
+	return false;
+}
+
+static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
+{
+	const struct kf_toml_node *h = NULL;
+
+	while ((h = next_handler(d->root, h)))
+		if (judge_handler(o, d, h) == VERDICT_WHOLE)
+			return first_cut(d, h, ret);
+	for (size_t i = 0; i < o->nvalues; i++) {
+		const struct kf_ours_value *v = &o->values[i];
+		const struct kf_toml_node *n = find(d->root, v->path);
+		const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
+
+		if (v->fate != KF_OURS_BACK || !n || !kf_toml_same(d, n, &mine, v->ours))
+			continue;
+		*ret = v->back ? (struct cut){n->begin.offset, n->end.offset, v->back}
+			       : statement_cut(d, n);
+		return true;
+	}
+	return empty_header(o, d, ret);
+}
+
+int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
+{
+	for (unsigned i = 0; i < CUTS_MAX; i++) {
+		struct kf_buf next = KF_BUF_INIT(KF_LIMIT_CONFIG);
+		const char *p = text->n ? text->p : "";
+		struct kf_toml toml;
+		struct cut c;
+		bool more;
+
+		if (kf_toml_parse(p, text->n, o->m->name, &toml, err) < 0)
+			return -1;
+		more = next_cut(o, &(struct kf_toml_doc){toml.root, p}, &c);
+		kf_toml_done(&toml);
+		if (!more)
+			return 0;
+		kf_buf_add(&next, p, c.from);
+		kf_buf_adds(&next, c.with);
+		kf_buf_add(&next, p + c.to, text->n - c.to);
+		if (next.failed) {
+			kf_buf_done(&next);
+			return kf_fail_nomem(err, o->m->name);
+		}
+		kf_buf_done(text);
+		*text = next;
+	}
+	return kf_fail(err, E2BIG, "%s: more than %d statements of ours", o->m->name, CUTS_MAX);
+}
+
+static int ignore(struct kf_toml_want **at, const struct kf_toml_want *end, const char *const *path,
+		  struct kf_err *err)
+{
+	size_t i = 0;
+
+	if (*at == end)
+		return kf_fail(err, E2BIG, "merge: too many values");
+	for (; path[i]; i++) {
+		if (i == KF_TOML_PATH_MAX)
+			return kf_fail(err, E2BIG, "merge: path of more than %d keys",
+				       KF_TOML_PATH_MAX);
+		(*at)->path[i] = path[i];
+	}
+	(*at)->path[i] = NULL;
+	++*at;
+	return 0;
+}
+
+/* Whether @n of @d is what becomes of @v, which is @was in the document before. */
+static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
+		    const struct kf_toml_doc *now, const struct kf_toml_node *was,
+		    const struct kf_toml_doc *d, const struct kf_toml_node *n)
+{
+	const struct kf_toml_node *original = find(o->original.root, v->path);
+	bool kept = was ? n && kf_toml_same(now, was, d, n) : !n;
+	bool back = original ? n && kf_toml_same(&(struct kf_toml_doc){o->original.root,
+								       o->m->original.p},
+						 original, d, n)
+			     : !n;
+
+	if (v->fate == KF_OURS_KEEP)
+		return kept;
+	if (v->fate == KF_OURS_BACK && o->m->beside)
+		return true; /* nobody but us wrote it there */
+	return back || (v->fate == KF_OURS_EITHER && kept);
+}
+
+int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
+		  const struct kf_toml_doc *after, struct kf_err *err)
+{
+	const struct kf_toml_node *h = NULL;
+	KF_FREE struct kf_toml_want *list = calloc(2 * o->nvalues + 256, sizeof(*list));
+	struct kf_toml_want *at = list, *end = list + 2 * o->nvalues + 256;
+	const char *path[KF_TOML_DEPTH_MAX + 1];
+
+	if (!list)
+		return kf_fail_nomem(err, "merge");
+	while ((h = next_handler(now->root, h)))
+		if (judge_handler(o, now, h) == VERDICT_WHOLE &&
+		    (!kf_toml_path(h, path) || ignore(&at, end, path, err) < 0))
+			return -1;
+	while ((h = next_handler(after->root, h)))
+		if (judge_handler(o, after, h) == VERDICT_WHOLE)
+			return kf_fail(err, EBUSY, "handler '%s' is still ours", h->key);
+	for (size_t i = 0; i < o->nvalues; i++) {
+		const struct kf_ours_value *v = &o->values[i];
+		const struct kf_toml_node *was = find(now->root, v->path),
+					  *is = find(after->root, v->path);
+
+		if (ignore(&at, end, v->path, err) < 0 ||
+		    (was && kf_toml_path(was, path) && ignore(&at, end, path, err) < 0))
+			return -1;
+		if (handler_depth(v->path) && v->fate == KF_OURS_EITHER)
+			continue;
+		if (!is_fate(o, v, now, was, after, is))
+			return kf_fail(err, EBUSY, "'%s' is not what it is to be", v->ours->key);
+	}
+	/* A file that says anything says in which version. */
+	if (kf_toml_get(now->root, "version") && !kf_toml_get(after->root, "version") &&
+	    after->root->nchildren)
+		return kf_fail(err, EBUSY, "'version' is lost");
+	return kf_toml_compare(now, after, NULL, 0, list, (size_t)(at - list), err);
+}
