@@ -203,6 +203,18 @@ static int look(struct users *u, const char *path, judge *is, struct kf_err *err
 	return r < 0 ? kf_fail_wrap(err, "'%s'", path) : 0;
 }
 
+/* Whether a line of @text sets a key "state", in whatever table. */
+static bool sets_state(const char *text)
+{
+	for (; text; text = strchr(text, '\n')) {
+		text += strspn(text, " \t\r\n");
+		text += *text == '"' || *text == '\'';
+		if (strncmp(text, "state", 5) == 0 && strchr("\"' \t=", text[5]))
+			return true;
+	}
+	return false;
+}
+
 /* Where the root file says that containerd keeps its state, or NULL. */
 static int configured_state(const struct kf_node *node, char **ret, struct kf_err *err)
 {
@@ -215,8 +227,9 @@ static int configured_state(const struct kf_node *node, char **ret, struct kf_er
 	*ret = NULL;
 	if (kf_host_read(&node->host, node->distro->config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
+	/* One that nobody can read may be what uninstall is to mend. */
 	if (kf_toml_parse(text, n, node->distro->config, &toml, err) < 0)
-		return -1;
+		return sets_state(text) ? -1 : 0;
 	set = kf_toml_string(toml.root, KF_TOML_PATH("state"), "");
 	if (*set && !(*ret = strdup(set)))
 		r = kf_fail_nomem(err, "state");

@@ -13,6 +13,7 @@
 #define DECISION_MEMORY (8 * 1024 * 1024)
 /* Each cut removes one statement. */
 #define CUTS_MAX	4096
+#define HANDLERS_MAX	64
 
 /* containerd's table of runtimes moved with version 3 of its configuration. */
 static const char *const cri_names[] = {"io.containerd.cri.v1.runtime",
@@ -258,6 +259,19 @@ static bool has_new_handler(const struct kf_ours *o, const struct kf_toml_doc *d
 	return false;
 }
 
+/* Whether the table @n, which has a value of ours, has others: a dump of all there is, where
+ * ours took the place of theirs, and no copy of what we wrote. */
+static bool has_more_than_ours(const struct kf_ours *o, const struct kf_toml_node *n)
+{
+	const char *path[KF_TOML_DEPTH_MAX + 1];
+	const struct kf_toml_node *ours = kf_toml_path(n, path) ? find(o->ours.root, path) : NULL;
+
+	for (const struct kf_toml_node *c = n->first_child; c; c = c->next)
+		if (!kf_toml_get(ours, c->key))
+			return true;
+	return false;
+}
+
 static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool our_layout,
 			struct kf_ours_value *v, struct kf_err *err)
 {
@@ -290,7 +304,7 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 	}
 	if (!n || !kf_toml_same(doc, n, &mine, v->ours) || is_made_theirs(o, doc, n, our_layout))
 		return 0;
-	if (o->m->beside && o->before.root) {
+	if (o->m->beside && o->before.root && has_more_than_ours(o, n->parent)) {
 		was = find(o->before.root, v->path);
 		text = o->m->before.p;
 	} else {
@@ -304,13 +318,42 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 	return was && !v->back ? kf_fail_nomem(err, "merge") : 0;
 }
 
+/* Note that the handler @h goes. */
+static int add_handler(struct kf_ours *o, const struct kf_toml_node *h, struct kf_err *err)
+{
+	const char *path[KF_TOML_DEPTH_MAX + 1], **copy;
+	size_t n = 0;
+
+	if (o->nhandlers == HANDLERS_MAX || !kf_toml_path(h, path))
+		return kf_fail(err, E2BIG, "%s: more than %d handlers of ours", o->m->name,
+			       HANDLERS_MAX);
+	if (!o->handlers)
+		o->handlers = kf_arena_calloc(&o->arena, HANDLERS_MAX, sizeof(*o->handlers));
+	while (path[n])
+		n++;
+	copy = kf_arena_calloc(&o->arena, n + 1, sizeof(*copy));
+	if (!o->handlers || !copy)
+		return kf_fail_nomem(err, "merge");
+	for (size_t i = 0; i < n; i++)
+		if (!(copy[i] = kf_arena_strdup(&o->arena, path[i])))
+			return kf_fail_nomem(err, "merge");
+	o->handlers[o->nhandlers++] = copy;
+	return 0;
+}
+
 int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, struct kf_err *err)
 {
 	bool handlers = kf_ours_next(o->ours.root, NULL) != NULL, found = false, layout;
 	const struct kf_toml_node *h = NULL;
 
-	while ((h = next_handler(now->root, h)))
-		found = found || judge_handler(o, now, h) != VERDICT_THEIRS;
+	o->nhandlers = 0;
+	while ((h = next_handler(now->root, h))) {
+		enum verdict verdict = judge_handler(o, now, h);
+
+		found = found || verdict != VERDICT_THEIRS;
+		if (verdict == VERDICT_WHOLE && add_handler(o, h, err) < 0)
+			return -1;
+	}
 	layout = in_our_layout(o, now);
 	o->any = found;
 	for (size_t i = 0; i < o->nvalues; i++) {
@@ -496,11 +539,12 @@ static bool empty_header(const struct kf_ours *o, const struct kf_toml_doc *d, s
 
 static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
 {
-	const struct kf_toml_node *h = NULL;
+	for (size_t i = 0; i < o->nhandlers; i++) {
+		const struct kf_toml_node *h = kf_toml_find(d->root, o->handlers[i]);
 
-	while ((h = next_handler(d->root, h)))
-		if (judge_handler(o, d, h) == VERDICT_WHOLE)
+		if (h)
 			return first_cut(d, h, ret);
+	}
 	for (size_t i = 0; i < o->nvalues; i++) {
 		const struct kf_ours_value *v = &o->values[i];
 		const struct kf_toml_node *n = find(d->root, v->path);
@@ -583,20 +627,21 @@ static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
 int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 		  const struct kf_toml_doc *after, struct kf_err *err)
 {
-	const struct kf_toml_node *h = NULL;
-	KF_FREE struct kf_toml_want *list = calloc(2 * o->nvalues + 256, sizeof(*list));
-	struct kf_toml_want *at = list, *end = list + 2 * o->nvalues + 256;
+	const size_t max = 2 * o->nvalues + o->nhandlers;
+	KF_FREE struct kf_toml_want *list = calloc(max + 1, sizeof(*list));
+	struct kf_toml_want *at = list, *end = list + max;
 	const char *path[KF_TOML_DEPTH_MAX + 1];
 
 	if (!list)
 		return kf_fail_nomem(err, "merge");
-	while ((h = next_handler(now->root, h)))
-		if (judge_handler(o, now, h) == VERDICT_WHOLE &&
-		    (!kf_toml_path(h, path) || ignore(&at, end, path, err) < 0))
+	for (size_t i = 0; i < o->nhandlers; i++) {
+		const struct kf_toml_node *h = kf_toml_find(after->root, o->handlers[i]);
+
+		if (ignore(&at, end, o->handlers[i], err) < 0)
 			return -1;
-	while ((h = next_handler(after->root, h)))
-		if (judge_handler(o, after, h) == VERDICT_WHOLE)
+		if (h)
 			return kf_fail(err, EBUSY, "handler '%s' is still ours", h->key);
+	}
 	for (size_t i = 0; i < o->nvalues; i++) {
 		const struct kf_ours_value *v = &o->values[i];
 		const struct kf_toml_node *was = find(now->root, v->path),

@@ -21,6 +21,9 @@ struct kf_ours {
 	struct kf_toml original, ours, before;
 	struct kf_ours_value *values;
 	size_t nvalues;
+	/* Handlers of the third that go as a whole; their paths, in the arena. */
+	const char *const **handlers;
+	size_t nhandlers;
 	bool any; /* there is something of ours */
 };
 

@@ -64,13 +64,16 @@ class NodeRoot:
         except ValueError:
             return p.returncode, {}, p.stdout + p.stderr
 
-    def dump(self) -> dict:
+    def raw_dump(self) -> str:
         what = ["--config", self.config_at, "config", "dump"] if self.path(self.config_at).exists() else ["config", "default"]
         p = subprocess.run(["chroot", self.dir, self.at, *what],
                            capture_output=True, text=True, timeout=30)
         if p.returncode:
             raise RuntimeError(f"config dump: {p.stderr}")
-        return tomllib.loads(p.stdout)
+        return p.stdout
+
+    def dump(self) -> dict:
+        return tomllib.loads(self.raw_dump())
 
     def snapshot(self) -> dict:
         """Every file's identity, contents' age and mode: equal means that nothing was written."""

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random owners: each edits a node's configuration between our commands, and loses nothing by us.
+
+Two roots get the same edits; kubefence is installed, installed again, killed and uninstalled on one of them only.
+After uninstalling, the real containerd makes the same of both, every remark of the owner's is there, and the files are
+equal byte by byte where he only added and changed lines.  A failure prints the seed and the steps; KF_SEED=N repeats.
+"""
+import json
+import os
+import random
+import re
+import time
+import tomllib
+
+from node_root import GUARD, NRI, NodeRoot, runtimes
+
+CONFIG = "/etc/containerd/config.toml"
+DROPIN = "/etc/containerd/conf.d/{}.toml"
+CRI = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime", 4: "io.containerd.cri.v1.runtime"}
+CALLS = ("renameat", "unlinkat", "fsync")
+REMEDY = re.compile(r"take the tables|correct the file|uninstall first|does not accept|run this again")
+
+
+class Owner:
+    """His files, twice: @ours is the root that kubefence changes, @his the one that it never sees."""
+
+    def __init__(self, rnd: random.Random, program, version: int):
+        self.rnd, self.version, self.n = rnd, version, 0
+        self.imports = version >= 3 and rnd.random() < 0.5
+        text = self.fresh()
+        self.ours, self.his = NodeRoot(program, config=text.encode()), NodeRoot(program, config=text.encode())
+        self.steps, self.exact, self.remarks = [f"# {text!r}"], True, set()
+
+    def close(self):
+        self.ours.__exit__()
+        self.his.__exit__()
+
+    def remark(self) -> str:
+        self.n += 1
+        return f"# remark {self.n}"
+
+    def fresh(self) -> str:
+        """A whole configuration of his own."""
+        r, cri = self.rnd, CRI[self.version]
+        q = r.choice("'\"")
+        head = f"version = {self.version}\n" + (f"imports = ['{DROPIN.format('*')}']\n" if self.imports else "")
+        blocks = [f"[debug]\n  level = {q}{r.choice(('info', 'warn'))}{q}\n", f"[grpc]\n  gid = {r.randrange(9)}\n",
+                  f"[timeouts]\n  {q}io.containerd.timeout.shim.load{q} = {q}{r.randrange(1, 9)}s{q}\n",
+                  f"[plugins.{q}{cri}{q}.containerd]\n  default_runtime_name = 'runc'\n",
+                  f"[plugins.{q}{cri}{q}.containerd.runtimes.runc]\n  runtime_type = 'io.containerd.runc.v2'\n"
+                  f"  [plugins.{q}{cri}{q}.containerd.runtimes.runc.options]\n    SystemdCgroup = {r.choice(('true', 'false'))}\n",
+                  f"[plugins.{q}{NRI}{q}]\n  disable = {r.choice(('true', 'false'))}\n",
+                  f"[plugins.{q}{NRI}{q}]\n  disable = true # not needed here\n  plugin_request_timeout = '3s'\n"]
+        nri = blocks[5:]
+        blocks = [b for b in blocks[:5] if r.random() < 0.6] + ([r.choice(nri)] if r.random() < 0.6 else [])
+        r.shuffle(blocks)
+        return head + "".join(r.choice(("\n", "")) + b for b in blocks)
+
+    # Each edit gets a root and a random generator of its own state, the same for both roots.
+    def both(self, edit, exact: bool = True, **keys):
+        seed = self.rnd.random()
+        self.steps.append(f"{edit.__name__} {keys or ''}")
+        self.exact = self.exact and exact
+        for root in (self.ours, self.his):
+            edit(root, random.Random(seed), **keys)
+
+    def files(self, root) -> list[str]:
+        names = [CONFIG] + [str(p)[len(str(root.dir)):] for p in sorted(root.path("/etc/containerd").glob("conf.d/*.toml"))]
+        return [n for n in names if "90-kubefence" not in n]
+
+    def regenerate(self, root, rnd, text):
+        root.write(CONFIG, text)
+
+    def add_remark(self, root, rnd, text):
+        now = root.read(CONFIG).decode()
+        root.write(CONFIG, rnd.choice((f"{text}\n" + now, now + ("" if now.endswith("\n") else "\n") + f"{text}\n")))
+
+    def set_value(self, root, rnd, text):
+        """A new value where there is one, a new table behind everything where there is none."""
+        now = root.read(CONFIG).decode()
+        gid = rnd.randrange(10, 99)
+        if re.search(r"^ *gid = \d+$", now, re.M) and "[grpc]" in now:
+            at = now.index("[grpc]")
+            now = now[:at] + re.sub(r"^( *)gid = \d+$", rf"\1gid = {gid} {text}", now[at:], count=1, flags=re.M)
+        elif "grpc" not in tomllib.loads(now):
+            now += ("" if now.endswith("\n") else "\n") + f"[grpc]\n  gid = {gid} {text}\n"
+        else:
+            now = f"{text}\n" + now
+        root.write(CONFIG, now)
+
+    def add_handler(self, root, rnd, text, name, version):
+        now = root.read(CONFIG).decode()
+        root.write(CONFIG, now + ("" if now.endswith("\n") else "\n") + f"{text}\n[plugins.'{CRI[version]}'.containerd.runtimes.{name}]\n"
+                   f"runtime_type = 'io.containerd.runc.v2'\noptions.BinaryName = '/usr/bin/{name}'\n")
+
+    def reorder(self, root, rnd):
+        """Sections in another order; what stands before the first stays there."""
+        parts = re.split(r"^(?=[ \t]*\[)", root.read(CONFIG).decode(), flags=re.M)
+        parts = [p if p.endswith("\n") else p + "\n" for p in parts if p]
+        keyed = sorted(parts[1:], key=lambda p: random.Random(f"{rnd.random()}").random())
+        root.write(CONFIG, parts[0] + "".join(keyed))
+
+    def dump(self, root, rnd):
+        root.write(CONFIG, root.raw_dump())
+
+    def rewrite(self, root, rnd, how):
+        """By a program that reads TOML and writes it in a layout of its own."""
+        root.write(CONFIG, write_toml(tomllib.loads(root.read(CONFIG).decode()), how))
+
+    def move(self, root, rnd, table):
+        """One of his tables moves to a drop-in."""
+        doc = tomllib.loads(root.read(CONFIG).decode())
+        if table in doc:
+            version = f"version = {doc['version']}\n"
+            root.write(DROPIN.format("50-site"), version + write_toml({table: doc.pop(table)}, "headers"))
+            root.write(CONFIG, write_toml(doc, "headers"))
+
+    # What he does to ours alone.
+    def mine(self, edit, exact: bool = False):
+        self.steps.append(edit.__name__)
+        self.exact = self.exact and exact
+        edit()
+
+    def our_file(self) -> str | None:
+        for name in (DROPIN.format("90-kubefence"), CONFIG):
+            if GUARD.encode() in (self.ours.read(name) or b""):
+                return name
+        return None
+
+    def copy_ours(self):
+        """Our tables under another name, in the same file or in a drop-in of his."""
+        name = self.our_file()
+        if name:
+            doc = tomllib.loads(self.ours.read(name).decode())
+            got = find_runtimes(doc)
+            if got and "nono-runc" in got[1]:
+                cri, all_ = got
+                copy = {"plugins": {cri: {"containerd": {"runtimes": {"copied": all_["nono-runc"]}}}}}
+                now = self.ours.read(name).decode()
+                if "copied" not in now:
+                    self.ours.write(name, now + ("" if now.endswith("\n") else "\n") + write_toml(copy, "headers"))
+
+    def cut_ours(self):
+        """A line of a table of ours goes."""
+        name = self.our_file()
+        if name:
+            lines = self.ours.read(name).decode().splitlines(keepends=True)
+            those = [i for i, l in enumerate(lines) if "nono.sh/" in l or "plugin_path" in l or "plugin_config_path" in l]
+            if those:
+                del lines[self.rnd.choice(those)]
+                self.ours.write(name, "".join(lines))
+
+    def double_ours(self):
+        """Our tables once more, in a drop-in of his, or in the same file, which containerd then refuses."""
+        name = self.our_file()
+        if name == DROPIN.format("90-kubefence"):
+            self.ours.write(DROPIN.format("60-copy"), self.ours.read(name))
+        elif name and GUARD.encode() in self.ours.read(name):
+            now = self.ours.read(name).decode()
+            at = re.search(r"^\[[^\n]*nono-runc\]\n.*?(?=^\[(?![^\n]*nono-runc)|\Z)", now, re.M | re.S)
+            if at:
+                self.ours.write(name, now + "\n" + at.group(0))
+
+
+def find_runtimes(doc: dict):
+    for cri in (CRI[3], CRI[2]):
+        got = doc.get("plugins", {}).get(cri, {}).get("containerd", {}).get("runtimes")
+        if got:
+            return cri, got
+    return None
+
+
+def key(k: str) -> str:
+    return k if re.fullmatch(r"[A-Za-z0-9_-]+", k) else json.dumps(k)
+
+
+def value(v) -> str:
+    if isinstance(v, dict):
+        return "{ " + ", ".join(f"{key(k)} = {value(x)}" for k, x in v.items()) + " }"
+    if isinstance(v, list):
+        return "[" + ", ".join(map(value, v)) + "]"
+    return json.dumps(v)
+
+
+def write_toml(doc: dict, how: str) -> str:
+    """@how: "headers", a table for each; "dotted", one statement a line from the top; "inline", tables in braces."""
+    lines = [f"{key(k)} = {value(v)}\n" for k, v in doc.items() if not isinstance(v, dict)]
+
+    def walk(path: list[str], table: dict) -> None:
+        plain = {k: v for k, v in table.items() if not isinstance(v, dict)}
+        deep = {k: v for k, v in table.items() if isinstance(v, dict)}
+        if how == "dotted":
+            lines.extend(f"{'.'.join(map(key, path + [k]))} = {value(v)}\n" for k, v in plain.items())
+        elif how == "inline" and len(path) >= 4:
+            lines.append(f"{'.'.join(map(key, path))} = {value(table)}\n")
+            return
+        elif how == "inline":
+            lines.extend(f"{'.'.join(map(key, path + [k]))} = {value(v)}\n" for k, v in plain.items())
+        elif plain or not deep:
+            lines.append(f"\n[{'.'.join(map(key, path))}]\n")
+            lines.extend(f"{key(k)} = {value(v)}\n" for k, v in plain.items())
+        for k, v in deep.items():
+            walk(path + [k], v)
+
+    for k, v in doc.items():
+        if isinstance(v, dict):
+            walk([k], v)
+    return "".join(lines)
+
+
+def effective(root) -> dict:
+    d = root.dump()
+    d.pop("imports", None)
+    return d
+
+
+def one(seed: int, program, version: int) -> list[str]:
+    """What is wrong in the life of the node of @seed, and its steps."""
+    rnd = random.Random(seed)
+    o, bad = Owner(rnd, program, version), []
+    n = o.ours
+
+    def command(what: str, must: bool = True) -> None:
+        killed = rnd.random() < 0.25
+        if killed:
+            call, when = rnd.choice(CALLS), rnd.randrange(1, 12)
+            o.steps.append(f"kill -9 in {what} at {call} {when}")
+            n.node(what, prefix=["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"])
+        code, said, err = n.node(what)
+        o.steps.append(f"{what}: {code} {err.strip()}")
+        if code and (must or not REMEDY.search(err)):
+            bad.append(f"{what}: {err}")
+
+    try:
+        for _ in range(rnd.randrange(1, 6)):
+            pick = rnd.randrange(14)
+            current = int(tomllib.loads(o.his.read(CONFIG).decode())["version"])
+            if pick < 3:
+                command("install", must=not readable_fails(n))
+            elif pick == 3:
+                command("uninstall")
+            elif pick == 4:
+                o.both(o.regenerate, text=o.fresh())
+                o.exact, o.remarks = True, set()
+            elif pick in (5, 6):
+                text = o.remark()
+                o.remarks.add(text)
+                o.both(rnd.choice((o.add_remark, o.set_value)), text=text)
+            elif pick == 7:
+                text = o.remark()
+                o.remarks.add(text)
+                o.both(o.add_handler, text=text, name=f"his{o.n}", version=current)
+            elif pick == 8:
+                o.both(o.reorder, exact=False)
+            elif pick == 9 and not readable_fails(n):
+                o.both(o.dump, exact=False)
+                o.remarks = set()
+            elif pick == 10 and not readable_fails(n):
+                o.both(o.rewrite, exact=False, how=rnd.choice(("headers", "dotted", "inline")))
+                o.remarks = set()
+            elif pick == 11 and o.imports and not readable_fails(n):
+                o.both(o.move, exact=False, table=rnd.choice(("debug", "grpc", "plugins")))
+                o.remarks = set()
+            elif pick == 12:
+                o.mine(o.copy_ours)
+            elif pick == 13:
+                o.mine(rnd.choice((o.cut_ours, o.double_ours)))
+        command("uninstall")
+        if not bad:
+            bad += judge(o)
+    except Exception as e:  # noqa: BLE001 - a generator that fails shows its seed too
+        bad.append(f"{type(e).__name__}: {e}")
+    finally:
+        o.close()
+    return [f"seed {seed}: " + "\n".join(bad), *o.steps] if bad else []
+
+
+def readable_fails(n) -> bool:
+    try:
+        n.dump()
+        return False
+    except RuntimeError:
+        return True
+
+
+def judge(o: Owner) -> list[str]:
+    bad = []
+    his, ours = effective(o.his), effective(o.ours)
+    if his != ours:
+        bad.append(f"the effective configurations differ: {difference(his, ours)}")
+    if any(GUARD in json.dumps(h, default=str) for h in runtimes(ours).values()):
+        bad.append("a handler leads to the guard still")
+    texts = [b"".join((r.read(f) or b"") for f in o.files(r)) for r in (o.his, o.ours)]
+    lost = [r for r in o.remarks if r.encode() not in texts[1]]
+    if lost:
+        bad.append(f"lost: {lost}")
+    if o.exact and texts[0] != texts[1]:
+        bad.append(f"not byte for byte:\n{texts[0].decode()}\n-- but --\n{texts[1].decode()}")
+    if o.ours.path("/opt/kubefence").exists() or o.ours.path(DROPIN.format("90-kubefence")).exists():
+        bad.append("something of ours is left on the node")
+    return bad
+
+
+def difference(a, b, path="") -> str:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return "; ".join(filter(None, (difference(a.get(k), b.get(k), f"{path}.{k}") for k in sorted({*a, *b}))))
+    return "" if a == b else f"{path}: {a!r} became {b!r}"
+
+
+def run(t, tools, everything: bool) -> None:
+    seed = int(os.environ.get("KF_SEED", 0)) or int(time.time())
+    counts = {("2.4", 3): 1500 if everything else 12, ("2.4", 2): 400 if everything else 4, ("1.7", 2): 300 if everything else 3}
+    for (line, version), count in counts.items():
+        program = tools.program("containerd", line)
+        print(f"# owners: containerd {line}, version {version}: {count} from seed {seed}", flush=True)
+        bad = []
+        for i in range(1 if os.environ.get("KF_SEED") else count):
+            found = one(seed + i, program, version)
+            if found:
+                bad.append("\n".join(found))
+                if len(bad) == 5:
+                    break
+        t.ok(not bad, f"owners of containerd {line} with version {version}: {count} lives, nothing of theirs is lost", "\n\n".join(bad))
