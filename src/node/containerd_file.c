@@ -94,10 +94,16 @@ static int without_ours(struct kf_containerd_work *w, struct kf_text now, struct
 {
 	const struct kf_journal *j = &w->node->journal;
 	struct kf_text base, text;
+	struct kf_toml toml;
 	struct kf_merge m;
 
 	if (kf_merge_open(&w->node->host, j, &w->plan->arena, &m, err) < 0)
 		return -1;
+	if (kf_toml_parse(now.p, now.n, m.name, &toml, err) < 0)
+		return kf_fail_wrap(err, "somebody else changed this file since, and containerd "
+					 "cannot read it; correct it, or take what is ours out with "
+					 "'kubefence node uninstall', then install again");
+	kf_toml_done(&toml);
 	m.claim = true;
 	if (merge_back(w, &m, now, &base, err) < 0)
 		return -1;
@@ -192,7 +198,7 @@ static int keep_theirs(struct kf_containerd_work *w, struct kf_text *ret, struct
 		w->text = p->before;
 		w->ntext = p->nbefore;
 	}
-	if (p->nbase)
+	if (w->ntext)
 		*ret = (struct kf_text){w->text, w->ntext};
 	else
 		p->base = NULL; /* all of it was ours */

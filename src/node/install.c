@@ -136,8 +136,11 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 			return -1;
 		node->journal.pending = false;
 	}
-	if (plan->base &&
-	    kf_journal_keep(&node->host, plan->base, plan->nbase, node->journal.base, err) < 0)
+	/* Of a drop-in in which nothing of theirs would be left there is none. */
+	if (plan->base && plan->ours && !plan->nbase)
+		memcpy(node->journal.base, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
+	else if (plan->base &&
+		 kf_journal_keep(&node->host, plan->base, plan->nbase, node->journal.base, err) < 0)
 		return -1;
 	if (config || plan->base)
 		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);

@@ -112,14 +112,71 @@ static int judge(const struct kf_ours *o, const struct kf_toml_doc *now, const s
 	return r;
 }
 
+static bool is_header(const struct kf_line *line)
+{
+	size_t n = 0;
+
+	while (n < line->n && strchr(" \t", line->p[n]))
+		n++;
+	return n < line->n && line->p[n] == '[';
+}
+
+static bool is_silent(const struct kf_line *line)
+{
+	size_t n = 0;
+
+	while (n < line->n && strchr(" \t\r\n", line->p[n]))
+		n++;
+	return n == line->n || line->p[n] == '#';
+}
+
+/* Their text less each section that consists of lines of ours, wherever it stands. */
+static int remove_sections(const struct kf_ours *o, struct kf_text now, struct kf_buf *out,
+			   struct kf_err *err)
+{
+	KF_CLEANUP(kf_lines_done) struct kf_lines lines = {0};
+	size_t i = 0, end;
+
+	if (kf_lines_split(now.p, now.n, &lines) < 0)
+		return kf_fail_nomem(err, "merge");
+	while (i < lines.n) {
+		bool ours = is_header(&lines.v[i]);
+
+		for (end = i; end < lines.n && (end == i || !is_header(&lines.v[end])); end++)
+			ours = ours &&
+			       (is_silent(&lines.v[end]) ||
+				kf_ours_wrote(o, (struct kf_text){lines.v[end].p, lines.v[end].n}));
+		for (; i < end; i++)
+			if (!ours || is_silent(&lines.v[i]))
+				put(out, &lines.v[i]);
+	}
+	return out->failed ? kf_fail_nomem(err, "merge") : 0;
+}
+
+static bool is_readable(const struct kf_buf *text)
+{
+	struct kf_toml toml;
+
+	if (kf_toml_parse(text->n ? text->p : "", text->n, "", &toml, NULL) < 0)
+		return false;
+	kf_toml_done(&toml);
+	return true;
+}
+
 /* Somebody wrote our tables into the file a second time, or cut one in two: it can only be
  * read once our lines are out of it. */
-static int merge_unreadable(struct kf_ours *o, struct kf_buf *lines, struct kf_err *err)
+static int merge_unreadable(struct kf_ours *o, struct kf_text now, struct kf_buf *lines,
+			    struct kf_err *err)
 {
 	struct kf_toml toml;
 	struct kf_err why = *err;
 	int r;
 
+	if (!is_readable(lines)) {
+		kf_buf_reset(lines);
+		if (remove_sections(o, now, lines, err) < 0)
+			return -1;
+	}
 	if (kf_toml_parse(lines->n ? lines->p : "", lines->n, o->m->name, &toml, err) < 0)
 		return kf_fail(err, EINVAL, "%s; correct the file, then run this again", why.msg);
 	r = kf_ours_decide(o, &(struct kf_toml_doc){toml.root, lines->n ? lines->p : ""}, err);
@@ -169,17 +226,18 @@ int kf_merge_back(const struct kf_merge *m, struct kf_text now, struct kf_buf *o
 	KF_CLEANUP(kf_buf_done) struct kf_buf lines = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	struct kf_toml toml;
 	struct kf_ours o;
+	struct kf_err unused;
 	bool readable;
 	int r;
 
 	if (kf_ours_open(m, &o, err) < 0)
 		return -1;
 	readable = kf_toml_parse(now.p, now.n, m->name, &toml, err) == 0;
-	r = m->beside ? 0 : remove_lines(m, now, &lines, readable ? err : NULL);
+	r = m->beside ? 0 : remove_lines(m, now, &lines, readable ? err : &unused);
 	if (r == 0 && readable)
 		r = merge_readable(&o, now, &(struct kf_toml_doc){toml.root, now.p}, &lines, err);
 	else if (r == 0)
-		r = merge_unreadable(&o, &lines, err);
+		r = merge_unreadable(&o, now, &lines, err);
 	if (readable)
 		kf_toml_done(&toml);
 	if (r == 0) {

@@ -197,10 +197,9 @@ static struct kf_text line_of(const char *text, size_t offset)
 	return (struct kf_text){text + start, strcspn(text + start, "\r\n")};
 }
 
-/* Whether @line is a line of our text. */
-static bool is_line_of_ours(const struct kf_ours *o, struct kf_text line)
+static bool has_line(struct kf_text text, struct kf_text line)
 {
-	const char *p = o->m->ours.p, *end = p + o->m->ours.n;
+	const char *p = text.p, *end = p + text.n;
 
 	while (p < end) {
 		size_t n = strcspn(p, "\r\n");
@@ -211,6 +210,18 @@ static bool is_line_of_ours(const struct kf_ours *o, struct kf_text line)
 		p += strspn(p, "\r\n");
 	}
 	return false;
+}
+
+static bool is_line_of_ours(const struct kf_ours *o, struct kf_text line)
+{
+	return has_line(o->m->ours, line);
+}
+
+bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line)
+{
+	while (line.n && strchr("\r\n", line.p[line.n - 1]))
+		line.n--;
+	return line.n && has_line(o->m->ours, line) && !has_line(o->m->original, line);
 }
 
 /* Whether the file is in our layout still: a line that leads to the guard is ours. */
@@ -291,7 +302,7 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 		h = find_handler(doc->root, v->path[depth - 1]);
 		verdict = h ? judge_handler(o, doc, h) : VERDICT_WHOLE;
 		if (verdict == VERDICT_WHOLE ||
-		    (verdict == VERDICT_THEIRS && !has_new_handler(o, doc)))
+		    (verdict == VERDICT_THEIRS && !is_guarded(h) && !has_new_handler(o, doc)))
 			v->fate = KF_OURS_EITHER;
 		if (verdict != VERDICT_KEYS)
 			return 0;
@@ -473,7 +484,7 @@ static struct cut header_cut(const struct kf_toml_doc *d, const struct kf_toml_n
 /* The statement that makes the value @n, or the element of an inline table. */
 static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
 {
-	size_t from = n->key_begin.offset, to = n->end.offset;
+	size_t from = n->key_begin.offset, to = n->end.offset, after;
 	const struct kf_toml_node *p = n->parent;
 
 	while (p && !p->is_inline)
@@ -482,9 +493,9 @@ static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_tom
 		return (struct cut){start_of_line(d, from), end_of_line(d, to), ""};
 	while (!strchr(",{", d->text[from - 1]))
 		from--;
-	to += strspn(d->text + to, " \t");
-	if (d->text[to] == ',')
-		to += 1 + strspn(d->text + to + 1, " \t");
+	after = to + strspn(d->text + to, " \t");
+	if (d->text[after] == ',')
+		to = after + 1 + strspn(d->text + after + 1, " \t");
 	else if (d->text[from - 1] == ',')
 		from--;
 	if (from < n->key_begin.offset && d->text[from] == ' ' && d->text[to] != '}')
@@ -559,6 +570,26 @@ static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struc
 	return empty_header(o, d, ret);
 }
 
+/* What we said about ourselves goes with the rest. */
+static int cut_remarks(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
+{
+	struct kf_buf next = KF_BUF_INIT(KF_LIMIT_CONFIG);
+
+	for (size_t i = 0, n; i < text->n; i += n) {
+		n = strcspn(text->p + i, "\n");
+		n += text->p[i + n] == '\n';
+		if (text->p[i] != '#' || !kf_ours_wrote(o, (struct kf_text){text->p + i, n}))
+			kf_buf_add(&next, text->p + i, n);
+	}
+	if (next.failed) {
+		kf_buf_done(&next);
+		return kf_fail_nomem(err, o->m->name);
+	}
+	kf_buf_done(text);
+	*text = next;
+	return 0;
+}
+
 int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
 {
 	for (unsigned i = 0; i < CUTS_MAX; i++) {
@@ -573,7 +604,7 @@ int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err
 		more = next_cut(o, &(struct kf_toml_doc){toml.root, p}, &c);
 		kf_toml_done(&toml);
 		if (!more)
-			return 0;
+			return cut_remarks(o, text, err);
 		kf_buf_add(&next, p, c.from);
 		kf_buf_adds(&next, c.with);
 		kf_buf_add(&next, p + c.to, text->n - c.to);

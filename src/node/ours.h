@@ -33,6 +33,8 @@ void kf_ours_done(struct kf_ours *o);
 int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, struct kf_err *err);
 /* Take out of @text, statement by statement, what was decided to be ours. */
 int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err);
+/* Whether @line is one that our change brought. */
+bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line);
 /* Whether @after is @now, about which was decided, less ours and nothing else. */
 int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 		  const struct kf_toml_doc *after, struct kf_err *err);

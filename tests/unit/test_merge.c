@@ -1,68 +1,209 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/node/merge: ours go, theirs stay, byte for byte. */
+/* src/node/merge: ours go, theirs stay, byte for byte; whatever layout ours is in. */
 #include "base/cleanup.h"
 #include "kf_test.h"
 #include "node/merge.h"
 
 #include <string.h>
 
-#define B    "version = 3\n# theirs\n[a]\n  x = 1\n"
-#define OURS "\n[h]\n  type = \"r\"\n  [h.options]\n    b = \"/g\"\n"
+#define RT    "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes"
+#define OLD   "plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes"
+#define NRI   "plugins.'io.containerd.nri.v1.nri'"
+#define GUARD "/opt/kubefence/bin/nono-runc"
+#define B     "version = 3\n# theirs\n[a]\n  x = 1\n"
+#define HANDLER \
+	"\n[" RT ".nono-runc]\n  runtime_type = \"r\"\n  pod_annotations = [\"nono.sh/*\"]\n"
+#define OPTIONS "[" RT ".nono-runc.options]\n  BinaryName = \"" GUARD "\"\n"
+#define SWITCH	"\n[" NRI "]\n  disable = false\n  socket_path = \"/s\"\n"
+#define OURS	HANDLER OPTIONS SWITCH
+
+/* With NRI switched off, which we change, and a handler of theirs that gets the guard. */
+#define OFF	"version = 3\n[" NRI "]\n  disable = true\n"
+#define ON	"version = 3\n[" NRI "]\n  disable = false\n  socket_path = \"/s\"\n" HANDLER OPTIONS
+#define THEIRS                                                                       \
+	"version = 3\n[" RT ".own]\n  runtime_type = \"r\"\n  options.BinaryName = " \
+	"\"/usr/bin/x\"\n"
+#define THEIRS_ON                                                                            \
+	"version = 3\n[" RT ".own]\n  runtime_type = \"r\"\n  options.BinaryName = \"" GUARD \
+	".own\"\n"
 
 static struct kf_text text(const char *s)
 {
 	return (struct kf_text){s, strlen(s)};
 }
 
+struct merge_case {
+	const char *what, *original, *ours, *now, *want; /* want NULL: refused */
+};
+
+static void run_cases(const struct merge_case *cases, size_t n, bool beside, const char *before)
+{
+	static struct kf_journal journal = {.nhandlers = 2,
+					    .handlers = {{.name = "nono-runc", .created = true},
+							 {.name = "own"}}};
+
+	for (size_t i = 0; i < n; i++) {
+		const struct kf_merge m = {.name = "f",
+					   .original = text(cases[i].original),
+					   .ours = text(cases[i].ours),
+					   .before = before ? text(before) : (struct kf_text){0},
+					   .journal = &journal,
+					   .beside = beside};
+		struct kf_buf out = KF_BUF_INIT(8192);
+		struct kf_err err = {0};
+		bool found = false;
+		int r = kf_merge_back(&m, text(cases[i].now), &out, &found, &err);
+
+		print_message("# %s %s\n", cases[i].what, r ? err.msg : "");
+		kf_buf_add(&out, "", 1);
+		assert_int_equal(r, cases[i].want ? 0 : -1);
+		if (r == 0) {
+			assert_string_equal(out.p, cases[i].want);
+			assert_int_equal(found, strcmp(cases[i].now, cases[i].want) != 0);
+		}
+		kf_buf_done(&out);
+	}
+}
+
 static void what_somebody_else_changed_stays_and_ours_goes(void **state)
 {
-	static const struct {
-		const char *what, *original, *ours, *now, *want; /* want NULL: refused */
-	} cases[] = {
+	static const struct merge_case cases[] = {
 		{"nothing", B, B OURS, B OURS, B},
 		{"a line at the top", B, B OURS, "# new\n" B OURS, "# new\n" B},
 		{"a value elsewhere", B, B OURS, "version = 3\n# theirs\n[a]\n  x = 2\n" OURS,
 		 "version = 3\n# theirs\n[a]\n  x = 2\n"},
 		{"a table behind ours", B, B OURS, B OURS "[z]\n  y = 1\n", B "[z]\n  y = 1\n"},
-		{"a comment behind ours", B, B OURS, B OURS "# here\n", B "# here\n"},
-		{"a key behind ours is in our table", B, B OURS, B OURS "    k = 1\n", B},
-		{"a line of ours changed", B, B OURS,
-		 B "\n[h]\n  type = \"other\"\n  [h.options]\n    b = \"/x\"\n", B},
-		{"a line inside ours", B, B OURS,
-		 B "\n[h]\n  type = \"r\"\n  more = 1\n  [h.options]\n    b = \"/g\"\n", B},
-		{"ours taken out", B, B OURS, B, B},
-		{"ours taken out, something put in", B, B OURS, B "[z]\n", NULL},
-		{"what we had changed goes back", "disable = true\nx = 1\n",
-		 "disable = false\nx = 1\n", "disable = false\nx = 2\n", "disable = true\nx = 2\n"},
-		{"a key of theirs behind a key of ours", "[a]\nx = 1\n", "[a]\nx = 1\nd = 1\n",
-		 "[a]\nx = 1\nd = 1\ny = 1\n", "[a]\nx = 1\ny = 1\n"},
-		{"both in one change", B, B OURS, "version = 3\n# theirs\n", NULL},
-		{"no end of line", "a = 1", "a = 1\n[h]\n", "a = 1\n[h]\n[z]\n", "a = 1\n[z]\n"},
-		{"nothing was there", "", OURS, OURS "[z]\n", "[z]\n"},
-		{"carriage returns", "a = 1\r\n", "a = 1\r\n[h]\r\n", "b = 1\r\na = 1\r\n[h]\r\n",
+		{"a remark behind ours", B, B OURS, B OURS "# here\n", B "# here\n"},
+		{"a remark inside ours", B, B OURS, B HANDLER "  # here\n" OPTIONS SWITCH,
+		 B "  # here\n"},
+		{"a key in our handler goes with it", B, B OURS,
+		 B HANDLER OPTIONS "  Root = \"/x\"\n" SWITCH, B},
+		{"a key in our section of NRI keeps it", B, B OURS, B OURS "  k = 1\n",
+		 B "\n[" NRI "]\n  k = 1\n"},
+		{"the other half of the file is gone", B, B OURS, "version = 3\n" OURS,
+		 "version = 3\n"},
+		{"ours taken out: it is theirs as it is", B, B OURS, B SWITCH "[z]\n",
+		 B SWITCH "[z]\n"},
+		{"written anew without ours", B, B OURS, "version = 3\n[z]\n  y = 1\n",
+		 "version = 3\n[z]\n  y = 1\n"},
+		{"ours cut: what is left of it goes", B, B OURS, B HANDLER SWITCH, B},
+		{"no end of line", "a = 1", "a = 1\n" OURS, "a = 1\n" OURS "[z]\n", "a = 1\n[z]\n"},
+		{"nothing was there", "", "version = 3\n" OURS, "version = 3\n" OURS, ""},
+		{"nothing was there, they added to it", "", "version = 3\n" OURS,
+		 "version = 3\n" OURS "[z]\n  y = 1\n", "version = 3\n[z]\n  y = 1\n"},
+		{"carriage returns", "a = 1\r\n",
+		 "a = 1\r\n[" RT ".nono-runc.options]\r\nBinaryName = '" GUARD "'\r\n",
+		 "b = 1\r\na = 1\r\n[" RT ".nono-runc.options]\r\nBinaryName = '" GUARD "'\r\n",
 		 "b = 1\r\na = 1\r\n"},
+		{"ours twice, which nobody can read", B, B OURS, B OURS HANDLER OPTIONS, B},
+		{"ours twice, elsewhere as well", B, B OURS,
+		 B SWITCH HANDLER OPTIONS HANDLER OPTIONS, B},
+		{"not readable, and not for our sake", B, B OURS, B OURS "[a]\n  x = 2\n", NULL},
 	};
 
 	(void)state;
-	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
-		struct kf_buf out = KF_BUF_INIT(4096);
-		struct kf_err err;
-		int r = kf_merge_back(text(cases[i].original), text(cases[i].ours),
-				      text(cases[i].now), &out, &err);
+	run_cases(cases, KF_ARRAY_SIZE(cases), false, NULL);
+}
 
-		print_message("# %s\n", cases[i].what);
-		kf_buf_add(&out, "", 1);
-		assert_int_equal(r, cases[i].want ? 0 : -1);
-		if (r == 0)
-			assert_string_equal(out.p, cases[i].want);
-		kf_buf_done(&out);
-	}
+static void values_that_we_had_replaced_come_back(void **state)
+{
+	static const struct merge_case cases[] = {
+		{"a line elsewhere", OFF, ON, "# new\n" ON, "# new\n" OFF},
+		{"a value of theirs beside it", OFF, ON,
+		 "version = 3\n[" NRI
+		 "]\n  disable = false\n  timeout = 1\n  socket_path = \"/s\"\n" HANDLER OPTIONS,
+		 "version = 3\n[" NRI "]\n  disable = true\n  timeout = 1\n"},
+		{"switched on by themselves, with a remark", OFF, ON,
+		 "version = 3\n[" NRI
+		 "]\n  disable = false # for topology\n  socket_path = \"/s\"\n" HANDLER OPTIONS,
+		 "version = 3\n[" NRI "]\n  disable = false # for topology\n"},
+		{"switched on by themselves, a line of their own", OFF, ON,
+		 "version = 3\n[" NRI "]\ndisable=false\n  socket_path = \"/s\"\n" HANDLER OPTIONS,
+		 "version = 3\n[" NRI "]\ndisable=false\n"},
+		{"switched on by themselves, the file written anew", OFF, ON,
+		 "version = 3\n[" NRI "]\n  disable = false\n",
+		 "version = 3\n[" NRI "]\n  disable = false\n"},
+		{"another value of ours made theirs", OFF, ON,
+		 "version = 3\n[" NRI
+		 "]\n  disable = false\n  socket_path = \"/t\"\n" HANDLER OPTIONS,
+		 "version = 3\n[" NRI "]\n  disable = true\n  socket_path = \"/t\"\n"},
+		{"a handler of theirs gets its program back", THEIRS, THEIRS_ON,
+		 "# new\n" THEIRS_ON, "# new\n" THEIRS},
+		{"a handler of theirs, written again", THEIRS, THEIRS_ON,
+		 "version = 3\n[" RT ".own.options]\nBinaryName = '" GUARD ".own'\n[" RT
+		 ".own]\nruntime_type = 'r'\n",
+		 "version = 3\n[" RT ".own.options]\nBinaryName = \"/usr/bin/x\"\n[" RT
+		 ".own]\nruntime_type = 'r'\n"},
+	};
+
+	(void)state;
+	run_cases(cases, KF_ARRAY_SIZE(cases), false, NULL);
+}
+
+static void ours_is_known_in_any_layout(void **state)
+{
+	static const struct merge_case cases[] = {
+		{"as containerd prints it", B, B OURS,
+		 "version = 4\n\n[plugins]\n  [" RT "]\n    [" RT
+		 ".nono-runc]\n      runtime_type = 'r'\n      snapshotter = ''\n\n      [" RT
+		 ".nono-runc.options]\n        BinaryName = '" GUARD "'\n\n    [" RT
+		 ".runc]\n      runtime_type = 'x'\n\n  [" NRI
+		 "]\n    disable = false\n    socket_path = '/s'\n    timeout = '2s'\n",
+		 "version = 4\n\n[plugins]\n  [" RT "]\n\n    [" RT
+		 ".runc]\n      runtime_type = 'x'\n\n  [" NRI "]\n    timeout = '2s'\n"},
+		{"dotted", B, B OURS,
+		 "version = 3\n" RT ".nono-runc.runtime_type = 'r'\n" RT
+		 ".nono-runc.options.BinaryName = '" GUARD "'\n" RT ".runc.runtime_type = 'x'\n",
+		 "version = 3\n" RT ".runc.runtime_type = 'x'\n"},
+		{"inline, first", B, B OURS,
+		 "version = 3\n" RT " = { nono-runc = { options = { BinaryName = '" GUARD
+		 "' } }, runc = { runtime_type = 'x' } }\n",
+		 "version = 3\n" RT " = { runc = { runtime_type = 'x' } }\n"},
+		{"inline, last", B, B OURS,
+		 "version = 3\n" RT " = { runc = { runtime_type = 'x' }, nono-runc = { options = { "
+		 "BinaryName = '" GUARD "' } } }\n",
+		 "version = 3\n" RT " = { runc = { runtime_type = 'x' } }\n"},
+		{"under version 2's name", B, B OURS,
+		 "version = 2\n[" OLD ".nono-runc.options]\nBinaryName = '" GUARD "'\n[z]\n",
+		 "version = 2\n[z]\n"},
+		{"copied to another name", B, B OURS,
+		 B OURS "[" RT ".copy]\nruntime_type = 'r'\n[" RT
+			".copy.options]\nBinaryName = '" GUARD "'\n[z]\n",
+		 B "[z]\n"},
+		{"CRI-O's", "", "[crio.runtime.runtimes.nono-runc]\nruntime_path = \"" GUARD "\"\n",
+		 "[crio.runtime.runtimes.nono-runc]\nruntime_path = '" GUARD
+		 "'\n[crio.runtime]\nlog_level = 'x'\n",
+		 "[crio.runtime]\nlog_level = 'x'\n"},
+	};
+
+	(void)state;
+	run_cases(cases, KF_ARRAY_SIZE(cases), false, NULL);
+}
+
+static void ours_is_found_where_somebody_else_brought_it(void **state)
+{
+	static const struct merge_case cases[] = {
+		{"of a copy of our drop-in the version stays", "", "# ours\nversion = 3\n" OURS,
+		 "# ours\nversion = 3\n" OURS, "version = 3\n"},
+		{"in a dump of all there is their value comes back", "", "version = 3\n" OURS,
+		 "version = 4\n" HANDLER OPTIONS "[" NRI "]\ndisable = false\nother = 1\n",
+		 "version = 4\n[" NRI "]\ndisable = true\nother = 1\n"},
+		{"a file without ours is not looked at twice", "", "version = 3\n" OURS,
+		 "version = 3\n[" NRI "]\ndisable = false\n",
+		 "version = 3\n[" NRI "]\ndisable = false\n"},
+	};
+
+	(void)state;
+	run_cases(cases, KF_ARRAY_SIZE(cases), true, "[" NRI "]\ndisable = true\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_somebody_else_changed_stays_and_ours_goes),
+		cmocka_unit_test(values_that_we_had_replaced_come_back),
+		cmocka_unit_test(ours_is_known_in_any_layout),
+		cmocka_unit_test(ours_is_found_where_somebody_else_brought_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
