@@ -162,14 +162,18 @@ static bool has_file(const struct kf_journal *j, const char *path)
  * but for the programs, which are there. */
 static void forget(struct kf_node *node, const struct kf_journal *found)
 {
-	struct kf_journal *j = &node->journal, now = *found;
+	struct kf_journal *j = &node->journal;
 	struct kf_err err;
 
-	now.exists = true;
-	now.fingerprint[0] = '\0';
-	memcpy(now.files, j->files, sizeof(now.files));
-	now.nfiles = j->nfiles;
-	*j = now;
+	j->pending = found->pending;
+	memcpy(j->config, found->config, sizeof(j->config));
+	memcpy(j->base, found->base, sizeof(j->base));
+	memcpy(j->after, found->after, sizeof(j->after));
+	memcpy(j->before, found->before, sizeof(j->before));
+	memcpy(j->handlers, found->handlers, sizeof(j->handlers));
+	j->nhandlers = found->nhandlers;
+	memcpy(j->vms, found->vms, sizeof(j->vms));
+	j->nvms = found->nvms;
 	if (kf_transaction_end(node, &err) < 0)
 		node->say(node->ctx, "failed", "journal", err.msg);
 	for (size_t i = 0; i < j->nfiles; i++)

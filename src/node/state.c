@@ -99,8 +99,8 @@ static int look_at_files(struct look *l, struct kf_err *err)
 		if (kf_journal_digest(&l->node->host, j->config, now, err) < 0)
 			return -1;
 		tell(l, "config", j->config,
-		     strcmp(now, j->after) == 0		   ? "as installed"
-		     : strcmp(now, j->base) == 0	   ? "as before the installation"
+		     strcmp(now, j->base) == 0		   ? "as before the installation"
+		     : strcmp(now, j->after) == 0	   ? "as installed"
 		     : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
 							   : "changed by somebody else");
 	}

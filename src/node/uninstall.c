@@ -223,8 +223,16 @@ static int restore(struct kf_node *node, bool restart, struct kf_err *err)
 	struct kf_err unreadable;
 	int r;
 
+	/* Without a record of it a handler that leads to the guard would lead to nothing. */
 	if (!node->journal.config[0])
-		return 0;
+		return node->adapter->removed(node, &unreadable) < 0 && unreadable.code == EBUSY
+			       ? kf_fail(err, EBUSY,
+					 "%s, and nothing tells how it came there; take the tables "
+					 "that name '" KF_NODE_GUARD
+					 "' out of the runtime's configuration by hand, then run "
+					 "this again",
+					 unreadable.msg)
+			       : 0;
 	kf_arena_init(&before.arena, 4 * KF_JOURNAL_MAX + 8 * KF_LIMIT_CONFIG);
 	/* One that it does not accept may be mended by this. */
 	if (node->adapter->effective(node, &before.arena, &before.text, &before.n, &unreadable) < 0)

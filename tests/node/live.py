@@ -160,6 +160,12 @@ def scenario(t, line: str) -> None:
         h.fail = 1
         code, said, err = h.node("install")
         t.ok(code == 1 and "systemctl restart containerd" in err, f"{line}: a restart that fails is reported", err)
+        left = {e["object"] for e in said["events"] if e["action"] == "left"}
+        t.ok(said["success"] is False and said["state"].startswith("not installed, programs are left") and "/opt/kubefence/bin/nono-runc" in left,
+             f"{line}: ... as a failure, with the state of the node and the programs that are left", said)
+        code, said, err = h.node("status")
+        t.ok(code == 0 and said["state"].startswith("not installed, programs are left") and not [e for e in said["events"] if e["action"] in ("handler", "config")],
+             f"{line}: ... status tells of no handler, no configuration", said)
         t.equal(h.config(), original, f"{line}: ... the configuration is the old one again")
         t.ok(h.restarts == 2 and c.run(busybox, ["true"], handler="runc").code == 0, f"{line}: ... and serves")
 
@@ -167,6 +173,7 @@ def scenario(t, line: str) -> None:
         if not t.ok(code == 0 and said["state"] == "done", f"{line}: installed on the running containerd", f"{said} {err}"):
             return
         t.ok(plain.exec("true").code == 0, f"{line}: pods from before survive")
+        t.equal(h.node("status")[1]["state"], "installed", f"{line}: status: installed, for the runtime lists the handler")
         boxed = c.pod("boxed", handler="nono-runc").container(busybox, ["sleep", "600"]).start()
         t.ok(nnp(boxed) and not nnp(plain), f"{line}: a pod of the new handler is sandboxed, one of the old is not")
         code, said, err = h.node("verify")

@@ -319,7 +319,52 @@ def difference(a, b, path="") -> str:
     return "" if a == b else f"{path}: {a!r} became {b!r}"
 
 
+def written_anew(t, program, name: str, base: str, edit) -> None:
+    """Install, what somebody does to the file, install again, uninstall: what is left is what he made, and takes effect."""
+    with NodeRoot(program, config=base.encode()) as n, NodeRoot(program, config=base.encode()) as his:
+        t.ok(n.node("install")[0] == 0, f"{name}: installed")
+        edit(n)
+        edit(his)
+        code, said, err = n.node("install")
+        t.ok(code == 0, f"{name}: installed again", err)
+        h = runtimes(n.dump())["nono-runc"]
+        t.ok(h["options"]["BinaryName"] == GUARD and n.dump()["plugins"][NRI]["disable"] is False, f"{name}: the guard and NRI are in force", h)
+        code, said, err = n.node("uninstall")
+        t.ok(code == 0 and said["state"] == "done" and not n.path("/opt/kubefence").exists(), f"{name}: uninstalled at once", said)
+        t.equal(effective(n), effective(his), f"{name}: the effective configuration is what he would have had")
+        if "dump" not in name:
+            t.equal(n.read(CONFIG), his.read(CONFIG), f"{name}: the file is his, byte for byte")
+
+
+def fixed(t, tools) -> None:
+    new, old = tools.program("containerd", "2.4"), tools.program("containerd", "1.7")
+    v3, v2, imports = "version = 3\n", "version = 2\n", "version = 3\nimports = ['/etc/containerd/conf.d/*.toml']\n"
+    off = f"[plugins.'{NRI}']\n  disable = true\n"
+    proxy = "\n[proxy_plugins.lazy]\n  type = 'snapshot'\n  address = '/run/lazy.sock'\n"
+
+    def to(text: str):
+        return lambda n: n.write(CONFIG, text)
+
+    def dumped(n):
+        n.write(CONFIG, n.raw_dump())
+
+    def remarked(n):
+        n.write(CONFIG, re.sub(rb"disable = (true|false)", b"disable = false # ours, for topology", n.read(CONFIG), count=1))
+
+    written_anew(t, new, "written anew, a few lines", v3, to(v3 + "\n[debug]\n  level = ''\n"))
+    written_anew(t, new, "written anew, new effects", v3, to(v3 + proxy))
+    with NodeRoot(new, config=None) as n:
+        whole = n.raw_dump()
+    written_anew(t, new, "written anew, the whole default configuration", v3, to(whole))
+    written_anew(t, new, "written anew with NRI on", v3 + off, to(v3 + off.replace("true", "false")))
+    written_anew(t, new, "NRI switched on with a remark", v3 + off, remarked)
+    written_anew(t, new, "a dump in place", v3 + off, dumped)
+    written_anew(t, new, "a dump beside our drop-in", imports + off, dumped)
+    written_anew(t, old, "a dump in place, 1.7", v2 + off, dumped)
+
+
 def run(t, tools, everything: bool) -> None:
+    t.case("owners, fixed", fixed, t, tools)
     seed = int(os.environ.get("KF_SEED", 0)) or int(time.time())
     counts = {("2.4", 3): 1500 if everything else 12, ("2.4", 2): 400 if everything else 4, ("1.7", 2): 300 if everything else 3}
     for (line, version), count in counts.items():
