@@ -24,8 +24,8 @@ def place(source: Path, target: Path) -> None:
 
 class NodeRoot:
     def __init__(self, program: Path | None = None, at: str = "/usr/bin/containerd",
-                 config: bytes | None = None, config_at: str = "/etc/containerd/config.toml"):
-        self.dir = Path(tempfile.mkdtemp(prefix="kf-node-"))
+                 config: bytes | None = None, config_at: str = "/etc/containerd/config.toml", base: str | None = None):
+        self.dir = Path(tempfile.mkdtemp(prefix="kf-node-", dir=base))
         self.dir.chmod(0o755)
         self.at, self.config_at = at, config_at
         (self.dir / "run").mkdir()
