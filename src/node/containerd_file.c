@@ -100,9 +100,10 @@ static int without_ours(struct kf_containerd_work *w, struct kf_text now, struct
 	if (kf_merge_open(&w->node->host, j, &w->plan->arena, &m, err) < 0)
 		return -1;
 	if (kf_toml_parse(now.p, now.n, m.name, &toml, err) < 0)
-		return kf_fail_wrap(err, "somebody else changed this file since, and containerd "
-					 "cannot read it; correct it, or take what is ours out with "
-					 "'kubefence node uninstall', then install again");
+		return kf_fail_wrap(err,
+				    "somebody else changed this file since, and containerd "
+				    "cannot read it; correct it, or take what is ours out with "
+				    "'kubefence node uninstall', then install again");
 	kf_toml_done(&toml);
 	m.claim = true;
 	if (merge_back(w, &m, now, &base, err) < 0)
@@ -237,6 +238,10 @@ int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size
 	if (slurp(w, p->config, &p->before, &p->nbefore, &p->existed, err) < 0)
 		return -1;
 	if (dropin) {
+		if (!memmem(w->text, nroot, KF_NODE_GUARD, strlen(KF_NODE_GUARD))) {
+			p->root = w->text;
+			p->nroot = nroot;
+		}
 		from = dropin_head;
 		nroot = sizeof(dropin_head) - 1;
 		if (keep_theirs(w, &kept, err) < 0)

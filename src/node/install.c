@@ -46,8 +46,8 @@ static int note_original(struct kf_node *node, const struct kf_node_plan *plan, 
 		node->say(node->ctx, "note", plan->config,
 			  "somebody else wrote it anew, without ours; uninstall will go back to "
 			  "what it is now");
-	else if (kf_journal_keep(&node->host, plan->effective, plan->neffective, j->before, err) <
-		 0)
+	else if (!plan->root && kf_journal_keep(&node->host, plan->effective, plan->neffective,
+						j->before, err) < 0)
 		return -1;
 	(void)snprintf(j->config, sizeof(j->config), "%s", plan->config);
 	memcpy(j->base, now, sizeof(kf_digest));
@@ -78,12 +78,25 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 	if (plan->nvms)
 		memmove(j->vms, plan->vms, plan->nvms * sizeof(*j->vms));
 	j->nvms = plan->nvms;
+	/* Beside our drop-in theirs is as it is now; a later dump puts both into one. */
+	if (plan->root && kf_journal_keep(&node->host, plan->root, plan->nroot, j->before, err) < 0)
+		return -1;
 	if (!config)
 		return 0;
 	/* To tell later what of the file is ours. */
 	return note_original(node, plan, err) < 0
 		       ? -1
 		       : kf_journal_keep(&node->host, plan->after, plan->nafter, sum, err);
+}
+
+static bool root_is_known(const struct kf_journal *j, const struct kf_node_plan *plan)
+{
+	kf_digest now;
+
+	if (!plan->root)
+		return true;
+	kf_sha256_hex(plan->root, plan->nroot, now);
+	return strcmp(now, j->before) == 0;
 }
 
 static int all_there(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
@@ -95,59 +108,6 @@ static int all_there(const struct kf_node *node, const struct kf_payload *payloa
 		if (kf_payload_there(node, &payload->files[i], ret, err) < 0)
 			return -1;
 	return 0;
-}
-
-static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
-		 bool restart, bool *ret_changed, struct kf_err *err)
-{
-	const char *handlers[KF_JOURNAL_HANDLERS + KF_JOURNAL_VMS];
-	struct kf_change change = {
-		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
-	bool there, config = !plan->existed || plan->nbefore != plan->nafter ||
-			     memcmp(plan->before, plan->after, plan->nafter) != 0;
-
-	for (size_t i = 0; i < plan->nhandlers; i++)
-		if (plan->handlers[i].guard)
-			handlers[change.nhandlers++] = plan->handlers[i].name;
-		else
-			node->say(node->ctx, "note", plan->handlers[i].name, plan->handlers[i].why);
-	for (size_t i = 0; i < plan->nvms; i++)
-		handlers[change.nhandlers++] = plan->vms[i].name;
-	if (kf_payload_plan(node, plan, payload, err) < 0 ||
-	    all_there(node, payload, &there, err) < 0)
-		return -1;
-	/* Something that we look at changed, but not what we make of it. */
-	if (there && !config && !plan->base && !(restart && node->options->restart) &&
-	    node->journal.exists && !node->journal.busy &&
-	    (node->journal.fingerprint[0] || !payload->launcher))
-		return 0;
-	if (note_all(node, plan, payload, config || plan->base, err) < 0 ||
-	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
-	    kf_payload_write(node, payload, ret_changed, err) < 0 ||
-	    kf_node_profiles_write(node, ret_changed, err) < 0)
-		return -1;
-	if (config) {
-		*ret_changed = true;
-		if (kf_transaction_run(node, &change, err) < 0)
-			return -1;
-	} else if (restart && node->options->restart) {
-		*ret_changed = true;
-		if (kf_transaction_restart(node, handlers, change.nhandlers, err) < 0)
-			return -1;
-		node->journal.pending = false;
-	}
-	/* Of a drop-in in which nothing of theirs would be left there is none. */
-	if (plan->base && plan->ours && !plan->nbase)
-		memcpy(node->journal.base, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
-	else if (plan->base &&
-		 kf_journal_keep(&node->host, plan->base, plan->nbase, node->journal.base, err) < 0)
-		return -1;
-	if (config || plan->base)
-		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
-	/* One that looked at less cannot speak for the next of the others. */
-	if (payload->launcher && kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
-		return -1;
-	return kf_transaction_end(node, err);
 }
 
 static bool has_file(const struct kf_journal *j, const char *path)
@@ -182,18 +142,72 @@ static void forget(struct kf_node *node, const struct kf_journal *found)
 				  "for the next try; 'kubefence node uninstall' removes it");
 }
 
+static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
+		 bool restart, bool *ret_changed, struct kf_err *err)
+{
+	const char *handlers[KF_JOURNAL_HANDLERS + KF_JOURNAL_VMS];
+	const struct kf_journal found = node->journal;
+	struct kf_change change = {
+		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
+	bool there, config = !plan->existed || plan->nbefore != plan->nafter ||
+			     memcmp(plan->before, plan->after, plan->nafter) != 0;
+
+	for (size_t i = 0; i < plan->nhandlers; i++)
+		if (plan->handlers[i].guard)
+			handlers[change.nhandlers++] = plan->handlers[i].name;
+		else
+			node->say(node->ctx, "note", plan->handlers[i].name, plan->handlers[i].why);
+	for (size_t i = 0; i < plan->nvms; i++)
+		handlers[change.nhandlers++] = plan->vms[i].name;
+	if (kf_payload_plan(node, plan, payload, err) < 0 ||
+	    all_there(node, payload, &there, err) < 0)
+		return -1;
+	/* Something that we look at changed, but not what we make of it. */
+	if (there && !config && !plan->base && root_is_known(&node->journal, plan) &&
+	    !(restart && node->options->restart) && node->journal.exists && !node->journal.busy &&
+	    (node->journal.fingerprint[0] || !payload->launcher))
+		return 0;
+	if (note_all(node, plan, payload, config || plan->base, err) < 0 ||
+	    kf_transaction_begin(node, config ? &change : NULL, err) < 0 ||
+	    kf_payload_write(node, payload, ret_changed, err) < 0 ||
+	    kf_node_profiles_write(node, ret_changed, err) < 0)
+		return -1;
+	if (config) {
+		*ret_changed = true;
+		if (kf_transaction_run(node, &change, err) < 0) {
+			/* Where the way back failed as well it stays busy, for the next run. */
+			if (!node->journal.busy)
+				forget(node, &found);
+			return -1;
+		}
+	} else if (restart && node->options->restart) {
+		*ret_changed = true;
+		if (kf_transaction_restart(node, handlers, change.nhandlers, err) < 0)
+			return -1;
+		node->journal.pending = false;
+	}
+	/* Of a drop-in in which nothing of theirs would be left there is none. */
+	if (plan->base && plan->ours && !plan->nbase)
+		memcpy(node->journal.base, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
+	else if (plan->base &&
+		 kf_journal_keep(&node->host, plan->base, plan->nbase, node->journal.base, err) < 0)
+		return -1;
+	if (config || plan->base)
+		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
+	/* One that looked at less cannot speak for the next of the others. */
+	if (payload->launcher && kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
+		return -1;
+	return kf_transaction_end(node, err);
+}
+
 int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart, bool *ret_changed,
 		  struct kf_err *err)
 {
-	const struct kf_journal found = node->journal;
 	struct kf_node_plan plan;
 	int r = kf_node_plan(node, &plan, err);
 
 	if (r == 0) {
 		r = apply(node, &plan, payload, restart, ret_changed, err);
-		/* Where the way back failed as well the journal stays busy, for the next run. */
-		if (r < 0 && node->journal.exists && !node->journal.busy)
-			forget(node, &found);
 		kf_node_plan_done(&plan);
 	}
 	return r;

@@ -17,15 +17,16 @@
  *	restart pending			written, but the runtime still runs with the old
  *	config BASE AFTER PATH		digests (or "absent") of the original and of what
  *					we made of it
- *	before HEX			digest of what the runtime said before the first change
+ *	before HEX			digest of the root file beside our drop-in, or of
+ *					what CRI-O said, without us
  *	undo PREV NEXT PATH		while busy: what the run found and what it writes
  *	handler created|found NAME	who has the guard
  *	vm NAME SHIM CONFIG		a handler of virtual machines that we registered
  *	file HEX PATH			installed by us
  *	sum HEX
  *
- * The texts behind BASE, AFTER, PREV and that of "before" are kept beside it, in files named after their
- * digests. */
+ * The texts behind BASE, AFTER, PREV and that of "before" are kept beside it, in files
+ * named after their digests. */
 
 #define KF_JOURNAL_DIR	    "/opt/kubefence/node"
 #define KF_JOURNAL_ABSENT   "absent"
@@ -53,7 +54,7 @@ struct kf_journal {
 	char config[512]; /* "" = no configuration file of somebody else's was changed */
 	kf_digest base, after;
 	kf_digest before; /* "" = not known: an older kubefence was here */
-	char undo[512]; /* "" = nothing to take back */
+	char undo[512];	  /* "" = nothing to take back */
 	kf_digest prev, next;
 	struct {
 		char name[64];

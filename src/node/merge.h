@@ -17,7 +17,7 @@ struct kf_merge {
 	const char *name;	 /* for messages */
 	struct kf_text original; /* what it was before us */
 	struct kf_text ours;	 /* what we made of it */
-	struct kf_text before;	 /* what the runtime said before us; p is NULL: not known */
+	struct kf_text before;	 /* what was said beside it without us; p is NULL: not known */
 	const struct kf_journal *journal;
 	/* @original and @ours are another file's, from which ours was brought here. */
 	bool beside;

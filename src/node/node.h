@@ -78,6 +78,9 @@ struct kf_node_plan {
 	size_t nbefore, nafter;
 	bool existed; /* @config does */
 	bool ours;    /* @config is a file of our own, a drop-in */
+	/* The root file beside our drop-in, if nothing of ours is in it. */
+	const char *root;
+	size_t nroot;
 	/* Somebody else changed @config since: what it is without us now.  NULL: nobody did,
 	 * or it cannot be told. */
 	const char *base;
