@@ -130,6 +130,19 @@ static bool is_silent(const struct kf_line *line)
 	return n == line->n || line->p[n] == '#';
 }
 
+/* The empty line, if there is one, with which @text ends. */
+static void drop_empty_line(struct kf_buf *text)
+{
+	size_t n = text->n;
+
+	if (n >= 2 && memcmp(text->p + n - 2, "\n\n", 2) == 0)
+		n -= 1;
+	else if (n >= 3 && memcmp(text->p + n - 3, "\n\r\n", 3) == 0)
+		n -= 2;
+	if (text->n)
+		text->p[text->n = n] = '\0';
+}
+
 /* Their text less each section that consists of lines of ours, wherever it stands. */
 static int remove_sections(const struct kf_ours *o, struct kf_text now, struct kf_buf *out,
 			   struct kf_err *err)
@@ -146,6 +159,8 @@ static int remove_sections(const struct kf_ours *o, struct kf_text now, struct k
 			ours = ours &&
 			       (is_silent(&lines.v[end]) ||
 				kf_ours_wrote(o, (struct kf_text){lines.v[end].p, lines.v[end].n}));
+		if (ours)
+			drop_empty_line(out);
 		for (; i < end; i++)
 			if (!ours || is_silent(&lines.v[i]))
 				put(out, &lines.v[i]);
@@ -153,33 +168,21 @@ static int remove_sections(const struct kf_ours *o, struct kf_text now, struct k
 	return out->failed ? kf_fail_nomem(err, "merge") : 0;
 }
 
-static bool is_readable(const struct kf_buf *text)
-{
-	struct kf_toml toml;
-
-	if (kf_toml_parse(text->n ? text->p : "", text->n, "", &toml, NULL) < 0)
-		return false;
-	kf_toml_done(&toml);
-	return true;
-}
-
-/* Somebody wrote our tables into the file a second time, or cut one in two: it can only be
- * read once our lines are out of it. */
+/* Somebody wrote our tables into the file a second time, so that nobody can read it.  Whole
+ * sections of ours are taken out: of any other line nobody could tell in which table it then is. */
 static int merge_unreadable(struct kf_ours *o, struct kf_text now, struct kf_buf *lines,
 			    struct kf_err *err)
 {
+	const struct kf_err why = *err;
 	struct kf_toml toml;
-	struct kf_err why = *err;
 	int r;
 
-	if (!is_readable(lines)) {
-		kf_buf_reset(lines);
-		if (remove_sections(o, now, lines, err) < 0)
-			return -1;
-	}
+	if (remove_sections(o, now, lines, err) < 0)
+		return -1;
 	if (kf_toml_parse(lines->n ? lines->p : "", lines->n, o->m->name, &toml, err) < 0)
 		return kf_fail(err, EINVAL, "%s; correct the file, then run this again", why.msg);
-	r = kf_ours_decide(o, &(struct kf_toml_doc){toml.root, lines->n ? lines->p : ""}, err);
+	r = kf_ours_decide(o, &(struct kf_toml_doc){toml.root, lines->n ? lines->p : ""}, true,
+			   err);
 	kf_toml_done(&toml);
 	return r < 0 ? -1 : kf_ours_cut(o, lines, err);
 }
@@ -187,7 +190,7 @@ static int merge_unreadable(struct kf_ours *o, struct kf_text now, struct kf_buf
 static int merge_readable(struct kf_ours *o, struct kf_text now, const struct kf_toml_doc *doc,
 			  struct kf_buf *lines, struct kf_err *err)
 {
-	if (kf_ours_decide(o, doc, err) < 0)
+	if (kf_ours_decide(o, doc, false, err) < 0)
 		return -1;
 	if (o->any && !o->m->beside && judge(o, doc, lines, err) == 0)
 		return 0;
@@ -226,18 +229,16 @@ int kf_merge_back(const struct kf_merge *m, struct kf_text now, struct kf_buf *o
 	KF_CLEANUP(kf_buf_done) struct kf_buf lines = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	struct kf_toml toml;
 	struct kf_ours o;
-	struct kf_err unused;
 	bool readable;
 	int r;
 
 	if (kf_ours_open(m, &o, err) < 0)
 		return -1;
 	readable = kf_toml_parse(now.p, now.n, m->name, &toml, err) == 0;
-	r = m->beside ? 0 : remove_lines(m, now, &lines, readable ? err : &unused);
-	if (r == 0 && readable)
-		r = merge_readable(&o, now, &(struct kf_toml_doc){toml.root, now.p}, &lines, err);
-	else if (r == 0)
+	if (!readable)
 		r = merge_unreadable(&o, now, &lines, err);
+	else if (m->beside || (r = remove_lines(m, now, &lines, err)) == 0)
+		r = merge_readable(&o, now, &(struct kf_toml_doc){toml.root, now.p}, &lines, err);
 	if (readable)
 		kf_toml_done(&toml);
 	if (r == 0) {

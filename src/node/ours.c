@@ -352,9 +352,9 @@ static int add_handler(struct kf_ours *o, const struct kf_toml_node *h, struct k
 	return 0;
 }
 
-int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, struct kf_err *err)
+int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known, struct kf_err *err)
 {
-	bool handlers = kf_ours_next(o->ours.root, NULL) != NULL, found = false, layout;
+	bool handlers = kf_ours_next(o->ours.root, NULL) != NULL, found = known, layout;
 	const struct kf_toml_node *h = NULL;
 
 	o->nhandlers = 0;

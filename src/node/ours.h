@@ -29,8 +29,9 @@ struct kf_ours {
 
 int kf_ours_open(const struct kf_merge *m, struct kf_ours *ret, struct kf_err *err);
 void kf_ours_done(struct kf_ours *o);
-/* Decide about the document @now. */
-int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, struct kf_err *err);
+/* Decide about the document @now; @known: what was taken out of it before was ours. */
+int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known,
+		   struct kf_err *err);
 /* Take out of @text, statement by statement, what was decided to be ours. */
 int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err);
 /* Whether @line is one that our change brought. */

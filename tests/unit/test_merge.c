@@ -98,6 +98,8 @@ static void what_somebody_else_changed_stays_and_ours_goes(void **state)
 		{"ours twice, which nobody can read", B, B OURS, B OURS HANDLER OPTIONS, B},
 		{"ours twice, elsewhere as well", B, B OURS,
 		 B SWITCH HANDLER OPTIONS HANDLER OPTIONS, B},
+		{"ours twice, with a key of theirs behind it", B, B OURS,
+		 B OURS HANDLER OPTIONS "  k = 1\n", B},
 		{"not readable, and not for our sake", B, B OURS, B OURS "[a]\n  x = 2\n", NULL},
 	};
 
@@ -127,6 +129,7 @@ static void values_that_we_had_replaced_come_back(void **state)
 		 "version = 3\n[" NRI
 		 "]\n  disable = false\n  socket_path = \"/t\"\n" HANDLER OPTIONS,
 		 "version = 3\n[" NRI "]\n  disable = true\n  socket_path = \"/t\"\n"},
+		{"ours twice: the value comes back all the same", OFF, ON, ON HANDLER OPTIONS, OFF},
 		{"a handler of theirs gets its program back", THEIRS, THEIRS_ON,
 		 "# new\n" THEIRS_ON, "# new\n" THEIRS},
 		{"a handler of theirs, written again", THEIRS, THEIRS_ON,
@@ -188,6 +191,9 @@ static void ours_is_found_where_somebody_else_brought_it(void **state)
 		{"in a dump of all there is their value comes back", "", "version = 3\n" OURS,
 		 "version = 4\n" HANDLER OPTIONS "[" NRI "]\ndisable = false\nother = 1\n",
 		 "version = 4\n[" NRI "]\ndisable = true\nother = 1\n"},
+		{"ours twice, beside lines of theirs", "", "version = 3\n" OURS,
+		 "version = 3\n[z]\n  y = 1\n" HANDLER OPTIONS HANDLER OPTIONS,
+		 "version = 3\n[z]\n  y = 1\n"},
 		{"a file without ours is not looked at twice", "", "version = 3\n" OURS,
 		 "version = 3\n[" NRI "]\ndisable = false\n",
 		 "version = 3\n[" NRI "]\ndisable = false\n"},
