@@ -65,7 +65,8 @@ int kf_cmd_kata_install(int argc, char **argv)
 
 		state = "nothing to do";
 		status = once(&cli, &state, &err);
-		status = kf_report_finish(&cli.report, "install", status, state, &err);
+		status = kf_report_finish(&cli.report, "install", status,
+					  status < 0 ? "failed" : state, &err);
 		if (cli.every && cli.ready_file &&
 		    kf_ready_write(cli.ready_file, status == 0, cli.every,
 				   status == 0 ? state : err.msg, &ignored) < 0)

@@ -26,8 +26,9 @@ int kf_cmd_kata_uninstall(int argc, char **argv)
 		kf_node_done(&node);
 	}
 	return kf_report_finish(&cli.report, "uninstall", status,
-				kept	? "not finished, run again when no pod uses the handler"
-				: there ? "done"
-					: "nothing to do",
+				status < 0 ? "failed"
+				: kept	   ? "not finished, run again when no pod uses the handler"
+				: there	   ? "done"
+					   : "nothing to do",
 				&err);
 }
