@@ -2,7 +2,7 @@
 """What status, and the JSON of a run that failed, say of a node: what is there, never what was meant to be."""
 import shutil
 
-from layouts import CRIO, CRIO_CONF, shell
+from layouts import shell
 from lib import tools as lib_tools
 from lib.containerd import Containerd
 from live import Host
@@ -11,6 +11,28 @@ from node_root import GUARD, NRI, NodeRoot, place
 CONFIG = "/etc/containerd/config.toml"
 BASE = b"version = 3\n# theirs\n"
 LEFT = "not installed, programs are left; run install or uninstall"
+# A CRI-O that fails on request; the real one's life is in crio.py.
+CRIO = """#!/bin/sh
+case "$1" in
+--version) echo "crio version 1.36.1" ;;
+config)
+	cat /etc/crio/crio.conf
+	[ ! -e /etc/crio/crio.conf.d/90-kubefence.conf ] || cat /etc/crio/crio.conf.d/90-kubefence.conf ;;
+esac
+"""
+CRIO_CONF = """[crio]
+[crio.runtime]
+default_runtime = "crun"
+[crio.runtime.runtimes.crun]
+runtime_path = "/usr/libexec/crio/crun"
+runtime_type = "oci"
+runtime_root = "/run/crun"
+monitor_path = "/usr/libexec/crio/conmon"
+allowed_annotations = ["io.containers.trace-syscall"]
+[crio.runtime.runtimes.kata]
+runtime_path = "/opt/kata/bin/containerd-shim-kata-v2"
+runtime_type = "vm"
+"""
 
 
 def state(n) -> str:
