@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "node/crio_files.h"
 #include "node/merge.h"
 
 #include <stdlib.h>
@@ -63,17 +64,40 @@ static int look_at(struct search *s, const char *path, struct kf_err *err)
 	return found ? add(s, path, &out, err) : 0;
 }
 
-static int look_at_all(struct search *s, const char *pattern, struct kf_err *err)
+/* Takes @list. */
+static int look_at_list(struct search *s, char **list, struct kf_err *err)
 {
-	char **list;
 	int r = 0;
 
-	if (kf_host_glob(&s->node->host, pattern, &list, err) < 0)
-		return -1;
 	for (char **p = list; *p && r == 0; p++)
 		r = look_at(s, *p, err);
 	kf_host_list_free(list);
 	return r;
+}
+
+static int look_at_all(struct search *s, const char *pattern, struct kf_err *err)
+{
+	char **list;
+
+	return kf_host_glob(&s->node->host, pattern, &list, err) < 0 ? -1
+								     : look_at_list(s, list, err);
+}
+
+static int look_at_dropins(struct search *s, const char *dir, struct kf_err *err)
+{
+	KF_FREE char *pattern = NULL;
+	char **list;
+
+	/* CRI-O reads what lies in subdirectories as well. */
+	if (s->node->distro->kind == KF_RUNTIME_CRIO)
+		return kf_crio_walk(&s->node->host, dir, &list, err) < 0
+			       ? -1
+			       : look_at_list(s, list, err);
+	if (asprintf(&pattern, "%s/*.toml", dir) < 0) {
+		pattern = NULL;
+		return kf_fail_nomem(err, "configuration files");
+	}
+	return look_at_all(s, pattern, err);
 }
 
 /* What the root file imports; a text that does not parse imports nothing. */
@@ -104,7 +128,6 @@ int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf
 {
 	const struct kf_distro *d = node->distro;
 	struct search s = {.node = node, .arena = arena};
-	KF_FREE char *pattern = NULL;
 
 	s.found = kf_arena_calloc(arena, FILES_MAX, sizeof(*s.found));
 	if (!s.found)
@@ -117,14 +140,8 @@ int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf
 	if ((!d->generated && look_at(&s, d->config, err) < 0) ||
 	    (d->edit && look_at(&s, d->edit, err) < 0) || look_at_imports(&s, err) < 0)
 		return -1;
-	if (d->dropins) {
-		if (asprintf(&pattern, "%s/*", d->dropins) < 0) {
-			pattern = NULL;
-			return kf_fail_nomem(err, "configuration files");
-		}
-		if (look_at_all(&s, pattern, err) < 0)
-			return -1;
-	}
+	if (d->dropins && look_at_dropins(&s, d->dropins, err) < 0)
+		return -1;
 	*ret = s.found;
 	*ret_n = s.n;
 	return 0;
