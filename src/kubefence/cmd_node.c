@@ -31,8 +31,10 @@ static const char usage[] =
 	"  cleanup     have the agents of all nodes undo it\n"
 	"  programs    bring the programs of this image to a directory or a host\n\n"
 	"  --host-root DIR        where the node's root is mounted (default: /)\n"
-	"  --distribution NAME    containerd, crio, k3s, rke2, k0s or microk8s (default: found "
-	"out)\n"
+	"  --distribution NAME    containerd, crio, k3s, rke2, k0s or microk8s (default: what "
+	"runs);\n"
+	"                         NAME=DIR for k3s, rke2 or k0s with its data in DIR\n"
+	"  --containerd-config F  containerd's root file (default: what its unit says)\n"
 	"  --handler NAME         runtime_classes; may be repeated (default: nono-runc)\n"
 	"  --default-profile NAME default_profile (default: default)\n"
 	"  --launcher PATH        nono_bin_path (default: " KF_NODE_LAUNCHER ")\n"
@@ -49,6 +51,7 @@ static const char usage[] =
 enum {
 	OPT_ROOT = 256,
 	OPT_DISTRO,
+	OPT_CONTAINERD,
 	OPT_HANDLER,
 	OPT_PROFILE,
 	OPT_LAUNCHER,
@@ -64,6 +67,7 @@ enum {
 static const struct option long_options[] = {
 	{"host-root", required_argument, NULL, OPT_ROOT},
 	{"distribution", required_argument, NULL, OPT_DISTRO},
+	{"containerd-config", required_argument, NULL, OPT_CONTAINERD},
 	{"handler", required_argument, NULL, OPT_HANDLER},
 	{"default-profile", required_argument, NULL, OPT_PROFILE},
 	{"launcher", required_argument, NULL, OPT_LAUNCHER},
@@ -134,6 +138,7 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 
 	if (status < 0)
 		return kf_report_finish(r, "plan", status, "", &err);
+	kf_report_say(r, "runtime", node->distro->name, node->why);
 	if (node->journal.busy)
 		kf_report_say(r, "recover", plan.config, "an earlier run did not get to its end");
 	status = kf_payload_load(node->options->payload, &payload, &err);
@@ -218,6 +223,9 @@ static int parse(int argc, char **argv, struct kf_node_options *o, const char **
 			break;
 		case OPT_DISTRO:
 			o->distribution = optarg;
+			break;
+		case OPT_CONTAINERD:
+			o->containerd_config = optarg;
 			break;
 		case OPT_PROFILE:
 			o->default_profile = optarg;

@@ -8,6 +8,7 @@
 #include "node/handler.h"
 #include "node/kata.h"
 #include "node/payload.h"
+#include "node/socket.h"
 #include "observe/state.h"
 #include "policy/flat.h"
 
@@ -23,10 +24,11 @@
 
 static enum kf_doctor_result nri_socket(struct kf_doctor *d)
 {
+	struct kf_err err = {.msg = "there is no runtime"};
+
 	/* /var/run is a link to /run on every host that we know. */
-	if (!d->found || !kf_host_exists(&d->node.host, d->options->nri_socket))
-		return kf_doctor_say(d, KF_DOCTOR_ERROR, "there is no socket '%s'",
-				     d->options->nri_socket);
+	if (!d->found || kf_socket_wait(&d->node.host, d->options->nri_socket, 0, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->options->nri_socket);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* containerd: what to write where, for configuration versions 2, 3 and 4. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "node/containerd_int.h"
@@ -137,6 +138,114 @@ static int plan_nri(struct kf_containerd_work *w, struct kf_err *err)
 	return 0;
 }
 
+/* Plugins that must not be among disabled_plugins, which counts whatever else is set. */
+static const struct {
+	const char *uri;
+	bool nri;
+} needed[] = {
+	{"io.containerd.grpc.v1.cri", false},
+	{"io.containerd.cri.v1.runtime", false},
+	{"io.containerd.cri.v1.images", false},
+	{NRI, true},
+};
+
+static bool is_disabled(const struct kf_toml_node *list, const char *uri)
+{
+	for (const struct kf_toml_node *n = list ? list->first_child : NULL; n; n = n->next)
+		if (n->kind == KF_TOML_STRING && strcmp(n->string, uri) == 0)
+			return true;
+	return false;
+}
+
+/* The array of strings @list without @item, as TOML. */
+static const char *array_without(struct kf_arena *arena, const struct kf_toml_node *list,
+				 const char *item)
+{
+	struct kf_buf buf = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	const char *out;
+
+	kf_buf_adds(&buf, "[");
+	for (const struct kf_toml_node *n = list ? list->first_child : NULL; n; n = n->next) {
+		if (n->kind != KF_TOML_STRING || strcmp(n->string, item) == 0)
+			continue;
+		kf_buf_adds(&buf, buf.n > 1 ? ", " : "");
+		kf_toml_put_string(&buf, n->string);
+	}
+	kf_buf_adds(&buf, "]");
+	out = buf.failed ? NULL : kf_arena_strdup(arena, buf.p);
+	kf_buf_done(&buf);
+	return out;
+}
+
+/* Take NRI out of disabled_plugins, if our own file is the one that has it there. */
+static int want_nri_enabled(struct kf_containerd_work *w, struct kf_err *err)
+{
+	const char *const path[] = {"disabled_plugins", NULL};
+	struct kf_arena *arena = &w->plan->arena;
+	struct kf_node_plan *p = w->plan;
+	const char *file = array_without(arena, kf_toml_find(w->root.root, path), NRI);
+	const char *all = array_without(arena, kf_toml_find(w->dump.root, path), NRI);
+
+	if (!file || !all)
+		return kf_fail_nomem(err, "plan");
+	/* containerd does not tell the settings of a plugin that is off: all of them are new. */
+	return kf_node_want(p, &w->wants, &w->nwants, file, path, err) < 0 ||
+			       kf_node_want(p, &p->wants, &p->nwants, all, path, err) < 0
+		       ? -1
+		       : kf_node_want(p, &p->ignore, &p->nignore, NULL,
+				      KF_TOML_PATH("plugins", NRI), err);
+}
+
+static int check_disabled(struct kf_containerd_work *w, const char *root, struct kf_err *err)
+{
+	const char *const path[] = {"disabled_plugins", NULL};
+	const struct kf_toml_node *all = kf_toml_find(w->dump.root, path),
+				  *here = kf_toml_find(w->root.root, path);
+
+	bool mine = is_disabled(here, NRI) && kf_containerd_edits_root(w);
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(needed); i++) {
+		const char *uri = needed[i].uri, *at;
+
+		if (!is_disabled(all, uri) || (needed[i].nri && mine))
+			continue;
+		if (kf_containerd_where(w->node, &w->plan->arena, path, uri, &at, err) < 0)
+			return -1;
+		at = at ? at : root;
+		if (needed[i].nri)
+			return kf_fail(err, ENOTSUP,
+				       "%s: disabled_plugins switches NRI off ('%s'); take it out "
+				       "there, then run this again",
+				       at, uri);
+		return kf_fail(err, ENOTSUP,
+			       "%s: disabled_plugins switches CRI off ('%s'), so that no kubelet "
+			       "can use this containerd; take it out there, or choose the runtime "
+			       "that the kubelet uses with --distribution",
+			       at, uri);
+	}
+	return mine ? want_nri_enabled(w, err) : 0;
+}
+
+/* containerd 1.x does not merge: what @root says of handlers counts only if it is the last file
+ * that says something of CRI. */
+static int check_last_word(struct kf_containerd_work *w, const char *root, struct kf_err *err)
+{
+	const char *cri = kf_containerd_cri(w->version), *at = NULL;
+	size_t n = strlen(root);
+
+	if (w->plan->major >= 2)
+		return 0;
+	if (kf_containerd_where(w->node, &w->plan->arena, KF_TOML_PATH("plugins", cri), NULL, &at,
+				err) < 0)
+		return -1;
+	if (!at || (strncmp(at, root, n) == 0 && at[n] == ':'))
+		return 0;
+	return kf_fail(err, ENOTSUP,
+		       "%s has the last word on plugin '%s': containerd 1.x takes a plugin's whole "
+		       "table from the last file that has one; move what it says there into '%s'",
+		       at, cri, root);
+}
+
 static int plan_all(struct kf_containerd_work *w, struct kf_err *err)
 {
 	const struct kf_distro *d = w->node->distro;
@@ -152,7 +261,8 @@ static int plan_all(struct kf_containerd_work *w, struct kf_err *err)
 		return -1;
 	if (w->version == 0) /* nothing in it, or no such file */
 		w->version = kf_containerd_version(w->dump.root);
-	if (kf_containerd_check_old_name(w, root, err) < 0 ||
+	if (check_last_word(w, root, err) < 0 || check_disabled(w, root, err) < 0 ||
+	    kf_containerd_check_old_name(w, root, err) < 0 ||
 	    kf_node_want(p, &p->ignore, &p->nignore, NULL, KF_TOML_PATH("imports"), err) < 0 ||
 	    kf_containerd_plan_handlers(w, err) < 0)
 		return -1;
@@ -182,6 +292,39 @@ static int containerd_plan(const struct kf_node *node, struct kf_node_plan *plan
 	return r;
 }
 
+/* Add to *err, why the effective configuration is not what was planned, which file has the last
+ * word on the first value that differs: not ours. */
+static void blame(const struct kf_node *node, const struct kf_node_plan *plan,
+		  const struct kf_toml_doc *after, struct kf_arena *arena, struct kf_err *err)
+{
+	for (size_t i = 0; i < plan->nwants; i++) {
+		const struct kf_toml_want *want = &plan->wants[i];
+		/* 1.x takes a plugin's whole table from one file. */
+		const char *const plugin[] = {want->path[0], want->path[1], NULL};
+		const char *text = kf_arena_printf(arena, "x = %s\n", want->value), *at = NULL;
+		struct kf_err ignored;
+		struct kf_toml toml;
+		bool same;
+
+		if (!text || kf_toml_parse(text, strlen(text), "x", &toml, NULL) < 0)
+			return;
+		const struct kf_toml_node *is = kf_toml_find(after->root, want->path);
+		same = is && kf_toml_same(&(struct kf_toml_doc){toml.root, text},
+					  kf_toml_get(toml.root, "x"), after, is);
+		kf_toml_done(&toml);
+		if (same)
+			continue;
+		if (kf_containerd_where(node, arena, plan->major < 2 ? plugin : want->path, NULL,
+					&at, &ignored) < 0 ||
+		    !at ||
+		    (strncmp(at, plan->config, strlen(plan->config)) == 0 &&
+		     at[strlen(plan->config)] == ':'))
+			return;
+		kf_err_wrap(err, "%s has the last word; change it there", at);
+		return;
+	}
+}
+
 static int containerd_check(const struct kf_node *node, const struct kf_node_plan *plan,
 			    bool installed, struct kf_err *err)
 {
@@ -202,6 +345,8 @@ static int containerd_check(const struct kf_node *node, const struct kf_node_pla
 				    &(struct kf_toml_doc){after.root, text},
 				    installed ? plan->wants : NULL, installed ? plan->nwants : 0,
 				    plan->ignore, plan->nignore, err);
+		if (r < 0 && installed)
+			blame(node, plan, &(struct kf_toml_doc){after.root, text}, &arena, err);
 		if (r < 0)
 			kf_err_wrap(err, "containerd does not make of '%s' what was intended",
 				    plan->config);

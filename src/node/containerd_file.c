@@ -42,6 +42,21 @@ static const char *dropin_dir(const struct kf_containerd_work *w)
 	return found;
 }
 
+/* The directory that our drop-in goes to, or NULL: the root file changes, or what it is made of. */
+static const char *own_dir(const struct kf_containerd_work *w)
+{
+	const struct kf_distro *d = w->node->distro;
+	const char *dir = d->dropins ? d->dropins : d->edit ? NULL : dropin_dir(w);
+
+	/* It was the root file before; it stays that. */
+	return strcmp(w->node->journal.config, d->edit ? d->edit : d->config) == 0 ? NULL : dir;
+}
+
+bool kf_containerd_edits_root(const struct kf_containerd_work *w)
+{
+	return !own_dir(w) && !w->node->distro->generated;
+}
+
 /* Contents of @path in the plan's arena; *ret_exists false and "" if there is none. */
 static int slurp(struct kf_containerd_work *w, const char *path, const char **ret, size_t *ret_n,
 		 bool *ret_exists, struct kf_err *err)
@@ -168,8 +183,10 @@ int kf_containerd_check_version(struct kf_containerd_work *w, const char *path, 
 	w->version = kf_containerd_version(w->root.root);
 	if (w->version == 1)
 		return kf_fail(err, ENOTSUP,
-			       "'%s' has configuration version 1, which newer containerd does not "
-			       "read; convert it: containerd config migrate > new, then replace it",
+			       "'%s' has configuration version 1; convert it: 'containerd config "
+			       "migrate' of containerd 2 prints it anew (compare what it makes of "
+			       "your settings); for 1.7 give it version = 2 and the plugins their "
+			       "full names (\"io.containerd.grpc.v1.cri\")",
 			       path);
 	if (w->version > 4)
 		return kf_fail(err, ENOTSUP,
@@ -208,14 +225,32 @@ static int keep_theirs(struct kf_containerd_work *w, struct kf_text *ret, struct
 	return 0;
 }
 
+/* A file that is written anew, and has no place for a drop-in. */
+static int fail_generated(const struct kf_containerd_work *w, struct kf_err *err)
+{
+	const struct kf_distro *d = w->node->distro;
+
+	if (w->plan->major < 2)
+		return kf_fail(
+			err, ENOTSUP,
+			"'%s' is rewritten by %s at each start, and containerd %u.%u merges no "
+			"drop-ins; upgrade %s to a release with containerd 2",
+			d->config, d->name, w->plan->major, w->plan->minor, d->name);
+	return kf_fail(
+		err, ENOTSUP,
+		"'%s' is rewritten by %s at each start and imports no directory of drop-ins; "
+		"add imports = [\"%.*s/config-v3.toml.d/*.toml\"] to the template that was "
+		"put beside it (config-v3.toml.tmpl) and restart %s",
+		d->config, d->name, (int)(strrchr(d->config, '/') - d->config), d->config, d->name);
+}
+
 /* Choose the file that changes, and make its new text. */
 int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size_t nroot,
 			    struct kf_err *err)
 {
 	const struct kf_distro *d = w->node->distro;
-	const struct kf_journal *j = &w->node->journal;
-	const char *dir = d->dropins ? d->dropins : d->edit ? NULL : dropin_dir(w);
-	bool dropin = dir && strcmp(j->config, root) != 0;
+	const char *dir = own_dir(w);
+	bool dropin = dir != NULL;
 	struct kf_toml_want version = {.path = {"version"}};
 	struct kf_node_plan *p = w->plan;
 	struct kf_text kept = {0};
@@ -224,12 +259,7 @@ int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size
 	size_t n;
 
 	if (!dropin && d->generated)
-		return kf_fail(
-			err, ENOTSUP,
-			"'%s' is rewritten by %s at each start and imports no directory of "
-			"drop-ins that containerd %u.%u would merge; upgrade %s to a release "
-			"with containerd 2",
-			d->config, d->name, p->major, p->minor, d->name);
+		return fail_generated(w, err);
 	p->config = dropin ? kf_arena_printf(&p->arena, "%s/" DROPIN, dir) : root;
 	version.value = kf_arena_printf(&p->arena, "%lld", (long long)w->version);
 	p->ours = dropin;

@@ -8,9 +8,22 @@
 
 #define RUNC_TYPE "io.containerd.runc.v2"
 
+static const char *type_of(const struct kf_toml_node *runtime)
+{
+	return kf_toml_string(runtime, KF_TOML_PATH("runtime_type"), "");
+}
+
 static bool is_runc(const struct kf_toml_node *runtime)
 {
-	return strcmp(kf_toml_string(runtime, KF_TOML_PATH("runtime_type"), ""), RUNC_TYPE) == 0;
+	return strcmp(type_of(runtime), RUNC_TYPE) == 0;
+}
+
+/* One without a type that has runc's option: who wrote it relied on a default that containerd
+ * does not have, but what it is to start is clear. */
+static bool is_untyped_runc(const struct kf_toml_node *runtime)
+{
+	return !*type_of(runtime) &&
+	       *kf_toml_string(runtime, KF_TOML_PATH("options", "BinaryName"), "");
 }
 
 /* The value @n says nothing that its absence does not say. */
@@ -97,9 +110,27 @@ static int copy_runtime(struct kf_containerd_work *w, const char *handler,
 	return 0;
 }
 
+/* Refuse runtime @name, @what, which has no type. */
+static int untyped(struct kf_containerd_work *w, const char *name, const char *what,
+		   struct kf_err *err)
+{
+	const char *cri = kf_containerd_cri(kf_containerd_version(w->dump.root)), *at = NULL;
+
+	if (kf_containerd_where(w->node, &w->plan->arena,
+				KF_TOML_PATH("plugins", cri, "containerd", "runtimes", name), NULL,
+				&at, err) < 0)
+		return -1;
+	return kf_fail(err, ENOTSUP,
+		       "%s: %s '%s' has no runtime_type, so containerd can start nothing with it; "
+		       "set runtime_type there (\"" RUNC_TYPE "\" for runc and its kind)",
+		       at ? at : w->node->distro->config, what, name);
+}
+
 /* The runtime whose options a new handler copies: the default one if it is of
- * runc's type, else one called runc, else any. */
-static const struct kf_toml_node *template_of(const struct kf_containerd_work *w)
+ * runc's type, else one called runc, else any.  A default that nobody can tell the type of is
+ * an error: its pods may need what runc does not give them. */
+static int template_of(struct kf_containerd_work *w, const struct kf_toml_node **ret,
+		       struct kf_err *err)
 {
 	const struct kf_toml_node *all = kf_containerd_runtimes(
 					  w->dump.root, kf_containerd_version(w->dump.root)),
@@ -111,15 +142,16 @@ static const struct kf_toml_node *template_of(const struct kf_containerd_work *w
 		"runc");
 
 	n = kf_toml_get(all, name);
-	if (n && is_runc(n))
-		return n;
-	n = kf_toml_get(all, "runc");
-	if (n && is_runc(n))
-		return n;
-	for (n = all ? all->first_child : NULL; n; n = n->next)
-		if (is_runc(n) && !kf_node_created(&w->node->journal, n->key))
-			return n;
-	return NULL;
+	if (n && !*type_of(n) && !is_untyped_runc(n))
+		return untyped(w, name, "the default runtime", err);
+	if (!n || (!is_runc(n) && !is_untyped_runc(n)))
+		n = kf_toml_get(all, "runc");
+	if (!n || (!is_runc(n) && !is_untyped_runc(n)))
+		for (n = all ? all->first_child : NULL;
+		     n && (!is_runc(n) || kf_node_created(&w->node->journal, n->key)); n = n->next)
+			;
+	*ret = n;
+	return 0;
 }
 
 static int ignore_handler(struct kf_containerd_work *w, const char *name, struct kf_err *err)
@@ -151,13 +183,17 @@ static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h,
 		h->created = false;
 		return 0;
 	}
-	if (there && !is_runc(there)) {
+	if (there && !*type_of(there) && !h->created)
+		return untyped(w, h->name, "handler", err);
+	if (there && !is_runc(there) && *type_of(there)) {
 		h->created = false;
 		h->why = kf_arena_printf(arena, "is of type '%s', the plugin alone sandboxes it",
 					 kf_toml_string(there, KF_TOML_PATH("runtime_type"), "?"));
 		return h->why ? 0 : kf_fail_nomem(err, "plan");
 	}
-	from = h->created ? template_of(w) : there;
+	from = there;
+	if (h->created && template_of(w, &from, err) < 0)
+		return -1;
 	if (!from)
 		return kf_fail(err, ENOENT,
 			       "handler '%s': there is no runtime of type " RUNC_TYPE

@@ -26,6 +26,17 @@ int64_t kf_containerd_version(const struct kf_toml_node *root);
 /* The table of runtimes in @root. */
 const struct kf_toml_node *kf_containerd_runtimes(const struct kf_toml_node *root, int64_t version);
 
+/* One file of the configuration: its path and what it says. */
+typedef void kf_containerd_look(void *ctx, const char *path, const struct kf_toml_node *root);
+/* Show @look the root file and all that it imports, in the order in which containerd reads
+ * them: of two the later one decides. */
+int kf_containerd_each_file(const struct kf_node *node, struct kf_arena *arena,
+			    kf_containerd_look *look, void *ctx, struct kf_err *err);
+/* *ret: "FILE:LINE" of the last one that says something at @path (with @item in the array there,
+ * if that is not NULL), or NULL. */
+int kf_containerd_where(const struct kf_node *node, struct kf_arena *arena, const char *const *path,
+			const char *item, const char **ret, struct kf_err *err);
+
 /* Want the guard for the plan's handlers, those of virtual machines, and what
  * must stay beside them. */
 int kf_containerd_plan_handlers(struct kf_containerd_work *w, struct kf_err *err);
@@ -37,6 +48,8 @@ int kf_containerd_read_root(struct kf_containerd_work *w, const char *path, size
 int kf_containerd_check_version(struct kf_containerd_work *w, const char *path, struct kf_err *err);
 int kf_containerd_check_old_name(struct kf_containerd_work *w, const char *path,
 				 struct kf_err *err);
+/* Whether the root file itself changes, not a drop-in beside it. */
+bool kf_containerd_edits_root(const struct kf_containerd_work *w);
 /* Choose the file that changes, and make its new text from the wants. */
 int kf_containerd_make_text(struct kf_containerd_work *w, const char *root, size_t nroot,
 			    struct kf_err *err);

@@ -126,6 +126,8 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 	int r;
 
 	add_options(&buf, node->options);
+	kf_buf_addf(&buf, "runtime %s %s\n%s\n", d->name, d->config,
+		    node->elsewhere ? node->elsewhere : "");
 	kf_sha256_hex(payload->launcher, payload->nlauncher, sum);
 	kf_buf_addf(&buf, "launcher %s\n", sum);
 	kf_sha256_hex(payload->guard, payload->nguard, sum);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
@@ -195,25 +196,86 @@ static int open_aside(const struct kf_host *host, const char *path, int dir, int
 	return 0;
 }
 
+/* What is at @path in @dir may be replaced. */
+static int check_entry(int dir, const char *name, const char *path, struct kf_err *err)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : kf_fail_sys(err, "stat '%s'", path);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	return kf_fail(err, EINVAL,
+		       "'%s' is not a regular file; something else manages it, configure there",
+		       path);
+}
+
+/* Where those who publish a system with a read-only root want such a setting. */
+static const char *image_remedy(const struct kf_host *host)
+{
+	static const struct {
+		const char *id, *remedy;
+	} systems[] = {
+		{"\nID=talos\n", "machine.files of Talos's machine configuration, path "
+				 "/etc/cri/conf.d/20-customization.part"},
+		{"\nID=flatcar\n", "a drop-in of containerd's unit with "
+				   "Environment=CONTAINERD_CONFIG=/etc/containerd/config.toml"},
+		{"\nID=nixos\n", "virtualisation.containerd.settings"},
+	};
+	KF_FREE char *text = NULL, *lines = NULL;
+	size_t n;
+
+	if (kf_host_read(host, "/etc/os-release", 64 * 1024, &text, &n, NULL) == 0 &&
+	    asprintf(&lines, "\n%s\n", text) >= 0)
+		for (size_t i = 0; i < KF_ARRAY_SIZE(systems); i++)
+			if (strstr(lines, systems[i].id))
+				return systems[i].remedy;
+	return "there, or have the runtime's unit read a file that can be changed (containerd: "
+	       "--config)";
+}
+
+int kf_host_check_replace(const struct kf_host *host, const char *path, struct kf_err *err)
+{
+	const char *name = kf_path_base(path);
+	char part[PATH_MAX];
+	size_t n = (size_t)(name - path);
+	KF_CLOSE int dir = -1;
+	struct statvfs fs;
+
+	if (path[0] != '/' || n >= sizeof(part))
+		return kf_fail(err, EINVAL, "'%s': not the absolute path of a file", path);
+	memcpy(part, path, n);
+	/* The nearest directory that is there: the others would be made. */
+	for (; n; n--) {
+		part[n > 1 ? n - 1 : n] = '\0';
+		dir = open_in_root(host, part, O_RDONLY | O_DIRECTORY);
+		if (dir >= 0 || errno != ENOENT)
+			break;
+		while (n > 1 && part[n - 2] != '/')
+			n--;
+	}
+	if (dir < 0 || fstatvfs(dir, &fs) < 0)
+		return kf_fail_sys(err, "directory of '%s'", path);
+	if (fs.f_flag & ST_RDONLY)
+		return kf_fail(
+			err, EROFS,
+			"'%s' is on a read-only file system: this node's configuration comes "
+			"with its image or from elsewhere; set it up %s",
+			path, image_remedy(host));
+	return n == (size_t)(name - path) ? check_entry(dir, name, path, err) : 0;
+}
+
 /* Replace @path; like @like if that is not NULL, else root's with @mode. */
 static int replace(const struct kf_host *host, const char *path, const void *data, size_t n,
 		   mode_t mode, const struct stat *like, struct kf_err *err)
 {
 	KF_CLOSE int dir = -1, aside = -1;
 	const char *name;
-	struct stat st;
 
 	if (parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		if (errno != ENOENT)
-			return kf_fail_sys(err, "stat '%s'", path);
-	} else if (!S_ISREG(st.st_mode)) {
-		return kf_fail(err, EINVAL,
-			       "'%s' is not a regular file; something else manages it, configure "
-			       "there",
-			       path);
-	}
+	if (check_entry(dir, name, path, err) < 0)
+		return -1;
 	if (is_dropin(path) && open_aside(host, path, dir, &aside, err) < 0)
 		return -1;
 	if (kf_file_replace_owned(dir, aside >= 0 ? aside : dir, name, data, n,

@@ -36,6 +36,9 @@ int kf_host_read(const struct kf_host *host, const char *path, size_t max, char 
  * its directory is one whose every file a program may read. */
 int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
 		  mode_t mode, struct kf_err *err);
+/* Whether @path could be replaced: no symlink, no read-only file system.  For a plan, before
+ * anything is written; the error says what manages such a file, and what to do. */
+int kf_host_check_replace(const struct kf_host *host, const char *path, struct kf_err *err);
 /* As kf_host_write() for a file of somebody else's: with the owner and mode it has,
  * root's and 0644 if it is new. */
 int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,

@@ -215,16 +215,19 @@ static bool sets_state(const char *text)
 	return false;
 }
 
-/* Where the root file says that containerd keeps its state, or NULL. */
+/* Where its command line or the root file says that containerd keeps its state, or NULL. */
 static int configured_state(const struct kf_node *node, char **ret, struct kf_err *err)
 {
+	const char *told = node->distro->state;
 	KF_FREE char *text = NULL;
 	struct kf_toml toml;
 	const char *set;
 	size_t n;
 	int r = 0;
 
-	*ret = NULL;
+	*ret = told ? strdup(told) : NULL;
+	if (told)
+		return *ret ? 0 : kf_fail_nomem(err, "state");
 	if (kf_host_read(&node->host, node->distro->config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
 	/* One that nobody can read may be what uninstall is to mend. */

@@ -64,6 +64,8 @@ static bool parse_line(struct kf_journal *j, char *line)
 		return (j->pending = strcmp(line, "pending") == 0);
 	if (strcmp(key, "distribution") == 0)
 		return put(j->distribution, sizeof(j->distribution), line);
+	if (strcmp(key, "place") == 0)
+		return line[0] == '/' && put(j->place, sizeof(j->place), line);
 	if (strcmp(key, "fingerprint") == 0)
 		return digest_ok(line) && put(j->fingerprint, sizeof(j->fingerprint), line);
 	if (strcmp(key, "before") == 0)
@@ -135,6 +137,8 @@ int kf_journal_write(const struct kf_host *host, const struct kf_journal *j, str
 
 	kf_buf_addf(&buf, HEADER "phase %s\ndistribution %s\n", j->busy ? "busy" : "done",
 		    j->distribution);
+	if (j->place[0])
+		kf_buf_addf(&buf, "place %s\n", j->place);
 	if (j->fingerprint[0])
 		kf_buf_addf(&buf, "fingerprint %s\n", j->fingerprint);
 	if (j->pending)

@@ -13,6 +13,7 @@
  *	kubefence-node 1
  *	phase done			or busy: a run did not get to its end
  *	distribution containerd
+ *	place PATH			its data directory or root file, where not the usual one
  *	fingerprint HEX			of all that the last run looked at
  *	restart pending			written, but the runtime still runs with the old
  *	config BASE AFTER PATH		digests (or "absent") of the original and of what
@@ -50,6 +51,7 @@ struct kf_journal {
 	bool busy;
 	bool pending; /* restart */
 	char distribution[32];
+	char place[512]; /* "" = the usual one */
 	kf_digest fingerprint;
 	char config[512]; /* "" = no configuration file of somebody else's was changed */
 	kf_digest base, after;

@@ -1,62 +1,106 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/node.h"
 
+#include "node/which.h"
 #include "policy/runtime_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The texts of a configuration and its dump several times, and the wants. */
-#define PLAN_MEMORY (32 * 1024 * 1024)
+#define PLAN_MEMORY  (32 * 1024 * 1024)
+#define PLACE_MEMORY (1024 * 1024)
 
 static const struct kf_adapter *const adapters[] = {
 	[KF_RUNTIME_CONTAINERD] = &kf_containerd,
 	[KF_RUNTIME_CRIO] = &kf_crio,
 };
 
+/* A node that was set up stays what it was; that something else runs now is for whoever would
+ * change its configuration. */
+static int find_again(struct kf_node *n, struct kf_err *err)
+{
+	const struct kf_node_options *o = n->options;
+	const struct kf_which_question question = {o->distribution, o->containerd_config};
+	const struct kf_journal *j = &n->journal;
+	struct kf_which now;
+	int r;
+
+	/* Journals of old do not tell the file that the option did. */
+	if (*j->place)
+		n->place = kf_arena_strdup(&n->arena, j->place);
+	else if (strcmp(j->distribution, "containerd") == 0)
+		n->place = o->containerd_config;
+	n->why = "set up";
+	if (*j->place && !n->place)
+		return kf_fail_nomem(err, "distribution");
+	if (kf_which_at(j->distribution, n->place, &n->arena, &n->distro, err) < 0)
+		return -1;
+	/* The runtime may be down or gone: then what is known is what was set up. */
+	r = kf_which(&n->host, &question, &n->arena, &now, err);
+	if (r < 0)
+		return o->distribution ? -1 : 0;
+	if (strcmp(now.distro->name, j->distribution) == 0 &&
+	    strcmp(now.distro->config, n->distro->config) == 0) {
+		n->distro = now.distro;
+		n->why = now.why;
+		return 0;
+	}
+	if (o->distribution)
+		return kf_fail(err, EEXIST, "this node was set up as %s; uninstall that before %s",
+			       j->distribution, now.distro->name);
+	if (!now.runs)
+		return 0;
+	n->elsewhere = kf_arena_printf(
+		&n->arena,
+		"this node was set up as %s ('%s'), but what %s is %s ('%s'); run 'kubefence node "
+		"uninstall', then install again",
+		j->distribution, n->distro->config, now.why, now.distro->name, now.distro->config);
+	return n->elsewhere ? 0 : kf_fail_nomem(err, "distribution");
+}
+
+static int find(struct kf_node *n, struct kf_err *err)
+{
+	const struct kf_which_question question = {n->options->distribution,
+						   n->options->containerd_config};
+	struct kf_which now;
+
+	if (n->journal.exists)
+		return find_again(n, err);
+	if (kf_which(&n->host, &question, &n->arena, &now, err) < 0)
+		return -1;
+	n->distro = now.distro;
+	n->place = now.place;
+	n->why = now.why;
+	return 0;
+}
+
 int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		 struct kf_node *ret, struct kf_err *err)
 {
 	struct kf_node n = {.options = options, .say = say, .ctx = ctx};
-	const char *name = options->distribution;
 
 	if (kf_host_open(options->host_root, &n.host, err) < 0)
 		return -1;
-	if (kf_journal_read(&n.host, &n.journal, err) < 0)
-		goto fail;
-	if (!name && n.journal.exists)
-		name = n.journal.distribution;
-	if (kf_distro_find(&n.host, name, &n.distro, err) < 0)
-		goto fail;
-	if (n.journal.exists && strcmp(n.journal.distribution, n.distro->name) != 0) {
-		kf_err_set(err, EEXIST, "this node was set up as %s; uninstall that before %s",
-			   n.journal.distribution, n.distro->name);
-		goto fail;
-	}
-	if (options->containerd_config && strcmp(n.distro->name, "containerd") == 0 &&
-	    strcmp(options->containerd_config, n.distro->config) != 0) {
-		n.moved = malloc(sizeof(*n.moved));
-		if (!n.moved) {
-			kf_err_set(err, ENOMEM, "node: out of memory");
-			goto fail;
-		}
-		*n.moved = *n.distro;
-		n.moved->config = options->containerd_config;
-		n.distro = n.moved;
+	kf_arena_init(&n.arena, PLACE_MEMORY);
+	if (kf_journal_read(&n.host, &n.journal, err) < 0 || find(&n, err) < 0) {
+		kf_node_done(&n);
+		return -1;
 	}
 	n.adapter = adapters[n.distro->kind];
 	*ret = n;
 	return 0;
-fail:
-	kf_host_done(&n.host);
-	return -1;
 }
 
 void kf_node_done(struct kf_node *node)
 {
 	kf_host_done(&node->host);
-	free(node->moved);
-	node->moved = NULL;
+	kf_arena_done(&node->arena);
+}
+
+static bool changes(const struct kf_node_plan *p)
+{
+	return !p->existed || p->nbefore != p->nafter ||
+	       memcmp(p->before, p->after, p->nafter) != 0;
 }
 
 int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf_err *err)
@@ -64,6 +108,8 @@ int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf
 	const struct kf_node_options *o = node->options;
 	struct kf_node_plan p = {0};
 
+	if (node->elsewhere)
+		return kf_fail(err, EEXIST, "%s", node->elsewhere);
 	p.vms = o->set_vms ? o->vms : node->journal.vms;
 	p.nvms = o->set_vms ? o->nvms : node->journal.nvms;
 	if ((o->nhandlers == 0 && p.nvms == 0) || o->nhandlers > KF_JOURNAL_HANDLERS)
@@ -86,7 +132,8 @@ int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf
 				       o->handlers[i]);
 		}
 	}
-	if (node->adapter->plan(node, &p, err) < 0) {
+	if (node->adapter->plan(node, &p, err) < 0 ||
+	    (changes(&p) && kf_host_check_replace(&node->host, p.config, err) < 0)) {
 		kf_node_plan_done(&p);
 		return -1;
 	}

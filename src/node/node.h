@@ -31,7 +31,7 @@ struct kf_node_profile {
 
 struct kf_node_options {
 	const char *host_root;	  /* "/" or where the host's root is mounted */
-	const char *distribution; /* NULL = find out */
+	const char *distribution; /* "NAME" or "NAME=DIR" of its data; NULL = find out */
 	const char *payload;	  /* directory with nono and nono-runc */
 	const char *launcher;	  /* nono_bin_path */
 	const char *default_profile;
@@ -49,7 +49,7 @@ struct kf_node_options {
 	const char *nri_socket, *nri_plugins, *nri_config; /* NULL: as they are */
 	/* First settings for the guard; NULL: what follows from the above. */
 	const struct kf_settings *settings;
-	const char *containerd_config; /* of plain containerd; NULL = its usual place */
+	const char *containerd_config; /* of plain containerd; NULL = what its unit says */
 	bool restart;		       /* else the administrator restarts the runtime */
 	unsigned timeout;	       /* seconds for the runtime to come back */
 };
@@ -102,7 +102,11 @@ struct kf_node {
 	struct kf_host host;
 	const struct kf_node_options *options;
 	const struct kf_distro *distro;
-	struct kf_distro *moved; /* @distro with its configuration elsewhere, or NULL */
+	const char *place; /* where @distro lies, if not where it usually does; else NULL */
+	const char *why;   /* what decided that it is this one */
+	/* What runs now is another runtime than this node was set up for: says which. */
+	const char *elsewhere;
+	struct kf_arena arena; /* of these */
 	const struct kf_adapter *adapter;
 	struct kf_journal journal;
 	kf_node_say *say;

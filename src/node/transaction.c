@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "node/cri.h"
+#include "node/effects.h"
 #include "node/unit.h"
 
 #include <stdio.h>
@@ -91,6 +92,9 @@ int kf_transaction_begin(struct kf_node *node, const struct kf_change *change, s
 	j->busy = true;
 	j->fingerprint[0] = '\0';
 	(void)snprintf(j->distribution, sizeof(j->distribution), "%s", node->distro->name);
+	if ((size_t)snprintf(j->place, sizeof(j->place), "%s", node->place ? node->place : "") >=
+	    sizeof(j->place))
+		return kf_fail(err, ENAMETOOLONG, "'%s': too long a path", node->place);
 	if (!change)
 		return kf_journal_write(&node->host, j, err);
 	if ((size_t)snprintf(j->undo, sizeof(j->undo), "%s", change->path) >= sizeof(j->undo))
@@ -116,7 +120,7 @@ static int restart_unit(const struct kf_node *node, const char *unit, bool again
 	node->say(node->ctx, "restart", unit, "");
 	if (kf_unit_restart(node, unit, again, err) < 0)
 		return -1;
-	return kf_cri_wait(node, handlers, nhandlers, err);
+	return kf_node_serves(node, handlers, nhandlers, err);
 }
 
 int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Units of systemd: asked for and restarted through the host's own systemctl. */
 #include "node/unit.h"
 
 #include "base/cleanup.h"
-#include "node/run.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #define QUESTION_MS 20000
+#define ANSWER_MAX  (1024 * 1024)
 
 static const char *const programs[] = {"/usr/bin/systemctl", "/bin/systemctl",
 				       "/run/current-system/sw/bin/systemctl", NULL};
@@ -19,30 +20,54 @@ static const char *const programs[] = {"/usr/bin/systemctl", "/bin/systemctl",
  * that systemd is not in: a pod's without hostPID.  D-Bus knows no such limit. */
 #define BY_BUS "SYSTEMCTL_FORCE_BUS=1"
 
-/* "systemctl VERB UNIT"; *ret_ok: exit code 0. */
-static int ask(const struct kf_node *node, const char *verb, const char *unit, unsigned timeout_ms,
-	       bool *ret_ok, char why[static 256], struct kf_err *err)
+bool kf_systemctl_there(const struct kf_host *host)
+{
+	return kf_host_exists(host, "/run/systemd/system") && kf_host_first(host, programs);
+}
+
+int kf_systemctl(const struct kf_host *host, const char *const *args, unsigned timeout_ms,
+		 struct kf_run *ret, struct kf_err *err)
 {
 	static const char *const ways[] = {NULL, BY_BUS};
-	const char *argv[] = {kf_host_first(&node->host, programs), verb, unit, NULL};
+	const char *argv[KF_SYSTEMCTL_ARGS + 2] = {kf_host_first(host, programs)};
+	struct kf_run run;
+	size_t n = 1;
 
 	if (!argv[0])
 		return kf_fail(
 			err, ENOENT,
 			"no systemctl on the host; restart the container runtime yourself and "
 			"run again with --no-restart");
-	for (size_t i = 0; i < KF_ARRAY_SIZE(ways); i++) {
-		struct kf_run run;
-
-		if (kf_run_host_with(&node->host, ways[i], argv, timeout_ms, 64 * 1024, &run, err) <
-		    0)
-			return -1;
-		*ret_ok = run.status == 0;
-		(void)snprintf(why, 256, "%.255s", run.why);
-		kf_run_done(&run);
-		if (*ret_ok || strncmp(why, NO_BUS, strlen(NO_BUS)) != 0)
-			break;
+	for (; *args; args++) {
+		if (n > KF_SYSTEMCTL_ARGS)
+			return kf_fail(err, E2BIG, "systemctl: more than %d arguments",
+				       KF_SYSTEMCTL_ARGS);
+		argv[n++] = *args;
 	}
+	for (size_t i = 0;; i++) {
+		if (kf_run_host_with(host, ways[i], argv, timeout_ms, ANSWER_MAX, &run, err) < 0)
+			return -1;
+		if (run.status == 0 || strncmp(run.why, NO_BUS, strlen(NO_BUS)) != 0 ||
+		    i + 1 == KF_ARRAY_SIZE(ways))
+			break;
+		kf_run_done(&run);
+	}
+	*ret = run;
+	return 0;
+}
+
+/* "systemctl VERB UNIT"; *ret_ok: exit code 0. */
+static int ask(const struct kf_node *node, const char *verb, const char *unit, unsigned timeout_ms,
+	       bool *ret_ok, char why[static 256], struct kf_err *err)
+{
+	const char *const args[] = {verb, unit, NULL};
+	struct kf_run run;
+
+	if (kf_systemctl(&node->host, args, timeout_ms, &run, err) < 0)
+		return -1;
+	*ret_ok = run.status == 0;
+	(void)snprintf(why, 256, "%.255s", run.why);
+	kf_run_done(&run);
 	return 0;
 }
 

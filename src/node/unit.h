@@ -3,6 +3,16 @@
 #define KF_NODE_UNIT_H
 
 #include "node/node.h"
+#include "node/run.h"
+
+#define KF_SYSTEMCTL_ARGS 64
+
+/* Whether systemd runs on the host and can be asked. */
+bool kf_systemctl_there(const struct kf_host *host);
+/* Run the host's systemctl with the NULL-terminated @args, over D-Bus where systemd itself
+ * does not listen to us. */
+int kf_systemctl(const struct kf_host *host, const char *const *args, unsigned timeout_ms,
+		 struct kf_run *ret, struct kf_err *err);
 
 /* The runtime's unit, the first of the distribution's that systemd knows to be
  * active; an error with the remedy if there is none.  @down_too: or one that is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
-#include "node/cri.h"
+#include "node/effects.h"
 #include "node/handler.h"
 #include "node/node.h"
 #include "node/payload.h"
@@ -70,8 +70,8 @@ static bool plan_fine(const struct kf_node *node)
 		if (plan.handlers[i].guard)
 			handlers[n++] = plan.handlers[i].name;
 	if (ok && node->options->restart)
-		ok = finding(node, kf_cri_wait(node, handlers, n, &err) == 0,
-			     "handlers served by the runtime", err.msg);
+		ok = finding(node, kf_node_serves(node, handlers, n, &err) == 0,
+			     "handlers and NRI's socket served by the runtime", err.msg);
 	kf_node_plan_done(&plan);
 	return ok;
 }

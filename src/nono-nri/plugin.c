@@ -385,6 +385,10 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 	bool was_connected = p->connected;
 
 	p->connected = state == NRI_PLUGIN_READY;
+	/* A runtime may take its time to answer: then this is the last word in the log. */
+	if (state == NRI_PLUGIN_CONNECTED)
+		kf_log(KF_LOG_INFO, "registering", {"socket", p->setup.config.socket_path},
+		       {"detail", "waiting for the runtime's answer"});
 	if (p->connected) {
 		kf_metric_inc(&p->metrics, KF_METRIC_CONNECTIONS);
 		kf_log(KF_LOG_INFO, "connected", {"socket", p->setup.config.socket_path});

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where distributions keep their runtime: detected, changed in the right place, undone."""
+import json
 import os
 import shutil
 import time
@@ -204,9 +205,43 @@ def edited_meanwhile(t, tools) -> None:
         t.ok(code == 0 and n.read(path) == mixed, "written anew: uninstall goes back to what it was then", f"{said} {n.read(path)}")
 
 
+def last_word(t, tools) -> None:
+    """Somebody's drop-in that decides instead of us is named, with its line."""
+    root, later = "/etc/containerd/config.toml", "/etc/containerd/conf.d/99-site.toml"
+    cri = {"1.7": "io.containerd.grpc.v1.cri", "2.4": "io.containerd.cri.v1.runtime"}
+    for line, version in (("1.7", 2), ("2.4", 3)):
+        table = f"[plugins.'{cri[line]}'.containerd.runtimes.nono-runc"
+        start = f"version = {version}\nimports = ['/etc/containerd/conf.d/*.toml']\n".encode()
+        cases = {
+            "a handler without a type": (f"version = {version}\n{table}]\n  snapshotter = 'native'\n", f"{later}:2"),
+            "another program": (f"version = {version}\n\n{table}]\n  runtime_type = 'io.containerd.runc.v2'\n{table}.options]\n  BinaryName = '/usr/sbin/runc'\n",
+                                f"{later}:3" if line == "1.7" else f"{later}:6"),
+            "NRI off": (f"version = {version}\n[plugins.'{NRI}']\n  disable = true\n", f"{later}:2" if line == "1.7" else f"{later}:3"),
+        }
+        for what, (text, place_) in cases.items():
+            for when in ("before", "after"):
+                if (line, what, when) == ("2.4", "a handler without a type", "after"):
+                    continue  # containerd 2 merges: ours has one
+                with NodeRoot(tools.program("containerd", line), config=start) as n:
+                    n.write("/etc/containerd/conf.d/50-other.toml", f"version = {version}\n")
+                    if when == "before":
+                        n.write(later, text)
+                    code, said, err = n.node("install")
+                    if when == "after":
+                        t.ok(code == 0, f"{line}: control: installs without it", err)
+                        n.write(later, text)
+                        code, said, err = n.node("verify")
+                        err = json.dumps(said)
+                    t.ok(code == 1 and place_.split(":")[0] in err, f"{line}: {what} in a later file, {when} install: that file is named", err)
+                    t.ok(place_ in err, f"{line}: ... and the line", f"{place_}: {err}")
+                    if when == "before":
+                        t.ok(n.read(root) == start and not n.path("/etc/containerd/conf.d/90-kubefence.toml").exists(), f"{line}: ... nothing changed")
+
+
 def run(t, tools, everything: bool) -> None:
     t.case("edited meanwhile", edited_meanwhile, t, tools)
     t.case("choices", choices, t, tools)
+    t.case("last word", last_word, t, tools)
     for name in ("k3s", "rke2"):
         t.case(name, rancher, t, tools, name)
     t.case("k0s", k0s, t, tools)

@@ -4,8 +4,10 @@
 The stand-in for systemctl hands each request to this process, which restarts
 the containerd that it runs, so everything but systemd itself is real.
 """
+import errno
 import json
 import shutil
+import socket
 import subprocess
 
 from lib import images, node as lib_node
@@ -209,6 +211,74 @@ def scenario(t, line: str) -> None:
         t.ok(plain.exec("true").code == 0 and c.run(busybox, ["true"], handler="runc").code == 0, f"{line}: containerd serves on")
 
 
+def effects(t, line: str) -> None:
+    """NRI that somebody cancels elsewhere: on the running containerd it counts what is so, not what we wrote."""
+    modern = not line.startswith("1.")
+    c = Containerd(line, standard_paths=True)
+    c.handlers.pop("nono-runc")
+    nri, later = "/run/nri/nri.sock", "/etc/containerd/conf.d/99-site.toml"
+    version = "3" if modern else "2"
+
+    def configure(text: str) -> None:
+        c.put(c.config_path, text)
+        c.restart()
+
+    def plugin_check() -> dict:
+        return checks(doctor("-o", "json", inside=c.inside)[1])["the NRI socket is there"]
+
+    with c:
+        h = Host(c)
+        plain = h.config()
+        off = plain.replace("\n", '\ndisabled_plugins = ["io.containerd.nri.v1.nri"]\n', 1)
+        configure(off)
+        t.ok(not nri_served(c, nri) and plugin_check()["result"] == "error", f"{line}: control: with NRI among disabled_plugins there is no socket")
+        code, said, err = h.node("install")
+        t.ok(code == 0 and nri_served(c, nri) and plugin_check()["result"] == "success", f"{line}: install takes it out, and the socket is served", f"{said} {err}")
+        plugin = lib_node.Plugin(c).start()
+        t.ok(plugin.entries("connected"), f"{line}: ... to the plugin, which connects")
+        plugin.stop()
+        t.ok(h.node("verify")[0] == 0, f"{line}: ... verify agrees")
+        code, said, err = h.node("uninstall")
+        t.ok(code == 0 and h.config() == off, f"{line}: ... uninstall puts the owner's line back", f"{said} {err} {h.config()[:200]}")
+
+        imports = plain.replace("\n", '\nimports = ["/etc/containerd/conf.d/*.toml"]\n', 1)
+        cancel = {"the plugin's own key": "[plugins.'io.containerd.nri.v1.nri']\n  disable = true\n",
+                  "disabled_plugins": 'disabled_plugins = ["io.containerd.nri.v1.nri"]\n'}
+        for what, text in cancel.items():
+            c.put(later, f"version = {version}\n{text}")
+            configure(imports)
+            code, said, err = h.node("install")
+            t.ok(code == 1 and later in err and h.config() == imports, f"{line}: cancelled by {what} of a later file: refused, with its name", f"{said} {err}")
+            c.sh(f"rm {later}")
+            c.restart()
+            code, said, err = h.node("install")
+            t.ok(code == 0, f"{line}: ... without that file it installs", err)
+            c.put(later, f"version = {version}\n{text}")
+            c.restart()
+            code, said, err = h.node("verify")
+            t.ok(code == 1 and later in json.dumps(said), f"{line}: {what} in a file that comes afterwards: verify names it", f"{said} {err}")
+            t.ok(not nri_served(c, nri) and plugin_check()["result"] == "error", f"{line}: ... and doctor says that the socket is not served")
+            c.sh(f"rm {later}")
+            c.restart()
+            t.ok(h.node("uninstall")[0] == 0, f"{line}: ... uninstalled")
+
+        configure(plain)
+        c.host("/run/in-the-way").write_text("")
+        code, said, err = h.node("install", "--nri-socket", "/run/in-the-way/nri.sock", "--timeout", "15")
+        t.ok(code == 1 and h.config() == plain, f"{line}: a socket that the runtime cannot open: install is rolled back", f"{said} {err}")
+        print(f"# {line}: {err.strip()[:300]}")
+
+
+def nri_served(c: Containerd, path: str) -> bool:
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # another kind: nobody notices
+    try:
+        s.connect(f"/proc/{c._holder.pid}/root{path}")
+    except OSError as e:
+        return e.errno == errno.EPROTOTYPE
+    finally:
+        s.close()
+
+
 # Each occurrence is a step: files, programs that are run (dump, systemctl) and waited for, the CRI socket.
 STEPS = ("renameat", "unlinkat", "clone", "wait4", "connect", "poll")
 
@@ -272,5 +342,7 @@ def killed(t, line: str, c: Runtime, machine=Host, wrong=pods_run) -> None:
 def run(t, tools, everything: bool) -> None:
     for line in ("2.4",) if everything else ():
         t.case(f"killed {line}", killed, t, line, Containerd(line, standard_paths=True))
+    for line in ("1.7", "2.4") if everything else ():
+        t.case(f"effects {line}", effects, t, line)
     for line in ("1.7", "2.1", "2.2", "2.3", "2.4") if everything else ("2.4",):
         t.case(f"live {line}", scenario, t, line)

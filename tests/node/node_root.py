@@ -47,6 +47,8 @@ class NodeRoot:
     def write(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
         p = self.path(path)
         p.parent.mkdir(parents=True, exist_ok=True)
+        if p.is_file() and p.stat().st_nlink > 1:
+            p.unlink()  # it may be place()'s: a program of the cache, under another name
         p.write_bytes(data.encode() if isinstance(data, str) else data)
         p.chmod(mode)
 

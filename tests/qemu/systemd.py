@@ -51,8 +51,8 @@ class Node:
             self.m.check(f"cat >/run/{name}.{what} <<'END'\n{json.dumps(config)}\nEND")
         flag = f"-r {handler}" if handler else ""
         out = self.m.check(
-            f"set -e; mkdir -p /var/log/{name}; p=$(crictl runp {flag} /run/{name}.pod); echo $p >/run/{name}.id; "
-            f"c=$(crictl create $p /run/{name}.container /run/{name}.pod); crictl start $c >/dev/null; echo $c")
+            f"set -e; mkdir -p /var/log/{name}; p=$(crictl -t 120s runp {flag} /run/{name}.pod); echo $p >/run/{name}.id; "
+            f"c=$(crictl -t 120s create $p /run/{name}.container /run/{name}.pod); crictl -t 120s start $c >/dev/null; echo $c")
         return out.split()[-1]
 
     def remove(self, name: str) -> None:
@@ -129,6 +129,30 @@ def run_in_pod(n: Node, *args: str) -> str:
     return log
 
 
+def elsewhere(t, n: Node, plain: str) -> None:
+    """A unit whose environment names another configuration, beside what is left of others: systemd is asked."""
+    own = "/etc/kube/containerd.toml"
+    n.m.check(f"set -e; mkdir -p /etc/kube /etc/systemd/system/containerd.service.d /var/lib/rancher/k3s/agent/etc/containerd; "
+              f"sed '/^imports/d' {CONFIG} >{own}; echo version = 3 >/var/lib/rancher/k3s/agent/etc/containerd/config.toml; "
+              f"cat >/etc/systemd/system/containerd.service.d/own.conf <<'END'\n[Service]\nEnvironment=WHERE={own}\nExecStart=\n"
+              "ExecStart=/usr/local/bin/containerd --config ${WHERE}\nEND\n"
+              "systemctl daemon-reload; systemctl restart containerd")
+    original = n.files(), n.m.check(f"sha256sum {own}")
+    code, said, out = n.kubefence("plan")
+    t.ok(code == 0 and own in out and "runs here" in out, "a unit with another configuration: plan follows it", out)
+    log = run_in_pod(n, "install")
+    t.ok('"exitCode": 0' in log and f"changed    {own}" in log, "... and so does install in a pod without hostPID", log)
+    boxed = n.pod("boxed2", ["sleep", "6000"], "nono-runc")
+    t.ok(n.no_new_privs(boxed) and n.alive(plain), "... the handler that is served comes from there")
+    n.m.check("rm /etc/systemd/system/containerd.service.d/own.conf; systemctl daemon-reload; systemctl restart containerd")
+    code, said, out = n.kubefence("install")
+    t.ok(code == 1 and own in out and CONFIG in out and "uninstall" in out, "the unit reads the old one again: install says which is which", out)
+    n.remove("boxed2")
+    code, said, out = n.kubefence("uninstall")
+    t.ok(code == 0 and said.get("state") == "done", "... and uninstall takes back what was done there", out)
+    t.equal((n.files(), n.m.check(f"sha256sum {own}")), original, "... byte by byte")
+
+
 def scenario(t, n: Node) -> None:
     n.prepare()
     t.equal(n.m.check("systemctl is-system-running || true").strip(), "running", "a Debian machine, systemd is its first process")
@@ -173,6 +197,7 @@ def scenario(t, n: Node) -> None:
          "a second one finishes and systemd restarts containerd", f"{out} {now}")
     t.equal(n.files(), original, "... every file is as it was")
     t.ok(n.alive(plain), "... the first pod still runs")
+    elsewhere(t, n, plain)
     t.equal(n.m.check("systemctl is-system-running || true").strip(), "running", "... and no unit failed")
 
 

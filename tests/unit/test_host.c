@@ -120,7 +120,7 @@ static void containers_that_cannot_be_counted_are_not_none(void **state)
 	(void)state;
 	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
 		skip();
-	assert_int_equal(kf_distro_find(&host, "containerd", &node.distro, &err), 0);
+	assert_int_equal(kf_distro_named("containerd", 10, &node.distro, &err), 0);
 	in_use(&node, "");
 	make(TASKS "/a");
 	make(TASKS "/b");
@@ -151,7 +151,7 @@ static void a_record_counts_until_nothing_is_left_to_delete(void **state)
 	(void)state;
 	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
 		skip();
-	assert_int_equal(kf_distro_find(&host, "containerd", &node.distro, &err), 0);
+	assert_int_equal(kf_distro_named("containerd", 10, &node.distro, &err), 0);
 	make(RECORDS);
 	make("/bundle");
 	make("/root/one");

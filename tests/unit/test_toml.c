@@ -187,9 +187,24 @@ static void depth_and_size_are_limited(void **state)
 	kf_buf_done(&b);
 }
 
+static void a_table_that_is_there_twice_is_named_with_both_lines(void **state)
+{
+	static const char same[] = "version = 3\n[plugins.\"io.x.nri\"]\na = 1\n[b]\n"
+				   "  [plugins.\"io.x.nri\"]\na = 2\n",
+			  other[] = "[plugins.\"io.x.nri\"]\na = 1\n[plugins.'io.x.nri']\na = 2\n";
+
+	(void)state;
+	assert_refused(same, sizeof(same) - 1,
+		       "x.toml:5:3: the table [plugins.\"io.x.nri\"] is in line 2 already");
+	assert_refused(other, sizeof(other) - 1,
+		       "x.toml:3:1: the table [plugins.'io.x.nri'] is there already, written in "
+		       "another way");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_table_that_is_there_twice_is_named_with_both_lines),
 		cmocka_unit_test(values_are_decoded),
 		cmocka_unit_test(children_come_in_the_order_of_the_text),
 		cmocka_unit_test(positions_are_those_of_the_text),

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whether the running runtime does what its configuration says: a key that was written proves
+ * nothing, for another one may cancel it. */
+#include "node/effects.h"
+
+#include "node/cri.h"
+#include "node/socket.h"
+
+int kf_node_serves(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
+		   struct kf_err *err)
+{
+	const struct kf_node_options *o = node->options;
+
+	if (kf_cri_wait(node, handlers, nhandlers, err) < 0)
+		return -1;
+	if (!nhandlers || !o->nri_socket)
+		return 0;
+	/* NRI comes up with the runtime, before it answers. */
+	if (kf_socket_wait(&node->host, o->nri_socket, o->timeout < 10 ? o->timeout : 10, err) < 0)
+		return kf_fail_wrap(err, "%s answers, but NRI is not there (see its log)",
+				    node->distro->name);
+	return 0;
+}
