@@ -233,6 +233,27 @@ static void ask_volumes(struct question *q, const struct kf_rule *rule)
 						 !q->in->mounts[i].read_only));
 }
 
+/* In an ordinary container, where the runtime has closed the rest of /proc. */
+static void ask_processes(struct question *q, const struct kf_rule *rule)
+{
+	const char *name = strncmp(q->real, "/proc/", 6) == 0 ? q->real + 6 : "";
+	const size_t n = strcspn(name, "/");
+
+	if ((n && strspn(name, "0123456789") == n) ||
+	    (n == strlen("self") && strncmp(name, "self", n) == 0) ||
+	    (n == strlen("thread-self") && strncmp(name, "thread-self", n) == 0))
+		grant(q, rule, KF_FS_WRITE);
+}
+
+/* Whether a device that the container may be given lies there. */
+static bool may_be_given(const struct question *q, const struct kf_rule *rules, size_t nrules)
+{
+	for (size_t i = 0; strncmp(q->real, "/dev/", 5) == 0 && i < nrules; i++)
+		if (rules[i].kind == KF_RULE_FS_DEVICES)
+			return true;
+	return false;
+}
+
 /* Whether "fs deny" @written covers the place; "~" is every home. */
 static bool denied(struct question *q, const char *written)
 {
@@ -291,6 +312,9 @@ static int ask(struct question *q, const struct kf_rule *rule, struct kf_err *er
 	case KF_RULE_FS_VOLUMES:
 		ask_volumes(q, rule);
 		return 0;
+	case KF_RULE_FS_PROCESSES:
+		ask_processes(q, rule);
+		return 0;
 	default:
 		return 0;
 	}
@@ -321,10 +345,12 @@ int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, si
 		out.access &= by->kind == KF_RULE_FS_DENY ? 0 : ~(unsigned)KF_FS_WRITE;
 		out.list &= by->kind != KF_RULE_FS_DENY;
 	}
-	out.why = out.allowed			 ? "granted"
-		  : by && out.access		 ? "read-only"
-		  : out.rule			 ? "denied"
-		  : out.access			 ? "granted, but not for this"
+	out.why = out.allowed	     ? "granted"
+		  : by && out.access ? "read-only"
+		  : out.rule	     ? "denied"
+		  : out.access	     ? "granted, but not for this"
+		  : may_be_given(&q, rules, nrules)
+			  ? "granted only if the container is given a device there"
 		  : in->rootfs >= 0 && !q.exists ? "nothing grants the place where it would be"
 						 : "nothing grants it";
 	*ret = out;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "nono/deny.h"
+#include "nono/given.h"
 #include "nono/rt.h"
 #include "sandbox/object.h"
 
@@ -34,11 +35,6 @@ enum origin {
 /* Top-level directories that "fs rx-root" leaves to other rules. */
 static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
 
-/* In /dev of every container (OCI runtime specification, "Default Devices"), and no
- * directories: the kernel need not be asked. */
-static const char devices[][8] = {"console", "full", "null",	"ptmx",
-				  "random",  "tty",  "urandom", "zero"};
-
 struct walk {
 	const struct kf_vars *vars;
 	struct kf_grant_sink *sink;
@@ -60,12 +56,12 @@ static void skip(struct walk *w, const char *path, const char *why)
 
 static enum kf_landlock_place place(const char *path)
 {
+	if (kf_path_under(path, "/proc"))
+		return KF_LANDLOCK_PROC;
 	if (!kf_path_under(path, "/dev"))
 		return KF_LANDLOCK_ELSEWHERE;
-	for (size_t i = 0; path[4] && i < KF_ARRAY_SIZE(devices); i++)
-		if (path[5] == devices[i][0] && strcmp(path + 5, devices[i]) == 0)
-			return KF_LANDLOCK_DEVICE;
-	return KF_LANDLOCK_DEV;
+	/* No directory: the kernel need not be asked. */
+	return kf_given_everywhere(path) ? KF_LANDLOCK_DEVICE : KF_LANDLOCK_DEV;
 }
 
 static int report(struct walk *w, int fd, const char *path, const char *real, unsigned access)
@@ -380,6 +376,47 @@ static int walk_volumes(struct walk *w)
 	return r < 0 ? -1 : 0;
 }
 
+/* What is written in /proc changes the process or the container whose it is, where nothing but
+ * processes can be written: the rule has to be on all of it, since the kernel forgets the
+ * directories of processes, and new ones come. */
+static int walk_processes(struct walk *w)
+{
+	KF_CLOSE int fd = -1;
+
+	if (!kf_given_proc_closed())
+		return skip(w, "/proc", "not closed by the runtime, as in privileged containers"),
+		       0;
+	if (kf_given_sys_admin())
+		return skip(w, "/proc", "CAP_SYS_ADMIN would look behind what closes it"), 0;
+	if (!kf_given_own_pids())
+		return skip(w, "/proc", "shows processes of others, too"), 0;
+	if (kf_deny_below(&w->deny, "/proc"))
+		return skip(w, "/proc", "holds a denied path"), 0;
+	fd = kf_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	return fd < 0 ? kf_fail_sys(w->err, "open /proc")
+		      : grant_at(w, fd, "/proc", "/proc", KF_FS_WRITE);
+}
+
+static int walk_device(void *ctx, const char *path, int fd, struct kf_err *err)
+{
+	(void)err;
+	return grant_at(ctx, fd, path, path, KF_FS_READ | KF_FS_WRITE);
+}
+
+/* In /dev of a container lies what its specification names, however many have written in that;
+ * in a privileged one, all that the node has. */
+static int walk_devices(struct walk *w)
+{
+	int r;
+
+	if (!kf_given_proc_closed())
+		return skip(w, "/dev", "of a privileged container"), 0;
+	r = kf_given_devices(walk_device, w, w->err);
+	if (r > 0)
+		skip(w, "/dev", "there are too many devices");
+	return r < 0 ? -1 : 0;
+}
+
 static int walk_option(struct walk *w, const struct kf_option_grant *option)
 {
 	KF_UNINIT char path[PATH_MAX];
@@ -461,6 +498,10 @@ static int walk_rule(struct walk *w, const struct kf_rule *rule)
 		return walk_homes(w);
 	case KF_RULE_FS_VOLUMES:
 		return walk_volumes(w);
+	case KF_RULE_FS_PROCESSES:
+		return walk_processes(w);
+	case KF_RULE_FS_DEVICES:
+		return walk_devices(w);
 	default: /* not about files; denials were collected before */
 		return 0;
 	}

@@ -34,7 +34,7 @@ struct needs {
 	struct kf_landlock_want landlock;
 	struct kf_filter filter;
 	bool log;	    /* to be opened before: no rule grants volumes, of which it is one */
-	bool proc_writable; /* a rule grants that */
+	bool proc_writable; /* a rule may grant that */
 };
 
 /* What a start is made of. */
@@ -104,6 +104,9 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 			if ((rule->access & KF_FS_WRITE) && kf_path_under(rule->arg, "/proc"))
 				ret->proc_writable = true;
 			break;
+		case KF_RULE_FS_PROCESSES:
+			ret->proc_writable = true;
+			break;
 		case KF_RULE_MEMFD_NOEXEC:
 			ret->filter.memfd_noexec = true;
 			break;
@@ -128,12 +131,14 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 	ret->filter.restrict_connect = ret->landlock.connect;
 }
 
-/* Note down what those who enter later get; /proc is their own. */
+/* Note down what those who enter later get; in /proc only that processes may be written, as the
+ * other rules are about what is their own there. */
 static int remember(struct kf_domain_list *list, const struct kf_grant *grant, struct kf_err *err)
 {
 	struct kf_object object;
 
-	if (kf_path_under(grant->real, "/proc"))
+	if (kf_path_under(grant->real, "/proc") &&
+	    !(grant->rule && grant->rule->kind == KF_RULE_FS_PROCESSES))
 		return 0;
 	if (kf_object_at(grant->fd, "", &object) < 0)
 		return kf_fail_sys(err, "statx");

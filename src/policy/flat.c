@@ -169,9 +169,9 @@ static int parse_fs(struct parser *p, char *s)
 		char word[12];
 		enum kf_rule_kind kind;
 	} sets[] = {
-		{"rx-root", KF_RULE_FS_ROOT},
-		{"rwx-homes", KF_RULE_FS_HOMES},
-		{"volumes", KF_RULE_FS_VOLUMES},
+		{"rx-root", KF_RULE_FS_ROOT},	 {"rwx-homes", KF_RULE_FS_HOMES},
+		{"volumes", KF_RULE_FS_VOLUMES}, {"processes", KF_RULE_FS_PROCESSES},
+		{"devices", KF_RULE_FS_DEVICES},
 	};
 	const char *word;
 	struct kf_rule *rule;
@@ -203,8 +203,8 @@ static int parse_fs(struct parser *p, char *s)
 		return 0;
 	}
 	return bad(p,
-		   "'fs %s': not r, rx, rw, rwx, w, rx-root, rwx-homes, volumes, deny or "
-		   "readonly",
+		   "'fs %s': not r, rx, rw, rwx, w, rx-root, rwx-homes, volumes, processes, "
+		   "devices, deny or readonly",
 		   word);
 }
 

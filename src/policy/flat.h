@@ -22,6 +22,9 @@
  *	fs rwx-homes                  ~, and for uid 0 also /root and /home
  *	fs volumes                    what is mounted into the container, as it is mounted; the
  *	                              pod's /etc/hosts, hostname and resolv.conf to read
+ *	fs processes                  write what the kernel lets a process write in /proc about
+ *	                              itself and the container's processes
+ *	fs devices                    rw: the device nodes that the container was given in /dev
  *	fs deny /run/secrets
  *	fs readonly $WORKDIR/.git/hooks
  *	                              not to be changed, replaced or made, whatever grants
@@ -56,6 +59,8 @@ enum kf_rule_kind {
 	KF_RULE_FS_ROOT,
 	KF_RULE_FS_HOMES,
 	KF_RULE_FS_VOLUMES,
+	KF_RULE_FS_PROCESSES,
+	KF_RULE_FS_DEVICES,
 	KF_RULE_FS_DENY,
 	KF_RULE_FS_READONLY,
 	KF_RULE_NET_BLOCK,

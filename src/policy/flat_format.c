@@ -27,6 +27,12 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 	case KF_RULE_FS_VOLUMES:
 		kf_buf_adds(out, "fs volumes");
 		break;
+	case KF_RULE_FS_PROCESSES:
+		kf_buf_adds(out, "fs processes");
+		break;
+	case KF_RULE_FS_DEVICES:
+		kf_buf_adds(out, "fs devices");
+		break;
 	case KF_RULE_FS_DENY:
 		kf_buf_addf(out, "fs deny %s", rule->arg);
 		break;

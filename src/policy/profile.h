@@ -64,6 +64,8 @@ enum kf_scalar_id {
 	KF_SCALAR_IMAGE,	   /* "true"|"false": the image's files read and execute */
 	KF_SCALAR_HOMES,	   /* "true"|"false": home directories read, write and execute */
 	KF_SCALAR_VOLUMES,	   /* "true"|"false": what is mounted into the container */
+	KF_SCALAR_PROCESSES,	   /* "true"|"false": its processes' own files in /proc written */
+	KF_SCALAR_DEVICES,	   /* "true"|"false": the devices that the container was given */
 	KF_SCALAR_WORKDIR,	   /* "none"|"read"|"write"|"readwrite" */
 	KF_SCALAR_BLOCK,	   /* "true"; true wins */
 	KF_SCALAR_NETWORK_PROFILE, /* name; "" = cleared */

@@ -81,6 +81,9 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 	emit_scalar(e, p, KF_SCALAR_IMAGE, "true", (struct kf_rule){.kind = KF_RULE_FS_ROOT});
 	emit_scalar(e, p, KF_SCALAR_HOMES, "true", (struct kf_rule){.kind = KF_RULE_FS_HOMES});
 	emit_scalar(e, p, KF_SCALAR_VOLUMES, "true", (struct kf_rule){.kind = KF_RULE_FS_VOLUMES});
+	emit_scalar(e, p, KF_SCALAR_PROCESSES, "true",
+		    (struct kf_rule){.kind = KF_RULE_FS_PROCESSES});
+	emit_scalar(e, p, KF_SCALAR_DEVICES, "true", (struct kf_rule){.kind = KF_RULE_FS_DEVICES});
 	for (size_t i = 0; i < grants->n; i++)
 		emit(e, &grants->v[i].at,
 		     (struct kf_rule){.kind = KF_RULE_FS,

@@ -222,7 +222,8 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY, KF_LIST_READONLY};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_IMAGE, KF_SCALAR_HOMES,
-						    KF_SCALAR_VOLUMES};
+						    KF_SCALAR_VOLUMES, KF_SCALAR_PROCESSES,
+						    KF_SCALAR_DEVICES};
 
 	if (!any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
@@ -230,6 +231,8 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 	boolean(w, "image", &p->scalars[KF_SCALAR_IMAGE]);
 	boolean(w, "homes", &p->scalars[KF_SCALAR_HOMES]);
 	boolean(w, "volumes", &p->scalars[KF_SCALAR_VOLUMES]);
+	boolean(w, "processes", &p->scalars[KF_SCALAR_PROCESSES]);
+	boolean(w, "devices", &p->scalars[KF_SCALAR_DEVICES]);
 	grants(w, &p->lists[KF_LIST_GRANT]);
 	list(w, "deny", &p->lists[KF_LIST_DENY], false);
 	readonly(w, &p->lists[KF_LIST_READONLY]);

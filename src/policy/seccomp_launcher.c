@@ -48,7 +48,10 @@ static const struct kf_launcher_call calls[] = {
 #else
 	{"readlinkat", KF_CALL_NEEDED, "nono/deny.c:kf_fd_path"},
 #endif
+	/* Without it another proof is tried (sandbox/proof.c). */
+	{"renameat2", KF_CALL_OPTIONAL, "sandbox/proof.c:rename_in_place"},
 	{"set_tid_address", KF_CALL_OPTIONAL, "libc"},
+	{"statfs", KF_CALL_OPTIONAL, "nono/given.c:kf_given_proc_closed"},
 	{"statmount", KF_CALL_OPTIONAL, "nono/volumes.c:each_listed"},
 	{"statx", KF_CALL_NEEDED, "sandbox/object.c:kf_object_at"},
 	{"write", KF_CALL_OPTIONAL, "nono/wrap.c:fail"},

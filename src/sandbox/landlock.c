@@ -88,8 +88,9 @@ static uint64_t handled_fs(int abi)
 	return all;
 }
 
-uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, bool device)
+uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, enum kf_landlock_place place)
 {
+	const bool dev = place == KF_LANDLOCK_DEV || place == KF_LANDLOCK_DEVICE;
 	uint64_t rights = 0;
 
 	if (access & KF_FS_READ)
@@ -98,9 +99,11 @@ uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, bool device)
 		rights |= FS_EXECUTE;
 	if (access & KF_FS_WRITE) {
 		rights |= FS_WRITE;
-		if (device)
+		if (dev)
 			rights |= FS_IOCTL_DEV;
 	}
+	if (place == KF_LANDLOCK_PROC)
+		rights &= FS_FILE | FS_READ_DIR;
 	if (!S_ISDIR(mode))
 		rights &= FS_FILE;
 	return rights & handled_fs(abi);
@@ -188,16 +191,25 @@ static int add_path(const struct kf_landlock *ll, int fd, uint64_t rights)
 	return errno == EBADFD ? 0 : -1;
 }
 
+static bool is_device(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
 		      unsigned access, struct kf_err *err)
 {
-	const bool device = place != KF_LANDLOCK_ELSEWHERE;
 	mode_t mode = place == KF_LANDLOCK_DEVICE ? S_IFCHR : S_IFDIR;
-	int r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, mode, device));
+	int r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, mode, place));
 
 	/* The kernel knows what it is: rights of directories are invalid for all else. */
-	if (r < 0 && errno == EINVAL && S_ISDIR(mode))
-		r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFREG, device));
+	if (r < 0 && errno == EINVAL && S_ISDIR(mode)) {
+		if (place == KF_LANDLOCK_ELSEWHERE && is_device(fd))
+			place = KF_LANDLOCK_DEVICE;
+		r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, S_IFREG, place));
+	}
 	return r < 0 ? kf_fail_sys(err, "add Landlock rule") : 0;
 }
 

@@ -42,11 +42,12 @@ enum kf_landlock_place {
 	KF_LANDLOCK_ELSEWHERE,
 	KF_LANDLOCK_DEV,    /* it is, or lies under, /dev: write includes ioctl() on devices */
 	KF_LANDLOCK_DEVICE, /* the same, and known to be no directory: saves a system call */
+	KF_LANDLOCK_PROC,   /* it is, or lies under, /proc: nothing can be made or removed there */
 };
 
 /* Grant @access (KF_FS_* bits of policy/flat.h) on the object that
- * descriptor @fd stands for, and for a directory all below it.  Objects that no path leads to
- * (pipes) are left alone. */
+ * descriptor @fd stands for, and for a directory all below it; a device node is one wherever it
+ * lies.  Objects that no path leads to (pipes) are left alone. */
 int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
 		      unsigned access, struct kf_err *err);
 /* Grant listing the directory @fd and those below it, not their files' contents. */
@@ -60,7 +61,7 @@ int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t por
  * the next execve are audited where the kernel can. */
 int kf_landlock_enforce(const struct kf_landlock *ll, struct kf_err *err);
 
-/* Rights for @access on an object of type @mode under @abi; exposed for tests. */
-uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, bool device);
+/* Rights for @access on an object of type @mode at @place under @abi; exposed for tests. */
+uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, enum kf_landlock_place place);
 
 #endif

@@ -12,13 +12,32 @@
 #define STATUS	   "/proc/self/status"
 #define STATUS_MAX 4096
 
-/* Write-only, its owner's, there since Linux 2.6.22, and opening it changes nothing. */
-#define REFUSED	   "/proc/self/clear_refs"
-
 static int open_at(const char *path, int flags)
 {
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
 }
+
+/* A file renamed to its own name stays what it is, and its owner is not asked.  Landlock is asked
+ * first, and no rule allows to make or remove anything in /proc. */
+static bool rename_in_place(void)
+{
+	return syscall(SYS_renameat2, AT_FDCWD, STATUS, AT_FDCWD, STATUS, 0) == 0;
+}
+
+/* Write-only, its owner's, there since Linux 2.6.22, and opening it changes nothing. */
+static bool open_for_writing(void)
+{
+	KF_CLOSE int fd = open_at("/proc/self/clear_refs", O_WRONLY);
+
+	return fd >= 0;
+}
+
+/* What works before the sandbox is entered, and must not work afterwards. */
+static const struct {
+	bool (*works)(void);
+	bool write; /* not refused by a policy that lets /proc be written */
+} refused[] = {{rename_in_place, false}, {open_for_writing, true}};
+_Static_assert(KF_ARRAY_SIZE(refused) == KF_PROOF_REFUSED, "one place each");
 
 /* The number behind @key, "\nKEY:\t", in @text. */
 static bool number(const char *text, const char *key, unsigned *ret)
@@ -55,17 +74,14 @@ static __attribute__((noinline)) int read_status(int fd, unsigned *ret_nnp, unsi
 int kf_proof_begin(struct kf_proof *proof, bool filter, bool writable, struct kf_err *err)
 {
 	unsigned nnp;
-	int fd;
 
 	*proof = (struct kf_proof){.status = open_at(STATUS, O_RDONLY), .waits = filter};
 	if (proof->status < 0)
 		return kf_fail_sys(err, "open " STATUS " (is /proc mounted?)");
 	if (filter && read_status(proof->status, &nnp, &proof->filters, err) < 0)
 		return -1;
-	fd = writable ? -1 : open_at(REFUSED, O_WRONLY);
-	proof->opens = fd >= 0;
-	if (fd >= 0)
-		(void)close(fd);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(refused); i++)
+		proof->works[i] = !(refused[i].write && writable) && refused[i].works();
 	return 0;
 }
 
@@ -80,13 +96,10 @@ int kf_proof_end(const struct kf_proof *proof, struct kf_err *err)
 		return kf_fail(err, EPERM, "no_new_privs was set and is not in force");
 	if (proof->waits && filters != proof->filters + 1)
 		return kf_fail(err, EPERM, "the seccomp filter was installed and is not in force");
-	if (proof->opens) {
-		KF_CLOSE int fd = open_at(REFUSED, O_WRONLY);
-
-		if (fd >= 0)
+	for (size_t i = 0; i < KF_ARRAY_SIZE(refused); i++)
+		if (proof->works[i] && refused[i].works())
 			return kf_fail(err, EPERM,
-				       "the Landlock sandbox was entered and is not in force: "
-				       "'" REFUSED "' can still be opened");
-	}
+				       "the Landlock sandbox was entered and is not in force: what "
+				       "it refuses in /proc/self still works");
 	return 0;
 }

@@ -97,10 +97,12 @@ class Pod:
         readonly: bool = False,
         security: dict | None = None,
         linux: dict | None = None,
+        devices: Iterable[str] = (),
     ) -> "Container":
         """Create (not start) a container.  args and command are the CRI's: command
         replaces the image's entrypoint.  mounts: (host path, container path[, "ro"]).
-        @security is merged into its LinuxContainerSecurityContext."""
+        @security is merged into its LinuxContainerSecurityContext.  devices: paths, and names of CDI devices, as a device
+        plugin gives them."""
         self._containers += 1
         name = name or f"c{self._containers}"
         pairs = env.items() if isinstance(env, dict) else env or []
@@ -127,6 +129,8 @@ class Pod:
             "stdin": stdin,
             "stdin_once": stdin,
             "linux": _merge({"security_context": _merge(context, security or {})}, linux or {}),
+            "devices": [{"host_path": d, "container_path": d, "permissions": "rw"} for d in devices if d.startswith("/")],
+            "CDI_devices": [{"name": d} for d in devices if not d.startswith("/")],
         }
         request = {"pod_sandbox_id": self.id, "config": config, "sandbox_config": self.config}
         answer = self.c.cri("RuntimeService/CreateContainer", request)

@@ -3,7 +3,10 @@
  *
  *	attack target           PID 1 of the container, outside every sandbox: what is attacked
  *	attack all              every row, each in a process of its own: "ROW ok|ERRNO" lines
- *	attack suid             helper of the row "setuid"
+ *	attack proc             every row about /proc, in the same way; as with "all", or a row's name
+ *	attack device PATH...   "PATH OPEN IOCTL" lines: opened to read and write, and a command
+ *that no device knows: ENOTTY or the like from the device, EACCES from the sandbox attack suid
+ *helper of the row "setuid"
  *
  * A row returns 0 when the attacker got what it wanted, else an errno value. */
 #define _GNU_SOURCE
@@ -19,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -549,6 +553,186 @@ static const struct row {
 	/* clang-format on */
 };
 
+/* What is written in /proc: about oneself and one's own, about others, and the kernel's own.
+ * Process 1 is the container's first, or another container's where the namespace is shared. */
+static int write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? errno : write(fd, text, strlen(text)) < 0 ? errno : 0;
+}
+
+static int comm(void)
+{
+	return write_to("/proc/self/comm", "named");
+}
+
+static _Noreturn int waiting_thread(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+static int thread_comm(void)
+{
+	static char stack[1 << 16] __attribute__((aligned(16)));
+	const int flags =
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+	int tid = clone(waiting_thread, stack + sizeof(stack), flags, NULL);
+	char path[64];
+
+	if (tid < 0)
+		return errno;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+	return write_to(path, "worker");
+}
+
+/* @file of a child that waits. */
+static int of_child(const char *file, int (*use)(const char *path))
+{
+	pid_t pid = fork();
+	char path[64];
+	int r;
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	r = use(path);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return r;
+}
+
+static int raise_score(const char *path)
+{
+	return write_to(path, "1000");
+}
+static int open_both(const char *path)
+{
+	return open_path(path, O_RDWR);
+}
+static int oom_self(void)
+{
+	return raise_score("/proc/self/oom_score_adj");
+}
+static int oom_child(void)
+{
+	return of_child("oom_score_adj", raise_score);
+}
+static int child_mem(void)
+{
+	return of_child("mem", open_both);
+}
+static int coredump_filter(void)
+{
+	return write_to("/proc/self/coredump_filter", "0x33");
+}
+static int clear_refs(void)
+{
+	return write_to("/proc/self/clear_refs", "1");
+}
+static int timerslack(void)
+{
+	return write_to("/proc/self/timerslack_ns", "60000");
+}
+static int uid_map(void)
+{
+	return unshare(CLONE_NEWUSER) < 0 ? errno : write_to("/proc/self/uid_map", "0 0 1");
+}
+/* Back at once: it is not ours. */
+static int first_oom(void)
+{
+	return raise_score("/proc/1/oom_score_adj") ?: write_to("/proc/1/oom_score_adj", "999");
+}
+static int first_coredump(void)
+{
+	return write_to("/proc/1/coredump_filter", "0x33");
+}
+static int first_clear_refs(void)
+{
+	return write_to("/proc/1/clear_refs", "1");
+}
+static int first_comm(void)
+{
+	return write_to("/proc/1/comm", "other");
+}
+static int first_mem(void)
+{
+	return open_path("/proc/1/mem", O_RDWR);
+}
+static int first_root(void)
+{
+	return open_path("/proc/1/root/etc/passwd", O_RDONLY);
+}
+static int first_cwd(void)
+{
+	return open_path("/proc/1/cwd/etc/passwd", O_RDONLY);
+}
+static int first_fd(void)
+{
+	return open_path("/proc/1/fd/1", O_WRONLY);
+}
+static int first_maps(void)
+{
+	return open_path("/proc/1/maps", O_RDONLY);
+}
+static int proc_sys(void)
+{
+	return open_path("/proc/sys/kernel/hostname", O_WRONLY);
+}
+static int proc_irq(void)
+{
+	return open_path("/proc/irq/default_smp_affinity", O_WRONLY);
+}
+static int proc_bus(void)
+{
+	return open_path("/proc/bus/pci/00/00.0", O_WRONLY);
+}
+static int create_proc(void)
+{
+	return open_path("/proc/self/new", O_WRONLY | O_CREAT);
+}
+
+/* Behind what is mounted over it. */
+static int sys_unmounted(void)
+{
+	return result(umount2("/proc/sys", MNT_DETACH)) ?: proc_sys();
+}
+static int sys_remounted(void)
+{
+	return result(mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL)) ?: proc_sys();
+}
+static int in_tree(unsigned flags)
+{
+	int tree = (int)syscall(428 /* open_tree */, AT_FDCWD, "/proc", 1 /* CLONE */ | flags);
+
+	return tree < 0 ? errno : result(openat(tree, "sys/kernel/hostname", O_WRONLY));
+}
+static int sys_cloned(void)
+{
+	return in_tree(0);
+}
+static int sys_in_namespace(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return errno;
+	/* All of them, until one of them gets there. */
+	return sys_unmounted() && sys_remounted() && in_tree(0) ? in_tree(AT_RECURSIVE) : 0;
+}
+
+static const struct row proc_rows[] = {
+	/* clang-format off */
+	ROW(comm) ROW(thread_comm) ROW(oom_self) ROW(oom_child) ROW(coredump_filter) ROW(clear_refs)
+	ROW(timerslack) ROW(uid_map) ROW(child_mem) ROW(create_proc) ROW(first_oom)
+	ROW(first_coredump) ROW(first_clear_refs) ROW(first_comm) ROW(first_mem) ROW(first_root)
+	ROW(first_cwd) ROW(first_fd) ROW(first_maps) ROW(proc_sys) ROW(proc_irq) ROW(proc_bus)
+	ROW(sys_in_namespace) ROW(sys_cloned) ROW(sys_remounted) ROW(sys_unmounted)
+	/* clang-format on */
+};
+
 static int listen_at(int family, const void *address, socklen_t n)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -612,12 +796,22 @@ static void run_row(const struct row *row)
 		       WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "ok");
 }
 
+static void use_device(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), opened = fd < 0 ? errno : 0;
+
+	printf("%s %s ", path, opened ? strerrorname_np(opened) : "ok");
+	printf("%s\n", fd < 0 ? "-" : ioctl(fd, 0x4b46) < 0 ? strerrorname_np(errno) : "ok");
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 
 	if (strcmp(what, "target") == 0)
 		target();
+	for (int i = 2; strcmp(what, "device") == 0 && i < argc; i++)
+		use_device(argv[i]);
 	if (strcmp(what, "suid") == 0)
 		return geteuid() == 0 ? 0 : EPERM;
 	if (strcmp(what, "true") == 0)
@@ -625,5 +819,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(what, "all") == 0 || strcmp(what, rows[i].name) == 0)
 			run_row(&rows[i]);
+	for (size_t i = 0; i < sizeof(proc_rows) / sizeof(proc_rows[0]); i++)
+		if (strcmp(what, "proc") == 0 || strcmp(what, proc_rows[i].name) == 0)
+			run_row(&proc_rows[i]);
 	return 0;
 }

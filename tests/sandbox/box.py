@@ -64,9 +64,11 @@ def busybox_rootfs(path: str) -> None:
 class Box:
     def __init__(self, rootfs=None, mounts=(), caps=None, read_only=False, init=("sleep", "1000000"), cwd="/",
                  env=(), nono_dir=None, netns=True, masked=(), readonly=None, seccomp=None, flavour="containerd",
-                 token=False):
+                 token=False, privileged=False, pids_of=None, devices=()):
         """@mounts, @env and @masked come on top of what the kubelet's runtime @flavour gives; @caps and @readonly (paths)
-        instead of it; @token: with the service account's token, which plugin and guard take away before the launcher runs."""
+        instead of it; @token: with the service account's token, which plugin and guard take away before the launcher runs;
+        @privileged: /proc is neither masked nor read-only; @pids_of: in this box's PID namespace; @devices: (path, type, major, minor)
+        that a device plugin gave it."""
         self.dir = tempfile.mkdtemp(prefix="kf-box-")
         self.id = os.path.basename(self.dir)
         self.rootfs = rootfs or f"{self.dir}/rootfs"
@@ -77,6 +79,7 @@ class Box:
         self.env = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", *env]
         self.seccomp = seccomp  # an OCI profile
         self.flavour, self.token = flavour, token
+        self.privileged, self.pids_of, self.devices = privileged, pids_of, devices
         self.nono_dir = nono_dir
         if not nono_dir:
             self.nono_dir = f"{self.dir}/nono"
@@ -96,6 +99,16 @@ class Box:
         spec["linux"]["maskedPaths"] += self.masked
         if self.readonly is not None:
             spec["linux"]["readonlyPaths"] = self.readonly
+        if self.privileged:
+            spec["linux"].update(maskedPaths=[], readonlyPaths=[])
+        for path, kind, major, minor in self.devices:
+            spec["linux"].setdefault("devices", []).append(
+                {"path": path, "type": kind, "major": major, "minor": minor, "fileMode": 0o666, "uid": 0, "gid": 0})
+            spec["linux"]["resources"].setdefault("devices", []).append(
+                {"allow": True, "type": kind, "major": major, "minor": minor, "access": "rwm"})
+        if self.pids_of:
+            pids = next(n for n in spec["linux"]["namespaces"] if n["type"] == "pid")
+            pids["path"] = f"/proc/{self.pids_of.pid()}/ns/pid"
         if self.seccomp:
             spec["linux"]["seccomp"] = self.seccomp
         if not self.netns:
@@ -104,6 +117,10 @@ class Box:
 
     def runc(self, *args, **kw):
         return subprocess.run(["runc", "--root", f"{self.dir}/runc", *args], text=True, errors="replace", **kw)
+
+    def pid(self) -> int:
+        """Of its first process, on this machine."""
+        return json.loads(self.runc("state", self.id, stdout=subprocess.PIPE, check=True).stdout)["pid"]
 
     def start(self, ready=None) -> "Box":
         with open(f"{self.dir}/config.json.new", "w") as f:

@@ -59,11 +59,15 @@ static void every_rule_is_read(void **state)
 				    "rlimit core 0\n"
 				    "note use   it well\n"
 				    "fs readonly $WORKDIR/.git/hooks/\n"
-				    "fs readonly ~/.bashrc\n",
+				    "fs readonly ~/.bashrc\n"
+				    "fs processes\n"
+				    "fs devices\n",
 				    &p, &err),
 			 0);
 	assert_string_equal(p.name, "test");
-	assert_int_equal(p.nrules, 23);
+	assert_int_equal(p.nrules, 25);
+	assert_int_equal(p.rules[23].kind, KF_RULE_FS_PROCESSES);
+	assert_int_equal(p.rules[24].kind, KF_RULE_FS_DEVICES);
 	r = p.rules;
 	assert_int_equal(r[0].kind, KF_RULE_SECCOMP);
 	assert_string_equal(r[0].arg, "restricted");
@@ -137,6 +141,8 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"fs readonly\n", "is not absolute"},
 		{"fs wx /tmp\n", "'fs wx'"},
 		{"fs volumes /x\n", "'fs volumes'"},
+		{"fs devices /dev/fuse\n", "'fs devices'"},
+		{"fs processes /proc\n", "'fs processes'"},
 		{"net\n", "needs a value"},
 		{"net block 1\n", "'net block'"},
 		{"net connect\n", "'' is not a port"},
@@ -292,7 +298,8 @@ static void formatting_what_was_parsed_gives_the_same_text(void **state)
 {
 	KF_FREE char *text = seal(
 		"seccomp agent\nfs rx /usr\nfs w ~/x y\nfs rx-root\nfs rwx-homes\n"
-		"fs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\n"
+		"fs volumes\nfs processes\nfs devices\nfs deny /run/secrets\nnet block\nnet "
+		"connect 443\n"
 		"net bind 80\nscope abstract\nenv drop A*\nenv drop *\nenv keep B\nenv set C=\n"
 		"rlimit stack 1 unlimited\nnote hello\n");
 	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);

@@ -41,16 +41,21 @@
 static void rights_follow_access_and_object(void **state)
 {
 	(void)state;
-	assert_int_equal(kf_landlock_rights(7, R, S_IFDIR, false), READ_FILE | READ_DIR);
-	assert_int_equal(kf_landlock_rights(7, R, S_IFREG, false), READ_FILE);
-	assert_int_equal(kf_landlock_rights(7, X, S_IFREG, false), EXECUTE);
-	assert_int_equal(kf_landlock_rights(7, R | X, S_IFDIR, false),
+	assert_int_equal(kf_landlock_rights(7, R, S_IFDIR, KF_LANDLOCK_ELSEWHERE),
+			 READ_FILE | READ_DIR);
+	assert_int_equal(kf_landlock_rights(7, R, S_IFREG, KF_LANDLOCK_ELSEWHERE), READ_FILE);
+	assert_int_equal(kf_landlock_rights(7, X, S_IFREG, KF_LANDLOCK_ELSEWHERE), EXECUTE);
+	assert_int_equal(kf_landlock_rights(7, R | X, S_IFDIR, KF_LANDLOCK_ELSEWHERE),
 			 EXECUTE | READ_FILE | READ_DIR);
-	assert_int_equal(kf_landlock_rights(7, W, S_IFREG, false), WRITE_FILE | TRUNCATE);
-	assert_int_equal(kf_landlock_rights(7, R | W, S_IFCHR, true),
+	assert_int_equal(kf_landlock_rights(7, W, S_IFREG, KF_LANDLOCK_ELSEWHERE),
+			 WRITE_FILE | TRUNCATE);
+	assert_int_equal(kf_landlock_rights(7, R | W, S_IFCHR, KF_LANDLOCK_DEV),
 			 READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV);
-	assert_int_equal(kf_landlock_rights(7, R, S_IFCHR, true), READ_FILE);
-	assert_int_equal(kf_landlock_rights(7, 0, S_IFDIR, true), 0);
+	assert_int_equal(kf_landlock_rights(7, R, S_IFCHR, KF_LANDLOCK_DEV), READ_FILE);
+	assert_int_equal(kf_landlock_rights(7, 0, S_IFDIR, KF_LANDLOCK_DEV), 0);
+	/* So that the launcher can prove that it is inside: no renaming in /proc. */
+	assert_int_equal(kf_landlock_rights(9, R | W, S_IFDIR, KF_LANDLOCK_PROC),
+			 READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | RESOLVE_UNIX);
 }
 
 static void no_abi_gets_rights_it_does_not_know(void **state)
@@ -65,7 +70,8 @@ static void no_abi_gets_rights_it_does_not_know(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
-		uint64_t all = kf_landlock_rights(cases[i].abi, R | W | X, S_IFDIR, true);
+		uint64_t all =
+			kf_landlock_rights(cases[i].abi, R | W | X, S_IFDIR, KF_LANDLOCK_DEV);
 
 		assert_int_equal(all & ~cases[i].known, 0);
 		/* everything the ABI has, but the making of device nodes */
