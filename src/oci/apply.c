@@ -243,6 +243,30 @@ static int add_masks(struct json_object *linux_, const char *const *masks, size_
 	return 0;
 }
 
+/* What the kubelet leaves open in /proc that is the kernel's own, asks for no capability, and
+ * would be writable now that processes may be written about. */
+#define KERNELS_OWN "/proc/dynamic_debug"
+
+/* Where the caller closes /proc, close it entirely; a privileged container's stays open. */
+static int close_proc(struct json_object *linux_, struct kf_err *err)
+{
+	struct json_object *paths = linux_ ? json_object_object_get(linux_, "readonlyPaths") : NULL;
+	const size_t n = paths ? json_object_array_length(paths) : 0;
+	struct json_object *path;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(paths, i)),
+			   KERNELS_OWN) == 0)
+			return 0;
+	if (!n)
+		return 0;
+	path = json_object_new_string(KERNELS_OWN);
+	if (path && json_object_array_add(paths, path) == 0)
+		return 0;
+	json_object_put(path);
+	return kf_fail_nomem(err, "readonlyPaths");
+}
+
 /* The runtime is not given the policy; the bundle keeps the pod's own, for when it is created
  * again. */
 static int take_seccomp(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
@@ -268,7 +292,8 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 	struct json_object *linux_;
 
 	if (order_mounts(oci, plan, err) < 0 ||
-	    clean_paths(json_object_object_get(oci->root, "linux"), err) < 0)
+	    clean_paths(json_object_object_get(oci->root, "linux"), err) < 0 ||
+	    close_proc(json_object_object_get(oci->root, "linux"), err) < 0)
 		return -1;
 	if (!nmasks && !plan->seccomp && !oci->launcher_filters)
 		return 0;

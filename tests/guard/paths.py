@@ -172,7 +172,7 @@ def harmless_spellings_work(t, node):
     r = node.run(b.write())
     t.ok(r.out.startswith("1\n") and answers(r) == SANDBOXED, "containerd's own masked and read-only paths, and a device: sandboxed", r)
     linux = json.loads((b.dir / "config.json").read_text())["linux"]
-    t.ok(linux["readonlyPaths"] == READONLY and linux["maskedPaths"][:len(MASKED)] == MASKED and linux["devices"][0]["path"] == "/dev/zeros",
+    t.ok(linux["readonlyPaths"] == [*READONLY, "/proc/dynamic_debug"] and linux["maskedPaths"][:len(MASKED)] == MASKED and linux["devices"][0]["path"] == "/dev/zeros",
          "and their paths are written clean", linux)
 
 

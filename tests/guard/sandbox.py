@@ -87,6 +87,7 @@ def config_is_otherwise_equal(t, node):
     t.equal(got.pop("mounts"), mounts, "the denied mounts are gone, the pod's files are read-only, /proc comes last")
     masked, before = got["linux"].pop("maskedPaths"), want["linux"].pop("maskedPaths")
     t.ok(masked[:len(before)] == before and "/run/secrets" in masked[len(before):], "denied paths are masked as well", masked)
+    t.equal(got["linux"].pop("readonlyPaths"), want["linux"].pop("readonlyPaths") + ["/proc/dynamic_debug"], "what else is the kernel's own in /proc is closed")
     t.equal(json.loads(got["annotations"].pop("nono.sh/seccomp")), want["linux"].pop("seccomp"),
             "the runtime is not given the pod's seccomp policy; the bundle keeps it")
     t.equal(got, want, "all else is equal")

@@ -227,7 +227,7 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 		"{\"destination\":\"/keep\",\"options\":[\"rw\",\"ro\"]},{\"destination\":\"/proc\"},"
 		"{\"destination\":\"/proc/cpuinfo\"}],"
 		"\"linux\":{\"devices\":[{\"path\":\"/dev/x\"},{\"path\":\"/dev/y\"}],"
-		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\"],"
+		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\",\"/proc/dynamic_debug\"],"
 		"\"maskedPaths\":[\"/proc/kcore\",\"/run/secrets\"],\"seccomp\":{"
 		"\"defaultAction\":\"SCMP_ACT_ALLOW\"}}}");
 	kf_oci_done(&oci);
