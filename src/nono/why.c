@@ -26,6 +26,15 @@ struct why {
 	char skipped[PATH_MAX + 128];
 };
 
+/* Whether @path is a process's: what else lies in /proc is closed, where that may be written. */
+static bool of_process(const char *path)
+{
+	const char *name = path + strlen("/proc/");
+	const size_t n = kf_path_under(path, "/proc") && path[5] ? strcspn(name, "/") : 0;
+
+	return n && strspn(name, "0123456789") == n;
+}
+
 static int consider(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err)
 {
 	struct why *why = (struct why *)sink;
@@ -35,6 +44,8 @@ static int consider(struct kf_grant_sink *sink, const struct kf_grant *grant, st
 	(void)err;
 	if (!kf_fd_path(grant->fd, real) || !kf_path_under(why->path, real) ||
 	    (strcmp(why->path, real) != 0 && (fstat(grant->fd, &st) < 0 || !S_ISDIR(st.st_mode))))
+		return 0;
+	if (grant->rule && grant->rule->kind == KF_RULE_FS_PROCESSES && !of_process(why->path))
 		return 0;
 	if (grant->access & KF_GRANT_LIST)
 		why->listed = true;

@@ -148,6 +148,15 @@ def policy(body: str) -> str:
     return made(body, "p")
 
 
+def why(t, target: Target) -> None:
+    with target.box(devices=DEVICES) as b:
+        b.start()
+        for path, op, want in (("/dev/fuse", "write", 0), ("/dev/kmsg", "read", 1), ("/proc/self/comm", "write", 0), ("/proc/1/oom_score_adj", "write", 0),
+                               ("/proc/sys/kernel/hostname", "write", 1), ("/proc/meminfo", "write", 1), ("/proc/meminfo", "read", 0)):
+            p = b.exec(["/nono/nono", "why", "--path", path, "--op", op])
+            t.equal(p.returncode, want, f"why: {p.stdout.strip() or p.stderr}")
+
+
 def replaced(t, target: Target) -> None:
     """What lies in /dev and is no device is not granted as one."""
     with target.box(devices=DEVICES) as b:
@@ -179,7 +188,7 @@ def run(t, mode: str = "quick") -> None:
     try:
         texts = {name: text_of(name) for name in profiles(mode)}
         t.case("/proc", matrix, t, target, texts)
-        for case in (devices, replaced, proof):
+        for case in (devices, why, replaced, proof):
             t.case(case.__name__, case, t, target)
     finally:
         shutil.rmtree(target.dir, ignore_errors=True)
