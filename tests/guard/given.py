@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container is given beside files, through the guard: its first process and every process that enters use the devices of its specification, and write about
 themselves in /proc, as with the bare runtime; nothing of it in a privileged container."""
+import functools
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,10 @@ from pathlib import Path
 from lib_guard import Node
 from parts import main
 
-SANDBOX = Path(__file__).resolve().parents[1] / "sandbox"
+from lib.wait import wait_until  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+SANDBOX = HERE.parent / "sandbox"
 # Not /dev/fuse alone: in a directory, below another, a block device.
 DEVICES = (("/dev/fuse", "c", 10, 229), ("/dev/accel/own", "c", 1, 3), ("/dev/accel/deep/er", "c", 1, 5), ("/dev/disk-0", "b", 7, 0))
 PATHS = [d[0] for d in DEVICES]
@@ -20,16 +24,15 @@ OWN = ("comm", "thread_comm", "oom_self", "oom_child", "coredump_filter")
 NAMED = " && ".join(f"attack {row}" for row in OWN)
 
 
-def attack() -> bytes:
-    if not hasattr(attack, "bytes"):
-        with tempfile.TemporaryDirectory() as d:
-            subprocess.run(["gcc", "-O1", "-static", "-Wall", "-Werror", "-o", f"{d}/attack", f"{SANDBOX}/attack.c"], check=True)
-            attack.bytes = Path(f"{d}/attack").read_bytes()
-    return attack.bytes
+@functools.cache
+def program(source: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["gcc", "-O1", "-static", "-Wall", "-Werror", "-o", f"{d}/program", source], check=True)
+        return Path(f"{d}/program").read_bytes()
 
 
 def given(node: Node, args: list[str], devices=DEVICES, privileged: bool = False, **process):
-    b = node.bundle(args, {"/bin/attack": attack()}, **process)
+    b = node.bundle(args, {"/bin/attack": program(SANDBOX / "attack.c"), "/bin/fuse": program(HERE / "fuse.c")}, **process)
     linux = b.config["linux"]
     for path, kind, major, minor in devices:
         linux.setdefault("devices", []).append({"path": path, "type": kind, "major": major, "minor": minor, "fileMode": 0o666})
@@ -131,5 +134,23 @@ def user_namespace(t, node):
     subprocess.run(["umount", "/dev/net"], check=True)
 
 
+def fuse(t, node):
+    """A file system is served by a sandboxed process that was given /dev/fuse; mounted it is outside."""
+    admin = {"capabilities": {k: ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"] for k in ("bounding", "effective", "permitted")}}
+    b = given(node, ["sh", "-c", "mkdir /work/m; exec fuse serve /work/socket >/work/said"])
+    for caps in b.config["process"]["capabilities"].values():
+        caps.append("CAP_SYS_ADMIN")
+    cid = node.start(b.write())
+    wait_until(lambda: (b.rootfs / "work/said").is_file() and (b.rootfs / "work/said").read_text(), "the server to be ready")
+    t.equal((b.rootfs / "work/said").read_text(), "ready\n", "fuse: /dev/fuse is opened")
+    t.equal(node.exec(cid, "fuse", "own", "/work/m", **admin).out, "mount: EPERM\n", "fuse: nothing is mounted by a sandboxed process")
+    t.equal(node.exec(cid, "fuse", "own", "/work/m", bare=True, **admin).out, "mounted\n", "fuse: control: it is outside the sandbox")
+    t.equal(node.exec(cid, "umount", "/work/m", bare=True, **admin).code, 0, "fuse: and gone again")
+    r = node.exec(cid, "fuse", "mount", "/work/socket", "/work/m", bare=True, **admin)
+    t.equal(r.out, "served from inside\n", "fuse: who mounts outside reads what the sandboxed process serves")
+    t.equal(node.exec(cid, "umount", "/work/m", bare=True, **admin).code, 0, "fuse: unmounted")
+    node.delete(cid)
+
+
 if __name__ == "__main__":
-    main((devices, processes, not_replaced, *((privileged, shared, user_namespace) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
+    main((devices, processes, not_replaced, *((privileged, shared, user_namespace, fuse) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))

@@ -30,7 +30,7 @@ def filesystem(r: random.Random, denies: int = 3) -> dict:
         fs["deny"] = some(r, DENIABLE, denies)
     if r.random() < 0.3:
         fs["readonly"] = some(r, [*DENIABLE, "$WORKDIR/.git/hooks/", "~/.bashrc"], 3)
-    for key in ("image", "homes", "volumes"):
+    for key in ("image", "homes", "volumes", "processes", "devices"):
         if r.random() < 0.3:
             fs[key] = r.random() < 0.8
     return fs
