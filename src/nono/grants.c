@@ -41,7 +41,10 @@ struct walk {
 	struct kf_deny deny;
 	struct kf_home *homes; /* HOMES_MAX */
 	size_t nhomes;
-	bool pinned;		    /* the policy has "fs readonly" */
+	bool pinned; /* the policy has "fs readonly" */
+	bool closed; /* what in /proc is no process's; see proc_closed() */
+	bool closed_known;
+	bool any_device;	    /* was given to the container */
 	int root, home;		    /* "/root" and "/home", opened to be listed; -1 if not */
 	bool root_real, home_real;  /* they are no symlinks */
 	const struct kf_rule *rule; /* being walked; NULL: the command line */
@@ -376,6 +379,14 @@ static int walk_volumes(struct walk *w)
 	return r < 0 ? -1 : 0;
 }
 
+static bool proc_closed(struct walk *w)
+{
+	if (!w->closed_known)
+		w->closed = kf_given_proc_closed();
+	w->closed_known = true;
+	return w->closed;
+}
+
 /* What is written in /proc changes the process or the container whose it is, where nothing but
  * processes can be written: the rule has to be on all of it, since the kernel forgets the
  * directories of processes, and new ones come. */
@@ -383,7 +394,7 @@ static int walk_processes(struct walk *w)
 {
 	KF_CLOSE int fd = -1;
 
-	if (!kf_given_proc_closed())
+	if (!proc_closed(w))
 		return skip(w, "/proc", "not closed by the runtime, as in privileged containers"),
 		       0;
 	if (kf_given_sys_admin())
@@ -399,22 +410,31 @@ static int walk_processes(struct walk *w)
 
 static int walk_device(void *ctx, const char *path, int fd, struct kf_err *err)
 {
+	struct walk *w = ctx;
+
 	(void)err;
-	return grant_at(ctx, fd, path, path, KF_FS_READ | KF_FS_WRITE);
+	w->any_device = true;
+	return grant_at(w, fd, path, path, KF_FS_READ | KF_FS_WRITE);
 }
 
 /* In /dev of a container lies what its specification names, however many have written in that;
  * in a privileged one, all that the node has. */
 static int walk_devices(struct walk *w)
 {
+	KF_CLOSE int fd = -1;
 	int r;
 
-	if (!kf_given_proc_closed())
+	if (!proc_closed(w))
 		return skip(w, "/dev", "of a privileged container"), 0;
 	r = kf_given_devices(walk_device, w, w->err);
 	if (r > 0)
 		skip(w, "/dev", "there are too many devices");
-	return r < 0 ? -1 : 0;
+	if (r < 0 || !w->any_device)
+		return r < 0 ? -1 : 0;
+	/* Programs look for them. */
+	fd = kf_open(AT_FDCWD, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	return fd < 0 ? kf_fail_sys(w->err, "open /dev")
+		      : report(w, fd, "/dev", "/dev", KF_GRANT_LIST);
 }
 
 static int walk_option(struct walk *w, const struct kf_option_grant *option)

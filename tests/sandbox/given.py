@@ -121,6 +121,9 @@ def devices(t, target: Target) -> None:
         b.start()
         control, inside, strict = use(b, None), use(b, "default"), use(b, "strict")
         told = b.exec(["/nono/nono", "wrap", "--dry-run"]).stdout
+        for profile in ("default", "workspace"):
+            p = b.exec(["ls", "/dev/accel"], profile=profile, by_fd=text_of(profile))
+            t.equal(p.stdout, "deep\nown\n", f"devices: under '{profile}' they can be looked for")
         elsewhere = b.exec(["/bin/attack", "device", *others]).stdout
         t.equal(b.exec(["/bin/attack", "device", *others], profile="default").stdout, elsewhere, "devices: those of every container as bare")
     t.equal([line.split()[1:] for line in control if "/disk" not in line], [["ok", "ENOTTY"], ["ok", "ENOTTY"], ["ok", "ENOTTY"]],
@@ -128,7 +131,7 @@ def devices(t, target: Target) -> None:
     t.equal(inside, control, "devices: under 'default' as bare, ioctl included")
     t.equal(strict, [f"{p} EACCES -" for p in paths], "devices: none under 'strict'")
     line = next(n for n, rule in enumerate(text_of("default").splitlines(), 1) if rule == "fs devices")
-    t.equal(sorted(r.split()[1] for r in told.splitlines() if f"(line {line})" in r), sorted(paths), "devices: those, and nothing else in /dev")
+    t.equal(sorted(r.split()[1] for r in told.splitlines() if f"(line {line})" in r), sorted(["/dev", *paths]), "devices: those, and listing /dev, and nothing else")
     # What containerd and CRI-O put into a privileged container's /dev: all that the node has.
     with target.box(devices=DEVICES, privileged=True, caps=box.available_caps()) as b:
         b.start()
