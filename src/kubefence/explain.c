@@ -24,6 +24,8 @@ struct question {
 	bool exists, directory;
 	struct kf_explained *out;
 	unsigned wanted;
+	const struct kf_rule *rules;
+	size_t nrules;
 };
 
 /* Top-level directories that "fs rx-root" leaves to other rules. */
@@ -227,10 +229,12 @@ static void ask_homes(struct question *q, const struct kf_rule *rule)
 
 static void ask_volumes(struct question *q, const struct kf_rule *rule)
 {
-	for (size_t i = 0; i < q->in->nmounts; i++)
-		ask_path(q, rule, q->in->mounts[i].path,
-			 kf_policy_volume_access(q->in->mounts[i].path,
-						 !q->in->mounts[i].read_only));
+	for (size_t i = 0; i < q->in->nmounts; i++) {
+		const char *path = q->in->mounts[i].path;
+		const unsigned access = kf_policy_volume_access(path, !q->in->mounts[i].read_only);
+
+		ask_path(q, rule, path, kf_policy_named_access(q->rules, q->nrules, path, access));
+	}
 }
 
 /* In an ordinary container, where the runtime has closed the rest of /proc. */
@@ -286,11 +290,28 @@ static bool kept(struct question *q, const char *written)
 	return (path && kf_path_under(q->real, path)) || denied(q, written);
 }
 
+/* Whether exceptions from @deny grant the place what is wanted; all that is granted there then
+ * is what they do. */
+static bool lifted(struct question *q, const struct kf_rule *deny)
+{
+	struct kf_explained only = {.exists = q->out->exists, .real = q->out->real};
+	struct question ask = *q;
+
+	ask.out = &only;
+	for (size_t i = 0; i < q->nrules; i++)
+		if (kf_policy_is_exception(&q->rules[i], deny))
+			ask_path(&ask, &q->rules[i], q->rules[i].arg, q->rules[i].access);
+	if (only.access)
+		*q->out = only;
+	return only.access != 0;
+}
+
 /* The rule that takes the wanted access away from the place, whatever grants it. */
 static const struct kf_rule *taken(struct question *q, const struct kf_rule *rules, size_t nrules)
 {
 	for (size_t i = 0; i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_DENY && denied(q, rules[i].arg))
+		if (rules[i].kind == KF_RULE_FS_DENY && denied(q, rules[i].arg) &&
+		    !lifted(q, &rules[i]))
 			return &rules[i];
 	for (size_t i = 0; (q->wanted & KF_FS_WRITE) && i < nrules; i++)
 		if (rules[i].kind == KF_RULE_FS_READONLY && kept(q, rules[i].arg))
@@ -320,12 +341,21 @@ static int ask(struct question *q, const struct kf_rule *rule, struct kf_err *er
 	}
 }
 
+static bool has_volumes(const struct kf_rule *rules, size_t nrules)
+{
+	for (size_t i = 0; i < nrules; i++)
+		if (rules[i].kind == KF_RULE_FS_VOLUMES)
+			return true;
+	return false;
+}
+
 int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
 		    const char *path, unsigned access, struct kf_explained *ret, struct kf_err *err)
 {
 	struct kf_explained out = {0};
 	const struct kf_rule *by;
-	struct question q = {.in = in, .out = &out, .wanted = access};
+	struct question q = {
+		.in = in, .out = &out, .wanted = access, .rules = rules, .nrules = nrules};
 	char clean[PATH_MAX];
 
 	if (*path != '/' || !kf_path_clean(path, clean, sizeof(clean)))
@@ -352,7 +382,9 @@ int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, si
 		  : may_be_given(&q, rules, nrules)
 			  ? "granted only if the container is given a device there"
 		  : in->rootfs >= 0 && !q.exists ? "nothing grants the place where it would be"
-						 : "nothing grants it";
+		  : in->nmounts || !has_volumes(rules, nrules)
+			  ? "nothing grants it"
+			  : "nothing grants it, unless a volume is mounted there: ask with --mount";
 	*ret = out;
 	return 0;
 }

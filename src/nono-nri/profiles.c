@@ -38,7 +38,7 @@ static int take_info(const struct kf_policy *policy, struct kf_arena *arena,
 		const struct kf_rule *rule = &policy->rules[i];
 
 		info.writes_pod_files |= kf_policy_writes_pod_files(rule);
-		if (rule->kind == KF_RULE_FS_DENY) {
+		if (rule->kind == KF_RULE_FS_DENY && !kf_policy_has_exception(policy, rule)) {
 			deny[info.ndeny] = kf_arena_strdup(arena, rule->arg);
 			if (!deny[info.ndeny++])
 				return kf_fail_nomem(err, "profile");

@@ -105,7 +105,7 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 		const struct kf_rule *rule = &policy.rules[i];
 
 		out.writes_pod_files |= kf_policy_writes_pod_files(rule);
-		if (rule->kind == KF_RULE_FS_DENY) {
+		if (rule->kind == KF_RULE_FS_DENY && !kf_policy_has_exception(&policy, rule)) {
 			deny[out.ndeny] = kf_arena_strdup(s->arena, rule->arg);
 			if (!deny[out.ndeny++])
 				return kf_fail_nomem(err, info->name);

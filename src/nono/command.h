@@ -15,6 +15,8 @@ int kf_command_why(char **argv);
 int kf_command_setup(char **argv);
 
 /* "nono: MESSAGE" on stderr. */
+/* The help on standard output; the exit status. */
+int kf_command_help(void);
 int kf_command_usage(const struct kf_err *err);
 
 #endif

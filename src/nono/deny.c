@@ -266,6 +266,19 @@ const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *p
 	return NULL;
 }
 
+const struct kf_denied *kf_deny_refuses(const struct kf_deny *deny, const struct kf_rule *rule,
+					const char *real)
+{
+	for (size_t i = 0; i < deny->n; i++) {
+		const struct kf_denied *at = &deny->at[i];
+
+		if (!at->readonly && at->live && kf_path_under(real, at->path) &&
+		    !(rule && at->rule && kf_policy_is_exception(rule, at->rule)))
+			return at;
+	}
+	return NULL;
+}
+
 bool kf_deny_keeps(const struct kf_deny *deny, const char *path)
 {
 	for (size_t i = 0; i < deny->n; i++)

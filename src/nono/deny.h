@@ -44,6 +44,10 @@ bool kf_deny_in_homes(const struct kf_policy *policy);
 /* Deny @path and all below it as well. */
 int kf_deny_whole(struct kf_deny *deny, const char *path, struct kf_err *err);
 
+/* The live denial that keeps @rule, NULL for the command line, from granting what lies at @real:
+ * one that covers it, and that @rule is no exception from. */
+const struct kf_denied *kf_deny_refuses(const struct kf_deny *deny, const struct kf_rule *rule,
+					const char *real);
 /* The live denied path that @path is or lies under; any denied path with @all. NULL if none. */
 const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *path, bool all);
 /* Whether @path is or lies under a live read-only path. */

@@ -36,6 +36,7 @@ enum origin {
 static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
 
 struct walk {
+	const struct kf_policy *policy;
 	const struct kf_vars *vars;
 	struct kf_grant_sink *sink;
 	struct kf_deny deny;
@@ -168,7 +169,7 @@ static unsigned trusted_access(const char *path, const char *real, unsigned acce
 /* Grant what @fd, opened as @path, refers to, which lies at @real. */
 static int grant_at(struct walk *w, int fd, const char *path, const char *real, unsigned access)
 {
-	if (w->deny.any_live && kf_deny_covers(&w->deny, real, false)) {
+	if (w->deny.any_live && kf_deny_refuses(&w->deny, w->rule, real)) {
 		skip(w, path, "denied");
 		return 0;
 	}
@@ -367,7 +368,9 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 		skip(w, volume->path, "cannot be reached");
 		return 0;
 	}
-	return grant_at(w, fd, volume->path, volume->path, volume->access);
+	return grant_at(w, fd, volume->path, volume->path,
+			kf_policy_named_access(w->policy->rules, w->policy->nrules, volume->path,
+					       volume->access));
 }
 
 static int walk_volumes(struct walk *w)
@@ -556,6 +559,7 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 {
 	KF_UNINIT struct kf_home homes[HOMES_MAX];
 	struct walk w = {
+		.policy = policy,
 		.vars = vars,
 		.sink = sink,
 		.homes = homes,

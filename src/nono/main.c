@@ -20,6 +20,9 @@ static const char options[] = "options of wrap:\n"
 			      "  --policy-fd N        read the policy from this descriptor\n"
 			      "  --workdir DIR        change to DIR first\n"
 			      "  --block-net          no network, whatever the profile says\n"
+			      "  --open-port PORT     TCP port to connect to and to listen on\n"
+			      "  --allow-connect-port PORT\n"
+			      "                       TCP port to connect to\n"
 			      "  -a, --allow DIR      read, write and execute below DIR as well\n"
 			      "  -r, --read DIR       read and execute\n"
 			      "  -w, --write DIR      write\n"
@@ -35,6 +38,12 @@ static void help(int out)
 		kf_print(out, "  nono %s\n", commands[i].help);
 	kf_print(out, "  nono --help | --version\n");
 	kf_print(out, "%s", options);
+}
+
+int kf_command_help(void)
+{
+	help(STDOUT_FILENO);
+	return 0;
 }
 
 int kf_command_usage(const struct kf_err *err)
@@ -55,10 +64,8 @@ int main(int argc, char **argv)
 		help(STDERR_FILENO);
 		return KF_EXIT_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		help(STDOUT_FILENO);
-		return 0;
-	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return kf_command_help();
 	if (strcmp(argv[1], "--version") == 0) {
 		kf_print(STDOUT_FILENO, "nono " KF_VERSION "\n");
 		return 0;

@@ -18,13 +18,19 @@ enum option {
 	OPT_GRANT,
 	OPT_PATH,
 	OPT_OP,
+	OPT_PORT,
+	OPT_HELP,
+	OPT_NOTHING,
 };
 
 #define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
 #define ANY (KF_OPTIONS_WRAP | KF_OPTIONS_WHY)
 
+/* In place of access, for ports. */
+enum { PORT_CONNECT = 1, PORT_BIND = 2 };
+
 static const struct spec {
-	char name[12], letter;
+	char name[20], letter;
 	bool value, file;
 	enum option option;
 	unsigned commands, access;
@@ -45,6 +51,14 @@ static const struct spec {
 	{"write-file", 0, true, true, OPT_GRANT, ANY, KF_FS_WRITE},
 	{"path", 0, true, false, OPT_PATH, KF_OPTIONS_WHY, 0},
 	{"op", 0, true, false, OPT_OP, KF_OPTIONS_WHY, 0},
+	{"open-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT | PORT_BIND},
+	{"allow-connect-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT},
+	{"help", 'h', false, false, OPT_HELP, ANY, 0},
+	/* Nono's, for what is never done here: it neither asks nor records, and the working
+	 * directory is the profile's to grant. */
+	{"allow-cwd", 0, false, false, OPT_NOTHING, ANY, 0},
+	{"no-audit", 0, false, false, OPT_NOTHING, ANY, 0},
+	{"no-diagnostics", 0, false, false, OPT_NOTHING, ANY, 0},
 };
 
 /* The option that @arg is, with its "=VALUE" or NULL in *ret_value. */
@@ -79,6 +93,29 @@ bool kf_parse_fd(const char *s, int *ret)
 	return true;
 }
 
+static int add_port(struct kf_options *o, const struct spec *spec, const char *value,
+		    struct kf_err *err)
+{
+	static const struct {
+		unsigned access;
+		enum kf_rule_kind kind;
+	} kinds[] = {{PORT_CONNECT, KF_RULE_NET_CONNECT}, {PORT_BIND, KF_RULE_NET_BIND}};
+	int port;
+
+	if (!kf_parse_fd(value, &port) || port < 1 || port > UINT16_MAX)
+		return kf_fail(err, EINVAL, "--%s '%s' is not a port, 1 to 65535", spec->name,
+			       value);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(kinds); i++) {
+		if (!(spec->access & kinds[i].access))
+			continue;
+		if (o->nports == KF_OPTIONS_PORTS_MAX)
+			return kf_fail(err, E2BIG, "too many ports");
+		o->ports[o->nports++] = (struct kf_rule){
+			.kind = kinds[i].kind, .port = (uint16_t)port, .port_last = (uint16_t)port};
+	}
+	return 0;
+}
+
 static int apply(struct kf_options *o, const struct spec *spec, const char *value,
 		 struct kf_err *err)
 {
@@ -100,6 +137,7 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		o->dry_run = true;
 		break;
 	case OPT_SILENT: /* nothing but errors is ever printed */
+	case OPT_NOTHING:
 		break;
 	case OPT_VERBOSE:
 		o->verbose++;
@@ -123,6 +161,11 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 	case OPT_OP:
 		o->op = value;
 		break;
+	case OPT_PORT:
+		return add_port(o, spec, value, err);
+	case OPT_HELP:
+		o->help = true;
+		break;
 	}
 	return 0;
 }
@@ -139,6 +182,10 @@ int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, stru
 			argv++;
 			break;
 		}
+		if (arg[1] == 'v' && !arg[1 + strspn(arg + 1, "v")]) {
+			o.verbose += (unsigned)strlen(arg + 1);
+			continue;
+		}
 		spec = find(command, arg, &value);
 		if (!spec)
 			return kf_fail(err, EINVAL, "there is no option '%s' here", arg);
@@ -153,5 +200,34 @@ int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, stru
 	}
 	o.command = argv;
 	*ret = o;
+	return 0;
+}
+
+int kf_options_network(const struct kf_options *options, struct kf_policy *policy,
+		       struct kf_err *err)
+{
+	struct kf_rule *rules;
+	size_t n = 0;
+
+	if (!options->block_net && !options->nports)
+		return 0;
+	rules = malloc((policy->nrules + options->nports + 1) * sizeof(*rules));
+	if (!rules)
+		return kf_fail_nomem(err, "options");
+	for (size_t i = 0; i < policy->nrules; i++) {
+		const enum kf_rule_kind kind = policy->rules[i].kind;
+
+		if (!options->block_net ||
+		    (kind != KF_RULE_NET_BLOCK && kind != KF_RULE_NET_CONNECT &&
+		     kind != KF_RULE_NET_BIND))
+			rules[n++] = policy->rules[i];
+	}
+	if (options->block_net)
+		rules[n++] = (struct kf_rule){.kind = KF_RULE_NET_BLOCK};
+	for (size_t i = 0; i < options->nports; i++)
+		rules[n++] = options->ports[i];
+	free(policy->rules);
+	policy->rules = rules;
+	policy->nrules = n;
 	return 0;
 }

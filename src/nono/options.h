@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #define KF_OPTIONS_GRANTS_MAX 64
+#define KF_OPTIONS_PORTS_MAX  32
 
 /* A path that the command line grants on top of the profile; stand-alone use only. */
 struct kf_option_grant {
@@ -22,10 +23,12 @@ struct kf_options {
 	int policy_fd;	     /* -1 if none */
 	int report_fd;	     /* where a start that fails is told; -1: stderr */
 	const char *workdir; /* NULL = stay */
-	bool dry_run, block_net;
+	bool dry_run, block_net, help;
 	unsigned verbose;
 	struct kf_option_grant *grants; /* from malloc(), NULL if there are none */
 	size_t ngrants;
+	struct kf_rule ports[KF_OPTIONS_PORTS_MAX]; /* as a policy would say it, line 0 */
+	size_t nports;
 	const char *path, *op; /* why */
 	char **command;	       /* the rest; *command is NULL if there is none */
 };
@@ -36,6 +39,10 @@ enum { KF_OPTIONS_WRAP = 1, KF_OPTIONS_WHY = 2 };
 /* Parse @argv after the command's name.  Options end at "--" or at the first
  * argument that is none.  -1 and *err for a usage error. */
 int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err);
+
+/* Make @policy say what the command line does about the network. */
+int kf_options_network(const struct kf_options *options, struct kf_policy *policy,
+		       struct kf_err *err);
 
 /* Decimal descriptor number; false, *ret untouched, if @s is none. */
 bool kf_parse_fd(const char *s, int *ret);

@@ -11,6 +11,14 @@ const char *kf_report_access(unsigned access)
 	return access & KF_GRANT_LIST ? "list" : names[access & 7];
 }
 
+static void print_line(int out, const struct kf_rule *rule)
+{
+	if (rule && rule->line)
+		kf_print(out, "  (line %u)\n", rule->line);
+	else
+		kf_print(out, "  (command line)\n");
+}
+
 static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err)
 {
 	const struct kf_report *report = (const struct kf_report *)sink;
@@ -19,10 +27,7 @@ static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
 	(void)err;
 	kf_print(report->out, "  %-4s  %s", kf_report_access(grant->access),
 		 kf_shown(grant->path, shown));
-	if (grant->rule)
-		kf_print(report->out, "  (line %u)\n", grant->rule->line);
-	else
-		kf_print(report->out, "  (command line)\n");
+	print_line(report->out, grant->rule);
 	return 0;
 }
 
@@ -46,7 +51,7 @@ void kf_report_init(struct kf_report *report, int out, bool skips)
 	};
 }
 
-void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
+void kf_report_rules(const struct kf_policy *policy, int out)
 {
 	static const char labels[][9] = {
 		[KF_RULE_FS_DENY] = "deny",	   [KF_RULE_FS_READONLY] = "readonly",
@@ -54,7 +59,7 @@ void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
 		[KF_RULE_SCOPE] = "scope",	   [KF_RULE_ENV] = "env",
 		[KF_RULE_RLIMIT] = "rlimit",	   [KF_RULE_MEMFD_NOEXEC] = "memfd",
 	};
-	bool block = block_net;
+	bool block = false;
 
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
@@ -64,9 +69,11 @@ void kf_report_rules(const struct kf_policy *policy, bool block_net, int out)
 			continue;
 		kf_print(out, "  %-4s  %s%s%s", labels[rule->kind], rule->verb ? rule->verb : "",
 			 rule->verb && rule->arg ? " " : "", rule->arg ? rule->arg : "");
-		if (rule->port)
+		if (rule->port_last > rule->port)
+			kf_print(out, "TCP ports %u to %u", rule->port, rule->port_last);
+		else if (rule->port_last)
 			kf_print(out, "TCP port %u", rule->port);
-		kf_print(out, "  (line %u)\n", rule->line);
+		print_line(out, rule);
 	}
 	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
 }

@@ -15,6 +15,6 @@ void kf_report_init(struct kf_report *report, int out, bool skips);
 /* "rwx", "r-x", "list" ... */
 const char *kf_report_access(unsigned access);
 /* The rules that are not about files. */
-void kf_report_rules(const struct kf_policy *policy, bool block_net, int out);
+void kf_report_rules(const struct kf_policy *policy, int out);
 
 #endif

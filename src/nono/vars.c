@@ -110,3 +110,31 @@ enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
 			return KF_EXPANSION_LITERAL;
 	return expand(vars, path, out);
 }
+
+/* Never freed: it becomes the workload's environment. */
+int kf_vars_expand_env(const struct kf_vars *vars, struct kf_policy *policy, struct kf_err *err)
+{
+	KF_UNINIT char path[PATH_MAX];
+
+	for (size_t i = 0; i < policy->nrules; i++) {
+		struct kf_rule *rule = &policy->rules[i];
+		const char *value;
+		char *entry;
+		size_t n;
+
+		if (rule->kind != KF_RULE_ENV || strcmp(rule->verb, "expand") != 0)
+			continue;
+		value = strchr(rule->arg, '=') + 1; /* the parser has seen to it */
+		if (kf_vars_expand(vars, value, path) == KF_EXPANSION_NONE)
+			continue;
+		n = (size_t)(value - rule->arg);
+		entry = malloc(n + strlen(path) + 1);
+		if (!entry)
+			return kf_fail_nomem(err, "environment");
+		memcpy(entry, rule->arg, n);
+		memcpy(entry + n, path, strlen(path) + 1);
+		rule->arg = entry;
+		rule->verb = "set";
+	}
+	return 0;
+}

@@ -3,6 +3,7 @@
 #define KF_NONO_VARS_H
 
 #include "base/err.h"
+#include "policy/flat.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -22,6 +23,10 @@ enum kf_expansion {
 	KF_EXPANSION_LITERAL,  /* the policy itself says where */
 	KF_EXPANSION_VARIABLE, /* the environment says where */
 };
+
+/* Make the rules "env expand KEY=PATH" of @policy rules "env set KEY=..." with the variable of
+ * PATH replaced.  One whose variable is not set stays as it is, and sets nothing. */
+int kf_vars_expand_env(const struct kf_vars *vars, struct kf_policy *policy, struct kf_err *err);
 
 /* Write @path of a policy with its variables replaced to @out, clean. */
 enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,

@@ -196,8 +196,11 @@ int kf_command_why(char **argv)
 	struct kf_err err;
 	int status;
 
-	if (kf_options_parse(KF_OPTIONS_WHY, argv, &options, &err) < 0 ||
-	    (!options.path && kf_fail(&err, EINVAL, "why: --path is missing") < 0) ||
+	if (kf_options_parse(KF_OPTIONS_WHY, argv, &options, &err) < 0)
+		return kf_command_usage(&err);
+	if (options.help)
+		return kf_command_help();
+	if ((!options.path && kf_fail(&err, EINVAL, "why: --path is missing") < 0) ||
 	    parse_op(options.op, &why.access, &err) < 0)
 		return kf_command_usage(&err);
 	status = answer(&options, &why, &err);

@@ -78,12 +78,11 @@ static __attribute__((noinline)) int fail(const struct kf_err *err, const struct
 	return KF_EXIT_FAILED;
 }
 
-static void find_needs(const struct kf_policy *policy, const struct kf_options *options,
-		       struct needs *ret)
+static void find_needs(const struct kf_policy *policy, struct needs *ret)
 {
 	bool tcp = false;
 
-	*ret = (struct needs){.filter = {.block = options->block_net}, .log = true};
+	*ret = (struct needs){.log = true};
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
@@ -120,9 +119,7 @@ static void find_needs(const struct kf_policy *policy, const struct kf_options *
 			break;
 		}
 	}
-	if (options->block_net) {
-		ret->landlock.connect = ret->landlock.bind = tcp = false;
-	} else if (ret->filter.block && tcp) {
+	if (ret->filter.block && tcp) {
 		ret->landlock.connect = ret->landlock.bind = true;
 		ret->filter.tcp = true;
 	}
@@ -158,14 +155,26 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 	return kf_landlock_allow(&s->ll, grant->fd, grant->place, grant->access, err);
 }
 
+/* The kernel knows single ports only. */
+static int allow_range(const struct kf_landlock *ll, bool bind, unsigned first, unsigned last,
+		       struct kf_err *err)
+{
+	for (unsigned port = first; port <= last; port++)
+		if (kf_landlock_allow_port(ll, bind, (uint16_t)port, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int allow_ports(const struct kf_policy *policy, const struct kf_landlock *ll,
 		       struct kf_err *err)
 {
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if ((rule->kind == KF_RULE_NET_CONNECT || rule->kind == KF_RULE_NET_BIND) &&
-		    kf_landlock_allow_port(ll, rule->kind == KF_RULE_NET_BIND, rule->port, err) < 0)
+		if (rule->kind != KF_RULE_NET_CONNECT && rule->kind != KF_RULE_NET_BIND)
+			continue;
+		if (allow_range(ll, rule->kind == KF_RULE_NET_BIND, rule->port, rule->port_last,
+				err) < 0)
 			return -1;
 	}
 	return 0;
@@ -194,7 +203,7 @@ static int enter_landlock(const struct start *s, struct kf_err *err)
 	if (kf_landlock_open(&s->needs.landlock, &sink.ll, err) < 0)
 		return -1;
 	ret = grant_files(s, &sink, err);
-	if (ret == 0 && !s->options->block_net)
+	if (ret == 0)
 		ret = allow_ports(&s->policy, &sink.ll, err);
 	if (ret == 0)
 		ret = kf_landlock_enforce(&sink.ll, err);
@@ -237,7 +246,7 @@ static int describe(const struct kf_policy *policy, const struct kf_options *opt
 	kf_print(out, "profile %s\n", policy->name);
 	if (kf_grants_walk(policy, options, vars, &report.sink, err) < 0)
 		return -1;
-	kf_report_rules(policy, options->block_net, out);
+	kf_report_rules(policy, out);
 	return 0;
 }
 
@@ -279,10 +288,14 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 		return kf_fail_sys(err, "--workdir '%s'", options->workdir);
 	if (kf_vars_init(&s->vars, err) < 0)
 		return -1;
-	find_needs(&s->policy, options, &s->needs);
+	if (kf_options_network(options, &s->policy, err) < 0)
+		return -1;
+	find_needs(&s->policy, &s->needs);
 	if (options->dry_run)
 		return 0;
 	if (kf_program_find(options->command[0], self.dir, ret_program, err) < 0)
+		return -1;
+	if (kf_vars_expand_env(&s->vars, &s->policy, err) < 0)
 		return -1;
 	return kf_process_environment(&s->policy, environ, ret_env, err);
 }
@@ -348,6 +361,8 @@ int kf_command_wrap(char **argv)
 
 	if (kf_options_parse(KF_OPTIONS_WRAP, argv, &options, &err) < 0)
 		return kf_command_usage(&err);
+	if (options.help)
+		return kf_command_help();
 	if (!options.command[0] && !options.dry_run) {
 		kf_err_set(&err, EINVAL, "wrap: no program to run");
 		return kf_command_usage(&err);

@@ -237,17 +237,22 @@ static int parse_net(struct parser *p, char *s)
 	else
 		return bad(p, "'net %s': not block, connect or bind", word);
 	do {
-		const char *number = next_word(&s);
+		char *first = next_word(&s), *last = strchr(first, '-');
+		uint64_t from, to;
 		struct kf_rule *rule;
-		uint64_t port;
 
-		if (!parse_u64(number, &port) || port > UINT16_MAX ||
-		    (port == 0 && kind == KF_RULE_NET_CONNECT))
-			return bad(p, "'%s' is not a port number", number);
+		if (last)
+			*last++ = '\0';
+		if (!parse_u64(first, &from) || !parse_u64(last ? last : first, &to) ||
+		    to > UINT16_MAX || from > to || (last && from == to) ||
+		    (from == 0 && (last || kind == KF_RULE_NET_CONNECT)))
+			return bad(p, "'%s%s%s' is not a port number, nor FIRST-LAST", first,
+				   last ? "-" : "", last ? last : "");
 		rule = add_rule(p, kind, NULL);
 		if (!rule)
 			return -1;
-		rule->port = (uint16_t)port;
+		rule->port = (uint16_t)from;
+		rule->port_last = (uint16_t)to;
 	} while (*s);
 	return 0;
 }
@@ -278,28 +283,36 @@ static int parse_memfd(struct parser *p, char *s)
 
 static int parse_env(struct parser *p, char *s)
 {
-	static const char verbs[][8] = {"drop", "keep", "set"};
+	static const struct {
+		char word[16];
+		bool value;
+	} verbs[] = {
+		{"drop", false},	 {"keep", false}, {"drop-anycase", false},
+		{"keep-anycase", false}, {"set", true},	  {"expand", true},
+	};
 	const char *word = next_word(&s);
 	const char *end = s;
 	struct kf_rule *rule;
 	size_t i;
 
-	for (i = 0; i < KF_ARRAY_SIZE(verbs) && strcmp(word, verbs[i]) != 0; i++)
+	for (i = 0; i < KF_ARRAY_SIZE(verbs) && strcmp(word, verbs[i].word) != 0; i++)
 		;
 	if (i == KF_ARRAY_SIZE(verbs))
-		return bad(p, "'env %s': not drop, keep or set", word);
+		return bad(p, "'env %s': not drop, keep, drop-anycase, keep-anycase, set or expand",
+			   word);
 	if (is_digit(*s))
 		return bad(p, "'%s' is not a variable name", s);
-	while (name_char(*end))
+	while (name_char(*end) || (*end == '*' && !verbs[i].value))
 		end++;
-	if (strcmp(word, "set") == 0 ? end == s || *end != '='
-				     : strcmp(end, "*") != 0 && (*end || end == s))
+	if (end == s || *end != (verbs[i].value ? '=' : '\0'))
 		return bad(p, "'env %s %s': not %s", word, s,
-			   strcmp(word, "set") == 0 ? "NAME=VALUE" : "a name or PREFIX*");
+			   verbs[i].value ? "NAME=VALUE" : "a name, with or without '*' in it");
+	if (strcmp(word, "expand") == 0 && check_path(p, end + 1) < 0)
+		return -1;
 	rule = add_rule(p, KF_RULE_ENV, s);
 	if (!rule)
 		return -1;
-	rule->verb = verbs[i];
+	rule->verb = verbs[i].word;
 	return 0;
 }
 

@@ -25,20 +25,22 @@
  *	fs processes                  write what the kernel lets a process write in /proc about
  *	                              itself and the container's processes
  *	fs devices                    rw: the device nodes that the container was given in /dev
- *	fs deny /run/secrets
+ *	fs deny /run/secrets          but what an fs rule names at or below it is granted,
+ *	                              exactly so
  *	fs readonly $WORKDIR/.git/hooks
  *	                              not to be changed, replaced or made, whatever grants
  *	                              writing above; with a "/" behind it, what is not there
  *	                              is taken for a directory
  *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
- *	net connect 443 8443
- *	net bind 8080
+ *	net connect 443 8443          ports, and ranges of them
+ *	net bind 8080 9000-9099
  *	scope signal
  *	scope abstract
  *	memfd noexec                  memory files only if they can never be executed
- *	env drop LD_PRELOAD           a name, or PREFIX* for all that start with it; "*"
+ *	env drop LD_PRELOAD           a name; "*" stands for any characters in it: *TOKEN*
  *	env keep KEY                  with any of these, all others are dropped
  *	env set KEY=VALUE
+ *	env expand KEY=$HOME/x        as set; VALUE is a path as in an fs rule
  *	rlimit nofile 1024 4096       soft hard, or one number for both; "unlimited"
  *	note TEXT                     for people (an agent's recipe); ignored
  *	note hint PROGRAM OPTION TEXT
@@ -82,13 +84,12 @@ enum { KF_FS_READ = 1, KF_FS_WRITE = 2, KF_FS_EXEC = 4 };
 /* One rule.  Strings borrow from the text that was parsed. */
 struct kf_rule {
 	enum kf_rule_kind kind;
-	unsigned line;	 /* for messages, from 1 */
-	unsigned access; /* FS: KF_FS_* bits; FS_READONLY: KF_READONLY_DIRECTORY or 0 */
-	uint16_t port;	 /* NET_CONNECT, NET_BIND: one rule a port */
-	const char
-		*verb; /* ENV: "drop"|"set"|"keep"; SCOPE: "signal"|"abstract"; RLIMIT: its name */
-	const char *arg;     /* path, variable, level, note; NULL if the rule has none */
-	uint64_t soft, hard; /* RLIMIT; UINT64_MAX = unlimited */
+	unsigned line;		  /* for messages, from 1 */
+	unsigned access;	  /* FS: KF_FS_* bits; FS_READONLY: KF_READONLY_DIRECTORY or 0 */
+	uint16_t port, port_last; /* NET_CONNECT, NET_BIND: both are in it; one port: equal */
+	const char *verb;	  /* ENV, SCOPE: the word behind it; RLIMIT: its name */
+	const char *arg;	  /* path, variable, level, note; NULL if the rule has none */
+	uint64_t soft, hard;	  /* RLIMIT; UINT64_MAX = unlimited */
 };
 
 struct kf_policy {
@@ -109,6 +110,20 @@ void kf_policy_done(struct kf_policy *policy);
  * ignored.  A failure of @out is the caller's to check. */
 void kf_policy_format(const char *name, const struct kf_rule *rules, size_t nrules,
 		      struct kf_buf *out);
+
+/* @path, or where it lies in /run if it is written as in /var/run: a symlink in nearly every
+ * image and a directory in the others; a rule for the one is meant for both. */
+const char *kf_policy_run_path(const char *path);
+/* Whether @rule grants what the denial @deny covers: it is written at or below it, as it is
+ * written itself.  No variable, symlink or set of paths is an exception. */
+bool kf_policy_is_exception(const struct kf_rule *rule, const struct kf_rule *deny);
+/* Whether @deny has any in @policy: then no mount and no mask may make it true, but what
+ * the launcher leaves out. */
+bool kf_policy_has_exception(const struct kf_policy *policy, const struct kf_rule *deny);
+/* What of @access to what is mounted at @path the rules of @policy leave that name this very
+ * path: who writes that down means it. */
+unsigned kf_policy_named_access(const struct kf_rule *rules, size_t nrules, const char *path,
+				unsigned access);
 
 /* Whether @path (absolute, clean) is "/" or a directory in or above which the
  * system itself lies, such as /usr or /etc: a grant that a variable makes of it

@@ -10,6 +10,13 @@ static void add_limit(struct kf_buf *out, uint64_t v)
 		kf_buf_addf(out, " %llu", (unsigned long long)v);
 }
 
+static void add_ports(struct kf_buf *out, const char *verb, const struct kf_rule *rule)
+{
+	kf_buf_addf(out, "net %s %u", verb, rule->port);
+	if (rule->port_last > rule->port)
+		kf_buf_addf(out, "-%u", rule->port_last);
+}
+
 static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 {
 	switch (rule->kind) {
@@ -44,10 +51,10 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 		kf_buf_adds(out, "net block");
 		break;
 	case KF_RULE_NET_CONNECT:
-		kf_buf_addf(out, "net connect %u", rule->port);
+		add_ports(out, "connect", rule);
 		break;
 	case KF_RULE_NET_BIND:
-		kf_buf_addf(out, "net bind %u", rule->port);
+		add_ports(out, "bind", rule);
 		break;
 	case KF_RULE_SCOPE:
 		kf_buf_addf(out, "scope %s", rule->verb);

@@ -3,11 +3,30 @@
 
 #include <string.h>
 
-static bool blocked(const struct kf_compiled *c)
+static bool is_blocked(const struct kf_compiled *c)
 {
 	const char *s = c->profile.scalars[KF_SCALAR_BLOCK].s;
 
 	return s && strcmp(s, "true") == 0;
+}
+
+/* Whether nothing goes out: ports that the profile names go out of a blocked network too. */
+static bool closed(const struct kf_compiled *c)
+{
+	return is_blocked(c) && !c->profile.lists[KF_LIST_CONNECT].n;
+}
+
+/* Whether names are resolved over @port 53 of UDP or TCP: as the launcher lets it. */
+static bool asks_dns(const struct kf_compiled *c, bool tcp)
+{
+	const struct kf_items *ports = &c->profile.lists[KF_LIST_CONNECT];
+
+	if (!is_blocked(c))
+		return true;
+	for (size_t i = 0; tcp && i < ports->n; i++)
+		if (ports->v[i].u <= 53 && 53 <= ports->v[i].u2)
+			return true;
+	return false;
 }
 
 static void head(const struct kf_netpol *o, struct kf_buf *out)
@@ -26,29 +45,27 @@ static void head(const struct kf_netpol *o, struct kf_buf *out)
 /* The ports that connections may go to: the profile's, else HTTPS. */
 static void ports(const struct kf_compiled *c, const char *indent, bool cilium, struct kf_buf *out)
 {
-	static const struct kf_item https = {.u = 443};
+	static const struct kf_item https = {.u = 443, .u2 = 443};
 	const struct kf_items *list = &c->profile.lists[KF_LIST_CONNECT];
 	const struct kf_item *v = list->n ? list->v : &https;
 	size_t n = list->n ? list->n : 1;
 
-	for (size_t i = 0; i < n; i++)
-		kf_buf_addf(out,
-			    cilium ? "%s- port: \"%u\"\n%s  protocol: TCP\n"
-				   : "%s- port: %u\n%s  protocol: TCP\n",
-			    indent, (unsigned)v[i].u, indent);
+	for (size_t i = 0; i < n; i++) {
+		kf_buf_addf(out, cilium ? "%s- port: \"%u\"\n" : "%s- port: %u\n", indent,
+			    (unsigned)v[i].u);
+		if (v[i].u2 > v[i].u)
+			kf_buf_addf(out, "%s  endPort: %u\n", indent, (unsigned)v[i].u2);
+		kf_buf_addf(out, "%s  protocol: TCP\n", indent);
+	}
 }
 
-static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
+static void kubernetes_dns(const struct kf_compiled *c, struct kf_buf *out)
 {
-	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
+	static const char *const protocols[] = {"UDP", "TCP"};
 
-	kf_buf_adds(out, "  policyTypes: [Egress]\n");
-	if (blocked(c)) {
-		kf_buf_adds(out, "  egress: []\n");
+	if (!asks_dns(c, false) && !asks_dns(c, true))
 		return;
-	}
-	kf_buf_adds(out, "  egress:\n"
-			 "    # Name resolution by the cluster's DNS.\n"
+	kf_buf_adds(out, "    # Name resolution by the cluster's DNS.\n"
 			 "    - to:\n"
 			 "        - namespaceSelector:\n"
 			 "            matchLabels:\n"
@@ -56,13 +73,29 @@ static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
 			 "          podSelector:\n"
 			 "            matchLabels:\n"
 			 "              k8s-app: kube-dns\n"
-			 "      ports:\n"
-			 "        - port: 53\n"
-			 "          protocol: UDP\n"
-			 "        - port: 53\n"
-			 "          protocol: TCP\n");
-	if (!domains->n)
+			 "      ports:\n");
+	for (size_t tcp = 0; tcp < 2; tcp++)
+		if (asks_dns(c, tcp))
+			kf_buf_addf(out, "        - port: 53\n          protocol: %s\n",
+				    protocols[tcp]);
+}
+
+static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
+{
+	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
+
+	kf_buf_adds(out, "  policyTypes: [Egress]\n");
+	if (closed(c)) {
+		kf_buf_adds(out, "  egress: []\n");
 		return;
+	}
+	kf_buf_adds(out, "  egress:\n");
+	kubernetes_dns(c, out);
+	if (!domains->n) {
+		kf_buf_adds(out, "    # The profile's ports, wherever they are.\n    - ports:\n");
+		ports(c, "        ", false, out);
+		return;
+	}
 	kf_buf_adds(
 		out,
 		"    # NetworkPolicy knows no host names: everything outside of private networks\n"
@@ -83,17 +116,24 @@ static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
 	ports(c, "        ", false, out);
 }
 
-static void cilium(const struct kf_compiled *c, struct kf_buf *out)
+/* The hosts, one a line behind @indent. */
+static void names(const struct kf_items *domains, const char *indent, struct kf_buf *out)
+{
+	for (size_t i = 0; i < domains->n; i++) {
+		const char *s = domains->v[i].s;
+
+		kf_buf_addf(out, "%s- match%s: \"%s\"\n", indent,
+			    strchr(s, '*') ? "Pattern" : "Name", s);
+	}
+}
+
+static void cilium_dns(const struct kf_compiled *c, struct kf_buf *out)
 {
 	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
 
-	if (blocked(c)) {
-		kf_buf_adds(out, "  # One rule that matches nothing: egress is denied.\n  "
-				 "egress:\n    - {}\n");
+	if (!asks_dns(c, false) && !asks_dns(c, true))
 		return;
-	}
-	kf_buf_adds(out,
-		    "  egress:\n"
+	kf_buf_addf(out,
 		    "    # Name resolution by the cluster's DNS; Cilium learns addresses from it.\n"
 		    "    - toEndpoints:\n"
 		    "        - matchLabels:\n"
@@ -102,26 +142,34 @@ static void cilium(const struct kf_compiled *c, struct kf_buf *out)
 		    "      toPorts:\n"
 		    "        - ports:\n"
 		    "            - port: \"53\"\n"
-		    "              protocol: ANY\n"
+		    "              protocol: %s\n"
 		    "          rules:\n"
-		    "            dns:\n");
-	for (size_t i = 0; i < domains->n; i++) {
-		const char *s = domains->v[i].s;
-
-		kf_buf_addf(out, "              - match%s: \"%s\"\n",
-			    *s == '*' ? "Pattern" : "Name", s);
-	}
-	if (!domains->n) {
+		    "            dns:\n",
+		    asks_dns(c, false) ? "ANY" : "TCP");
+	names(domains, "              ", out);
+	if (!domains->n)
 		kf_buf_adds(out, "              - matchPattern: \"*\"\n");
+}
+
+static void cilium(const struct kf_compiled *c, struct kf_buf *out)
+{
+	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
+
+	if (closed(c)) {
+		kf_buf_adds(out, "  # One rule that matches nothing: egress is denied.\n  "
+				 "egress:\n    - {}\n");
 		return;
 	}
-	kf_buf_adds(out, "    - toFQDNs:\n");
-	for (size_t i = 0; i < domains->n; i++) {
-		const char *s = domains->v[i].s;
-
-		kf_buf_addf(out, "        - match%s: \"%s\"\n", *s == '*' ? "Pattern" : "Name", s);
+	kf_buf_adds(out, "  egress:\n");
+	cilium_dns(c, out);
+	if (domains->n) {
+		kf_buf_adds(out, "    - toFQDNs:\n");
+		names(domains, "        ", out);
+		kf_buf_adds(out, "      toPorts:\n        - ports:\n");
+	} else {
+		kf_buf_adds(out, "    # The profile's ports, wherever they are.\n"
+				 "    - toPorts:\n        - ports:\n");
 	}
-	kf_buf_adds(out, "      toPorts:\n        - ports:\n");
 	ports(c, "            ", true, out);
 }
 

@@ -157,22 +157,14 @@ static int check_machine(const struct kf_settings *settings, const struct kf_vie
 	return 0;
 }
 
-/* The kernel's and the runtime's way of writing the same place. */
-static const char *canonical_run(const char *path)
-{
-	/* /var/run is a symlink to /run in nearly every image and a directory in
-	 * the others: a rule for the one is meant for both. */
-	return kf_path_under(path, "/var/run") ? path + 4 : path;
-}
-
 static bool denied(const struct kf_profile_info *profile, const char *destination)
 {
-	const char *at = canonical_run(destination);
+	const char *at = kf_policy_run_path(destination);
 
 	/* No mount lies at "~/...". */
 	for (size_t i = 0; i < profile->ndeny; i++)
 		if (profile->deny[i][0] == '/' &&
-		    kf_path_under(at, canonical_run(profile->deny[i])))
+		    kf_path_under(at, kf_policy_run_path(profile->deny[i])))
 			return true;
 	return false;
 }

@@ -47,12 +47,12 @@ enum kf_list {
 	KF_LIST_DENY,	  /* s: path */
 	KF_LIST_READONLY, /* s: path, access: KF_READONLY_DIRECTORY or 0 */
 	KF_LIST_BYPASS,
-	KF_LIST_CONNECT, /* u: port */
+	KF_LIST_CONNECT, /* u, u2: first and last port */
 	KF_LIST_BIND,
-	KF_LIST_DOMAIN, /* s: host or "*.host" */
+	KF_LIST_DOMAIN, /* s: host; a label of it may be "*" */
 	KF_LIST_ENV_KEEP,
 	KF_LIST_ENV_DROP,
-	KF_LIST_ENV_SET, /* s: name, value */
+	KF_LIST_ENV_SET, /* s: name, value; access: KF_ENV_PATH or 0 */
 	KF_LIST_RLIMIT,	 /* s: name, u: soft, u2: hard */
 	KF_NLISTS,
 };
@@ -71,6 +71,7 @@ enum kf_scalar_id {
 	KF_SCALAR_NETWORK_PROFILE, /* name; "" = cleared */
 	KF_SCALAR_DOMAINS_BY,	   /* "network-policy" */
 	KF_SCALAR_ENV_KEEP_SET,	   /* "true" if there is a list, be it empty */
+	KF_SCALAR_ENV_ANYCASE,	   /* "true"; true wins */
 	KF_SCALAR_SIGNAL,
 	KF_SCALAR_IPC,
 	KF_SCALAR_MEMFD_EXEC,
@@ -79,11 +80,15 @@ enum kf_scalar_id {
 	KF_NSCALARS,
 };
 
+/* In access of ENV_SET: the value is a path whose variables are replaced. */
+#define KF_ENV_PATH 1u
+
 struct kf_item {
 	const char *s, *value;
 	unsigned access; /* KF_FS_* */
 	uint64_t u, u2;
 	uint32_t hash; /* of @s, to find equals quickly */
+	bool lifted;   /* GRANT: in spite of a denial above it, which stays */
 	struct kf_origin at;
 };
 

@@ -57,8 +57,9 @@ static struct kf_items canonical_list(struct kf_profile_ctx *ctx, const struct k
 	for (size_t i = 0; i < list->n; i++) {
 		struct kf_item *last = out.n ? &out.v[out.n - 1] : NULL;
 
-		if (last && last->u == out.v[i].u && (!last->s || strcmp(last->s, out.v[i].s) == 0))
-			last->access |= out.v[i].access;
+		if (last && last->u == out.v[i].u && (last->s || last->u2 == out.v[i].u2) &&
+		    (!last->s || strcmp(last->s, out.v[i].s) == 0))
+			last->access |= out.v[i].access, last->lifted |= out.v[i].lifted;
 		else
 			out.v[out.n++] = out.v[i];
 	}
@@ -103,16 +104,21 @@ static void emit_ports(struct emitter *e, const struct kf_items *ports, enum kf_
 {
 	for (size_t i = 0; i < ports->n; i++)
 		emit(e, &ports->v[i].at,
-		     (struct kf_rule){.kind = kind, .port = (uint16_t)ports->v[i].u});
+		     (struct kf_rule){.kind = kind,
+				      .port = (uint16_t)ports->v[i].u,
+				      .port_last = (uint16_t)ports->v[i].u2});
 }
 
 static void emit_env(struct emitter *e, const struct kf_profile *p)
 {
+	/* @other: with case_insensitive_vars, and for values that are paths. */
 	static const struct {
 		enum kf_list list;
-		const char *verb;
-	} verbs[] = {
-		{KF_LIST_ENV_DROP, "drop"}, {KF_LIST_ENV_KEEP, "keep"}, {KF_LIST_ENV_SET, "set"}};
+		const char *verb, *other;
+	} verbs[] = {{KF_LIST_ENV_DROP, "drop", "drop-anycase"},
+		     {KF_LIST_ENV_KEEP, "keep", "keep-anycase"},
+		     {KF_LIST_ENV_SET, "set", "expand"}};
+	const bool any_case = kf_profile_is(p, KF_SCALAR_ENV_ANYCASE, "true");
 
 	/* "Keep only these", and there are none. */
 	if (p->scalars[KF_SCALAR_ENV_KEEP_SET].s && !p->lists[KF_LIST_ENV_KEEP].n)
@@ -123,6 +129,9 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 
 		for (size_t i = 0; i < list->n; i++) {
 			const struct kf_item *item = &list->v[i];
+			const bool other = verbs[v].list == KF_LIST_ENV_SET
+						   ? item->access & KF_ENV_PATH
+						   : any_case;
 			const char *arg = item->value ? kf_arena_printf(e->ctx->arena, "%s=%s",
 									item->s, item->value)
 						      : item->s;
@@ -130,8 +139,9 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 			if (!arg)
 				e->ctx->diags->nomem = true;
 			emit(e, &item->at,
-			     (struct kf_rule){
-				     .kind = KF_RULE_ENV, .verb = verbs[v].verb, .arg = arg});
+			     (struct kf_rule){.kind = KF_RULE_ENV,
+					      .verb = other ? verbs[v].other : verbs[v].verb,
+					      .arg = arg});
 		}
 	}
 }
@@ -201,6 +211,22 @@ static void grant_workdir(struct kf_profile_ctx *ctx, struct kf_profile *p)
 		kf_profile_put(ctx, p, KF_LIST_GRANT, &item);
 	}
 	p->scalars[KF_SCALAR_WORKDIR].s = NULL;
+}
+
+/* Ranges that overlap are one; what lies side by side was written apart and stays so. */
+static void unite_ranges(struct kf_items *ports)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ports->n; i++) {
+		struct kf_item *last = n ? &ports->v[n - 1] : NULL;
+
+		if (!last || ports->v[i].u > last->u2)
+			ports->v[n++] = ports->v[i];
+		else if (ports->v[i].u2 > last->u2)
+			last->u2 = ports->v[i].u2;
+	}
+	ports->n = n;
 }
 
 static int to_text(struct kf_profile_ctx *ctx, struct kf_compiled *c, struct kf_err *err)
@@ -273,6 +299,8 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 	for (unsigned l = 0; l < KF_NLISTS; l++) {
 		if (l != KF_LIST_RECIPE)
 			c.profile.lists[l] = canonical_list(&ctx, &c.profile.lists[l]);
+		if (l == KF_LIST_CONNECT || l == KF_LIST_BIND)
+			unite_ranges(&c.profile.lists[l]);
 		e.cap += c.profile.lists[l].n;
 	}
 	e.rules = kf_arena_calloc(arena, e.cap, sizeof(*e.rules));

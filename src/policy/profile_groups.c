@@ -40,8 +40,16 @@ static bool is_true(const struct kf_jsonc *v)
 	return v && v->kind == KF_JSONC_BOOL && v->b;
 }
 
+/* Whether @group does anything here. */
+static bool acts(const struct kf_jsonc *group)
+{
+	const struct kf_jsonc *platform = member(group, "platform");
+
+	return !member(group, "reports") && (!platform || strcmp(platform->s, "linux") == 0);
+}
+
 static void check_excludes(struct kf_profile_ctx *ctx, const struct kf_items *exclude,
-			   const struct kf_jsonc *groups)
+			   const struct kf_items *include, const struct kf_jsonc *groups)
 {
 	for (size_t i = 0; i < exclude->n; i++) {
 		const struct kf_item *item = &exclude->v[i];
@@ -55,6 +63,10 @@ static void check_excludes(struct kf_profile_ctx *ctx, const struct kf_items *ex
 				      "group '%s' cannot be left out; lift single denials with "
 				      "filesystem.bypass_protection",
 				      item->s);
+		else if (acts(group) && !listed(include, item->s))
+			kf_diag_warning(ctx->diags, &item->at,
+					"excluding group '%s' has no effect: nothing includes it",
+					item->s);
 	}
 }
 
@@ -62,10 +74,9 @@ static void check_excludes(struct kf_profile_ctx *ctx, const struct kf_items *ex
 static void take(struct kf_profile_ctx *ctx, struct kf_profile *profile,
 		 const struct kf_jsonc *group)
 {
-	const struct kf_jsonc *platform = member(group, "platform");
 	struct kf_profile from = {0};
 
-	if (platform && strcmp(platform->s, "linux") != 0)
+	if (!acts(group))
 		return;
 	if (member(group, "filesystem"))
 		kf_profile_read_filesystem(ctx, member(group, "filesystem"), group->key, &from);
@@ -91,7 +102,7 @@ static void expand_network(struct kf_profile_ctx *ctx, struct kf_profile *profil
 		const struct kf_jsonc *hosts = member(member(root, "network_groups"), g->s);
 
 		for (const struct kf_jsonc *h = hosts ? hosts->child : NULL; h; h = h->next) {
-			struct kf_item item = {.s = h->s, .at = h->at};
+			struct kf_item item = {.s = h->s, .at = named->at};
 
 			item.at.group = g->s;
 			kf_profile_put(ctx, profile, KF_LIST_DOMAIN, &item);
@@ -116,7 +127,7 @@ void kf_profile_expand_groups(struct kf_profile_ctx *ctx, struct kf_profile *pro
 			kf_profile_add(ctx, &include, &(struct kf_item){.s = g->s, .at = g->at});
 	if (kf_profile_is(profile, KF_SCALAR_GPU, "true"))
 		kf_profile_add(ctx, &include, &(struct kf_item){.s = "gpu", .at = gpu->at});
-	check_excludes(ctx, &exclude, groups);
+	check_excludes(ctx, &exclude, &include, groups);
 	for (size_t i = 0; i < include.n; i++) {
 		const struct kf_item *item = &include.v[i];
 		const struct kf_jsonc *group = member(groups, item->s),

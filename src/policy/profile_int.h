@@ -7,16 +7,25 @@
 
 /* Between the files of the profile compiler only. */
 
+/* A built-in profile, and where a profile of somebody's own extends it. */
+struct kf_profile_import {
+	const char *file;
+	struct kf_origin at;
+};
+
 struct kf_profile_ctx {
 	const struct kf_profile_library *library;
 	struct kf_arena *arena;
 	struct kf_diags *diags;
+	struct kf_profile_import *imports; /* one a source of the library */
+	size_t nimports;
 };
 
 /* What one file says: its own values, and what it builds on. */
 struct kf_profile_file {
 	struct kf_profile profile;
 	struct kf_items extends; /* s: name */
+	struct kf_profile over;	 /* of platform_overrides, what is for Linux */
 };
 
 /* profile_list.c: typed lists.  Additions that equal an entry already there are
@@ -40,6 +49,8 @@ static inline bool kf_profile_is(const struct kf_profile *profile, enum kf_scala
  * a container (warned). */
 const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at,
 			    const char *raw);
+/* Whether @s starts with a variable that a path may start with, or that is nono's own. */
+bool kf_profile_path_variable(const char *s);
 /* @path with all spellings of one place made one: /var/run is /run, $TMPDIR is
  * /tmp, /root, /home/X and $XDG_* are under "~".  For comparing only. */
 const char *kf_profile_path_canonical(struct kf_arena *arena, const char *path);
@@ -63,6 +74,15 @@ int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_c
 void kf_profile_expand_groups(struct kf_profile_ctx *ctx, struct kf_profile *profile);
 /* profile_check.c: conflicts that only the whole can show. */
 void kf_profile_check(struct kf_profile_ctx *ctx, struct kf_profile *profile);
+
+/* Where @at is, for messages: a file's line, or what is built in by its name. */
+const char *kf_profile_place(struct kf_profile_ctx *ctx, const struct kf_origin *at);
+/* Whether a built-in profile or group says it. */
+bool kf_profile_is_builtin(const struct kf_origin *at);
+/* The place to point at when @at is wrong: if a built-in profile says it, where a profile of
+ * somebody's own brought that in. */
+const struct kf_origin *kf_profile_blame(const struct kf_profile_ctx *ctx,
+					 const struct kf_origin *at);
 
 /* Message tail: "; did you mean 'X'?" or "". */
 const char *kf_profile_did_you_mean(struct kf_profile_ctx *ctx, const char *word,

@@ -14,14 +14,16 @@
 
 #define VALUES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define NO_PROXY                                                                                 \
-	"needs a filtering proxy beside the program, which a pod does not have; list the hosts " \
-	"in network.allow_domain with \"enforced_by\": \"network-policy\" and apply what "       \
+#define NO_PROXY                                                                              \
+	"it needs a filtering proxy beside the program, which a pod does not have; list the " \
+	"hosts "                                                                              \
+	"in network.allow_domain with \"enforced_by\": \"network-policy\" and apply what "    \
 	"'kubefence profile netpol' writes"
-#define NO_MACOS "concerns macOS only"
-#define NO_SHELL "concerns nono's interactive use only"
-#define NO_GATE                                                                      \
-	"would check only the program a container starts with, never its children; " \
+#define NO_MACOS  "it concerns macOS only"
+#define NO_SHELL  "it concerns nono's interactive use only"
+#define NO_PROMPT "nobody is asked at run time; nothing is granted later"
+#define NO_GATE                                                                         \
+	"it would check only the program a container starts with, never its children; " \
 	"take execution away by path: {\"path\": ..., \"access\": \"r\"} in filesystem.grant"
 
 /* One row a key. */
@@ -29,6 +31,7 @@
 const struct kf_profile_key kf_profile_keys[] = {
 	{"$schema", KF_KEY_NOTHING, "For editors."},
 	{"extends", KF_KEY_EXTENDS, "Profiles that this one builds on, by name; later ones win."},
+	{"platform_overrides", KF_KEY_OVERRIDES, "What counts on one system: {linux, macos, windows}; that of Linux is added last of all."},
 	{"seccomp", KF_KEY_ENUM, "Seccomp level that programs under this profile need.",
 	 .scalar = KF_SCALAR_SECCOMP, .values = VALUES("restricted", "agent", "runtime-default")},
 
@@ -84,6 +87,9 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"network.open_port", KF_KEY_PORTS, "TCP ports to connect to and listen on; other TCP ports are closed, and with block all else too.", .access = KF_PORT_CONNECT | KF_PORT_BIND},
 	{"network.connect_port", KF_KEY_PORTS, "TCP ports to connect to; other TCP ports are closed, and with block all else too.", .access = KF_PORT_CONNECT},
 	{"network.listen_port", KF_KEY_PORTS, "TCP ports to listen on; other TCP ports are closed, and with block all else too.", .access = KF_PORT_BIND},
+	{"network.connect_port_range", KF_KEY_RANGES, "As connect_port: [first, last].", .access = KF_PORT_CONNECT},
+	{"network.open_port_range", KF_KEY_RANGES, "As open_port: [first, last].", .access = KF_PORT_CONNECT | KF_PORT_BIND},
+	{"network.listen_port_range", KF_KEY_RANGES, "As listen_port: [first, last].", .access = KF_PORT_BIND},
 	{"network.allow_domain", KF_KEY_DOMAINS, "Hosts to connect to; for 'kubefence profile netpol'.", .list = KF_LIST_DOMAIN},
 	{"network.network_profile", KF_KEY_STRING, "Named set of hosts, as allow_domain.", .scalar = KF_SCALAR_NETWORK_PROFILE},
 	{"network.enforced_by", KF_KEY_ENUM, "Says that a policy of the cluster enforces the hosts.", .scalar = KF_SCALAR_DOMAINS_BY,
@@ -93,12 +99,17 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"network.tls_intercept", KF_KEY_REFUSED, NO_PROXY},
 	{"network.upstream_proxy", KF_KEY_REFUSED, NO_PROXY},
 	{"network.upstream_bypass", KF_KEY_REFUSED, NO_PROXY},
-	{"network.allow_http2", KF_KEY_IGNORED, "concerns nono's proxy only"},
+	{"network.deny_domain", KF_KEY_REFUSED, "the kernel does not filter by host name, and no policy of a cluster denies single names; list the hosts that are meant in network.allow_domain"},
+	{"network.no_proxy", KF_KEY_IGNORED, "there is no proxy of nono's to go around"},
+	{"network.approval_backends", KF_KEY_IGNORED, NO_PROMPT},
+	{"network.approval_defaults", KF_KEY_IGNORED, NO_PROMPT},
+	{"network.allow_http2", KF_KEY_IGNORED, "it concerns nono's proxy only"},
 
 	{"environment", KF_KEY_SECTION, "Which variables the program sees."},
-	{"environment.allow_vars", KF_KEY_ENV_NAMES, "Keep only these: names or PREFIX*.", .list = KF_LIST_ENV_KEEP},
-	{"environment.deny_vars", KF_KEY_ENV_NAMES, "Drop these: names or PREFIX*.", .list = KF_LIST_ENV_DROP},
-	{"environment.set_vars", KF_KEY_ENV_SET, "Set these.", .list = KF_LIST_ENV_SET},
+	{"environment.allow_vars", KF_KEY_ENV_NAMES, "Keep only these; * in a name stands for any characters.", .list = KF_LIST_ENV_KEEP},
+	{"environment.deny_vars", KF_KEY_ENV_NAMES, "Drop these; * in a name stands for any characters.", .list = KF_LIST_ENV_DROP},
+	{"environment.case_insensitive_vars", KF_KEY_BOOL, "Upper and lower case are one in allow_vars and deny_vars.", .scalar = KF_SCALAR_ENV_ANYCASE},
+	{"environment.set_vars", KF_KEY_ENV_SET, "Set these; a value that is a path may start with ~ or a variable, as in filesystem.", .list = KF_LIST_ENV_SET},
 
 	{"security", KF_KEY_SECTION, "What else programs may do to each other."},
 	{"security.signal_mode", KF_KEY_ENUM, "Whether signals reach processes outside the sandbox.", .scalar = KF_SCALAR_SIGNAL,
@@ -107,13 +118,21 @@ const struct kf_profile_key kf_profile_keys[] = {
 	 .values = VALUES("shared_memory_only", "full")},
 	{"security.memfd_exec", KF_KEY_BOOL, "Whether programs may be executed from memory files, which no path grants or denies (true).", .scalar = KF_SCALAR_MEMFD_EXEC},
 	{"security.process_info_mode", KF_KEY_IGNORED, NO_MACOS},
-	{"security.capability_elevation", KF_KEY_IGNORED, "needs nono's supervisor; without it nothing is ever elevated"},
-	{"security.wsl2_proxy_policy", KF_KEY_IGNORED, "concerns Windows only"},
+	{"security.capability_elevation", KF_KEY_IGNORED, NO_PROMPT},
+	{"security.approval_backends", KF_KEY_IGNORED, NO_PROMPT},
+	{"security.approval_defaults", KF_KEY_IGNORED, NO_PROMPT},
+	{"security.wsl2_proxy_policy", KF_KEY_IGNORED, "it concerns Windows only"},
 
 	{"linux", KF_KEY_SECTION, "How nono enforces on Linux."},
 	{"linux.af_unix_mediation", KF_KEY_REFUSED, "the launcher does not mediate connections to unix sockets by path; deny the directory of the socket",
 	 .values = VALUES("off")},
 	{"linux.sandbox_policy", KF_KEY_REFUSED, "the sandbox is always Landlock and seccomp", .values = VALUES("auto", "landlock")},
+
+	{"linux.isolate", KF_KEY_SECTION, "Namespaces for the command alone."},
+	{"linux.isolate.network", KF_KEY_REFUSED, "the network namespace is the pod's; write network.block"},
+	{"linux.isolate.loopback", KF_KEY_IGNORED, "the loopback is the pod's"},
+	{"linux.isolate.ipc", KF_KEY_IGNORED, "the pod has an IPC namespace of its own unless it asks for the host's"},
+	{"linux.isolate.uts", KF_KEY_IGNORED, "the pod has a UTS namespace of its own"},
 
 	{"rlimits", KF_KEY_RLIMITS, "Resource limits: a number, \"unlimited\", or [soft, hard].", .list = KF_LIST_RLIMIT},
 	{"allow_gpu", KF_KEY_BOOL, "Use of the GPU device nodes.", .scalar = KF_SCALAR_GPU},
@@ -124,9 +143,11 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"env_credentials", KF_KEY_REFUSED, "there is no key store in a container; give the container the variable from a Secret"},
 	{"secrets", KF_KEY_REFUSED, "there is no key store in a container; give the container the variable from a Secret"},
 	{"session_hooks", KF_KEY_REFUSED, "no scripts of a profile run in a container; use an init container or a postStart hook"},
-	{"command_policies", KF_KEY_REFUSED, "needs nono's supervisor, which a container does not have"},
-	{"credential_capture", KF_KEY_REFUSED, "needs nono's supervisor, which a container does not have"},
-	{"resources", KF_KEY_REFUSED, "is the pod's to say: resources.limits of the container; for rlimits use the key 'rlimits'"},
+	{"command_policies", KF_KEY_REFUSED, "it needs nono's supervisor, which a container does not have"},
+	{"credential_capture", KF_KEY_REFUSED, "it needs nono's supervisor, which a container does not have"},
+	{"credential_providers", KF_KEY_REFUSED, NO_PROXY},
+	{"credential_routes", KF_KEY_REFUSED, NO_PROXY},
+	{"resources", KF_KEY_REFUSED, "it is the pod's to say: resources.limits of the container; for rlimits use the key 'rlimits'"},
 	{"hooks", KF_KEY_IGNORED, "nothing is installed into an agent's configuration"},
 	{"packs", KF_KEY_IGNORED, "nothing is downloaded"},
 	{"binary", KF_KEY_IGNORED, "the pod says what is started"},

@@ -22,11 +22,13 @@ enum kf_key_kind {
 	KF_KEY_SOCKET,	  /* list of sockets to be created: @access to their directories */
 	KF_KEY_GRANTS,	  /* list of {path, access} */
 	KF_KEY_PORTS,	  /* list of ports, connect and/or bind by @access */
+	KF_KEY_RANGES,	  /* list of [first, last], likewise */
 	KF_KEY_DOMAINS,	  /* list of host names */
-	KF_KEY_ENV_NAMES, /* list of NAME or PREFIX*, into @list */
+	KF_KEY_ENV_NAMES, /* list of names, "*" in them, into @list */
 	KF_KEY_ENV_SET,	  /* object NAME: value */
 	KF_KEY_RLIMITS,	  /* object name: number | "unlimited" | [soft, hard] */
 	KF_KEY_HINTS,	  /* object program: {text, unless} */
+	KF_KEY_OVERRIDES, /* object system: profile */
 };
 
 /* In place of "unless" in a hint that has none: no program has such an option. */

@@ -87,6 +87,23 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 	items->full = true;
 }
 
+/* Whether what @base says stands, whatever its heir's @said is. */
+static bool kept(struct kf_profile_ctx *ctx, const struct kf_profile *base, enum kf_scalar_id id,
+		 const struct kf_scalar *said)
+{
+	if (id != KF_SCALAR_BLOCK && id != KF_SCALAR_ENV_ANYCASE)
+		return false;
+	if (!kf_profile_is(base, id, "true"))
+		return false;
+	if (said->s && strcmp(said->s, "true") != 0)
+		kf_diag_warning(
+			ctx->diags, &said->at,
+			"false has no effect: %s has set this to true, which what builds on "
+			"it cannot take back",
+			kf_profile_place(ctx, &base->scalars[id].at));
+	return true;
+}
+
 void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
 		      const struct kf_profile *child)
 {
@@ -96,10 +113,40 @@ void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
 			kf_profile_put(ctx, base, (enum kf_list)l, &child->lists[l].v[i]);
 	}
 	for (unsigned i = 0; i < KF_NSCALARS; i++) {
-		/* A base that blocks the network is not undone by its heirs. */
-		if (i == KF_SCALAR_BLOCK && kf_profile_is(base, KF_SCALAR_BLOCK, "true"))
+		if (kept(ctx, base, (enum kf_scalar_id)i, &child->scalars[i]))
 			continue;
 		if (child->scalars[i].s)
 			base->scalars[i] = child->scalars[i];
 	}
+}
+
+#define BUILT_IN "built-in "
+
+bool kf_profile_is_builtin(const struct kf_origin *at)
+{
+	return at->group || !at->file || strncmp(at->file, BUILT_IN, strlen(BUILT_IN)) == 0;
+}
+
+const char *kf_profile_place(struct kf_profile_ctx *ctx, const struct kf_origin *at)
+{
+	const char *file = at->file, *s;
+
+	if (at->group)
+		s = kf_arena_printf(ctx->arena, "group '%s'", at->group);
+	else if (kf_profile_is_builtin(at) && file)
+		s = kf_arena_printf(ctx->arena, "profile '%.*s'",
+				    (int)strcspn(file + strlen(BUILT_IN), "."),
+				    file + strlen(BUILT_IN));
+	else
+		s = kf_arena_printf(ctx->arena, "%s:%u", file ? file : "", at->line);
+	return s ? s : "";
+}
+
+const struct kf_origin *kf_profile_blame(const struct kf_profile_ctx *ctx,
+					 const struct kf_origin *at)
+{
+	for (size_t i = 0; i < ctx->nimports; i++)
+		if (at->file && strcmp(ctx->imports[i].file, at->file) == 0)
+			return &ctx->imports[i].at;
+	return at;
 }

@@ -110,6 +110,20 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 	return NULL;
 }
 
+bool kf_profile_path_variable(const char *s)
+{
+	static const char *const others[] = {"NONO_CONFIG", "NONO_PACKAGES", NULL};
+	const size_t n = *s == '$' ? word_length(s + 1) : 0;
+
+	for (const char *const *v = variables; n && *v; v++)
+		if (strlen(*v) == n && memcmp(*v, s + 1, n) == 0)
+			return true;
+	for (const char *const *v = others; n && *v; v++)
+		if (strlen(*v) == n && memcmp(*v, s + 1, n) == 0)
+			return true;
+	return false;
+}
+
 const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at, const char *raw)
 {
 	if (!*raw)

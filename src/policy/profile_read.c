@@ -10,7 +10,8 @@
 struct reader {
 	struct kf_profile_ctx *ctx;
 	struct kf_profile *profile;
-	struct kf_items *extends;
+	struct kf_items *extends; /* NULL: no bases here, a group or an override */
+	struct kf_profile *over;  /* likewise */
 	const char *group;
 };
 
@@ -101,7 +102,14 @@ static const struct kf_jsonc *entry(struct reader *r, const struct kf_profile_ke
 		if (strcmp(m->key, field) == 0) {
 			value = m;
 		} else if (strcmp(m->key, "when") == 0) {
-			when = m;
+			when = m->kind == KF_JSONC_NULL ? NULL : m;
+		} else if (key->kind == KF_KEY_DOMAINS && strcmp(m->key, "endpoints") == 0) {
+			kf_diag_error(
+				r->ctx->diags, &m->key_at,
+				"%s: methods and paths cannot be told apart: nobody reads what "
+				"is encrypted; name the host alone",
+				key->name);
+			ok = false;
 		} else if (key->kind != KF_KEY_GRANTS || strcmp(m->key, "access") != 0) {
 			kf_diag_error(r->ctx->diags, &m->key_at,
 				      "unknown key '%.80s' in an entry of %s%s", m->key, key->name,
@@ -122,6 +130,11 @@ static const struct kf_jsonc *entry(struct reader *r, const struct kf_profile_ke
 static void read_extends(struct reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
+	if (!r->extends) {
+		kf_diag_error(r->ctx->diags, &v->key_at,
+			      "extends cannot stand in platform_overrides");
+		return;
+	}
 	if (v->kind == KF_JSONC_STRING) {
 		kf_profile_add(r->ctx, r->extends, &(struct kf_item){.s = v->s, .at = v->at});
 		return;
@@ -140,7 +153,7 @@ static void read_extends(struct reader *r, const struct kf_profile_key *key,
 static void read_string(struct reader *r, const struct kf_profile_key *key,
 			const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSONC_NULL)
+	if (v->kind == KF_JSONC_NULL) /* only what null clears gets here */
 		set_scalar(r, key->scalar, "", v);
 	else if (one_line(r, key, v))
 		set_scalar(r, key->scalar, v->s, v);
@@ -159,14 +172,14 @@ static void read_texts(struct reader *r, const struct kf_profile_key *key, const
 
 static void read_bool(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSONC_NULL || !want(r, key, v, KF_JSONC_BOOL))
+	if (!want(r, key, v, KF_JSONC_BOOL))
 		return;
 	set_scalar(r, key->scalar, v->b ? "true" : "false", v);
 }
 
 static void read_enum(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSONC_NULL || !want(r, key, v, KF_JSONC_STRING))
+	if (!want(r, key, v, KF_JSONC_STRING))
 		return;
 	for (const char *const *value = key->values; *value; value++) {
 		if (strcmp(*value, v->s) == 0) {
@@ -274,6 +287,17 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key,
 	}
 }
 
+static void put_ports(struct reader *r, const struct kf_profile_key *key, uint64_t first,
+		      uint64_t last, const struct kf_jsonc *v)
+{
+	const struct kf_item item = {.u = first, .u2 = last};
+
+	if (key->access & KF_PORT_CONNECT)
+		put(r, KF_LIST_CONNECT, item, v);
+	if (key->access & KF_PORT_BIND)
+		put(r, KF_LIST_BIND, item, v);
+}
+
 static void read_ports(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
 {
 	if (!want(r, key, v, KF_JSONC_ARRAY))
@@ -284,10 +308,28 @@ static void read_ports(struct reader *r, const struct kf_profile_key *key, const
 				      "%s: a port is a number from 1 to 65535", key->name);
 			continue;
 		}
-		if (key->access & KF_PORT_CONNECT)
-			put(r, KF_LIST_CONNECT, (struct kf_item){.u = e->u}, e);
-		if (key->access & KF_PORT_BIND)
-			put(r, KF_LIST_BIND, (struct kf_item){.u = e->u}, e);
+		put_ports(r, key, e->u, e->u, e);
+	}
+}
+
+static bool is_port(const struct kf_jsonc *v)
+{
+	return v->kind == KF_JSONC_NUMBER && v->is_uint && v->u >= 1 && v->u <= 65535;
+}
+
+static void read_ranges(struct reader *r, const struct kf_profile_key *key,
+			const struct kf_jsonc *v)
+{
+	if (!want(r, key, v, KF_JSONC_ARRAY))
+		return;
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		if (e->kind != KF_JSONC_ARRAY || e->nchildren != 2 || !is_port(e->child) ||
+		    !is_port(e->last) || e->child->u > e->last->u)
+			kf_diag_error(r->ctx->diags, &e->at,
+				      "%s: a range is [first, last], two ports from 1 to 65535",
+				      key->name);
+		else
+			put_ports(r, key, e->child->u, e->last->u, e);
 	}
 }
 
@@ -295,12 +337,12 @@ static bool valid_domain(const char *s)
 {
 	size_t label = 0;
 
-	if (strncmp(s, "*.", 2) == 0)
-		s += 2;
 	if (!*s || strlen(s) > 253)
 		return false;
 	for (; *s; s++) {
-		bool alnum = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+		/* "*" is a whole label. */
+		bool alnum = (*s == '*' && !label && (!s[1] || s[1] == '.')) ||
+			     (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
 			     (*s >= '0' && *s <= '9');
 
 		if (*s == '.') {
@@ -326,8 +368,8 @@ static void read_domains(struct reader *r, const struct kf_profile_key *key,
 			continue;
 		if (!valid_domain(name->s))
 			kf_diag_error(r->ctx->diags, &name->at,
-				      "%s '%.120s' is not a host name or *.DOMAIN (no scheme, port "
-				      "or path)",
+				      "%s '%.120s' is not a host name, with * for whole labels (no "
+				      "scheme, port or path)",
 				      key->name, name->s);
 		else
 			put(r, key->list, (struct kf_item){.s = name->s}, name);
@@ -342,7 +384,9 @@ static bool valid_variable(const char *s, bool pattern)
 
 	if (*s >= '0' && *s <= '9')
 		return false;
-	return (n > 0 && !s[n]) || (pattern && s[n] == '*' && !s[n + 1]);
+	while (pattern && s[n] == '*')
+		n += 1 + strspn(s + n + 1, chars);
+	return n > 0 && !s[n];
 }
 
 static void read_env_names(struct reader *r, const struct kf_profile_key *key,
@@ -356,12 +400,44 @@ static void read_env_names(struct reader *r, const struct kf_profile_key *key,
 		if (!want(r, key, e, KF_JSONC_STRING))
 			continue;
 		if (!valid_variable(e->s, true))
-			kf_diag_error(r->ctx->diags, &e->at,
-				      "%s: '%.80s' is not a variable's name or PREFIX*", key->name,
-				      e->s);
+			kf_diag_error(
+				r->ctx->diags, &e->at,
+				"%s: '%.80s' is not a variable's name, with or without * in it",
+				key->name, e->s);
 		else
 			put(r, key->list, (struct kf_item){.s = e->s}, e);
 	}
+}
+
+/* Whether @s starts with "~" or with a variable that paths may start with. */
+static bool starts_with_place(const char *s)
+{
+	return (*s == '~' && (!s[1] || s[1] == '/')) || kf_profile_path_variable(s);
+}
+
+/* Nono replaces variables in values; where one is the start of a path, so do we. */
+static void read_env_value(struct reader *r, const struct kf_profile_key *key,
+			   const struct kf_jsonc *m)
+{
+	struct kf_item item = {.s = m->key, .value = m->s};
+
+	if (starts_with_place(m->s)) {
+		item.value = kf_profile_path(r->ctx, &m->at, m->s);
+		item.access = KF_ENV_PATH;
+	} else {
+		for (const char *p = m->s; (p = strchr(p, '$')); p++) {
+			if (!kf_profile_path_variable(p))
+				continue;
+			kf_diag_error(
+				r->ctx->diags, &m->at,
+				"%s: %s: a variable is replaced at the start of a value only, "
+				"as in \"$HOME/x\"; set this one in the pod",
+				key->name, m->key);
+			return;
+		}
+	}
+	if (item.value)
+		put(r, key->list, item, m);
 }
 
 static void read_env_set(struct reader *r, const struct kf_profile_key *key,
@@ -370,7 +446,7 @@ static void read_env_set(struct reader *r, const struct kf_profile_key *key,
 	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
-		if (!one_line(r, key, m))
+		if (m->kind == KF_JSONC_NULL || !one_line(r, key, m))
 			continue;
 		if (!valid_variable(m->key, false))
 			kf_diag_error(r->ctx->diags, &m->key_at,
@@ -384,7 +460,7 @@ static void read_env_set(struct reader *r, const struct kf_profile_key *key,
 				      "%s: %s: a space at the end cannot be expressed", key->name,
 				      m->key);
 		else
-			put(r, key->list, (struct kf_item){.s = m->key, .value = m->s}, m);
+			read_env_value(r, key, m);
 	}
 }
 
@@ -411,6 +487,8 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 
 		while (kf_profile_rlimits[i] && strcmp(kf_profile_rlimits[i], m->key) != 0)
 			i++;
+		if (m->kind == KF_JSONC_NULL)
+			continue;
 		if (!kf_profile_rlimits[i]) {
 			kf_diag_error(r->ctx->diags, &m->key_at,
 				      "there is no limit '%.80s'%s; there are %s", m->key,
@@ -493,7 +571,7 @@ static void read_ignored(struct reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
 	if (!says_nothing(v))
-		kf_diag_warning(r->ctx->diags, &v->key_at, "%s has no effect: it %s", key->name,
+		kf_diag_warning(r->ctx->diags, &v->key_at, "%s has no effect: %s", key->name,
 				key->help);
 }
 
@@ -511,6 +589,33 @@ static void read_refused(struct reader *r, const struct kf_profile_key *key,
 
 static void read_section(struct reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v);
+static void read_members(struct reader *r, const char *section, const struct kf_jsonc *v);
+
+static void read_overrides(struct reader *r, const struct kf_profile_key *key,
+			   const struct kf_jsonc *v)
+{
+	static const char *const systems[] = {"linux", "macos", "windows", NULL};
+
+	if (!r->over) {
+		kf_diag_error(r->ctx->diags, &v->key_at, "platform_overrides cannot be nested");
+		return;
+	}
+	if (!want(r, key, v, KF_JSONC_OBJECT))
+		return;
+	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
+		struct reader own = {.ctx = r->ctx, .profile = r->over};
+		size_t i = 0;
+
+		while (systems[i] && strcmp(systems[i], m->key) != 0)
+			i++;
+		if (!systems[i])
+			kf_diag_error(r->ctx->diags, &m->key_at, "unknown system '%.80s' in %s%s",
+				      m->key, key->name,
+				      kf_profile_did_you_mean(r->ctx, m->key, systems));
+		else if (m->kind != KF_JSONC_NULL && want(r, key, m, KF_JSONC_OBJECT) && i == 0)
+			read_members(&own, "", m);
+	}
+}
 
 static void read_nothing(struct reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
@@ -520,16 +625,17 @@ static void read_nothing(struct reader *r, const struct kf_profile_key *key,
 
 static void (*const readers[])(struct reader *r, const struct kf_profile_key *key,
 			       const struct kf_jsonc *v) = {
-	[KF_KEY_SECTION] = read_section, [KF_KEY_NOTHING] = read_nothing,
-	[KF_KEY_IGNORED] = read_ignored, [KF_KEY_REFUSED] = read_refused,
-	[KF_KEY_EXTENDS] = read_extends, [KF_KEY_STRING] = read_string,
-	[KF_KEY_TEXTS] = read_texts,	 [KF_KEY_BOOL] = read_bool,
-	[KF_KEY_ENUM] = read_enum,	 [KF_KEY_NAMES] = read_names,
-	[KF_KEY_PATHS] = read_paths,	 [KF_KEY_SOCKET] = read_socket,
-	[KF_KEY_GRANTS] = read_grants,	 [KF_KEY_PORTS] = read_ports,
-	[KF_KEY_DOMAINS] = read_domains, [KF_KEY_ENV_NAMES] = read_env_names,
-	[KF_KEY_ENV_SET] = read_env_set, [KF_KEY_RLIMITS] = read_rlimits,
-	[KF_KEY_HINTS] = read_hints,
+	[KF_KEY_SECTION] = read_section,     [KF_KEY_NOTHING] = read_nothing,
+	[KF_KEY_IGNORED] = read_ignored,     [KF_KEY_REFUSED] = read_refused,
+	[KF_KEY_EXTENDS] = read_extends,     [KF_KEY_STRING] = read_string,
+	[KF_KEY_TEXTS] = read_texts,	     [KF_KEY_BOOL] = read_bool,
+	[KF_KEY_ENUM] = read_enum,	     [KF_KEY_NAMES] = read_names,
+	[KF_KEY_PATHS] = read_paths,	     [KF_KEY_SOCKET] = read_socket,
+	[KF_KEY_GRANTS] = read_grants,	     [KF_KEY_PORTS] = read_ports,
+	[KF_KEY_DOMAINS] = read_domains,     [KF_KEY_ENV_NAMES] = read_env_names,
+	[KF_KEY_ENV_SET] = read_env_set,     [KF_KEY_RLIMITS] = read_rlimits,
+	[KF_KEY_HINTS] = read_hints,	     [KF_KEY_RANGES] = read_ranges,
+	[KF_KEY_OVERRIDES] = read_overrides,
 };
 
 static void read_member(struct reader *r, const char *section, const struct kf_jsonc *m)
@@ -544,34 +650,42 @@ static void read_member(struct reader *r, const char *section, const struct kf_j
 			      kf_profile_did_you_mean(r->ctx, m->key, names));
 		return;
 	}
+	/* Null is what is not there; but one key is cleared by it. */
+	if (m->kind == KF_JSONC_NULL && strcmp(key->name, "network.network_profile") != 0)
+		return;
 	if (key->modern && key->kind != KF_KEY_SECTION)
 		kf_diag_warning(r->ctx->diags, &m->key_at, "'%s' is an old key; write '%s'",
 				key->name, key->modern);
 	readers[key->kind](r, key, m);
 }
 
-/* Sections have no sections in them, so this does not nest. */
+static void read_members(struct reader *r, const char *section, const struct kf_jsonc *v)
+{
+	for (const struct kf_jsonc *m = v->child; m; m = m->next)
+		read_member(r, section, m);
+}
+
+/* The table of keys bounds how deep this nests. */
 static void read_section(struct reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
 	if (!want(r, key, v, KF_JSONC_OBJECT))
 		return;
-	for (const struct kf_jsonc *m = v->child; m; m = m->next)
-		read_member(r, key->name, m);
+	read_members(r, key->name, v);
 }
 
 void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 		     struct kf_profile_file *ret)
 {
-	struct reader r = {.ctx = ctx, .profile = &ret->profile, .extends = &ret->extends};
+	struct reader r = {
+		.ctx = ctx, .profile = &ret->profile, .extends = &ret->extends, .over = &ret->over};
 
 	if (root->kind != KF_JSONC_OBJECT) {
 		kf_diag_error(ctx->diags, &root->at, "a profile is an object, not %s",
 			      kf_jsonc_kind_name(root->kind));
 		return;
 	}
-	for (const struct kf_jsonc *m = root->child; m; m = m->next)
-		read_member(&r, "", m);
+	read_members(&r, "", root);
 }
 
 void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_jsonc *section,

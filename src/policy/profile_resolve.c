@@ -9,6 +9,7 @@
 struct node {
 	enum { NEW, OPEN, DONE } state;
 	struct kf_profile profile; /* its bases and itself */
+	struct kf_profile over;	   /* their platform_overrides, which count last of all */
 };
 
 struct resolver {
@@ -55,9 +56,61 @@ static void report_cycle(struct resolver *r, size_t to, const struct kf_origin *
 
 static void resolve(struct resolver *r, size_t index);
 
+/* Packs of nono's registry that are not called as the built-in profile which does their job. */
+static const char *pack_profile(struct resolver *r, const char *name)
+{
+	static const char *const others[][2] = {{"claude", "claude-code"},
+						{"gemini-cli", "gemini"}};
+	const char *base = strchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	char word[KF_LIMIT_PROFILE_NAME + 1];
+	size_t n = strcspn(base, "@");
+
+	if (n >= sizeof(word))
+		return NULL;
+	memcpy(word, base, n);
+	word[n] = '\0';
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(others[i][0], word) == 0)
+			return others[i][1];
+	n = find(r->ctx->library, word, 0);
+	return n < r->ctx->library->n ? r->ctx->library->v[n].name : NULL;
+}
+
+static void refuse_fetch(struct resolver *r, const struct kf_item *base)
+{
+	const char *instead = pack_profile(r, base->s);
+
+	if (instead)
+		kf_diag_error(r->ctx->diags, &base->at,
+			      "extends '%.80s': bases are named, not fetched; write \"%s\", the "
+			      "profile for the same program",
+			      base->s, instead);
+	else
+		kf_diag_error(r->ctx->diags, &base->at,
+			      "extends '%.80s': bases are named, not fetched; put the profile "
+			      "beside this one and write its name",
+			      base->s);
+}
+
+/* Remember where somebody's own profile brings in a built-in one. */
+static void note_import(struct resolver *r, size_t heir, size_t index, const struct kf_origin *at)
+{
+	const struct kf_profile_library *library = r->ctx->library;
+	const struct kf_origin here = {.file = library->v[heir].file};
+	const struct kf_origin there = {.file = library->v[index].file};
+
+	if (!kf_profile_is_builtin(&there))
+		return;
+	r->ctx->imports[r->ctx->nimports] = (struct kf_profile_import){
+		.file = there.file,
+		.at = kf_profile_is_builtin(&here) ? *kf_profile_blame(r->ctx, &here) : *at,
+	};
+	r->ctx->nimports++;
+}
+
 /* Merge base @name, named by source @heir, into @into. */
 static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *base,
-			 struct kf_profile *into)
+			 struct node *into)
 {
 	const struct kf_profile_library *library = r->ctx->library;
 	/* A profile of the administrator's may replace a built-in and extend it. */
@@ -65,11 +118,7 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 	size_t i = find(library, base->s, from);
 
 	if (strpbrk(base->s, "/@")) {
-		kf_diag_error(
-			r->ctx->diags, &base->at,
-			"extends '%.80s': bases are named, not fetched; put the profile beside "
-			"this one and write its name",
-			base->s);
+		refuse_fetch(r, base);
 	} else if (i == library->n && from) {
 		kf_diag_error(r->ctx->diags, &base->at, "extends goes in a circle: %s -> %s",
 			      base->s, base->s);
@@ -85,8 +134,11 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 		kf_diag_error(r->ctx->diags, &base->at, "builds on more than %d profiles",
 			      KF_LIMIT_PROFILE_BASES);
 	} else {
+		if (r->nodes[i].state == NEW)
+			note_import(r, heir, i, &base->at);
 		resolve(r, i);
-		kf_profile_merge(r->ctx, into, &r->nodes[i].profile);
+		kf_profile_merge(r->ctx, &into->profile, &r->nodes[i].profile);
+		kf_profile_merge(r->ctx, &into->over, &r->nodes[i].over);
 	}
 }
 
@@ -115,7 +167,7 @@ static void resolve(struct resolver *r, size_t index)
 	if (root)
 		kf_profile_read(r->ctx, root, &file);
 	for (size_t i = 0; i < file.extends.n; i++)
-		resolve_base(r, index, &file.extends.v[i], &node->profile);
+		resolve_base(r, index, &file.extends.v[i], node);
 	number(&file.profile, ++r->order);
 	/* Whether to start from the base groups is each root's own matter; that one
 	 * of them did is what counts in the end. */
@@ -123,6 +175,8 @@ static void resolve(struct resolver *r, size_t index)
 
 	file.profile.scalars[KF_SCALAR_BASE_GROUPS].s = NULL;
 	kf_profile_merge(r->ctx, &node->profile, &file.profile);
+	file.over.scalars[KF_SCALAR_BASE_GROUPS].s = NULL;
+	kf_profile_merge(r->ctx, &node->over, &file.over);
 	if (!file.extends.n && !(base.s && strcmp(base.s, "false") == 0))
 		node->profile.scalars[KF_SCALAR_BASE_GROUPS] = (struct kf_scalar){.s = "true"};
 	else if (file.extends.n && base.s)
@@ -142,11 +196,15 @@ int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_c
 			      "there is no such profile%s", suggestion(&r, name));
 		return -1;
 	}
-	if (!(r.nodes = kf_arena_calloc(ctx->arena, ctx->library->n, sizeof(*r.nodes)))) {
+	r.nodes = kf_arena_calloc(ctx->arena, ctx->library->n, sizeof(*r.nodes));
+	ctx->imports = kf_arena_calloc(ctx->arena, ctx->library->n, sizeof(*ctx->imports));
+	if (!r.nodes || !ctx->imports) {
 		ctx->diags->nomem = true;
 		return -1;
 	}
 	resolve(&r, i);
+	number(&r.nodes[i].over, ++r.order);
+	kf_profile_merge(ctx, &r.nodes[i].profile, &r.nodes[i].over);
 	const struct kf_scalar *said = &r.nodes[i].profile.scalars[KF_SCALAR_NAME];
 
 	if (said->s && strcmp(said->s, name) != 0 && said->at.file == ctx->library->v[i].file)

@@ -7,22 +7,25 @@
 
 #define WHEN                                                                                  \
 	"\"when\": {\"description\": \"linux, macos or a negation\", \"anyOf\": [{\"type\": " \
-	"\"string\"}, {\"type\": \"array\", \"items\": {\"type\": \"string\"}}]}"
-#define ENTRIES(field)                                                                     \
-	"\"type\": \"array\", \"items\": {\"anyOf\": [{\"type\": \"string\"}, {\"type\": " \
-	"\"object\", \"required\": [\"" field "\"], \"additionalProperties\": false, "     \
+	"\"null\"}, {\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": "     \
+	"\"string\"}}]}"
+#define ENTRIES(field)                                                                      \
+	"\"type\": [\"array\", \"null\"], \"items\": {\"anyOf\": [{\"type\": \"string\"}, " \
+	"{\"type\": "                                                                       \
+	"\"object\", \"required\": [\"" field "\"], \"additionalProperties\": false, "      \
 	"\"properties\": {\"" field "\": {\"type\": \"string\"}, " WHEN "}}]}"
 
 /* What stands inside a key's schema besides its description. */
 static const char *const fragments[] = {
-	[KF_KEY_NOTHING] = "\"type\": \"string\"",
+	[KF_KEY_NOTHING] = "\"type\": [\"string\", \"null\"]",
 	[KF_KEY_IGNORED] = "",
 	[KF_KEY_REFUSED] = "",
-	[KF_KEY_EXTENDS] =
-		"\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"minItems\": 1, "
-		"\"items\": {\"type\": \"string\"}}]",
+	[KF_KEY_EXTENDS] = "\"anyOf\": [{\"type\": \"null\"}, {\"type\": \"string\"}, {\"type\": "
+			   "\"array\", \"minItems\": 1, "
+			   "\"items\": {\"type\": \"string\"}}]",
 	[KF_KEY_STRING] = "\"type\": [\"string\", \"null\"]",
-	[KF_KEY_TEXTS] = "\"anyOf\": [{\"type\": \"string\"}, {\"type\": \"array\", \"items\": "
+	[KF_KEY_TEXTS] = "\"anyOf\": [{\"type\": \"null\"}, {\"type\": \"string\"}, {\"type\": "
+			 "\"array\", \"items\": "
 			 "{\"type\": \"string\"}}]",
 	[KF_KEY_BOOL] = "\"type\": [\"boolean\", \"null\"]",
 	[KF_KEY_NAMES] = ENTRIES("name"),
@@ -30,19 +33,33 @@ static const char *const fragments[] = {
 	[KF_KEY_SOCKET] = ENTRIES("path"),
 	[KF_KEY_DOMAINS] = ENTRIES("domain"),
 	[KF_KEY_GRANTS] =
-		"\"type\": \"array\", \"items\": {\"type\": \"object\", \"required\": [\"path\", "
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"object\", \"required\": "
+		"[\"path\", "
 		"\"access\"], \"additionalProperties\": false, \"properties\": {\"path\": "
 		"{\"type\": \"string\"}, \"access\": {\"enum\": [\"r\", \"rx\", \"rw\", "
 		"\"rwx\", \"w\"]}, " WHEN "}}",
-	[KF_KEY_PORTS] = "\"type\": \"array\", \"items\": {\"type\": \"integer\", \"minimum\": 1, "
+	[KF_KEY_PORTS] = "\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"integer\", "
+			 "\"minimum\": 1, "
 			 "\"maximum\": 65535}",
-	[KF_KEY_ENV_NAMES] = "\"type\": \"array\", \"items\": {\"type\": \"string\", \"pattern\": "
-			     "\"^[A-Za-z_][A-Za-z0-9_]*[*]?$|^[*]$\"}",
+	[KF_KEY_RANGES] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"array\", \"minItems\": "
+		"2, "
+		"\"maxItems\": 2, \"items\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": "
+		"65535}}",
+	[KF_KEY_OVERRIDES] = "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
+			     "\"properties\": {\"linux\": "
+			     "{\"type\": [\"object\", \"null\"]}, \"macos\": {\"type\": "
+			     "[\"object\", \"null\"]}, "
+			     "\"windows\": {\"type\": [\"object\", \"null\"]}}",
+	[KF_KEY_ENV_NAMES] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\", \"pattern\": "
+		"\"^[A-Za-z_*][A-Za-z0-9_*]*$\"}",
 	[KF_KEY_ENV_SET] =
-		"\"type\": \"object\", \"propertyNames\": {\"pattern\": "
+		"\"type\": [\"object\", \"null\"], \"propertyNames\": {\"pattern\": "
 		"\"^[A-Za-z_][A-Za-z0-9_]*$\", \"not\": {\"pattern\": \"^(PATH$|NONO_)\"}}, "
-		"\"additionalProperties\": {\"type\": \"string\"}",
-	[KF_KEY_HINTS] = "\"type\": \"object\", \"additionalProperties\": {\"type\": \"object\", "
+		"\"additionalProperties\": {\"type\": [\"string\", \"null\"]}",
+	[KF_KEY_HINTS] = "\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
+			 "\"object\", "
 			 "\"required\": [\"text\"], "
 			 "\"additionalProperties\": false, \"properties\": {\"text\": {\"type\": "
 			 "\"string\"}, "
@@ -58,10 +75,10 @@ static void strings(struct kf_buf *out, const char *const *values)
 static void rlimits(struct kf_buf *out)
 {
 	static const char limit[] =
-		"{\"anyOf\": [{\"type\": \"integer\", \"minimum\": 0}, {\"const\": "
+		"{\"anyOf\": [{\"type\": [\"integer\", \"null\"], \"minimum\": 0}, {\"const\": "
 		"\"unlimited\"}]}";
 
-	kf_buf_adds(out, "\"type\": \"object\", \"propertyNames\": {\"enum\": [");
+	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"propertyNames\": {\"enum\": [");
 	strings(out, kf_profile_rlimits);
 	kf_buf_addf(out,
 		    "]}, \"additionalProperties\": {\"anyOf\": [%s, {\"type\": \"array\", "
@@ -79,9 +96,9 @@ static void description(struct kf_buf *out, const struct kf_profile_key *key)
 		return;
 	}
 	if (key->kind == KF_KEY_IGNORED)
-		kf_buf_adds(out, "No effect: it ");
+		kf_buf_adds(out, "No effect: ");
 	if (key->kind == KF_KEY_REFUSED)
-		kf_buf_adds(out, "Refused: it ");
+		kf_buf_adds(out, "Refused: ");
 	kf_buf_add_json(out, key->help);
 	kf_buf_adds(out, "\"");
 }
@@ -106,14 +123,14 @@ static void property(struct kf_buf *out, const struct kf_profile_key *key, unsig
 	}
 }
 
-/* Sections hold no sections, so depth is 2 at most. */
+/* One section holds a section, none deeper: the table bounds the depth. */
 static void section(struct kf_buf *out, const char *name, unsigned depth)
 {
 	size_t n = strlen(name);
 	bool first = true;
 
-	kf_buf_adds(out,
-		    "\"type\": \"object\", \"additionalProperties\": false, \"properties\": {");
+	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
+			 "\"properties\": {");
 	for (size_t i = 0; i < kf_nprofile_keys; i++) {
 		const struct kf_profile_key *key = &kf_profile_keys[i];
 		const char *last = key->name;

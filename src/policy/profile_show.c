@@ -84,7 +84,7 @@ static void boolean(struct writer *w, const char *key, const struct kf_scalar *s
 	w->note = &scalar->at;
 }
 
-/* Lists of strings, or of ports if @s of the entries is NULL. */
+/* Lists of strings. */
 static void list(struct writer *w, const char *key, const struct kf_items *items, bool always)
 {
 	if (!items->n && !always)
@@ -92,11 +92,33 @@ static void list(struct writer *w, const char *key, const struct kf_items *items
 	open_(w, key, "[");
 	for (size_t i = 0; i < items->n; i++) {
 		entry(w, NULL);
-		if (items->v[i].s)
-			quoted(w, items->v[i].s);
-		else
-			kf_buf_addf(w->out, "%u", (unsigned)items->v[i].u);
+		quoted(w, items->v[i].s);
 		w->note = &items->v[i].at;
+	}
+	close_(w, "]");
+}
+
+/* The single ports of @items, or the ranges among them. */
+static void ports(struct writer *w, const char *key, const struct kf_items *items, bool ranges)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < items->n; i++)
+		any |= (items->v[i].u != items->v[i].u2) == ranges;
+	if (!any)
+		return;
+	open_(w, key, "[");
+	for (size_t i = 0; i < items->n; i++) {
+		const struct kf_item *item = &items->v[i];
+
+		if ((item->u != item->u2) != ranges)
+			continue;
+		entry(w, NULL);
+		if (ranges)
+			kf_buf_addf(w->out, "[%u, %u]", (unsigned)item->u, (unsigned)item->u2);
+		else
+			kf_buf_addf(w->out, "%u", (unsigned)item->u);
+		w->note = &item->at;
 	}
 	close_(w, "]");
 }
@@ -149,6 +171,26 @@ static void grants(struct writer *w, const struct kf_items *items)
 		quoted(w, items->v[i].s);
 		kf_buf_addf(w->out, ", \"access\": \"%s\"}",
 			    kf_profile_access_name(items->v[i].access));
+		w->note = &items->v[i].at;
+	}
+	close_(w, "]");
+}
+
+/* What a denial that stays is lifted for. */
+static void bypass(struct writer *w, const struct kf_items *items)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < items->n; i++)
+		any |= items->v[i].lifted;
+	if (!any)
+		return;
+	open_(w, "bypass_protection", "[");
+	for (size_t i = 0; i < items->n; i++) {
+		if (!items->v[i].lifted)
+			continue;
+		entry(w, NULL);
+		quoted(w, items->v[i].s);
 		w->note = &items->v[i].at;
 	}
 	close_(w, "]");
@@ -236,6 +278,7 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 	grants(w, &p->lists[KF_LIST_GRANT]);
 	list(w, "deny", &p->lists[KF_LIST_DENY], false);
 	readonly(w, &p->lists[KF_LIST_READONLY]);
+	bypass(w, &p->lists[KF_LIST_GRANT]);
 	close_(w, "}");
 }
 
@@ -248,8 +291,10 @@ static void network(struct writer *w, const struct kf_profile *p)
 		return;
 	open_(w, "network", "{");
 	boolean(w, "block", &p->scalars[KF_SCALAR_BLOCK]);
-	list(w, "connect_port", &p->lists[KF_LIST_CONNECT], false);
-	list(w, "listen_port", &p->lists[KF_LIST_BIND], false);
+	ports(w, "connect_port", &p->lists[KF_LIST_CONNECT], false);
+	ports(w, "connect_port_range", &p->lists[KF_LIST_CONNECT], true);
+	ports(w, "listen_port", &p->lists[KF_LIST_BIND], false);
+	ports(w, "listen_port_range", &p->lists[KF_LIST_BIND], true);
 	list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
 	string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
 	close_(w, "}");
@@ -258,14 +303,15 @@ static void network(struct writer *w, const struct kf_profile *p)
 static void environment(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_list lists[] = {KF_LIST_ENV_DROP, KF_LIST_ENV_SET};
-	static const enum kf_scalar_id scalars[] = {KF_SCALAR_ENV_KEEP_SET};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_ENV_KEEP_SET, KF_SCALAR_ENV_ANYCASE};
 
-	if (!any(p, lists, 2, scalars, 1))
+	if (!any(p, lists, 2, scalars, 2))
 		return;
 	open_(w, "environment", "{");
 	list(w, "allow_vars", &p->lists[KF_LIST_ENV_KEEP],
 	     p->scalars[KF_SCALAR_ENV_KEEP_SET].s != NULL);
 	list(w, "deny_vars", &p->lists[KF_LIST_ENV_DROP], false);
+	boolean(w, "case_insensitive_vars", &p->scalars[KF_SCALAR_ENV_ANYCASE]);
 	map(w, "set_vars", &p->lists[KF_LIST_ENV_SET]);
 	close_(w, "}");
 }

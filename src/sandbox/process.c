@@ -10,24 +10,48 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether the variable of @entry ("KEY=VALUE") is meant by @pattern (KEY, PREFIX*
- * or KEY=VALUE). */
-static bool matches(const char *entry, const char *pattern)
+static char lower_case(char c)
 {
-	size_t n = strcspn(entry, "="), len = strcspn(pattern, "=");
-
-	if (len && pattern[len - 1] == '*')
-		return n >= len - 1 && memcmp(entry, pattern, len - 1) == 0;
-	return n == len && memcmp(entry, pattern, n) == 0;
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* Whether the name that ends at "=" or at the end of @name is meant by @pattern, which ends
+ * there too and in which "*" stands for any characters, none as well. */
+static bool name_matches(const char *name, const char *pattern, bool any_case)
+{
+	const char *star = NULL, *retry = NULL;
+
+	while (*name && *name != '=') {
+		if (*pattern == '*') {
+			star = ++pattern;
+			retry = name;
+		} else if (*pattern == *name ||
+			   (any_case && lower_case(*pattern) == lower_case(*name))) {
+			pattern++;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern || *pattern == '=';
+}
+
+/* Whether a rule @verb, or "@verb-anycase", means the variable of @entry ("KEY=VALUE"). */
 static bool any_rule(const struct kf_policy *policy, const char *verb, const char *entry)
 {
+	const size_t n = strlen(verb);
+
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if (rule->kind == KF_RULE_ENV && strcmp(rule->verb, verb) == 0 &&
-		    matches(entry, rule->arg))
+		if (rule->kind == KF_RULE_ENV && strncmp(rule->verb, verb, n) == 0 &&
+		    (!rule->verb[n] || rule->verb[n] == '-') &&
+		    name_matches(entry, rule->arg, rule->verb[n] == '-'))
 			return true;
 	}
 	return false;
@@ -43,7 +67,7 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 	for (size_t i = 0; i < policy->nrules; i++) {
 		if (policy->rules[i].kind == KF_RULE_ENV) {
 			any = true;
-			keeps |= strcmp(policy->rules[i].verb, "keep") == 0;
+			keeps |= strncmp(policy->rules[i].verb, "keep", strlen("keep")) == 0;
 		}
 	}
 
@@ -53,8 +77,10 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 	if (!out)
 		return kf_fail_nomem(err, "environment");
 	for (size_t i = 0; i < n; i++)
-		if (!any || ((!keeps || any_rule(policy, "keep", env[i])) &&
-			     !any_rule(policy, "drop", env[i]) && !any_rule(policy, "set", env[i])))
+		if (!any ||
+		    ((!keeps || any_rule(policy, "keep", env[i])) &&
+		     !any_rule(policy, "drop", env[i]) && !any_rule(policy, "set", env[i]) &&
+		     !any_rule(policy, "expand", env[i])))
 			out[kept++] = env[i];
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];

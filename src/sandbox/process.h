@@ -8,8 +8,8 @@
 /* What a policy changes about the process besides what it may reach. */
 
 /* The environment @env ("KEY=VALUE", NULL-terminated) after the policy's env
- * rules: keep, then drop, then set.  *ret_env is one allocation owned by the
- * caller whose strings borrow from @env and @policy; order is kept. */
+ * rules: keep, then drop, then set; a rule "expand" that is still one sets nothing.  *ret_env is
+ * one allocation owned by the caller whose strings borrow from @env and @policy; order is kept. */
 int kf_process_environment(const struct kf_policy *policy, char *const *env, char ***ret_env,
 			   struct kf_err *err);
 

@@ -70,7 +70,7 @@ def strip(text: str) -> str:
 
 
 def keys(value, prefix: str = "") -> set:
-    if not isinstance(value, dict) or prefix.count(".") > 1:
+    if not isinstance(value, dict) or prefix.count(".") > 1 or prefix.startswith("platform_overrides."):
         return set()
     return {prefix + k for k in value} | {n for k, v in value.items() for n in keys(v, prefix + k + ".")}
 
@@ -79,7 +79,8 @@ def schema_keys() -> set:
     schema = json.loads(subprocess.run([KUBEFENCE, "profile", "schema"], capture_output=True, text=True).stdout)
     found = set()
     for name, sub in schema["properties"].items():
-        found |= {name} | {f"{name}.{k}" for k in sub.get("properties", {})}
+        # What stands in an override is a profile again.
+        found |= {name} | {f"{name}.{k}" for k in sub.get("properties", {}) if name != "platform_overrides"}
     return found
 
 

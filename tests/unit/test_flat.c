@@ -107,6 +107,80 @@ static void every_rule_is_read(void **state)
 	kf_policy_done(&p);
 }
 
+static void ranges_and_patterns_come_back_as_they_were(void **state)
+{
+	static const char body[] = "net connect 1-65535\n"
+				   "net bind 8000-8100\n"
+				   "net bind 0\n"
+				   "env drop *TOKEN*\n"
+				   "env drop-anycase A_*_B*\n"
+				   "env keep-anycase **\n"
+				   "env expand A=$HOME/x/$UID\n";
+	struct kf_policy p;
+	struct kf_err err;
+	struct kf_buf out = KF_BUF_INIT(4096);
+
+	(void)state;
+	assert_int_equal(parse_body(body, &p, &err), 0);
+	assert_int_equal(p.rules[0].port, 1);
+	assert_int_equal(p.rules[0].port_last, 65535);
+	assert_int_equal(p.rules[2].port, 0);
+	assert_int_equal(p.rules[2].port_last, 0);
+	assert_string_equal(p.rules[4].verb, "drop-anycase");
+	kf_policy_format("test", p.rules, p.nrules, &out);
+	assert_non_null(strstr(out.p, body));
+	kf_buf_done(&out);
+	kf_policy_done(&p);
+}
+
+static void only_what_names_a_place_itself_is_an_exception(void **state)
+{
+	static const struct {
+		enum kf_rule_kind kind;
+		const char *grant, *deny;
+		bool exception;
+	} cases[] = {
+		{KF_RULE_FS, "~/.ssh/known_hosts", "~/.ssh", true},
+		{KF_RULE_FS, "~/.ssh", "~/.ssh", true},
+		{KF_RULE_FS, "~/.sshd", "~/.ssh", false},
+		{KF_RULE_FS, "~", "~/.ssh", false},
+		{KF_RULE_FS, "$HOME/.ssh/x", "~/.ssh", false},
+		{KF_RULE_FS, "$XDG_CONFIG_HOME/gcloud/x", "~/.config/gcloud", false},
+		{KF_RULE_FS, "/run/secrets/x", "/var/run/secrets", true},
+		{KF_RULE_FS, "/var/run/secrets/x", "/run/secrets", true},
+		{KF_RULE_FS_DENY, "~/.ssh/x", "~/.ssh", false},
+		{KF_RULE_FS_READONLY, "~/.ssh/x", "~/.ssh", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		const struct kf_rule rules[] = {{.kind = cases[i].kind, .arg = cases[i].grant}};
+		const struct kf_rule deny = {.kind = KF_RULE_FS_DENY, .arg = cases[i].deny};
+		const struct kf_policy policy = {.rules = (struct kf_rule *)(uintptr_t)rules,
+						 .nrules = 1};
+
+		assert_int_equal(kf_policy_is_exception(rules, &deny), cases[i].exception);
+		assert_int_equal(kf_policy_has_exception(&policy, &deny), cases[i].exception);
+	}
+}
+
+static void a_volume_is_what_the_rule_for_its_own_path_says(void **state)
+{
+	static const struct kf_rule rules[] = {
+		{.kind = KF_RULE_FS, .arg = "/data", .access = KF_FS_READ},
+		{.kind = KF_RULE_FS, .arg = "/data", .access = KF_FS_EXEC},
+		{.kind = KF_RULE_FS_DENY, .arg = "/d"},
+		{.kind = KF_RULE_FS, .arg = "/srv", .access = KF_FS_READ | KF_FS_WRITE},
+	};
+	const unsigned all = KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC;
+
+	(void)state;
+	assert_int_equal(kf_policy_named_access(rules, 4, "/data", all), KF_FS_READ | KF_FS_EXEC);
+	assert_int_equal(kf_policy_named_access(rules, 4, "/data/x", all), all);
+	assert_int_equal(kf_policy_named_access(rules, 4, "/d", all), all);
+	assert_int_equal(kf_policy_named_access(rules, 4, "/srv", KF_FS_READ), KF_FS_READ);
+}
+
 static void what_is_not_understood_is_refused_with_its_line(void **state)
 {
 	static const struct {
@@ -156,7 +230,18 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"scope user\n", "'scope user'"},
 		{"env drop\n", "'env drop ': not a name"},
 		{"env drop A B\n", "'env drop A B'"},
-		{"env drop **\n", "not a name"},
+		{"env drop A-*\n", "not a name"},
+		{"env set A*=1\n", "not NAME=VALUE"},
+		{"env expand A\n", "not NAME=VALUE"},
+		{"env expand A=b\n", "'b' is not absolute"},
+		{"env expand A=$PWD\n", "no such variable"},
+		{"net connect 1-\n", "'1-' is not a port"},
+		{"net connect -\n", "'-' is not a port"},
+		{"net connect 2-1\n", "'2-1' is not a port"},
+		{"net connect 2-2\n", "'2-2' is not a port"},
+		{"net bind 0-5\n", "'0-5' is not a port"},
+		{"net bind 1-65536\n", "'1-65536' is not a port"},
+		{"net bind 1-2-3\n", "is not a port"},
 		{"env drop 1A\n", "not a variable name"},
 		{"env set A\n", "not NAME=VALUE"},
 		{"env set =b\n", "not NAME=VALUE"},
@@ -398,6 +483,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_rule_is_read),
+		cmocka_unit_test(ranges_and_patterns_come_back_as_they_were),
+		cmocka_unit_test(only_what_names_a_place_itself_is_an_exception),
+		cmocka_unit_test(a_volume_is_what_the_rule_for_its_own_path_says),
 		cmocka_unit_test(what_is_not_understood_is_refused_with_its_line),
 		cmocka_unit_test(a_path_is_taken_exactly_if_it_is_clean),
 		cmocka_unit_test(damage_anywhere_is_noticed),

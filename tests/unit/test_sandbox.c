@@ -236,6 +236,55 @@ static void environment_rules_keep_drop_and_set(void **state)
 		assert_ptr_equal(same[i], env[i]);
 }
 
+static void patterns_of_variables_mean_whole_names(void **state)
+{
+	static const struct {
+		const char *verb, *pattern, *name;
+		bool dropped;
+	} cases[] = {
+		{"drop", "*TOKEN*", "GH_TOKEN=1", true},
+		{"drop", "*TOKEN*", "TOKEN=1", true},
+		{"drop", "*TOKEN*", "TOKENS_A=1", true},
+		{"drop", "*TOKEN*", "TOKE_N=TOKEN", false},
+		{"drop", "*TOKEN*", "gh_token=1", false},
+		{"drop-anycase", "*TOKEN*", "Gh_ToKeN=1", true},
+		{"drop-anycase", "*token*", "GH_TOKEN=1", true},
+		{"drop", "AWS_*_KEY", "AWS_SECRET_ACCESS_KEY=x", true},
+		{"drop", "AWS_*_KEY", "AWS_KEY=x", false},
+		{"drop", "AWS_*_KEY", "AWS__KEY=x", true},
+		{"drop", "AWS_*_KEY", "AWS_A_KEY_ID=x", false},
+		{"drop", "*_A*_A", "X_AB_A_A=x", true},
+		{"drop", "*", "=odd", true},
+		{"drop", "**", "A=", true},
+		{"drop", "A", "AB=", false},
+		{"drop", "A", "A", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_rule rules[] = {
+			{.kind = KF_RULE_ENV, .verb = cases[i].verb, .arg = cases[i].pattern}};
+		struct kf_rule keeps[] = {
+			{.kind = KF_RULE_ENV,
+			 .verb = strchr(cases[i].verb, '-') ? "keep-anycase" : "keep",
+			 .arg = cases[i].pattern}};
+		struct kf_policy policy = {.rules = rules, .nrules = 1};
+		const char *env[] = {cases[i].name, NULL};
+		KF_FREE char **dropped = NULL, **kept = NULL;
+		struct kf_err err;
+
+		assert_int_equal(kf_process_environment(&policy, (char *const *)(uintptr_t)env,
+							&dropped, &err),
+				 0);
+		assert_int_equal(!dropped[0], cases[i].dropped);
+		policy.rules = keeps;
+		assert_int_equal(kf_process_environment(&policy, (char *const *)(uintptr_t)env,
+							&kept, &err),
+				 0);
+		assert_int_equal(!!kept[0], cases[i].dropped);
+	}
+}
+
 static void limits_are_only_lowered(void **state)
 {
 	static struct kf_rule rules[] = {
@@ -271,6 +320,7 @@ int main(void)
 		cmocka_unit_test(memory_files_are_made_only_without_execution),
 #endif
 		cmocka_unit_test(environment_rules_keep_drop_and_set),
+		cmocka_unit_test(patterns_of_variables_mean_whole_names),
 		cmocka_unit_test(limits_are_only_lowered),
 	};
 
