@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "policy/profile_int.h"
+#include "policy/profile_keys.h"
 
 #include <string.h>
 
@@ -164,23 +165,6 @@ static unsigned granted_whole(struct kf_profile_ctx *ctx, const struct kf_profil
 	return access;
 }
 
-/* The denial of a path is gone; that what is granted there is all there is must come from
- * elsewhere. */
-static void narrow(struct kf_profile_ctx *ctx, struct kf_profile *profile, const struct lift *lift,
-		   const struct kf_item *deny, unsigned access, unsigned more)
-{
-	struct kf_item item = {.s = deny->s, .access = KF_READONLY_DIRECTORY, .at = lift->at->at};
-
-	if (more & KF_FS_WRITE)
-		kf_profile_put(ctx, profile, KF_LIST_READONLY, &item);
-	if (more & KF_FS_EXEC)
-		kf_diag_warning(
-			ctx->diags, &lift->at->at,
-			"what is in '%.200s' can be executed too: what lies above is granted "
-			"so; grant \"%s\" to say it",
-			deny->s, access & KF_FS_WRITE ? "rwx" : "rx");
-}
-
 /* What @lift does to denial @i; whether that is still there. */
 static bool lift_denial(struct kf_profile_ctx *ctx, struct kf_profile *profile, struct lift *lift,
 			size_t i)
@@ -202,7 +186,11 @@ static bool lift_denial(struct kf_profile_ctx *ctx, struct kf_profile *profile, 
 	}
 	lift->granted = true;
 	remove_item(&profile->lists[KF_LIST_DENY], i);
-	narrow(ctx, profile, lift, &deny, access, more);
+	/* What lies above must not grant writing there instead; executing is warned of later. */
+	if (more & KF_FS_WRITE)
+		kf_profile_put(
+			ctx, profile, KF_LIST_READONLY,
+			&(struct kf_item){.s = deny.s, .access = deny.access, .at = lift->at->at});
 	return false;
 }
 
@@ -378,50 +366,88 @@ static bool is_kept(struct kf_profile_ctx *ctx, const struct kf_profile *profile
 	return false;
 }
 
-/* What makes @grant writable although it does not say so, in words; NULL if nothing does. */
-static const char *writer(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
-			  const struct kf_item *grant)
+/* Where "image": true grants nothing (nono/grants.c has the same list). */
+static const char *const not_image[] = {"/proc", "/sys", "/dev", "/run", "/tmp", "/home", "/root"};
+
+static bool in_image(const char *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(not_image); i++)
+		if (kf_profile_path_under(path, not_image[i]))
+			return false;
+	return *path == '/';
+}
+
+/* What else may be done where @grant lies, and *ret_by: what grants that, in words. */
+static unsigned beyond(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
+		       const struct kf_item *grant, const char **ret_by)
 {
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 	const char *path = canonical(ctx, grant->s);
+	const unsigned missing = RWX & ~grant->access;
+	unsigned most = 0;
 
-	if (kf_profile_is(profile, KF_SCALAR_HOMES, "true") && kf_profile_path_under(path, "~"))
-		return kf_arena_printf(ctx->arena, "homes are granted as a whole (%s)",
-				       kf_profile_place(ctx,
-							&profile->scalars[KF_SCALAR_HOMES].at));
+	*ret_by = NULL;
+	if (kf_profile_is(profile, KF_SCALAR_HOMES, "true") && kf_profile_path_under(path, "~")) {
+		*ret_by = kf_arena_printf(ctx->arena, "homes are granted as a whole (%s)",
+					  kf_profile_place(ctx,
+							   &profile->scalars[KF_SCALAR_HOMES].at));
+		return missing;
+	}
 	for (size_t i = 0; i < grants->n; i++) {
 		const struct kf_item *other = &grants->v[i];
 		const char *above = canonical(ctx, other->s);
+		const unsigned more = other->access & missing;
 
 		/* Reading here and writing there, of one path, is reading and writing. */
-		if ((other->access & KF_FS_WRITE) && kf_profile_path_under(path, above) &&
-		    (strcmp(path, above) != 0 || !(grant->access & ~other->access)))
-			return kf_arena_printf(ctx->arena, "'%.200s' is granted for writing (%s)",
-					       other->s, kf_profile_place(ctx, &other->at));
+		if (!kf_profile_path_under(path, above) || (more | most) == most ||
+		    (strcmp(path, above) == 0 && (grant->access & ~other->access)))
+			continue;
+		most |= more;
+		*ret_by = kf_arena_printf(ctx->arena, "'%.200s' is granted as \"%s\" (%s)",
+					  other->s, kf_profile_access_name(other->access),
+					  kf_profile_place(ctx, &other->at));
 	}
-	return NULL;
+	if (!most && kf_profile_is(profile, KF_SCALAR_IMAGE, "true") && in_image(path)) {
+		most = (KF_FS_READ | KF_FS_EXEC) & missing;
+		*ret_by = kf_arena_printf(ctx->arena, "the image is granted as a whole (%s)",
+					  kf_profile_place(ctx,
+							   &profile->scalars[KF_SCALAR_IMAGE].at));
+	}
+	return most;
 }
 
-/* Rights add up: what is granted to be read below what may be written says nothing. */
+/* Rights add up: a grant that says less than what lies above it does not make that less. */
 static void check_narrower(struct kf_profile_ctx *ctx, const struct kf_profile *profile)
 {
+	static const char *const words[] = {
+		[KF_FS_READ] = "read",
+		[KF_FS_WRITE] = "written",
+		[KF_FS_READ | KF_FS_WRITE] = "read and written",
+		[KF_FS_EXEC] = "executed",
+		[KF_FS_READ | KF_FS_EXEC] = "read and executed",
+		[KF_FS_WRITE | KF_FS_EXEC] = "written and executed",
+		[RWX] = "used in every way",
+	};
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 
 	for (size_t i = 0; i < grants->n; i++) {
 		const struct kf_item *grant = &grants->v[i];
 		const char *by;
+		unsigned more;
 
-		if ((grant->access & KF_FS_WRITE) || grant->lifted ||
-		    kf_profile_is_builtin(&grant->at) ||
-		    is_kept(ctx, profile, canonical(ctx, grant->s)))
+		if (grant->lifted || kf_profile_is_builtin(&grant->at))
 			continue;
-		by = writer(ctx, profile, grant);
-		if (by)
+		more = beyond(ctx, profile, grant, &by);
+		if (is_kept(ctx, profile, canonical(ctx, grant->s)))
+			more &= ~(unsigned)KF_FS_WRITE;
+		if (more && by)
 			kf_diag_warning(
 				ctx->diags, &grant->at,
-				"'%.200s' is granted to be read, but can be written as well: "
-				"%s; name it in filesystem.readonly to prevent that",
-				grant->s, by);
+				"'%.200s' is granted as \"%s\", but can be %s as well: %s%s",
+				grant->s, kf_profile_access_name(grant->access), words[more], by,
+				more & KF_FS_WRITE
+					? "; name it in filesystem.readonly to prevent writing"
+					: "");
 	}
 }
 

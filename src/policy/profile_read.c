@@ -217,7 +217,8 @@ static void read_paths(struct reader *r, const struct kf_profile_key *key, const
 
 		if (!path)
 			continue;
-		if (key->list == KF_LIST_READONLY && raw->s[strlen(raw->s) - 1] == '/')
+		if ((key->list == KF_LIST_READONLY || key->list == KF_LIST_DENY) &&
+		    raw->s[strlen(raw->s) - 1] == '/')
 			access = KF_READONLY_DIRECTORY;
 		put(r, key->list, (struct kf_item){.s = path, .access = access}, raw);
 	}
