@@ -116,6 +116,43 @@ def files_of_the_pod(t, node):
     t.equal(run("etc", **{"nono.sh/profile": "names"}), ["/etc/hosts", "read"], "a profile that names one writes it")
 
 
+def exceptions(t, node):
+    """What a profile names below a path that it denies: that, and nothing beside it, for who enters later too."""
+    rules = ("fs rx-root", "fs r /proc", "fs rw ~", "fs volumes", "fs rw /dev/null")
+    node.profile("default", *rules)
+    node.profile("except", *rules, "fs r ~/.ssh/known_hosts", "fs deny ~/.ssh")
+    node.profile("kept", *rules, "fs rx ~/.docker", "fs readonly ~/.docker/")
+    probe = ["sh", "-c", "for f in .ssh/known_hosts .ssh/id .docker/config; do cat ~/$f >/dev/null && echo r $f; ( : >>~/$f ) && echo w $f; done; "
+             "( : >~/.ssh/new ) && echo new; rm -f ~/.ssh/new"]
+    image = {"/home/user/.ssh/id": b"key\n", "/home/user/.ssh/known_hosts": b"host\n", "/home/user/.docker/config": b"{}\n"}
+    docker = ["r .docker/config", "w .docker/config"]
+    everything = ["r .ssh/known_hosts", "w .ssh/known_hosts", "r .ssh/id", "w .ssh/id", *docker, "new"]
+
+    def lines(r) -> list:
+        return r.out.splitlines()
+
+    def bundle(profile: str, args: list):
+        b = node.bundle(args, image)
+        b.config["annotations"] = {"nono.sh/profile": profile}
+        return b
+
+    t.equal(lines(node.run(bundle("default", probe).write())), everything, "control: without a denial all of it is read and written")
+    t.equal(lines(node.run(bundle("except", probe).write())), ["r .ssh/known_hosts", *docker], "a file below a denied directory, and nothing beside it")
+    t.equal(lines(node.run(bundle("kept", probe).write())), [x for x in everything if x != "w .docker/config"], "a directory that was lifted to be read is read only")
+    cid = node.start(bundle("except", ["sleep", "60"]).write())
+    t.equal(lines(node.exec(cid, *probe)), ["r .ssh/known_hosts", *docker], "who enters gets the same")
+    # A Secret as a volume: what it mounts at the denied path stays mounted for the sake of the file.
+    b = bundle("except", probe)
+    source = b.dir / "secret"
+    source.mkdir()
+    for name in ("id", "known_hosts"):
+        (source / name).write_text("x")
+        (source / name).chmod(0o666)
+    source.chmod(0o777)
+    b.config["mounts"].append({"destination": "/home/user/.ssh", "type": "bind", "source": str(source), "options": ["rbind", "rw"]})
+    t.equal(lines(node.run(b.write())), ["r .ssh/known_hosts", *docker], "a volume at the denied path: the file, and nothing beside it")
+
+
 def profiles(t, node):
     node.profile("default", "fs rx-root", "fs r /proc", "fs rw /tmp", "fs rw ~")
     node.profile("open", "fs rx-root", "fs rw /etc", "fs rw /tmp", "fs r /proc")
@@ -215,4 +252,4 @@ def records(t, node):
     t.ok(r.code == 255 and "not created through the guard" in r.err, "exec into a container that is not ours is refused", r)
 
 
-main([first_process, entering_processes, config_is_otherwise_equal, files_of_the_pod, profiles, pause_container, exec_denied, records])
+main([first_process, entering_processes, config_is_otherwise_equal, files_of_the_pod, exceptions, profiles, pause_container, exec_denied, records])

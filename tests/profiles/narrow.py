@@ -102,6 +102,19 @@ CASES = {
 }
 
 
+# Options of the command line, over a profile: what may be reached then.
+OPTIONS = {
+    "--open-port": ("default", ["--open-port", str(LOW)], f"c {LOW}|b {LOW}", f"c {LOW + 1}|b {LOW + 1}"),
+    "--allow-connect-port": ("default", ["--allow-connect-port", str(LOW)], f"c {LOW}|b {LOW}", f"c {LOW + 1}"),
+    "--block-net": ("default", ["--block-net"], "r /data/f", f"c {LOW}|b {LOW}"),
+    "--block-net, whatever ports the profile opens": ("ports", ["--block-net"], "r /data/f", f"c {LOW + 5}|b {LOW + 5}"),
+    "--block-net with ports": ("ports", ["--block-net", "--open-port", str(LOW), "--allow-connect-port", str(LOW + 1)],
+                               f"c {LOW}|b {LOW}|c {LOW + 1}", f"b {LOW + 1}|c {LOW + 5}|b {LOW + 5}"),
+    "--open-port over ports of the profile": ("ports", ["--open-port", str(LOW)], f"c {LOW}|b {LOW}|c {LOW + 5}|b {LOW + 5}", f"c {LOW + 1}|b {LOW + 1}"),
+    "what nono takes and we need not do": ("ports", ["--allow-cwd", "-vv", "--no-audit", "--no-diagnostics", "-s"], f"c {LOW + 5}", f"c {LOW}"),
+}
+
+
 def build(root: str) -> None:
     for name in FILES:
         path = f"{root}/root/{name}"
@@ -122,7 +135,7 @@ def build(root: str) -> None:
     subprocess.run(["gcc", "-O1", "-static", "-o", f"{root}/nono-test/probe", f"{corpus.HERE}/probe.c"], check=True)
 
 
-def ask(root: str, questions: list, policy: str | None) -> str:
+def ask(root: str, questions: list, policy: str | None, flags: tuple = ()) -> str:
     def enter() -> None:
         os.chroot(root)
         os.chdir("/tmp")
@@ -134,20 +147,20 @@ def ask(root: str, questions: list, policy: str | None) -> str:
         return subprocess.run(command, input=text, capture_output=True, text=True, preexec_fn=enter, env=env).stdout.strip()
     fd = os.open(policy, os.O_RDONLY)
     try:
-        p = subprocess.run(["/nono-test/nono", "wrap", "--policy-fd", str(fd), "--profile", "p", "--", *command], input=text,
+        p = subprocess.run(["/nono-test/nono", "wrap", "--policy-fd", str(fd), "--profile", "p", *flags, "--", *command], input=text,
                            capture_output=True, text=True, pass_fds=[fd], preexec_fn=enter, env=env)
     finally:
         os.close(fd)
     return p.stdout.strip() or p.stderr
 
 
-def case(tap, d: str, name: str, value: dict, yes: list, no: list) -> None:
+def case(tap, d: str, name: str, value: dict, yes: list, no: list, flags: tuple = ()) -> None:
     with open(f"{d}/p.json", "w", encoding="utf-8") as f:
         json.dump(value, f)
     compiled = subprocess.run([corpus.KUBEFENCE, "profile", "compile", f"{d}/p.json"], capture_output=True, text=True)
     with open(f"{d}/policy", "w", encoding="utf-8") as f:
         f.write(compiled.stdout)
-    got = ask(f"{d}/root", yes + no, f"{d}/policy") if compiled.returncode == 0 else compiled.stderr
+    got = ask(f"{d}/root", yes + no, f"{d}/policy", flags) if compiled.returncode == 0 else compiled.stderr
     want = "1" * len(yes) + "0" * len(no)
     wrong = [f"{q}: {g}" for q, g, w in zip(yes + no, got, want) if g != w]
     tap.ok(got == want, f"narrow: {name}", "\n".join(wrong) or got)
@@ -171,6 +184,9 @@ def run(tap) -> None:
             tap.equal(ask(f"{d}/root", list(asked), None), "1" * len(asked), f"narrow: all {len(asked)} that is asked is allowed without the sandbox")
             for name, (value, yes, no) in CASES.items():
                 case(tap, d, name, value, yes.split("|"), no.split("|"))
+            ports = profile(network={"open_port": [LOW + 5]})
+            for name, (base, flags, yes, no) in OPTIONS.items():
+                case(tap, d, name, ports if base == "ports" else profile(base), yes.split("|"), no.split("|"), tuple(flags))
         finally:
             for path in reversed(done):
                 subprocess.run(["umount", path], check=True)

@@ -84,11 +84,17 @@ def usage(t, b) -> None:
         p = b.exec(["/nono/nono", *args])
         t.ok(p.returncode == 2 and p.stderr.startswith(("nono: ", "usage:")), f"usage error 2: nono {' '.join(args)}",
              (p.returncode, p.stderr))
-    for args in (["--help"], ["--version"]):
+    for args in (["wrap", "--open-port", "0", "true"], ["wrap", "--open-port", "65536", "true"], ["wrap", "--allow-connect-port", "x", "true"],
+                 ["wrap", "--allow-cwd=1", "true"], ["wrap", "-vx", "true"], ["why", "--open-port", "80", "--path", "/x", "--op", "read"]):
         p = b.exec(["/nono/nono", *args])
-        t.ok(p.returncode == 0 and "nono" in p.stdout and not p.stderr, f"nono {args[0]}")
+        t.ok(p.returncode == 2 and p.stderr.startswith("nono: "), f"usage error 2: nono {' '.join(args)}", (p.returncode, p.stderr))
+    for args in (["--help"], ["--version"], ["wrap", "--help"], ["wrap", "-h"], ["wrap", "--profile", "strict", "--help"], ["why", "--help"]):
+        p = b.exec(["/nono/nono", *args])
+        t.ok(p.returncode == 0 and "nono" in p.stdout and not p.stderr, f"nono {' '.join(args)}")
     for args in (["wrap", "echo", "x"], ["wrap", "-p", "default", "echo", "x"], ["wrap", "--profile=default", "echo", "x"],
-                 ["-s", "wrap", "-s", "echo", "x"], ["wrap", "--workdir", "/work", "--", "echo", "x"]):
+                 ["-s", "wrap", "-s", "echo", "x"], ["wrap", "--workdir", "/work", "--", "echo", "x"],
+                 ["wrap", "--allow-cwd", "--no-audit", "--no-diagnostics", "-vv", "echo", "x"],
+                 ["wrap", "--open-port", "80", "--allow-connect-port=443", "echo", "x"]):
         t.equal(b.exec(["/nono/nono", *args]).stdout, "x\n", f"accepted: nono {' '.join(args)}")
 
 
@@ -278,7 +284,7 @@ def many_volumes(t) -> None:
         told = b.exec(["/nono/nono", "wrap", "--profile", "strict", "--dry-run"]).stdout
         t.equal(sorted(re.findall(r"^  (\S+) +(/\S+)  \(line 4\)", told, re.MULTILINE)),
                 sorted([("r-x" if p == "/data/9" else "rwx", p) for p in places if p.startswith("/data")] +
-                       [("rwx", p) for p in ("/dev/shm", "/dev/termination-log")] +
+                       [("rw-", "/dev/shm"), ("rwx", "/dev/termination-log")] +  # the profile names the one
                        [("r--", f"/etc/{f}") for f in ("hosts", "hostname", "resolv.conf")]),
                 "140 volumes: all are told, and nothing else")
 
