@@ -12,8 +12,8 @@ struct kf_containerd_work {
 	struct kf_toml root, dump; /* the file on disk; what containerd makes of it */
 	const char *text;	   /* of root */
 	size_t ntext;
-	int64_t version;	   /* of root; 0 = there are no settings in it */
-	bool predecessor;	   /* nono-runc was in root as an earlier implementation has it */
+	int64_t version;  /* of root; 0 = there are no settings in it */
+	bool predecessor; /* nono-runc was in root as an earlier implementation has it */
 	/* What the changed file is to say. */
 	struct kf_toml_want *wants;
 	size_t nwants;
