@@ -27,12 +27,14 @@ struct before {
 	size_t n;
 };
 
-/* What may differ: handlers of ours, NRI's settings, and of which files all that was made. */
+/* What may differ: handlers of ours, NRI's settings, what is switched off as a whole, since NRI may
+ * have been among that, and of which files all was made. */
 static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, size_t max,
 		     size_t *ret_n, struct kf_err *err)
 {
 	static const struct kf_toml_want always[] = {
 		{.path = {"imports"}},
+		{.path = {"disabled_plugins"}},
 		{.path = {"plugins", "io.containerd.nri.v1.nri"}},
 		{.path = {"crio", "nri"}},
 	};

@@ -118,10 +118,10 @@ static void fuzz_result(struct kf_oci *oci, struct json_object *before, const ch
 	process = config ? json_object_object_get(after, "process") : after;
 	args = json_object_object_get(process, "args");
 	nnp = json_object_object_get(process, "noNewPrivileges");
-	fuzz_check(json_object_array_length(args) >= 7 && json_object_get_boolean(nnp));
+	fuzz_check(json_object_array_length(args) >= 9 && json_object_get_boolean(nnp));
 	fuzz_check(strcmp(json_object_get_string(json_object_array_get_idx(args, 0)),
 			  "/proc/self/fd/3") == 0);
-	fuzz_check(strcmp(json_object_get_string(json_object_array_get_idx(args, 5)), profile) ==
+	fuzz_check(strcmp(json_object_get_string(json_object_array_get_idx(args, 7)), profile) ==
 		   0);
 	fuzz_strip(before, config);
 	fuzz_strip(after, config);

@@ -2,6 +2,7 @@
 """kubefence kata verify on a running containerd, with runc's shim in Kata's place: what it finds must be just that."""
 import json
 import subprocess
+from pathlib import Path
 
 from lib.containerd import Containerd
 from trees import BIN, CONFIG, OURS, PREFIX, SECCOMP, SHARE, Layout
@@ -35,6 +36,11 @@ def run(t, tools, everything: bool) -> None:
                 prefix=PREFIX, share=SHARE, memory=2048, seccomp=SECCOMP, verity=""))):
             c.host(path).parent.mkdir(parents=True, exist_ok=True)
             c.host(path).write_text(text)
+
+        # ctr is looked for beside the containerd that runs.
+        c.stop()
+        c.bin = Path("/opt/containerd/bin")
+        c.start()
 
         def kata(command: str, *args: str):
             cmd = [BIN / "kubefence", "kata", command, "-o", "json", "--distribution", "containerd", *args]
