@@ -98,6 +98,10 @@ def what_the_runtime_takes_counts_not_its_version(s):
     s.start(Version="v1.7.40" if s.version.adjusts else "2.4.2")
     s.plugin()
     s.wait(1)
+    # The runtime is done with Synchronize before the plugin logs that it is connected.
+    wait_until(lambda: any(e["msg"] == "connected" for e in s.events()), "the plugin's word that it is connected")
+    if not s.version.adjusts:
+        wait_until(lambda: any(e["msg"] == "events-refused" for e in s.events()), "its word of the events")
     refused = [e for e in s.events() if e["msg"] == "events-refused"]
     s.equal(len(refused), 0 if s.version.adjusts else 1, "the log says once that events were refused, or not at all")
     if s.version.adjusts:

@@ -196,7 +196,10 @@ class Scene:
                               "Version": self.version.runtime, "RegistrationMS": PATIENCE_MS, "RequestMS": PATIENCE_MS, **kw})
 
     def wait(self, plugins: int, timeout: float = DEADLINE) -> None:
-        self.call("wait", Synced=plugins, Timeout=timeout)
+        try:
+            self.call("wait", Synced=plugins, Timeout=timeout)
+        except Refused as e:
+            raise AssertionError(f"{e}; nono-nri said:\n{self.log().read_text()[-4000:]}") from e
 
     def begin(self, *foreign, **kw) -> None:
         """A runtime with nono-nri, and other plugins as (mode, index)."""
