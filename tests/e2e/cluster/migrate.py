@@ -71,7 +71,7 @@ def refused(t: Tap, i: Installed) -> None:
 
 def upgraded(t: Tap, i: Installed) -> None:
     # The node as its owner has it, without anything of the refusal's.
-    i.k.c.put(CONFIG, i.before["containerd's configuration"])
+    i.k.c.put(CONFIG, i.before["the runtime's configuration"])
     i.k.c.sh("rm -rf /opt/nono-nri")
     go_installed(i)
     control(t, i)
