@@ -60,7 +60,7 @@ static int fill(const struct kf_landlock *ll, const struct kf_confinement *c, st
 		if (c->places[i].path && allow(ll, &c->places[i], err) < 0)
 			return -1;
 	for (size_t i = 0; ll->abi >= KF_LANDLOCK_ABI_NET && i < c->nports; i++)
-		if (kf_landlock_allow_port(ll, false, c->ports[i], err) < 0)
+		if (kf_landlock_allow_port(ll, KF_LANDLOCK_CONNECT_TCP, c->ports[i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -87,7 +87,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 			return kf_fail_sys(err, "set no_new_privs");
 		return 0;
 	}
-	want.connect = want.bind = ret->abi >= KF_LANDLOCK_ABI_NET;
+	want.net = ret->abi >= KF_LANDLOCK_ABI_NET ? KF_LANDLOCK_TCP : 0;
 	want.signal = want.abstract = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
 	if (kf_landlock_open(&want, &ll, err) < 0)
 		return -1;

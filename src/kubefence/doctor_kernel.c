@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "kubefence/doctor.h"
+#include "sandbox/landlock.h"
 
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -15,8 +16,6 @@
 #define __NR_landlock_create_ruleset 444
 #endif
 #define LANDLOCK_VERSION 1u
-#define ABI_NETWORK	 4
-#define ABI_SCOPES	 6
 #define ABI_AUDIT	 7
 
 #define CATEGORY	 "kernel"
@@ -44,16 +43,20 @@ static enum kf_doctor_result landlock(struct kf_doctor *d)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR,
 				     "the kernel has no Landlock, or it is off (%s)",
 				     strerror(errno));
-	if (v < ABI_NETWORK)
+	if (v < KF_LANDLOCK_ABI_NET)
 		return kf_doctor_say(d, KF_DOCTOR_WARNING,
 				     "ABI %d does not know network rules; profiles that have some "
 				     "are refused (kernel 6.7 has them)",
 				     v);
-	if (v < ABI_SCOPES)
+	if (v < KF_LANDLOCK_ABI_SCOPE)
 		return kf_doctor_say(d, KF_DOCTOR_WARNING,
 				     "ABI %d does not scope signals and abstract sockets (kernel "
 				     "6.12 does)",
 				     v);
+	if (v > KF_LANDLOCK_ABI_MAX)
+		return kf_doctor_say(d, KF_DOCTOR_OK,
+				     "ABI %d, used as ABI %d, the newest that is known here", v,
+				     KF_LANDLOCK_ABI_MAX);
 	return kf_doctor_say(d, KF_DOCTOR_OK, "ABI %d", v);
 }
 

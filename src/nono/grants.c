@@ -356,6 +356,7 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 {
 	struct walk *w = ctx;
 	KF_CLOSE int fd = -1;
+	unsigned access;
 
 	(void)err;
 	/* Also what masks a denied path is a mount. */
@@ -368,9 +369,12 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 		skip(w, volume->path, "cannot be reached");
 		return 0;
 	}
+	access = kf_policy_named_access(w->policy->rules, w->policy->nrules, volume->path,
+					volume->access);
+	/* That it is read-only keeps nobody from the sockets that others made in it: a CSI driver's
+	 * are mounted so. */
 	return grant_at(w, fd, volume->path, volume->path,
-			kf_policy_named_access(w->policy->rules, w->policy->nrules, volume->path,
-					       volume->access));
+			access ? access | KF_LANDLOCK_CONNECT : 0);
 }
 
 static int walk_volumes(struct walk *w)

@@ -19,7 +19,7 @@ struct kf_grant {
 	int fd;		  /* borrowed */
 	const char *path; /* for people; as the policy or the directory names it */
 	const char *real; /* where it lies, no symlink in it */
-	unsigned access;  /* KF_FS_* or KF_GRANT_LIST */
+	unsigned access;  /* KF_FS_* and KF_LANDLOCK_CONNECT, or KF_GRANT_LIST */
 	enum kf_landlock_place place;
 	const struct kf_rule *rule; /* NULL: from the command line */
 };

@@ -217,9 +217,7 @@ int kf_options_network(const struct kf_options *options, struct kf_policy *polic
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const enum kf_rule_kind kind = policy->rules[i].kind;
 
-		if (!options->block_net ||
-		    (kind != KF_RULE_NET_BLOCK && kind != KF_RULE_NET_CONNECT &&
-		     kind != KF_RULE_NET_BIND))
+		if (!options->block_net || kind < KF_RULE_NET_BLOCK || kind > KF_RULE_NET_BIND_UDP)
 			rules[n++] = policy->rules[i];
 	}
 	if (options->block_net)

@@ -54,15 +54,22 @@ void kf_report_init(struct kf_report *report, int out, bool skips)
 void kf_report_rules(const struct kf_policy *policy, int out)
 {
 	static const char labels[][9] = {
-		[KF_RULE_FS_DENY] = "deny",	   [KF_RULE_FS_READONLY] = "readonly",
-		[KF_RULE_NET_CONNECT] = "connect", [KF_RULE_NET_BIND] = "bind",
-		[KF_RULE_SCOPE] = "scope",	   [KF_RULE_ENV] = "env",
-		[KF_RULE_RLIMIT] = "rlimit",	   [KF_RULE_MEMFD_NOEXEC] = "memfd",
+		[KF_RULE_FS_DENY] = "deny",
+		[KF_RULE_FS_READONLY] = "readonly",
+		[KF_RULE_NET_CONNECT] = "connect",
+		[KF_RULE_NET_BIND] = "bind",
+		[KF_RULE_NET_CONNECT_UDP] = "connect",
+		[KF_RULE_NET_BIND_UDP] = "bind",
+		[KF_RULE_SCOPE] = "scope",
+		[KF_RULE_ENV] = "env",
+		[KF_RULE_RLIMIT] = "rlimit",
+		[KF_RULE_MEMFD_NOEXEC] = "memfd",
 	};
 	bool block = false;
 
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
+		const char *protocol = rule->kind < KF_RULE_NET_CONNECT_UDP ? "TCP" : "UDP";
 
 		block |= rule->kind == KF_RULE_NET_BLOCK;
 		if (rule->kind >= KF_ARRAY_SIZE(labels) || !labels[rule->kind][0])
@@ -70,9 +77,9 @@ void kf_report_rules(const struct kf_policy *policy, int out)
 		kf_print(out, "  %-4s  %s%s%s", labels[rule->kind], rule->verb ? rule->verb : "",
 			 rule->verb && rule->arg ? " " : "", rule->arg ? rule->arg : "");
 		if (rule->port_last > rule->port)
-			kf_print(out, "TCP ports %u to %u", rule->port, rule->port_last);
+			kf_print(out, "%s ports %u to %u", protocol, rule->port, rule->port_last);
 		else if (rule->port_last)
-			kf_print(out, "TCP port %u", rule->port);
+			kf_print(out, "%s port %u", protocol, rule->port);
 		print_line(out, rule);
 	}
 	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");

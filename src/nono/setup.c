@@ -18,6 +18,7 @@ static const struct {
 	{KF_LANDLOCK_ABI_SCOPE, "scope signal, scope abstract"},
 	{7, "denials in the audit log"},
 	{9, "unix sockets by path"},
+	{KF_LANDLOCK_ABI_UDP, "UDP ports: net connect-udp, net bind-udp"},
 };
 
 int kf_command_setup(char **argv)
@@ -38,5 +39,11 @@ int kf_command_setup(char **argv)
 		kf_print(STDOUT_FILENO, "  %-3s  %s (ABI %d)\n",
 			 abi >= features[i].since ? "yes" : "no", features[i].what,
 			 features[i].since);
+	if (abi > KF_LANDLOCK_ABI_MAX)
+		kf_print(
+			STDOUT_FILENO,
+			"newer than ABI %d, the last that this launcher knows: everything above is "
+			"in force, what the kernel could refuse beyond it is not asked for\n",
+			KF_LANDLOCK_ABI_MAX);
 	return 0;
 }

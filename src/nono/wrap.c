@@ -78,26 +78,38 @@ static __attribute__((noinline)) int fail(const struct kf_err *err, const struct
 	return KF_EXIT_FAILED;
 }
 
+/* What a rule lets be done with its ports; nothing if it is about none. */
+static enum kf_landlock_net net_of(const struct kf_rule *rule)
+{
+	switch (rule->kind) {
+	case KF_RULE_NET_CONNECT:
+		return KF_LANDLOCK_CONNECT_TCP;
+	case KF_RULE_NET_BIND:
+		return KF_LANDLOCK_BIND_TCP;
+	case KF_RULE_NET_CONNECT_UDP:
+		return KF_LANDLOCK_SEND_UDP;
+	case KF_RULE_NET_BIND_UDP:
+		return KF_LANDLOCK_BIND_UDP;
+	default:
+		return 0;
+	}
+}
+
 static void find_needs(const struct kf_policy *policy, struct needs *ret)
 {
-	bool tcp = false;
+	unsigned net = 0;
 
 	*ret = (struct needs){.log = true};
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
+		net |= net_of(rule);
 		switch (rule->kind) {
 		case KF_RULE_FS_VOLUMES:
 			ret->log = false;
 			break;
 		case KF_RULE_NET_BLOCK:
 			ret->filter.block = true;
-			break;
-		case KF_RULE_NET_CONNECT:
-			ret->landlock.connect = tcp = true;
-			break;
-		case KF_RULE_NET_BIND:
-			ret->landlock.bind = tcp = true;
 			break;
 		case KF_RULE_FS:
 			if ((rule->access & KF_FS_WRITE) && kf_path_under(rule->arg, "/proc"))
@@ -119,13 +131,13 @@ static void find_needs(const struct kf_policy *policy, struct needs *ret)
 			break;
 		}
 	}
-	if (ret->filter.block && tcp) {
-		ret->landlock.connect = ret->landlock.bind = true;
-		ret->filter.tcp = true;
-	}
 	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork. */
-	ret->landlock.abstract_if_can = ret->filter.block;
-	ret->filter.restrict_connect = ret->landlock.connect;
+	ret->landlock.block = ret->filter.block;
+	ret->landlock.net = net;
+	ret->filter.tcp = net & KF_LANDLOCK_TCP;
+	ret->filter.udp = net & KF_LANDLOCK_UDP;
+	ret->filter.restrict_connect =
+		(net & KF_LANDLOCK_CONNECT_TCP) || (ret->filter.block && ret->filter.tcp);
 }
 
 /* Note down what those who enter later get; in /proc only that processes may be written, as the
@@ -156,27 +168,31 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 }
 
 /* The kernel knows single ports only. */
-static int allow_range(const struct kf_landlock *ll, bool bind, unsigned first, unsigned last,
-		       struct kf_err *err)
+static int allow_range(const struct kf_landlock *ll, enum kf_landlock_net net, unsigned first,
+		       unsigned last, struct kf_err *err)
 {
 	for (unsigned port = first; port <= last; port++)
-		if (kf_landlock_allow_port(ll, bind, (uint16_t)port, err) < 0)
+		if (kf_landlock_allow_port(ll, net, (uint16_t)port, err) < 0)
 			return -1;
 	return 0;
 }
 
-static int allow_ports(const struct kf_policy *policy, const struct kf_landlock *ll,
-		       struct kf_err *err)
+static int allow_ports(const struct start *s, const struct kf_landlock *ll, struct kf_err *err)
 {
+	const struct kf_policy *policy = &s->policy;
+	const struct kf_landlock_want *want = &s->needs.landlock;
+
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
+		const enum kf_landlock_net net = net_of(rule);
 
-		if (rule->kind != KF_RULE_NET_CONNECT && rule->kind != KF_RULE_NET_BIND)
-			continue;
-		if (allow_range(ll, rule->kind == KF_RULE_NET_BIND, rule->port, rule->port_last,
-				err) < 0)
+		if (net && allow_range(ll, net, rule->port, rule->port_last, err) < 0)
 			return -1;
 	}
+	/* Who sends without a port of his own is given one, which the kernel takes for bind()ing
+	 * port 0. */
+	if (want->net & (want->block ? KF_LANDLOCK_SEND_UDP : KF_LANDLOCK_BIND_UDP))
+		return kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err);
 	return 0;
 }
 
@@ -204,7 +220,7 @@ static int enter_landlock(const struct start *s, struct kf_err *err)
 		return -1;
 	ret = grant_files(s, &sink, err);
 	if (ret == 0)
-		ret = allow_ports(&s->policy, &sink.ll, err);
+		ret = allow_ports(s, &sink.ll, err);
 	if (ret == 0)
 		ret = kf_landlock_enforce(&sink.ll, err);
 	(void)close(sink.ll.fd);

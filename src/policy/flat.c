@@ -225,17 +225,26 @@ static bool parse_u64(const char *s, uint64_t *ret)
 
 static int parse_net(struct parser *p, char *s)
 {
+	static const struct {
+		char word[12];
+		enum kf_rule_kind kind;
+	} kinds[] = {
+		{"connect", KF_RULE_NET_CONNECT},
+		{"bind", KF_RULE_NET_BIND},
+		{"connect-udp", KF_RULE_NET_CONNECT_UDP},
+		{"bind-udp", KF_RULE_NET_BIND_UDP},
+	};
 	const char *word = next_word(&s);
 	enum kf_rule_kind kind;
+	size_t i;
 
 	if (strcmp(word, "block") == 0 && !*s)
 		return add_rule(p, KF_RULE_NET_BLOCK, NULL) ? 0 : -1;
-	if (strcmp(word, "connect") == 0)
-		kind = KF_RULE_NET_CONNECT;
-	else if (strcmp(word, "bind") == 0)
-		kind = KF_RULE_NET_BIND;
-	else
-		return bad(p, "'net %s': not block, connect or bind", word);
+	for (i = 0; i < KF_ARRAY_SIZE(kinds) && strcmp(word, kinds[i].word) != 0; i++)
+		;
+	if (i == KF_ARRAY_SIZE(kinds))
+		return bad(p, "'net %s': not block, connect, bind, connect-udp or bind-udp", word);
+	kind = kinds[i].kind;
 	do {
 		char *first = next_word(&s), *last = strchr(first, '-');
 		uint64_t from, to;
@@ -245,7 +254,7 @@ static int parse_net(struct parser *p, char *s)
 			*last++ = '\0';
 		if (!parse_u64(first, &from) || !parse_u64(last ? last : first, &to) ||
 		    to > UINT16_MAX || from > to || (last && from == to) ||
-		    (from == 0 && (last || kind == KF_RULE_NET_CONNECT)))
+		    (from == 0 && (last || *word == 'c')))
 			return bad(p, "'%s%s%s' is not a port number, nor FIRST-LAST", first,
 				   last ? "-" : "", last ? last : "");
 		rule = add_rule(p, kind, NULL);

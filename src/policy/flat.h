@@ -32,8 +32,10 @@
  *	                              writing above; with a "/" behind it, what is not there
  *	                              is taken for a directory
  *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
- *	net connect 443 8443          ports, and ranges of them
+ *	net connect 443 8443          TCP ports, and ranges of them
  *	net bind 8080 9000-9099
+ *	net connect-udp 53            UDP ports to send to, likewise
+ *	net bind-udp 5353
  *	scope signal
  *	scope abstract
  *	memfd noexec                  memory files only if they can never be executed
@@ -68,6 +70,8 @@ enum kf_rule_kind {
 	KF_RULE_NET_BLOCK,
 	KF_RULE_NET_CONNECT,
 	KF_RULE_NET_BIND,
+	KF_RULE_NET_CONNECT_UDP,
+	KF_RULE_NET_BIND_UDP,
 	KF_RULE_SCOPE,
 	KF_RULE_MEMFD_NOEXEC,
 	KF_RULE_ENV,
@@ -86,7 +90,7 @@ struct kf_rule {
 	enum kf_rule_kind kind;
 	unsigned line;		  /* for messages, from 1 */
 	unsigned access;	  /* FS: KF_FS_* bits; FS_READONLY: KF_READONLY_DIRECTORY or 0 */
-	uint16_t port, port_last; /* NET_CONNECT, NET_BIND: both are in it; one port: equal */
+	uint16_t port, port_last; /* of a NET rule: both are in it; one port: equal */
 	const char *verb;	  /* ENV, SCOPE: the word behind it; RLIMIT: its name */
 	const char *arg;	  /* path, variable, level, note; NULL if the rule has none */
 	uint64_t soft, hard;	  /* RLIMIT; UINT64_MAX = unlimited */

@@ -56,6 +56,12 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 	case KF_RULE_NET_BIND:
 		add_ports(out, "bind", rule);
 		break;
+	case KF_RULE_NET_CONNECT_UDP:
+		add_ports(out, "connect-udp", rule);
+		break;
+	case KF_RULE_NET_BIND_UDP:
+		add_ports(out, "bind-udp", rule);
+		break;
 	case KF_RULE_SCOPE:
 		kf_buf_addf(out, "scope %s", rule->verb);
 		break;

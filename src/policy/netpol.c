@@ -13,17 +13,20 @@ static bool is_blocked(const struct kf_compiled *c)
 /* Whether nothing goes out: ports that the profile names go out of a blocked network too. */
 static bool closed(const struct kf_compiled *c)
 {
-	return is_blocked(c) && !c->profile.lists[KF_LIST_CONNECT].n;
+	return is_blocked(c) && !c->profile.lists[KF_LIST_CONNECT].n &&
+	       !c->profile.lists[KF_LIST_CONNECT_UDP].n;
 }
 
 /* Whether names are resolved over @port 53 of UDP or TCP: as the launcher lets it. */
 static bool asks_dns(const struct kf_compiled *c, bool tcp)
 {
-	const struct kf_items *ports = &c->profile.lists[KF_LIST_CONNECT];
+	const struct kf_items *ports =
+		&c->profile.lists[tcp ? KF_LIST_CONNECT : KF_LIST_CONNECT_UDP];
 
-	if (!is_blocked(c))
+	/* A list closes what is not in it. */
+	if (!is_blocked(c) && (tcp || !ports->n))
 		return true;
-	for (size_t i = 0; tcp && i < ports->n; i++)
+	for (size_t i = 0; i < ports->n; i++)
 		if (ports->v[i].u <= 53 && 53 <= ports->v[i].u2)
 			return true;
 	return false;
@@ -42,21 +45,30 @@ static void head(const struct kf_netpol *o, struct kf_buf *out)
 		    cilium ? "endpointSelector" : "podSelector", o->label_key, o->label_value);
 }
 
-/* The ports that connections may go to: the profile's, else HTTPS. */
-static void ports(const struct kf_compiled *c, const char *indent, bool cilium, struct kf_buf *out)
+static void protocol_ports(const struct kf_item *v, size_t n, const char *protocol,
+			   const char *indent, bool cilium, struct kf_buf *out)
 {
-	static const struct kf_item https = {.u = 443, .u2 = 443};
-	const struct kf_items *list = &c->profile.lists[KF_LIST_CONNECT];
-	const struct kf_item *v = list->n ? list->v : &https;
-	size_t n = list->n ? list->n : 1;
-
 	for (size_t i = 0; i < n; i++) {
 		kf_buf_addf(out, cilium ? "%s- port: \"%u\"\n" : "%s- port: %u\n", indent,
 			    (unsigned)v[i].u);
 		if (v[i].u2 > v[i].u)
 			kf_buf_addf(out, "%s  endPort: %u\n", indent, (unsigned)v[i].u2);
-		kf_buf_addf(out, "%s  protocol: TCP\n", indent);
+		kf_buf_addf(out, "%s  protocol: %s\n", indent, protocol);
 	}
+}
+
+/* The ports that connections may go to: the profile's, else HTTPS. */
+static void ports(const struct kf_compiled *c, const char *indent, bool cilium, struct kf_buf *out)
+{
+	static const struct kf_item https = {.u = 443, .u2 = 443};
+	const struct kf_items *tcp = &c->profile.lists[KF_LIST_CONNECT];
+	const struct kf_items *udp = &c->profile.lists[KF_LIST_CONNECT_UDP];
+
+	if (tcp->n || (udp->n && is_blocked(c)))
+		protocol_ports(tcp->v, tcp->n, "TCP", indent, cilium, out);
+	else
+		protocol_ports(&https, 1, "TCP", indent, cilium, out);
+	protocol_ports(udp->v, udp->n, "UDP", indent, cilium, out);
 }
 
 static void kubernetes_dns(const struct kf_compiled *c, struct kf_buf *out)

@@ -49,6 +49,8 @@ enum kf_list {
 	KF_LIST_BYPASS,
 	KF_LIST_CONNECT, /* u, u2: first and last port */
 	KF_LIST_BIND,
+	KF_LIST_CONNECT_UDP,
+	KF_LIST_BIND_UDP,
 	KF_LIST_DOMAIN, /* s: host; a label of it may be "*" */
 	KF_LIST_ENV_KEEP,
 	KF_LIST_ENV_DROP,

@@ -463,6 +463,7 @@ static void check_network(struct kf_profile_ctx *ctx, const struct kf_profile *p
 {
 	const struct kf_items *domains = &profile->lists[KF_LIST_DOMAIN];
 	const struct kf_items *ports = &profile->lists[KF_LIST_CONNECT];
+	const struct kf_items *udp = &profile->lists[KF_LIST_CONNECT_UDP];
 	const struct kf_scalar *block = &profile->scalars[KF_SCALAR_BLOCK];
 	const bool blocked = kf_profile_is(profile, KF_SCALAR_BLOCK, "true");
 
@@ -479,10 +480,11 @@ static void check_network(struct kf_profile_ctx *ctx, const struct kf_profile *p
 			"the kernel does not filter by host name; have the cluster do it: apply "
 			"what 'kubefence profile netpol' writes, and say so here with "
 			"\"network\": {\"enforced_by\": \"network-policy\"}");
-	else if (blocked && !holds_port(ports, 53))
+	else if (blocked && !holds_port(ports, 53) && !holds_port(udp, 53))
 		kf_diag_warning(ctx->diags, kf_profile_blame(ctx, &domains->v[0].at),
 				"no host can be found by its name: network.block closes UDP (%s), "
-				"and connect_port does not have 53, for DNS by TCP",
+				"and neither connect_port has 53, for DNS by TCP, nor "
+				"connect_udp_port",
 				kf_profile_place(ctx, &block->at));
 }
 

@@ -183,6 +183,8 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 	emit_scalar(e, p, KF_SCALAR_BLOCK, "true", (struct kf_rule){.kind = KF_RULE_NET_BLOCK});
 	emit_ports(e, &p->lists[KF_LIST_CONNECT], KF_RULE_NET_CONNECT);
 	emit_ports(e, &p->lists[KF_LIST_BIND], KF_RULE_NET_BIND);
+	emit_ports(e, &p->lists[KF_LIST_CONNECT_UDP], KF_RULE_NET_CONNECT_UDP);
+	emit_ports(e, &p->lists[KF_LIST_BIND_UDP], KF_RULE_NET_BIND_UDP);
 	emit_scalar(e, p, KF_SCALAR_SIGNAL, "isolated", scope_signal);
 	emit_scalar(e, p, KF_SCALAR_SIGNAL, "allow_same_sandbox", scope_signal);
 	emit_scalar(e, p, KF_SCALAR_IPC, "shared_memory_only",
@@ -299,7 +301,7 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 	for (unsigned l = 0; l < KF_NLISTS; l++) {
 		if (l != KF_LIST_RECIPE)
 			c.profile.lists[l] = canonical_list(&ctx, &c.profile.lists[l]);
-		if (l == KF_LIST_CONNECT || l == KF_LIST_BIND)
+		if (l >= KF_LIST_CONNECT && l <= KF_LIST_BIND_UDP)
 			unite_ranges(&c.profile.lists[l]);
 		e.cap += c.profile.lists[l].n;
 	}

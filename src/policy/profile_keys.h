@@ -34,7 +34,8 @@ enum kf_key_kind {
 /* In place of "unless" in a hint that has none: no program has such an option. */
 #define KF_HINT_ALWAYS "--always"
 
-enum { KF_PORT_CONNECT = 1, KF_PORT_BIND = 2 };
+/* Bit n: into the list KF_LIST_CONNECT + n. */
+enum { KF_PORT_CONNECT = 1, KF_PORT_BIND = 2, KF_PORT_CONNECT_UDP = 4, KF_PORT_BIND_UDP = 8 };
 
 struct kf_profile_key {
 	const char *name; /* with its sections: "filesystem.read" */

@@ -293,10 +293,9 @@ static void put_ports(struct reader *r, const struct kf_profile_key *key, uint64
 {
 	const struct kf_item item = {.u = first, .u2 = last};
 
-	if (key->access & KF_PORT_CONNECT)
-		put(r, KF_LIST_CONNECT, item, v);
-	if (key->access & KF_PORT_BIND)
-		put(r, KF_LIST_BIND, item, v);
+	for (unsigned list = KF_LIST_CONNECT; list <= KF_LIST_BIND_UDP; list++)
+		if (key->access & 1u << (list - KF_LIST_CONNECT))
+			put(r, list, item, v);
 }
 
 static void read_ports(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)

@@ -284,10 +284,11 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 
 static void network(struct writer *w, const struct kf_profile *p)
 {
-	static const enum kf_list lists[] = {KF_LIST_CONNECT, KF_LIST_BIND, KF_LIST_DOMAIN};
+	static const enum kf_list lists[] = {KF_LIST_CONNECT, KF_LIST_BIND, KF_LIST_CONNECT_UDP,
+					     KF_LIST_BIND_UDP, KF_LIST_DOMAIN};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_BLOCK, KF_SCALAR_DOMAINS_BY};
 
-	if (!any(p, lists, 3, scalars, 2))
+	if (!any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
 	open_(w, "network", "{");
 	boolean(w, "block", &p->scalars[KF_SCALAR_BLOCK]);
@@ -295,6 +296,10 @@ static void network(struct writer *w, const struct kf_profile *p)
 	ports(w, "connect_port_range", &p->lists[KF_LIST_CONNECT], true);
 	ports(w, "listen_port", &p->lists[KF_LIST_BIND], false);
 	ports(w, "listen_port_range", &p->lists[KF_LIST_BIND], true);
+	ports(w, "connect_udp_port", &p->lists[KF_LIST_CONNECT_UDP], false);
+	ports(w, "connect_udp_port_range", &p->lists[KF_LIST_CONNECT_UDP], true);
+	ports(w, "listen_udp_port", &p->lists[KF_LIST_BIND_UDP], false);
+	ports(w, "listen_udp_port_range", &p->lists[KF_LIST_BIND_UDP], true);
 	list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
 	string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
 	close_(w, "}");

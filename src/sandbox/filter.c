@@ -115,17 +115,27 @@ static void when_allow(struct prog *p, uint32_t k)
 	end(p, j);
 }
 
-static void tcp_only(struct prog *p, uint32_t family)
+static void protocol_only(struct prog *p, uint32_t type, uint32_t protocol)
 {
-	size_t j = when(p, family), stream;
+	size_t j = when(p, type);
+
+	load(p, LOW(2));
+	when_allow(p, 0);
+	when_allow(p, protocol);
+	refuse(p, EACCES);
+	end(p, j);
+}
+
+static void ports_only(struct prog *p, const struct kf_filter *f, uint32_t family)
+{
+	size_t j = when(p, family);
 
 	load(p, LOW(1));
 	(void)emit(p, AND, TYPE_MASK, 0, 0);
-	stream = when(p, SOCK_STREAM);
-	load(p, LOW(2));
-	when_allow(p, 0);
-	when_allow(p, IPPROTO_TCP);
-	end(p, stream);
+	if (f->tcp)
+		protocol_only(p, SOCK_STREAM, IPPROTO_TCP);
+	if (f->udp)
+		protocol_only(p, SOCK_DGRAM, IPPROTO_UDP);
 	refuse(p, EACCES);
 	end(p, j);
 }
@@ -143,9 +153,9 @@ static void socket_rules(struct prog *p, const struct kf_filter *f, uint32_t nr)
 		when_allow(p, ROUTE_NETLINK);
 		refuse(p, EACCES);
 		end(p, j);
-		if (f->tcp) {
-			tcp_only(p, AF_INET);
-			tcp_only(p, AF_INET6);
+		if (f->tcp || f->udp) {
+			ports_only(p, f, AF_INET);
+			ports_only(p, f, AF_INET6);
 		}
 		refuse(p, EACCES);
 	} else {

@@ -12,7 +12,7 @@
  * memory files. */
 struct kf_filter {
 	bool block;	       /* no sockets but unix and route netlink ... */
-	bool tcp;	       /* ... and TCP over IP, whose ports Landlock restricts */
+	bool tcp, udp;	       /* ... and TCP, UDP over IP, whose ports Landlock restricts */
 	bool restrict_connect; /* close the ways around Landlock's TCP rules */
 	bool memfd_noexec;     /* memory files only if they can never be executed */
 };

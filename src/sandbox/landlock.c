@@ -20,8 +20,6 @@
 #define LOG_NEW_EXEC_ON	  2 /* ABI 7 */
 #define SCOPE_ABSTRACT	  1 /* ABI 6 */
 #define SCOPE_SIGNAL	  2
-#define NET_BIND_TCP	  1 /* ABI 4 */
-#define NET_CONNECT_TCP	  2
 #define ABI_REFER	  2
 #define ABI_TRUNCATE	  3
 #define ABI_IOCTL_DEV	  5
@@ -72,7 +70,9 @@ struct port_attr {
 	uint64_t allowed, port;
 };
 
-/* All file-system rights of @abi. */
+/* All file-system rights of @abi.  Of what came later ABI 8 (all threads at once), 10's quiet
+ * rules and 11 (no_new_privs by the same call) have none: this process has one thread, every
+ * denial is wanted in the audit log, and no_new_privs is set before, on every kernel alike. */
 static uint64_t handled_fs(int abi)
 {
 	uint64_t all = FS_REFER - 1; /* ABI 1: EXECUTE to MAKE_SYM */
@@ -97,6 +97,8 @@ uint64_t kf_landlock_rights(int abi, unsigned access, mode_t mode, enum kf_landl
 		rights |= FS_READ_FILE | FS_READ_DIR;
 	if (access & KF_FS_EXEC)
 		rights |= FS_EXECUTE;
+	if (access & KF_LANDLOCK_CONNECT)
+		rights |= FS_RESOLVE_UNIX;
 	if (access & KF_FS_WRITE) {
 		rights |= FS_WRITE;
 		if (dev)
@@ -143,14 +145,30 @@ int kf_landlock_probe(int *ret, struct kf_err *err)
 
 static int check_want(const struct kf_landlock_want *want, int abi, struct kf_err *err)
 {
-	const bool net = (want->connect || want->bind) && abi < KF_LANDLOCK_ABI_NET;
+	const struct {
+		bool wanted;
+		int abi;
+		const char *what, *linux_;
+	} needs[] = {
+		{want->net != 0, KF_LANDLOCK_ABI_NET, "allowing single ports", "6.7"},
+		{want->signal || want->abstract, KF_LANDLOCK_ABI_SCOPE, "a scope rule", "6.12"},
+		{want->net & KF_LANDLOCK_UDP, KF_LANDLOCK_ABI_UDP, "allowing single UDP ports",
+		 "7.2"},
+	};
 
-	if (!net && !((want->signal || want->abstract) && abi < KF_LANDLOCK_ABI_SCOPE))
-		return 0;
-	return kf_fail(err, EOPNOTSUPP,
-		       "%s needs Landlock ABI %d (Linux 6.%d); this kernel has ABI %d",
-		       net ? "allowing single ports" : "a scope rule",
-		       net ? KF_LANDLOCK_ABI_NET : KF_LANDLOCK_ABI_SCOPE, net ? 7 : 12, abi);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(needs); i++)
+		if (needs[i].wanted && abi < needs[i].abi)
+			return kf_fail(
+				err, EOPNOTSUPP,
+				"%s needs Landlock ABI %d (Linux %s); this kernel has ABI %d",
+				needs[i].what, needs[i].abi, needs[i].linux_, abi);
+	return 0;
+}
+
+static unsigned handled_net(int abi)
+{
+	return (abi >= KF_LANDLOCK_ABI_NET ? KF_LANDLOCK_TCP : 0) |
+	       (abi >= KF_LANDLOCK_ABI_UDP ? KF_LANDLOCK_UDP : 0);
 }
 
 int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *ret,
@@ -168,11 +186,10 @@ int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *re
 		size = ATTR_SIZE_NET;
 	if (abi >= KF_LANDLOCK_ABI_SCOPE)
 		size = ATTR_SIZE_SCOPE;
-	attr.handled_net = (want->bind ? NET_BIND_TCP : 0) | (want->connect ? NET_CONNECT_TCP : 0);
-	attr.scoped = (want->abstract || (want->abstract_if_can && size == ATTR_SIZE_SCOPE)
-			       ? SCOPE_ABSTRACT
-			       : 0) |
-		      (want->signal ? SCOPE_SIGNAL : 0);
+	attr.handled_net = want->block ? handled_net(abi) : want->net;
+	attr.scoped =
+		(want->abstract || (want->block && size == ATTR_SIZE_SCOPE) ? SCOPE_ABSTRACT : 0) |
+		(want->signal ? SCOPE_SIGNAL : 0);
 	fd = syscall(NR_CREATE_RULESET, &attr, size, 0);
 	if (fd < 0)
 		return kf_fail_sys(err, "create Landlock ruleset (ABI %d)", abi);
@@ -225,13 +242,10 @@ int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *
 		       : 0;
 }
 
-int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
+int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net net, uint16_t port,
 			   struct kf_err *err)
 {
-	const struct port_attr attr = {
-		.allowed = bind ? NET_BIND_TCP : NET_CONNECT_TCP,
-		.port = port,
-	};
+	const struct port_attr attr = {.allowed = net, .port = port};
 
 	if (syscall(NR_ADD_RULE, ll->fd, RULE_PORT, &attr, 0) < 0)
 		return kf_fail_sys(err, "add Landlock rule for port %u", port);

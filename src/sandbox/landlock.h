@@ -16,18 +16,32 @@ struct kf_landlock {
 	uint64_t fs; /* file-system rights this ruleset denies unless a rule grants them */
 };
 
+/* What can be done with a port, bits; the kernel's own. */
+enum kf_landlock_net {
+	KF_LANDLOCK_BIND_TCP = 1,
+	KF_LANDLOCK_CONNECT_TCP = 2,
+	KF_LANDLOCK_BIND_UDP = 4,
+	KF_LANDLOCK_SEND_UDP = 8, /* connecting is no more than naming whom one sends to */
+	KF_LANDLOCK_TCP = KF_LANDLOCK_BIND_TCP | KF_LANDLOCK_CONNECT_TCP,
+	KF_LANDLOCK_UDP = KF_LANDLOCK_BIND_UDP | KF_LANDLOCK_SEND_UDP,
+};
+
 /* What a ruleset restricts besides the file system, which it always does completely. */
 struct kf_landlock_want {
-	bool connect, bind; /* TCP; only ports with a rule remain */
+	unsigned net; /* enum kf_landlock_net: only ports with a rule remain */
 	bool signal, abstract;
-	bool abstract_if_can; /* as abstract, but nothing where the kernel cannot */
+	/* No network: of all of that, but of signals, what the kernel can.  That no socket is made
+	 * is seccomp's; this is about sockets that are received, and abstract ones outside. */
+	bool block;
 };
 
 /* First ABI that has what; below it the request is an error, not a silent nothing. */
 #define KF_LANDLOCK_ABI_NET   4
 #define KF_LANDLOCK_ABI_SCOPE 6
-/* Newest ABI whose every file-system right is known here. */
-#define KF_LANDLOCK_ABI_MAX   9
+#define KF_LANDLOCK_ABI_UDP   10
+/* Newest ABI that is known here, whose every right and scope is handled.  A newer kernel does
+ * what it does for programs of that ABI; what it could do more is not asked for. */
+#define KF_LANDLOCK_ABI_MAX   11
 
 /* ABI version of the kernel in *ret, or an error that says why there is none. */
 int kf_landlock_probe(int *ret, struct kf_err *err);
@@ -45,7 +59,10 @@ enum kf_landlock_place {
 	KF_LANDLOCK_PROC,   /* it is, or lies under, /proc: nothing can be made or removed there */
 };
 
-/* Grant @access (KF_FS_* bits of policy/flat.h) on the object that
+/* Beside KF_FS_* bits: connect to the sockets there, as writing includes. */
+#define KF_LANDLOCK_CONNECT 16u
+
+/* Grant @access (KF_FS_* bits of policy/flat.h, KF_LANDLOCK_CONNECT) on the object that
  * descriptor @fd stands for, and for a directory all below it; a device node is one wherever it
  * lies.  Objects that no path leads to (pipes) are left alone. */
 int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
@@ -54,7 +71,8 @@ int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_pla
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
 /* Grant connecting to the sockets below the directory @fd, which older kernels do not restrict. */
 int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *err);
-int kf_landlock_allow_port(const struct kf_landlock *ll, bool bind, uint16_t port,
+/* Grant @net on @port, which kf_landlock_open() was to restrict. */
+int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net net, uint16_t port,
 			   struct kf_err *err);
 
 /* Put this thread into the sandbox, for good.  Sets no_new_privs.  Denials after

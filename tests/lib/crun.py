@@ -10,13 +10,12 @@ would: the guard comes before it, and sees the bundle as the caller made it.
 
     crun.newest()       # the program of Debian's unstable distribution, with the libraries that it wants
 """
-import fcntl
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from . import tools
+from . import unstable
 from .runtime import Runtime
 
 PATH = "/opt/kf/crun"
@@ -50,24 +49,11 @@ def install(c: Runtime) -> None:
 
 
 def newest() -> Path:
-    """Fetched once, into the cache; what "unstable" is moves, so remove the folder crun-unstable to have it anew."""
-    out = tools.cache() / "crun-unstable"
-    tools.cache().mkdir(parents=True, exist_ok=True)
-    with open(tools.cache() / ".crun-unstable.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not out.is_dir():
-            print("# unpacking crun from Debian's unstable distribution", flush=True)
-            _unpack(Path(f"{out}.new"), out)
-            Path(f"{out}.new").rename(out)
-    return out / "usr/bin/crun"
+    return unstable.unpacked("crun", _arrange) / "usr/bin/crun"
 
 
-def _unpack(fresh: Path, out: Path) -> None:
-    """The package and what it depends on, as they are; nothing of it is installed or run.  It will lie at @out."""
-    shutil.rmtree(fresh, ignore_errors=True)
-    # An index that has not been renewed lately is good enough here; signatures are checked all the same.
-    subprocess.run(["mmdebstrap", "--quiet", "--variant=extract", "--mode=root", "--include=crun",
-                    '--aptopt=Acquire::Check-Valid-Until "false"', "unstable", fresh], check=True, stdin=subprocess.DEVNULL)
+def _arrange(fresh: Path, out: Path) -> None:
+    """It finds its own libraries once it lies at @out."""
     libraries = next(fresh.glob("usr/lib/*/libc.so.6")).parent.relative_to(fresh)
     (loader,) = (fresh / libraries).glob("ld-linux-*")
     subprocess.run(["patchelf", "--set-interpreter", out / libraries / loader.name, "--force-rpath", "--set-rpath", out / libraries,

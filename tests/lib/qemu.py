@@ -3,6 +3,7 @@
 
     kernel = qemu.debian_kernel()                       # Debian's cloud kernel: fetched and unpacked, never installed
     image = qemu.initramfs(dir, root, kernel, modules=("vsock",))
+    kernel = qemu.newest_kernel()                       # that of Debian's unstable distribution
     with qemu.Machine(kernel.image, initrd=image) as m:
         m.run("uname -r")                               # runs in the machine: a subprocess.CompletedProcess
 
@@ -14,6 +15,7 @@ starts, reads a line "ID COMMAND" (base64), runs it with sh, and answers
 import base64
 import fcntl
 import gzip
+import lzma
 import os
 import re
 import select
@@ -25,7 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import tools
+from . import tools, unstable
 
 # Emulated, and shared with whatever else the computer does.
 BOOT = 180
@@ -110,9 +112,31 @@ def debian_kernel(meta: str = "linux-image-cloud-amd64") -> Kernel:
     return Kernel(out / f"boot/vmlinuz-{release}", release, out / f"lib/modules/{release}")
 
 
+def newest_kernel(meta: str = "linux-image-cloud-amd64") -> Kernel:
+    """The same of Debian's unstable distribution: the newest Landlock that there is to test with."""
+    out = unstable.unpacked(meta, _only_kernel)
+    (modules,) = (out / "usr/lib/modules").iterdir()
+    return Kernel(modules / "vmlinuz", modules.name, modules)
+
+
+def _only_kernel(fresh: Path, _out: Path) -> None:
+    """The package depends on what would make an image of it; that is not needed here."""
+    kept = Path(f"{fresh}.kept")
+    shutil.rmtree(kept, ignore_errors=True)
+    (kept / "usr/lib").mkdir(parents=True)
+    (fresh / "usr/lib/modules").rename(kept / "usr/lib/modules")
+    shutil.rmtree(fresh)
+    kept.rename(fresh)
+
+
+def module_bytes(path: Path) -> bytes:
+    """As it is inserted: newer packages bring them compressed."""
+    return lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+
+
 def module_order(kernel: Kernel, wanted) -> list[Path]:
     """@wanted and what they depend on, in the order to insert them."""
-    files = {p.name.split(".")[0].replace("-", "_"): p for p in kernel.modules.rglob("*.ko")}
+    files = {p.name.split(".")[0].replace("-", "_"): p for p in kernel.modules.rglob("*.ko*")}
     order: list[Path] = []
 
     def add(name: str) -> None:
@@ -121,7 +145,7 @@ def module_order(kernel: Kernel, wanted) -> list[Path]:
             raise QemuError(f"kernel {kernel.release} has no module {name}")
         if path in order:
             return
-        m = re.search(rb"\0depends=([^\0]*)\0", b"\0" + path.read_bytes())
+        m = re.search(rb"\0depends=([^\0]*)\0", b"\0" + module_bytes(path))
         for dependency in filter(None, (m[1].decode() if m else "").split(",")):
             add(dependency)
         order.append(path)
@@ -182,8 +206,8 @@ def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), ini
     c.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
     order = module_order(kernel, modules) if modules else []
     for path in order:
-        c.add(f"modules/{path.name}", stat.S_IFREG | 0o644, path.read_bytes())
-    c.add("modules/order", stat.S_IFREG | 0o644, "".join(f"{p.name}\n" for p in order).encode())
+        c.add(f"modules/{path.stem}", stat.S_IFREG | 0o644, module_bytes(path))
+    c.add("modules/order", stat.S_IFREG | 0o644, "".join(f"{p.stem}\n" for p in order).encode())
     c.add("agent", stat.S_IFREG | 0o755, AGENT.encode())
     c.add("init", stat.S_IFREG | 0o755, script.encode())
     c.add("init.args", stat.S_IFREG | 0o644, " ".join(init).encode())

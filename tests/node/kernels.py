@@ -17,7 +17,7 @@ LANDLOCK, AUDIT, USERS = "Landlock is available", "denials can be audited", "use
 MEMFD, VERSION = "sealed programs in memory may run", "its version allows plugin and guard"
 CREATE_RULESET, ENOSYS, EOPNOTSUPP = 444, 38, 95
 # Of an ABI: what doctor says of it, "" if nothing.
-ABIS = {1: "network", 3: "network", 4: "scope", 5: "scope", 6: "", 7: ""}
+ABIS = {1: "network", 3: "network", 4: "scope", 5: "scope", 6: "", 7: "", 10: "", 11: "", 12: ""}
 BEFORE_0_10 = ("1.7", "2.0", "2.1")
 
 

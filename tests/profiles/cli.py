@@ -122,6 +122,11 @@ def netpol(tap, d: str) -> None:
     for kind, empty in (("networkpolicy", []), ("cilium", [{}])):
         policy = yaml.safe_load(kubefence("profile", "netpol", "strict", "-o", kind)[1])
         tap.equal(policy["spec"]["egress"], empty, f"netpol -o {kind}: network.block lets nothing out")
+    with open(f"{d}/udp.json", "w", encoding="ascii") as f:
+        f.write('{"extends": "strict", "network": {"allow_domain": ["api.example.com"], "enforced_by": "network-policy", "connect_udp_port": [53, 443]}}')
+    egress = yaml.safe_load(kubefence("profile", "netpol", f"{d}/udp.json")[1])["spec"]["egress"]
+    tap.equal([e["ports"] for e in egress], [[{"port": 53, "protocol": "UDP"}], [{"port": p, "protocol": "UDP"} for p in (53, 443)]],
+              "netpol: UDP ports of a blocked network, and nothing of TCP")
     status, _, err = kubefence("profile", "netpol", "default")
     tap.ok(status == 1 and "limits no hosts" in err, "netpol: a profile without hosts has none to enforce", err)
 

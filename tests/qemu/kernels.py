@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launcher on real kernels: Debian's (Landlock ABI 2), the same without Landlock, and ours for Kata (ABI 6)."""
+"""The launcher on real kernels: Debian's (Landlock ABI 2), the same without Landlock, ours for Kata (ABI 6), and Debian's newest (ABI 10)."""
 import os
 import shutil
 import subprocess
@@ -19,6 +19,30 @@ POLICIES = {
     "policy-scope": behaviour.policy(behaviour.MINIMAL + "scope signal\n", "p"),
     "policy-ports": behaviour.policy(behaviour.MINIMAL + "net block\nnet connect 7007\nnet bind 7070\n", "p"),
     "policy-others": behaviour.policy(behaviour.MINIMAL + "net block\nnet connect 443\nnet bind 443\n", "p"),
+    **{
+        f"policy-{name}": behaviour.policy(behaviour.MINIMAL + body, "p")
+        for name, body in (
+            ("udp", "net block\nnet connect-udp 7007\nnet bind-udp 7070\n"),
+            ("udp-others", "net block\nnet connect-udp 443 7006\nnet bind-udp 443\n"),
+            ("udp-connect", "net block\nnet connect-udp 7007\n"),
+            ("udp-bind", "net block\nnet bind-udp 7070\n"),
+            ("lax-connect", "net connect-udp 7007\n"),
+            ("lax-bind", "net bind-udp 443\n"),
+            ("both", "net block\nnet connect 7007\nnet connect-udp 443\n"),
+        )
+    },
+}
+# What a policy of these gives for a row of the matrix.
+BLOCKED = {"udp_send": "EACCES", "udp_mapped": "EACCES", "udp_elsewhere": "EACCES", "udp_listen": "EACCES", "tcp_connect": "EACCES",
+           "tcp_listen": "EACCES", "raw": "EACCES", "packet": "EACCES"}
+UDP = {
+    "policy-udp": {**BLOCKED, "udp_send": "ok", "udp_mapped": "ok", "udp_listen": "ok"},
+    "policy-udp-others": BLOCKED,
+    "policy-udp-connect": {**BLOCKED, "udp_send": "ok", "udp_mapped": "ok"},
+    "policy-udp-bind": {**BLOCKED, "udp_listen": "ok"},
+    "policy-lax-connect": {"udp_send": "ok", "udp_elsewhere": "EACCES", "udp_listen": "ok", "tcp_connect": "ok", "tcp_listen": "ok"},
+    "policy-lax-bind": {"udp_send": "ok", "udp_elsewhere": "ok", "udp_listen": "EACCES", "tcp_connect": "ok"},
+    "policy-both": {**BLOCKED, "tcp_connect": "ok"},
 }
 NONO = "/nono/nono wrap"
 
@@ -72,7 +96,7 @@ def observe(run, prefix: str = "") -> dict:
         "strict": attack(run, "strict", prefix),
         **{
             name: run(f"{prefix}sh -c '{with_policy(name, 'echo started')}'").stdout
-            for name in ("policy-net", "policy-scope", "policy-ports")
+            for name in ("policy-net", "policy-scope", "policy-ports", "policy-udp", "policy-lax-connect")
         },
     }
 
@@ -87,8 +111,9 @@ def common(t, m: qemu.Machine, who: str, abi: int) -> dict:
         want = attacks.expected(profile, abi)
         for row, what in ((r[0], r[1]) for r in attacks.ROWS):
             t.equal(got[profile].get(row), want[row], f"{who}: {profile}: {what}")
-    p = m.run(f"{NONO} -- sh -c 'grep -E \"^(NoNewPrivs|Seccomp):\" /proc/self/status'")
-    t.equal(p.stdout, "NoNewPrivs:\t1\nSeccomp:\t2\n", f"{who}: no_new_privs and a filter are set")
+    for profile, seccomp in (("default", 0), ("strict", 2)):
+        p = m.run(f"{NONO} --profile {profile} -- sh -c 'grep -E \"^(NoNewPrivs|Seccomp):\" /proc/self/status'")
+        t.equal(p.stdout, f"NoNewPrivs:\t1\nSeccomp:\t{seccomp}\n", f"{who}: {profile}: no_new_privs is set, and a filter where one is needed")
     p = m.run(f"{NONO} --profile default -- sh -c 'echo x >/tmp/f && cat /tmp/f && rm /tmp/f; mkdir -p /tmp/a /tmp/b; "
               "echo y >/tmp/a/f && mv /tmp/a/f /tmp/b/f && cat /tmp/b/f; : >/dev/null && head -c1 /dev/zero | wc -c'")
     t.equal(p.stdout, "x\ny\n1\n", f"{who}: what is granted works, renames across directories too")
@@ -116,6 +141,9 @@ def stock(t, target: attacks.Target) -> None:
                 f"{who}: single ports are refused, with the reason")
         t.equal(real["policy-scope"], "nono: a scope rule needs Landlock ABI 6 (Linux 6.12); this kernel has ABI 2\n",
                 f"{who}: scopes are refused, with the reason")
+        for name in ("policy-udp", "policy-lax-connect"):
+            t.ok(real[name].startswith("nono: allowing single ") and "ports needs Landlock ABI" in real[name],
+                 f"{who}: {name[7:]}: single UDP ports are refused, with the reason", real[name])
         # Truncation is its own right from ABI 3 only; below, opening for writing is what is refused.
         p = m.run(f"{NONO} -- sh -c ': >/etc/movable'; cat /etc/movable")
         t.ok("Permission denied" in p.stdout and p.stdout.endswith("secret\n"),
@@ -165,11 +193,41 @@ def own(t, target: attacks.Target) -> None:
                                   ("policy-ports", "tcp_listen", "ok"), ("policy-others", "tcp_listen", "EACCES"),
                                   ("policy-ports", "udp", "EACCES"), ("policy-scope", "signal_init", "EPERM")):
             t.equal(m.run(with_policy(policy, f"/bin/attack {row}")).stdout, f"{row} {want}\n", f"{who}: {policy[7:]}: {row}")
+        for name in ("policy-udp", "policy-lax-connect"):
+            t.equal(real[name], "nono: allowing single UDP ports needs Landlock ABI 10 (Linux 7.2); this kernel has ABI 6\n",
+                    f"{who}: {name[7:]}: single UDP ports are refused, with the reason")
         control(t, m, who)
         played = simulated(target, 6)
         for key, value in real.items():
             t.equal(played[key], value, f"{who}: tests/sandbox/kernel.c plays ABI 6 as it is: {key}")
     with qemu.Machine(f"{built}/bzImage", initrd=image, append="lsm=capability") as m:
+        closed(t, m, f"{who} with lsm=", "Landlock is built into this kernel but not active: add 'landlock' to lsm=")
+
+
+def newest(t, target: attacks.Target) -> None:
+    """Debian's unstable kernel: Linux 7.2, Landlock ABI 10; and newer ones, as far as this one can be taken for them."""
+    kernel = qemu.newest_kernel()
+    image = qemu.initramfs(f"{target.dir}/newest.cpio", rootfs(target), kernel, MODULES, ("/bin/attack", "target"))
+    who = "Debian " + kernel.release
+    with qemu.Machine(kernel.image, initrd=image) as m:
+        print(f"# {who}: {m.boot_seconds:.1f} s to its first answer", flush=True)
+        t.equal(m.check("uname -r").strip(), kernel.release, f"{who}: runs")
+        real = common(t, m, who, 10)
+        t.ok("  no " not in real["setup"] and "newer" not in real["setup"], f"{who}: all that is known is there", real["setup"])
+        for name in ("policy-net", "policy-scope", "policy-ports", "policy-udp", "policy-lax-connect"):
+            t.equal(real[name], "started\n", f"{who}: {name[7:]} rules work")
+        for policy, rows in UDP.items():
+            for row, want in rows.items():
+                t.equal(m.run(with_policy(policy, f"/bin/attack {row}")).stdout, f"{row} {want}\n", f"{who}: {policy[7:]}: {row}")
+        for abi in (11, 12, 99):
+            played = observe(m.run, f"/bin/kernel abi {abi} ")
+            newer = played.pop("setup")
+            t.ok(newer.startswith(f"Landlock ABI {abi}\n") and ("newer than ABI 11" in newer) == (abi > 11),
+                 f"{who} taken for ABI {abi}: what is not known is said", newer)
+            for key, value in played.items():
+                t.equal(value, real[key], f"{who} taken for ABI {abi}: nothing is weaker: {key}")
+        control(t, m, who)
+    with qemu.Machine(kernel.image, initrd=image, append="lsm=lockdown,yama,apparmor") as m:
         closed(t, m, f"{who} with lsm=", "Landlock is built into this kernel but not active: add 'landlock' to lsm=")
 
 
@@ -180,5 +238,6 @@ def run(t, mode: str) -> None:
     try:
         t.case("stock", stock, t, target)
         t.case("own", own, t, target)
+        t.case("newest", newest, t, target)
     finally:
         target.close()

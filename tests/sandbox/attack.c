@@ -3,10 +3,11 @@
  *
  *	attack target           PID 1 of the container, outside every sandbox: what is attacked
  *	attack all              every row, each in a process of its own: "ROW ok|ERRNO" lines
- *	attack proc             every row about /proc, in the same way; as with "all", or a row's name
- *	attack device PATH...   "PATH OPEN IOCTL" lines: opened to read and write, and a command
- *that no device knows: ENOTTY or the like from the device, EACCES from the sandbox attack suid
- *helper of the row "setuid"
+ *	attack proc             every row about /proc, likewise; or a row's name
+ *	attack suid             helper of the row "setuid"
+ *	attack device PATH...   "PATH OPEN IOCTL" lines: opened to read and write, and a
+ *				command that no device knows: ENOTTY or the like from the
+ *				device, EACCES from the sandbox
  *
  * A row returns 0 when the attacker got what it wanted, else an errno value. */
 #define _GNU_SOURCE
@@ -18,7 +19,9 @@
 #include <linux/vm_sockets.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +39,13 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define TOKEN	  "/run/secrets/kubernetes.io/serviceaccount/token"
-#define KEY	  "/root/.ssh/id_rsa"
-#define PORT	  7007
-#define UNIX_PATH "/srv/target.sock"
-#define ABSTRACT  "kf-target"
+#define TOKEN	     "/run/secrets/kubernetes.io/serviceaccount/token"
+#define KEY	     "/root/.ssh/id_rsa"
+#define PORT	     7007
+#define UNIX_PATH    "/srv/target.sock"
+/* Where the sandbox may write: what listens there may be talked to. */
+#define UNIX_GRANTED "/tmp/target.sock"
+#define ABSTRACT     "kf-target"
 
 static char secret[64] = "in the memory of another process";
 
@@ -298,7 +303,7 @@ static int proc_mem(void)
 {
 	return open_path("/proc/1/mem", O_WRONLY);
 }
-/* Since Linux 6.13 CAP_SYS_ADMIN alone may look, whatever Landlock says. */
+/* Since Linux 6.13 CAP_SYS_ADMIN or CAP_PERFMON alone may look, whatever Landlock says. */
 static int proc_environ(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -307,6 +312,7 @@ static int proc_environ(void)
 	if (syscall(SYS_capget, &header, data) < 0)
 		return errno;
 	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	data[1].effective &= ~(1u << (CAP_PERFMON - 32));
 	if (syscall(SYS_capset, &header, data) < 0)
 		return errno;
 	return open_path("/proc/1/environ", O_RDONLY);
@@ -455,6 +461,52 @@ static int udp(void)
 {
 	return make_socket(AF_INET, SOCK_DGRAM, 0);
 }
+/* A datagram to @port of this machine, by a socket that is one of @family; @first: of which
+ * another port is told to it first. */
+static int udp_to(int family, uint16_t port, uint16_t first)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in6 mapped = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	const bool six = family == AF_INET6;
+	int fd = socket(family, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
+	if (fd < 0)
+		return errno;
+	if (first) {
+		struct sockaddr_in other = to;
+
+		other.sin_port = htons(first);
+		if (connect(fd, (void *)&other, sizeof(other)) < 0)
+			return errno;
+	}
+	return result(sendto(fd, "x", 1, 0, six ? (void *)&mapped : (void *)&to,
+			     six ? sizeof(mapped) : sizeof(to)));
+}
+
+static int udp_send(void)
+{
+	return udp_to(AF_INET, PORT, 0);
+}
+static int udp_mapped(void)
+{
+	return udp_to(AF_INET6, PORT, 0);
+}
+static int udp_elsewhere(void)
+{
+	return udp_to(AF_INET, PORT + 1, PORT);
+}
+
+static int udp_listen(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(7070)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	return fd < 0 ? errno : result(bind(fd, (void *)&a, sizeof(a)));
+}
+
 static int tcp6(void)
 {
 	return make_socket(AF_INET6, SOCK_STREAM, 0);
@@ -512,21 +564,55 @@ static int unix_abstract(void)
 	return result(unix_to(ABSTRACT, 1));
 }
 
-/* PID 1 hands out its own descriptor of a file that may not be opened here. */
-static int received_fd(void)
+static int unix_granted(void)
 {
-	char c, control[CMSG_SPACE(sizeof(int))];
+	return result(unix_to(UNIX_GRANTED, 0));
+}
+
+/* PID 1 hands out its own descriptors: of a file that may not be opened here, and of sockets
+ * that have been nowhere yet. */
+enum { SENT_FILE, SENT_TCP, SENT_UDP, NSENT };
+
+static int receive(int which)
+{
+	char c, control[CMSG_SPACE(NSENT * sizeof(int))];
 	struct iovec io = {&c, 1};
 	struct msghdr m = {.msg_iov = &io,
 			   .msg_iovlen = 1,
 			   .msg_control = control,
 			   .msg_controllen = sizeof(control)};
-	int fd = unix_to(UNIX_PATH, 0);
+	int fd = unix_to(UNIX_GRANTED, 0), sent[NSENT];
 
 	if (fd < 0 || recvmsg(fd, &m, 0) < 0 || !CMSG_FIRSTHDR(&m))
-		return errno ?: EIO;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
-	return result(pread(fd, &c, 1, 0));
+		return -1;
+	memcpy(sent, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(sent));
+	return sent[which];
+}
+
+static int received_fd(void)
+{
+	int fd = receive(SENT_FILE);
+	char c;
+
+	return fd < 0 ? errno ?: EIO : result(pread(fd, &c, 1, 0));
+}
+
+static int received_socket(int which)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons(PORT),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = receive(which);
+
+	return fd < 0 ? errno ?: EIO : result(connect(fd, (void *)&a, sizeof(a)));
+}
+static int received_tcp(void)
+{
+	return received_socket(SENT_TCP);
+}
+static int received_udp(void)
+{
+	return received_socket(SENT_UDP);
 }
 
 static const struct row {
@@ -548,7 +634,9 @@ static const struct row {
 	ROW(set_uid) ROW(mount_tmpfs) ROW(mount_bind) ROW(user_ns_mount) ROW(make_char)
 	ROW(make_block) ROW(exec_written) ROW(exec_memfd) ROW(tcp_connect) ROW(tcp_listen)
 	ROW(tcp6) ROW(udp) ROW(raw) ROW(mptcp) ROW(packet) ROW(vsock) ROW(netlink_route)
-	ROW(netlink_uevent) ROW(io_uring) ROW(unix_path) ROW(unix_abstract) ROW(received_fd)
+	ROW(netlink_uevent) ROW(io_uring) ROW(unix_path) ROW(unix_granted) ROW(unix_abstract)
+	ROW(received_fd) ROW(received_tcp) ROW(received_udp) ROW(udp_send) ROW(udp_mapped)
+	ROW(udp_elsewhere) ROW(udp_listen)
 	ROW(unmount) ROW(replace_resolv)
 	/* clang-format on */
 };
@@ -737,31 +825,46 @@ static int listen_at(int family, const void *address, socklen_t n)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || bind(fd, address, n) < 0 || listen(fd, 8) < 0) {
+	/* Nobody takes most of these connections: there has to be room for all that are tried. */
+	if (fd < 0 || bind(fd, address, n) < 0 || listen(fd, 1024) < 0) {
 		perror("target");
 		exit(1);
 	}
 	return fd;
 }
 
+static int listen_path(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd;
+
+	unlink(path);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	fd = listen_at(AF_UNIX, &a, sizeof(a));
+	/* Whoever asks need not be root. */
+	chmod(path, 0777);
+	return fd;
+}
+
 static _Noreturn void target(void)
 {
 	struct sockaddr_in tcp = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-	struct sockaddr_un path = {.sun_family = AF_UNIX, .sun_path = UNIX_PATH};
 	struct sockaddr_un abstract = {.sun_family = AF_UNIX};
 	int file = open(KEY, O_RDONLY), fd;
 
-	unlink(UNIX_PATH);
 	memcpy(abstract.sun_path + 1, ABSTRACT, strlen(ABSTRACT));
 	listen_at(AF_INET, &tcp, sizeof(tcp));
 	listen_at(AF_UNIX, &abstract,
 		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(ABSTRACT)));
-	fd = listen_at(AF_UNIX, &path, sizeof(path));
+	listen_path(UNIX_PATH);
+	fd = listen_path(UNIX_GRANTED);
 	signal(SIGCHLD, SIG_IGN);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
-		char control[CMSG_SPACE(sizeof(int))] = {0}, c = 'x';
+		int sent[NSENT] = {file, socket(AF_INET, SOCK_STREAM, 0),
+				   socket(AF_INET, SOCK_DGRAM, 0)};
+		char control[CMSG_SPACE(sizeof(sent))] = {0}, c = 'x';
 		struct iovec io = {&c, 1};
 		struct msghdr m = {.msg_iov = &io,
 				   .msg_iovlen = 1,
@@ -772,10 +875,12 @@ static _Noreturn void target(void)
 
 		h->cmsg_level = SOL_SOCKET;
 		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &file, sizeof(file));
+		h->cmsg_len = CMSG_LEN(sizeof(sent));
+		memcpy(CMSG_DATA(h), sent, sizeof(sent));
 		sendmsg(peer, &m, MSG_NOSIGNAL);
 		close(peer);
+		close(sent[SENT_TCP]);
+		close(sent[SENT_UDP]);
 	}
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kernel: run a program under another kernel than this one, as far as Landlock goes.
  *
- *	kernel fault NR ERRNO[:ARG0] PROGRAM...	system call NR (with first argument ARG0) fails with
- *ERRNO kernel abi N PROGRAM...			Landlock has ABI N: older versions are reported, and
- *						rights, rules, flags and sizes they lack refused
+ *	kernel fault NR ERRNO[:ARG0] PROGRAM...
+ *		System call NR (with first argument ARG0) fails with ERRNO.
+ *	kernel abi N PROGRAM...
+ *		Landlock has ABI N: that version is reported, and rights, rules, flags and sizes it
+ *		lacks refused; what this kernel lacks of it is taken and forgotten.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -85,6 +87,46 @@ static uint64_t known_fs(int abi)
 			  : 0x1fff;
 }
 
+static uint64_t known_net(int abi)
+{
+	return abi >= 10 ? 0xf : abi >= 4 ? 0x3 : 0;
+}
+
+/* Leave @known of the 64 bits at @address of the process; 1 if nothing is left of them. */
+static int forget(pid_t pid, uint64_t address, uint64_t known)
+{
+	uint64_t bits;
+	struct iovec local = {&bits, sizeof(bits)};
+	struct iovec remote = {(void *)(uintptr_t)address, sizeof(bits)};
+
+	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != sizeof(bits))
+		return -EFAULT;
+	if (!(bits & ~known))
+		return 0;
+	bits &= known;
+	if (process_vm_writev(pid, &local, 1, &remote, 1, 0) != sizeof(bits))
+		return -EFAULT;
+	return !bits;
+}
+
+/* A ruleset or rule as this kernel, which has @real, can take it; 1 = it may answer, 0: a rule
+ * that it could not tell from none. */
+static int adapt(int real, const struct seccomp_notif *call)
+{
+	const __u64 *args = call->data.args;
+	const pid_t pid = (pid_t)call->pid;
+	int r;
+
+	if (call->data.nr == CREATE) {
+		r = forget(pid, args[0], known_fs(real));
+		if (r >= 0 && args[1] > 8)
+			r = forget(pid, args[0] + 8, known_net(real));
+		return r < 0 ? r : 1;
+	}
+	r = forget(pid, args[2], args[1] == 2 ? known_net(real) : known_fs(real));
+	return r < 0 ? r : !r;
+}
+
 static int read_attr(pid_t pid, uint64_t address, struct attr *attr, size_t size)
 {
 	struct iovec local = {attr, size}, remote = {(void *)(uintptr_t)address, size};
@@ -94,7 +136,7 @@ static int read_attr(pid_t pid, uint64_t address, struct attr *attr, size_t size
 }
 
 /* What a kernel of that ABI answers; 1 = this kernel may answer. */
-static int judge(int abi, const struct seccomp_notif *call, int64_t *value)
+static int judge(int abi, int real, const struct seccomp_notif *call, int64_t *value)
 {
 	const __u64 *args = call->data.args;
 	struct attr attr;
@@ -113,11 +155,13 @@ static int judge(int abi, const struct seccomp_notif *call, int64_t *value)
 		if ((abi < 4 && (attr.net || args[1] > 8)) ||
 		    (abi < 6 && (attr.scoped || args[1] > 16)))
 			return -E2BIG;
-		return attr.fs & ~known_fs(abi) ? -EINVAL : 1;
+		if ((attr.fs & ~known_fs(abi)) || (attr.net & ~known_net(abi)))
+			return -EINVAL;
+		return abi > real ? adapt(real, call) : 1;
 	case ADD_RULE:
 		if (args[1] == 2 && abi < 4)
 			return -EINVAL;
-		return 1;
+		return abi > real ? adapt(real, call) : 1;
 	default:
 		return args[1] && abi < 7 ? -EINVAL : 1;
 	}
@@ -125,6 +169,8 @@ static int judge(int abi, const struct seccomp_notif *call, int64_t *value)
 
 static void serve(int abi, int listener)
 {
+	const int real = (int)syscall(CREATE, NULL, 0, 1);
+
 	for (;;) {
 		struct seccomp_notif call = {0};
 		struct seccomp_notif_resp answer = {0};
@@ -133,7 +179,7 @@ static void serve(int abi, int listener)
 
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) < 0)
 			return;
-		verdict = judge(abi, &call, &value);
+		verdict = judge(abi, real, &call, &value);
 		answer.id = call.id;
 		answer.val = value;
 		answer.error = verdict < 0 ? verdict : 0;

@@ -112,6 +112,8 @@ static void ranges_and_patterns_come_back_as_they_were(void **state)
 	static const char body[] = "net connect 1-65535\n"
 				   "net bind 8000-8100\n"
 				   "net bind 0\n"
+				   "net connect-udp 53\n"
+				   "net bind-udp 5000-5010\n"
 				   "env drop *TOKEN*\n"
 				   "env drop-anycase A_*_B*\n"
 				   "env keep-anycase **\n"
@@ -126,7 +128,10 @@ static void ranges_and_patterns_come_back_as_they_were(void **state)
 	assert_int_equal(p.rules[0].port_last, 65535);
 	assert_int_equal(p.rules[2].port, 0);
 	assert_int_equal(p.rules[2].port_last, 0);
-	assert_string_equal(p.rules[4].verb, "drop-anycase");
+	assert_int_equal(p.rules[3].kind, KF_RULE_NET_CONNECT_UDP);
+	assert_int_equal(p.rules[4].kind, KF_RULE_NET_BIND_UDP);
+	assert_int_equal(p.rules[4].port_last, 5010);
+	assert_string_equal(p.rules[6].verb, "drop-anycase");
 	kf_policy_format("test", p.rules, p.nrules, &out);
 	assert_non_null(strstr(out.p, body));
 	kf_buf_done(&out);
@@ -221,6 +226,8 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"net block 1\n", "'net block'"},
 		{"net connect\n", "'' is not a port"},
 		{"net connect 0\n", "'0' is not a port"},
+		{"net connect-udp 0\n", "'0' is not a port"},
+		{"net connect-tcp 1\n", "'net connect-tcp'"},
 		{"net connect 65536\n", "'65536' is not a port"},
 		{"net connect 443  80\n", "'' is not a port"},
 		{"net connect 443 \n", "space at the end"},

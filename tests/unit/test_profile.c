@@ -267,7 +267,8 @@ static void test_show_compiles_to_the_same_text(void **state)
 		"{\"A\": "
 		"\"b \\\"c\\\"\"}}, \"rlimits\": {\"nofile\": [1024, \"unlimited\"], \"core\": 0}, "
 		"\"meta\": {\"recipe\": [\"one\", \"two\"]}}",
-		"{\"network\": {\"open_port\": [443, 80], \"listen_port\": [8080], "
+		"{\"network\": {\"connect_udp_port\": [53], \"listen_udp_port_range\": [[1, 9]], "
+		"\"open_port\": [443, 80], \"listen_port\": [8080], "
 		"\"allow_domain\": "
 		"[\"*.example.com\"], \"enforced_by\": \"network-policy\"}, \"security\": "
 		"{\"signal_mode\": \"isolated\", \"ipc_mode\": \"shared_memory_only\"}}",

@@ -53,6 +53,12 @@ static void rights_follow_access_and_object(void **state)
 			 READ_FILE | WRITE_FILE | TRUNCATE | IOCTL_DEV);
 	assert_int_equal(kf_landlock_rights(7, R, S_IFCHR, KF_LANDLOCK_DEV), READ_FILE);
 	assert_int_equal(kf_landlock_rights(7, 0, S_IFDIR, KF_LANDLOCK_DEV), 0);
+	/* Sockets of a read-only volume */
+	assert_int_equal(kf_landlock_rights(9, R | KF_LANDLOCK_CONNECT, S_IFDIR,
+					    KF_LANDLOCK_ELSEWHERE),
+			 READ_FILE | READ_DIR | RESOLVE_UNIX);
+	assert_int_equal(kf_landlock_rights(8, KF_LANDLOCK_CONNECT, S_IFDIR, KF_LANDLOCK_ELSEWHERE),
+			 0);
 	/* So that the launcher can prove that it is inside: no renaming in /proc. */
 	assert_int_equal(kf_landlock_rights(9, R | W, S_IFDIR, KF_LANDLOCK_PROC),
 			 READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | RESOLVE_UNIX);
@@ -178,6 +184,47 @@ static void single_ports_leave_tcp_and_close_the_ways_around(void **state)
 	check(&open, both, KF_ARRAY_SIZE(both));
 	check(&blocked, strict, KF_ARRAY_SIZE(strict));
 	check(&open, lax, KF_ARRAY_SIZE(lax));
+}
+
+static void single_udp_ports_leave_udp(void **state)
+{
+	static const struct kf_filter udp = {.block = true, .udp = true};
+	static const struct kf_filter both = {
+		.block = true, .tcp = true, .udp = true, .restrict_connect = true};
+	static const struct kf_filter all = {.block = true,
+					     .tcp = true,
+					     .udp = true,
+					     .restrict_connect = true,
+					     .memfd_noexec = true};
+	static const struct call calls[] = {
+		{ARCH, SYS_socket, AF_INET, SOCK_DGRAM, 0, 0, ALLOW},
+		{ARCH, SYS_socket, AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP, 0, ALLOW},
+		{ARCH, SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_ICMP, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET, SOCK_RAW, IPPROTO_UDP, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 262, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET, SOCK_DCCP, 0, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_PACKET, SOCK_DGRAM, 0, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_UNIX, SOCK_DGRAM, 0, 0, ALLOW},
+		{ARCH, 425, 8, 0, 0, 0, E(ENOSYS)},
+		{AUDIT_ARCH_I386, 359, AF_INET, SOCK_DGRAM, 0, 0, ALLOW},
+	};
+	static const struct call tcp[] = {
+		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET6, SOCK_STREAM, IPPROTO_TCP, 0, E(EACCES)},
+	};
+	static const struct call tcp_too[] = {
+		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, 0, 0, ALLOW},
+		{ARCH, SYS_socket, AF_INET, SOCK_STREAM, IPPROTO_UDP, 0, E(EACCES)},
+		{ARCH, SYS_socket, AF_INET, SOCK_DGRAM, IPPROTO_TCP, 0, E(EACCES)},
+	};
+
+	(void)state;
+	check(&udp, calls, KF_ARRAY_SIZE(calls));
+	check(&both, calls, KF_ARRAY_SIZE(calls));
+	check(&all, calls, KF_ARRAY_SIZE(calls));
+	check(&udp, tcp, KF_ARRAY_SIZE(tcp));
+	check(&both, tcp_too, KF_ARRAY_SIZE(tcp_too));
 }
 
 static void memory_files_are_made_only_without_execution(void **state)
@@ -317,6 +364,7 @@ int main(void)
 #if defined(__x86_64__)
 		cmocka_unit_test(blocked_network_leaves_unix_and_route_netlink),
 		cmocka_unit_test(single_ports_leave_tcp_and_close_the_ways_around),
+		cmocka_unit_test(single_udp_ports_leave_udp),
 		cmocka_unit_test(memory_files_are_made_only_without_execution),
 #endif
 		cmocka_unit_test(environment_rules_keep_drop_and_set),
