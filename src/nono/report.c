@@ -56,6 +56,7 @@ void kf_report_rules(const struct kf_policy *policy, int out)
 	static const char labels[][9] = {
 		[KF_RULE_FS_DENY] = "deny",
 		[KF_RULE_FS_READONLY] = "readonly",
+		[KF_RULE_FS_QUIET] = "quiet",
 		[KF_RULE_NET_CONNECT] = "connect",
 		[KF_RULE_NET_BIND] = "bind",
 		[KF_RULE_NET_CONNECT_UDP] = "connect",

@@ -18,7 +18,8 @@ static const struct {
 	{KF_LANDLOCK_ABI_SCOPE, "scope signal, scope abstract"},
 	{7, "denials in the audit log"},
 	{9, "unix sockets by path"},
-	{KF_LANDLOCK_ABI_UDP, "UDP ports: net connect-udp, net bind-udp"},
+	{KF_LANDLOCK_ABI_UDP, "UDP ports: connect-udp, bind-udp"},
+	{KF_LANDLOCK_ABI_QUIET, "fs quiet"},
 };
 
 int kf_command_setup(char **argv)
@@ -40,10 +41,7 @@ int kf_command_setup(char **argv)
 			 abi >= features[i].since ? "yes" : "no", features[i].what,
 			 features[i].since);
 	if (abi > KF_LANDLOCK_ABI_MAX)
-		kf_print(
-			STDOUT_FILENO,
-			"newer than ABI %d, the last that this launcher knows: everything above is "
-			"in force, what the kernel could refuse beyond it is not asked for\n",
-			KF_LANDLOCK_ABI_MAX);
+		kf_print(STDOUT_FILENO, "newer than ABI %d, as which this launcher uses it\n",
+			 KF_LANDLOCK_ABI_MAX);
 	return 0;
 }

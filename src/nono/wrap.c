@@ -81,18 +81,12 @@ static __attribute__((noinline)) int fail(const struct kf_err *err, const struct
 /* What a rule lets be done with its ports; nothing if it is about none. */
 static enum kf_landlock_net net_of(const struct kf_rule *rule)
 {
-	switch (rule->kind) {
-	case KF_RULE_NET_CONNECT:
-		return KF_LANDLOCK_CONNECT_TCP;
-	case KF_RULE_NET_BIND:
-		return KF_LANDLOCK_BIND_TCP;
-	case KF_RULE_NET_CONNECT_UDP:
-		return KF_LANDLOCK_SEND_UDP;
-	case KF_RULE_NET_BIND_UDP:
-		return KF_LANDLOCK_BIND_UDP;
-	default:
-		return 0;
-	}
+	static const unsigned char net[] = {KF_LANDLOCK_CONNECT_TCP, KF_LANDLOCK_BIND_TCP,
+					    KF_LANDLOCK_SEND_UDP, KF_LANDLOCK_BIND_UDP};
+	const unsigned i = rule->kind - KF_RULE_NET_CONNECT;
+
+	_Static_assert(KF_RULE_NET_BIND_UDP - KF_RULE_NET_CONNECT == sizeof(net) - 1, "net[]");
+	return i < sizeof(net) ? net[i] : 0;
 }
 
 static void find_needs(const struct kf_policy *policy, struct needs *ret)
@@ -107,6 +101,9 @@ static void find_needs(const struct kf_policy *policy, struct needs *ret)
 		switch (rule->kind) {
 		case KF_RULE_FS_VOLUMES:
 			ret->log = false;
+			break;
+		case KF_RULE_FS_QUIET:
+			ret->landlock.quiet = true;
 			break;
 		case KF_RULE_NET_BLOCK:
 			ret->filter.block = true;
@@ -196,6 +193,27 @@ static int allow_ports(const struct start *s, const struct kf_landlock *ll, stru
 	return 0;
 }
 
+/* Only the log is at stake: what is not there, or behind a symlink that a workload may have made,
+ * is left loud; so is the system as a whole. */
+static int keep_quiet(const struct start *s, const struct kf_landlock *ll, struct kf_err *err)
+{
+	KF_UNINIT char path[PATH_MAX];
+
+	for (size_t i = 0; ll->quiet && i < s->policy.nrules; i++) {
+		const struct kf_rule *rule = &s->policy.rules[i];
+		KF_CLOSE int fd = -1;
+
+		if (rule->kind != KF_RULE_FS_QUIET ||
+		    kf_vars_expand(&s->vars, rule->arg, path) == KF_EXPANSION_NONE ||
+		    kf_policy_covers_system(path))
+			continue;
+		fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+		if (fd >= 0 && kf_landlock_quiet(ll, fd, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Who is first in a container decides what it reaches; the others get the same. */
 static int grant_files(const struct start *s, struct landlock_sink *sink, struct kf_err *err)
 {
@@ -221,6 +239,8 @@ static int enter_landlock(const struct start *s, struct kf_err *err)
 	ret = grant_files(s, &sink, err);
 	if (ret == 0)
 		ret = allow_ports(s, &sink.ll, err);
+	if (ret == 0)
+		ret = keep_quiet(s, &sink.ll, err);
 	if (ret == 0)
 		ret = kf_landlock_enforce(&sink.ll, err);
 	(void)close(sink.ll.fd);

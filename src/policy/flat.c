@@ -187,6 +187,13 @@ static int parse_fs(struct parser *p, char *s)
 			return bad(p, "denying '/' would leave nothing to run");
 		return add_rule(p, KF_RULE_FS_DENY, s) ? 0 : -1;
 	}
+	if (strcmp(word, "quiet") == 0) {
+		if (check_path(p, s) < 0)
+			return -1;
+		if (strcmp(s, "/") == 0)
+			return bad(p, "a quiet '/' would leave nothing in the audit log");
+		return add_rule(p, KF_RULE_FS_QUIET, s) ? 0 : -1;
+	}
 	if (strcmp(word, "readonly") == 0)
 		return parse_readonly(p, s);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(modes); i++) {
@@ -204,7 +211,7 @@ static int parse_fs(struct parser *p, char *s)
 	}
 	return bad(p,
 		   "'fs %s': not r, rx, rw, rwx, w, rx-root, rwx-homes, volumes, processes, "
-		   "devices, deny or readonly",
+		   "devices, deny, readonly or quiet",
 		   word);
 }
 

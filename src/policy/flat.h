@@ -31,6 +31,7 @@
  *	                              not to be changed, replaced or made, whatever grants
  *	                              writing above; with a "/" behind it, what is not there
  *	                              is taken for a directory
+ *	fs quiet ~/.netrc             what is refused there is not in the audit log (ABI 10)
  *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
  *	net connect 443 8443          TCP ports, and ranges of them
  *	net bind 8080 9000-9099
@@ -67,6 +68,7 @@ enum kf_rule_kind {
 	KF_RULE_FS_DEVICES,
 	KF_RULE_FS_DENY,
 	KF_RULE_FS_READONLY,
+	KF_RULE_FS_QUIET,
 	KF_RULE_NET_BLOCK,
 	KF_RULE_NET_CONNECT,
 	KF_RULE_NET_BIND,

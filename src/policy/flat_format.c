@@ -47,6 +47,9 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 		kf_buf_addf(out, "fs readonly %s%s", rule->arg,
 			    rule->access & KF_READONLY_DIRECTORY ? "/" : "");
 		break;
+	case KF_RULE_FS_QUIET:
+		kf_buf_addf(out, "fs quiet %s", rule->arg);
+		break;
 	case KF_RULE_NET_BLOCK:
 		kf_buf_adds(out, "net block");
 		break;

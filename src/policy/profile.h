@@ -46,6 +46,7 @@ enum kf_list {
 	KF_LIST_GRANT,	  /* s: path, access */
 	KF_LIST_DENY,	  /* s: path, access: KF_READONLY_DIRECTORY or 0 */
 	KF_LIST_READONLY, /* s: path, access: KF_READONLY_DIRECTORY or 0 */
+	KF_LIST_QUIET,	  /* s: path */
 	KF_LIST_BYPASS,
 	KF_LIST_CONNECT, /* u, u2: first and last port */
 	KF_LIST_BIND,

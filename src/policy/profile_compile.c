@@ -78,6 +78,7 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 	const struct kf_items *grants = &p->lists[KF_LIST_GRANT];
 	const struct kf_items *denies = &p->lists[KF_LIST_DENY];
 	const struct kf_items *kept = &p->lists[KF_LIST_READONLY];
+	const struct kf_items *quiet = &p->lists[KF_LIST_QUIET];
 
 	emit_scalar(e, p, KF_SCALAR_IMAGE, "true", (struct kf_rule){.kind = KF_RULE_FS_ROOT});
 	emit_scalar(e, p, KF_SCALAR_HOMES, "true", (struct kf_rule){.kind = KF_RULE_FS_HOMES});
@@ -98,6 +99,9 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 		     (struct kf_rule){.kind = KF_RULE_FS_READONLY,
 				      .arg = kept->v[i].s,
 				      .access = kept->v[i].access});
+	for (size_t i = 0; i < quiet->n; i++)
+		emit(e, &quiet->v[i].at,
+		     (struct kf_rule){.kind = KF_RULE_FS_QUIET, .arg = quiet->v[i].s});
 }
 
 static void emit_ports(struct emitter *e, const struct kf_items *ports, enum kf_rule_kind kind)

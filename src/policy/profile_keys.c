@@ -68,6 +68,7 @@ const struct kf_profile_key kf_profile_keys[] = {
 	 .scalar = KF_SCALAR_DEVICES},
 	{"filesystem.deny", KF_KEY_PATHS, "Take away, whatever else is granted.", .list = KF_LIST_DENY},
 	{"filesystem.readonly", KF_KEY_PATHS, "Keep from being changed, replaced or made, whatever grants writing above; 'PATH/' for what would be a directory.", .list = KF_LIST_READONLY},
+	{"filesystem.quiet", KF_KEY_PATHS, "What is refused there is expected: it is not in the audit log (Linux 7.2).", .list = KF_LIST_QUIET},
 	{"filesystem.bypass_protection", KF_KEY_PATHS, "Denials and read-only paths to lift, exactly as they were written.", .list = KF_LIST_BYPASS},
 	{"filesystem.unix_socket", KF_KEY_PATHS, "Sockets to connect to.", .list = KF_LIST_GRANT, .access = RW},
 	{"filesystem.unix_socket_bind", KF_KEY_SOCKET, "Sockets to create: their directories become writable.", .list = KF_LIST_GRANT, .access = RW},

@@ -262,7 +262,8 @@ static void meta(struct writer *w, const char *name, const struct kf_profile *p)
 
 static void filesystem(struct writer *w, const struct kf_profile *p)
 {
-	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY, KF_LIST_READONLY};
+	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY, KF_LIST_READONLY,
+					     KF_LIST_QUIET};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_IMAGE, KF_SCALAR_HOMES,
 						    KF_SCALAR_VOLUMES, KF_SCALAR_PROCESSES,
 						    KF_SCALAR_DEVICES};
@@ -278,6 +279,7 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 	grants(w, &p->lists[KF_LIST_GRANT]);
 	list(w, "deny", &p->lists[KF_LIST_DENY], false);
 	readonly(w, &p->lists[KF_LIST_READONLY]);
+	list(w, "quiet", &p->lists[KF_LIST_QUIET], false);
 	bypass(w, &p->lists[KF_LIST_GRANT]);
 	close_(w, "}");
 }

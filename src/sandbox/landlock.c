@@ -17,6 +17,7 @@
 #define CREATE_VERSION	  1
 #define RULE_PATH	  1
 #define RULE_PORT	  2
+#define RULE_QUIET	  1 /* ABI 10 */
 #define LOG_NEW_EXEC_ON	  2 /* ABI 7 */
 #define SCOPE_ABSTRACT	  1 /* ABI 6 */
 #define SCOPE_SIGNAL	  2
@@ -54,12 +55,14 @@
 
 struct ruleset_attr {
 	uint64_t handled_fs, handled_net, scoped;
+	uint64_t quiet_fs, quiet_net, quiet_scoped;
 };
 /* How much of it a kernel knows; a longer one is accepted if the rest is 0, but
  * no older kernel should have to rely on that. */
 #define ATTR_SIZE_FS	sizeof(uint64_t)
 #define ATTR_SIZE_NET	(2 * sizeof(uint64_t))
 #define ATTR_SIZE_SCOPE (3 * sizeof(uint64_t))
+#define ATTR_SIZE_QUIET (6 * sizeof(uint64_t))
 
 struct path_attr {
 	uint64_t allowed;
@@ -70,9 +73,9 @@ struct port_attr {
 	uint64_t allowed, port;
 };
 
-/* All file-system rights of @abi.  Of what came later ABI 8 (all threads at once), 10's quiet
- * rules and 11 (no_new_privs by the same call) have none: this process has one thread, every
- * denial is wanted in the audit log, and no_new_privs is set before, on every kernel alike. */
+/* All file-system rights of @abi.  Of what came later ABI 8 (all threads at once) and 11
+ * (no_new_privs by the same call) have none, nor a use here: this process has one thread, and
+ * no_new_privs is set before, on every kernel alike. */
 static uint64_t handled_fs(int abi)
 {
 	uint64_t all = FS_REFER - 1; /* ABI 1: EXECUTE to MAKE_SYM */
@@ -145,24 +148,17 @@ int kf_landlock_probe(int *ret, struct kf_err *err)
 
 static int check_want(const struct kf_landlock_want *want, int abi, struct kf_err *err)
 {
-	const struct {
-		bool wanted;
-		int abi;
-		const char *what, *linux_;
-	} needs[] = {
-		{want->net != 0, KF_LANDLOCK_ABI_NET, "allowing single ports", "6.7"},
-		{want->signal || want->abstract, KF_LANDLOCK_ABI_SCOPE, "a scope rule", "6.12"},
-		{want->net & KF_LANDLOCK_UDP, KF_LANDLOCK_ABI_UDP, "allowing single UDP ports",
-		 "7.2"},
-	};
+	int needs = 0;
+	const char *what = "";
 
-	for (size_t i = 0; i < KF_ARRAY_SIZE(needs); i++)
-		if (needs[i].wanted && abi < needs[i].abi)
-			return kf_fail(
-				err, EOPNOTSUPP,
-				"%s needs Landlock ABI %d (Linux %s); this kernel has ABI %d",
-				needs[i].what, needs[i].abi, needs[i].linux_, abi);
-	return 0;
+	if (want->net & KF_LANDLOCK_UDP)
+		needs = KF_LANDLOCK_ABI_UDP,
+		what = "single UDP ports need Landlock ABI 10 (Linux 7.2)";
+	else if (want->signal || want->abstract)
+		needs = KF_LANDLOCK_ABI_SCOPE, what = "scopes need Landlock ABI 6 (Linux 6.12)";
+	else if (want->net)
+		needs = KF_LANDLOCK_ABI_NET, what = "single ports need Landlock ABI 4 (Linux 6.7)";
+	return abi >= needs ? 0 : kf_fail(err, EOPNOTSUPP, "%s; this kernel has ABI %d", what, abi);
 }
 
 static unsigned handled_net(int abi)
@@ -190,10 +186,15 @@ int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *re
 	attr.scoped =
 		(want->abstract || (want->block && size == ATTR_SIZE_SCOPE) ? SCOPE_ABSTRACT : 0) |
 		(want->signal ? SCOPE_SIGNAL : 0);
+	if (want->quiet && abi >= KF_LANDLOCK_ABI_QUIET) {
+		attr.quiet_fs = attr.handled_fs;
+		size = ATTR_SIZE_QUIET;
+	}
 	fd = syscall(NR_CREATE_RULESET, &attr, size, 0);
 	if (fd < 0)
 		return kf_fail_sys(err, "create Landlock ruleset (ABI %d)", abi);
-	*ret = (struct kf_landlock){.fd = (int)fd, .abi = abi, .fs = attr.handled_fs};
+	*ret = (struct kf_landlock){
+		.fd = (int)fd, .abi = abi, .fs = attr.handled_fs, .quiet = attr.quiet_fs};
 	return 0;
 }
 
@@ -240,6 +241,16 @@ int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *
 	return add_path(ll, fd, FS_RESOLVE_UNIX & ll->fs) < 0
 		       ? kf_fail_sys(err, "add Landlock rule")
 		       : 0;
+}
+
+int kf_landlock_quiet(const struct kf_landlock *ll, int fd, struct kf_err *err)
+{
+	const struct path_attr attr = {.fd = fd};
+
+	if (!ll->quiet || syscall(NR_ADD_RULE, ll->fd, RULE_PATH, &attr, RULE_QUIET) == 0 ||
+	    errno == EBADFD)
+		return 0;
+	return kf_fail_sys(err, "add quiet Landlock rule");
 }
 
 int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net net, uint16_t port,

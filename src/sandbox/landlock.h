@@ -14,6 +14,7 @@ struct kf_landlock {
 	int fd;
 	int abi;
 	uint64_t fs; /* file-system rights this ruleset denies unless a rule grants them */
+	bool quiet;  /* kf_landlock_quiet() has an effect */
 };
 
 /* What can be done with a port, bits; the kernel's own. */
@@ -33,12 +34,14 @@ struct kf_landlock_want {
 	/* No network: of all of that, but of signals, what the kernel can.  That no socket is made
 	 * is seccomp's; this is about sockets that are received, and abstract ones outside. */
 	bool block;
+	bool quiet; /* kf_landlock_quiet() is called; no effect where the kernel cannot */
 };
 
 /* First ABI that has what; below it the request is an error, not a silent nothing. */
 #define KF_LANDLOCK_ABI_NET   4
 #define KF_LANDLOCK_ABI_SCOPE 6
 #define KF_LANDLOCK_ABI_UDP   10
+#define KF_LANDLOCK_ABI_QUIET 10
 /* Newest ABI that is known here, whose every right and scope is handled.  A newer kernel does
  * what it does for programs of that ABI; what it could do more is not asked for. */
 #define KF_LANDLOCK_ABI_MAX   11
@@ -71,6 +74,8 @@ int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_pla
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
 /* Grant connecting to the sockets below the directory @fd, which older kernels do not restrict. */
 int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *err);
+/* Leave out of the audit log what is refused on the object @fd and below. */
+int kf_landlock_quiet(const struct kf_landlock *ll, int fd, struct kf_err *err);
 /* Grant @net on @port, which kf_landlock_open() was to restrict. */
 int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net net, uint16_t port,
 			   struct kf_err *err);

@@ -416,7 +416,9 @@ static int exec_memfd(void)
 	/* The kind that may be made is not executable, nor can it be made so. */
 	if (out < 0 && errno == EACCES) {
 		out = memfd_create("x", MFD_CLOEXEC | 0x8 /* MFD_NOEXEC_SEAL */);
-		if (out < 0 || fchmod(out, 0755) == 0)
+		if (out < 0) /* Linux before 6.3 has no such kind: then there is none at all */
+			return errno == EINVAL ? EACCES : errno;
+		if (fchmod(out, 0755) == 0)
 			return EIO;
 	}
 	while ((n = read(in, buf, sizeof(buf))) > 0)

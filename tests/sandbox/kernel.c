@@ -75,7 +75,7 @@ static void fault(char **argv)
 }
 
 struct attr {
-	uint64_t fs, net, scoped;
+	uint64_t fs, net, scoped, quiet_fs, quiet_net, quiet_scoped;
 };
 
 static uint64_t known_fs(int abi)
@@ -121,8 +121,13 @@ static int adapt(int real, const struct seccomp_notif *call)
 		r = forget(pid, args[0], known_fs(real));
 		if (r >= 0 && args[1] > 8)
 			r = forget(pid, args[0] + 8, known_net(real));
+		/* The quiet_ ones: a longer structure is taken if the rest is 0. */
+		for (unsigned at = 24; r >= 0 && real < 10 && at < args[1]; at += 8)
+			r = forget(pid, args[0] + at, 0);
 		return r < 0 ? r : 1;
 	}
+	if (args[3] && real < 10)
+		return 0;
 	r = forget(pid, args[2], args[1] == 2 ? known_net(real) : known_fs(real));
 	return r < 0 ? r : !r;
 }
@@ -153,13 +158,15 @@ static int judge(int abi, int real, const struct seccomp_notif *call, int64_t *v
 			return -EFAULT;
 		/* Older kernels accept a longer structure only if the rest is 0. */
 		if ((abi < 4 && (attr.net || args[1] > 8)) ||
-		    (abi < 6 && (attr.scoped || args[1] > 16)))
+		    (abi < 6 && (attr.scoped || args[1] > 16)) ||
+		    (abi < 10 &&
+		     (attr.quiet_fs || attr.quiet_net || attr.quiet_scoped || args[1] > 24)))
 			return -E2BIG;
 		if ((attr.fs & ~known_fs(abi)) || (attr.net & ~known_net(abi)))
 			return -EINVAL;
 		return abi > real ? adapt(real, call) : 1;
 	case ADD_RULE:
-		if (args[1] == 2 && abi < 4)
+		if ((args[1] == 2 && abi < 4) || (args[3] && abi < 10))
 			return -EINVAL;
 		return abi > real ? adapt(real, call) : 1;
 	default:

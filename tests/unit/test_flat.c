@@ -61,11 +61,14 @@ static void every_rule_is_read(void **state)
 				    "fs readonly $WORKDIR/.git/hooks/\n"
 				    "fs readonly ~/.bashrc\n"
 				    "fs processes\n"
-				    "fs devices\n",
+				    "fs devices\n"
+				    "fs quiet ~/.netrc\n",
 				    &p, &err),
 			 0);
 	assert_string_equal(p.name, "test");
-	assert_int_equal(p.nrules, 25);
+	assert_int_equal(p.nrules, 26);
+	assert_int_equal(p.rules[25].kind, KF_RULE_FS_QUIET);
+	assert_string_equal(p.rules[25].arg, "~/.netrc");
 	assert_int_equal(p.rules[23].kind, KF_RULE_FS_PROCESSES);
 	assert_int_equal(p.rules[24].kind, KF_RULE_FS_DEVICES);
 	r = p.rules;
@@ -226,6 +229,8 @@ static void what_is_not_understood_is_refused_with_its_line(void **state)
 		{"net block 1\n", "'net block'"},
 		{"net connect\n", "'' is not a port"},
 		{"net connect 0\n", "'0' is not a port"},
+		{"fs quiet /\n", "quiet '/'"},
+		{"fs quiet x\n", "not absolute"},
 		{"net connect-udp 0\n", "'0' is not a port"},
 		{"net connect-tcp 1\n", "'net connect-tcp'"},
 		{"net connect 65536\n", "'65536' is not a port"},

@@ -262,7 +262,7 @@ static void test_show_compiles_to_the_same_text(void **state)
 	(void)state;
 	static const char *const texts[] = {
 		"{}",
-		"{\"extends\": \"default\"}",
+		"{\"extends\": \"default\", \"filesystem\": {\"quiet\": [\"~/.netrc\", \"/a\"]}}",
 		"{\"seccomp\": \"agent\", \"environment\": {\"allow_vars\": [], \"set_vars\": "
 		"{\"A\": "
 		"\"b \\\"c\\\"\"}}, \"rlimits\": {\"nofile\": [1024, \"unlimited\"], \"core\": 0}, "
