@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define PORT_DNS 53
+
 /* ---- Landlock ---- */
 
 /* @path, or the nearest directory above it that exists. */
@@ -59,6 +61,11 @@ static int fill(const struct kf_landlock *ll, const struct kf_confinement *c, st
 	for (size_t i = 0; i < c->nplaces; i++)
 		if (c->places[i].path && allow(ll, &c->places[i], err) < 0)
 			return -1;
+	/* Who asks is given a port of his own, as if he had asked for port 0. */
+	if (c->dns && ll->abi >= KF_LANDLOCK_ABI_UDP &&
+	    (kf_landlock_allow_port(ll, KF_LANDLOCK_SEND_UDP, PORT_DNS, err) < 0 ||
+	     kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err) < 0))
+		return -1;
 	for (size_t i = 0; ll->abi >= KF_LANDLOCK_ABI_NET && i < c->nports; i++)
 		if (kf_landlock_allow_port(ll, KF_LANDLOCK_CONNECT_TCP, c->ports[i], err) < 0)
 			return -1;
@@ -87,8 +94,8 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 			return kf_fail_sys(err, "set no_new_privs");
 		return 0;
 	}
-	want.net = ret->abi >= KF_LANDLOCK_ABI_NET ? KF_LANDLOCK_TCP : 0;
-	want.signal = want.abstract = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
+	want.block = true;
+	want.signal = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
 	if (kf_landlock_open(&want, &ll, err) < 0)
 		return -1;
 	r = fill(&ll, c, err) < 0 || kf_landlock_enforce(&ll, err) < 0 ? -1 : 0;

@@ -5,6 +5,9 @@
 #include "base/calls.h"
 #include "base/err.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* How our daemons give up what they do not need, once they have what they do need:
  * a Landlock domain, no capability, no_new_privs, a seccomp filter.  The stages of each are in
  * docs/architecture.md. */
@@ -28,6 +31,7 @@ struct kf_confinement {
 	/* TCP ports that may be connected to; none may be bound. */
 	const uint16_t *ports;
 	size_t nports;
+	bool dns; /* of UDP the name servers' port may be asked, and no other */
 };
 
 /* What came of it, for the log. */

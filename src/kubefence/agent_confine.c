@@ -62,6 +62,7 @@ int kf_agent_confine_api(const struct kf_kube *kube, struct kf_err *err)
 		.nplaces = KF_ARRAY_SIZE(places),
 		.ports = ports,
 		.nports = name ? 2 : 1,
+		.dns = name,
 	};
 	struct kf_confined c;
 

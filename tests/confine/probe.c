@@ -209,6 +209,16 @@ static int try_udp(char **arg)
 	return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 ? -1 : 0;
 }
 
+static int try_datagram(char **arg)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons((uint16_t)number(arg[0])),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	KF_CLOSE int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1 : 0;
+}
+
 static int try_packet(char **arg)
 {
 	(void)arg;
@@ -375,17 +385,23 @@ static const struct {
 	const char *name;
 	int (*attempt)(char **arg);
 } attempts[] = {
-	{"read", try_read},	  {"write", try_write},	    {"replace", try_replace},
-	{"list", try_list},	  {"execve", try_execve},   {"fork", try_fork},
-	{"thread", try_thread},	  {"ptrace", try_ptrace},   {"memory", try_memory},
-	{"signal", try_signal},	  {"connect", try_connect}, {"listen", try_listen},
-	{"udp", try_udp},	  {"packet", try_packet},   {"unix", try_unix},
-	{"resolve", try_resolve}, {"mount", try_mount},	    {"chroot", try_chroot},
-	{"unshare", try_unshare}, {"setuid", try_setuid},   {"chown", try_chown},
-	{"chmod", try_chmod},	  {"mknod", try_mknod},	    {"symlink", try_symlink},
-	{"bpf", try_bpf},	  {"memfd", try_memfd},	    {"executable", try_executable},
-	{"protect", try_protect}, {"uring", try_uring},	    {"keyring", try_keyring},
-	{"host", try_host},	  {"watch", try_watch},	    {"capability", try_capability},
+	{"read", try_read},	  {"write", try_write},
+	{"replace", try_replace}, {"list", try_list},
+	{"execve", try_execve},	  {"fork", try_fork},
+	{"thread", try_thread},	  {"ptrace", try_ptrace},
+	{"memory", try_memory},	  {"signal", try_signal},
+	{"connect", try_connect}, {"listen", try_listen},
+	{"udp", try_udp},	  {"datagram", try_datagram},
+	{"packet", try_packet},	  {"unix", try_unix},
+	{"resolve", try_resolve}, {"mount", try_mount},
+	{"chroot", try_chroot},	  {"unshare", try_unshare},
+	{"setuid", try_setuid},	  {"chown", try_chown},
+	{"chmod", try_chmod},	  {"mknod", try_mknod},
+	{"symlink", try_symlink}, {"bpf", try_bpf},
+	{"memfd", try_memfd},	  {"executable", try_executable},
+	{"protect", try_protect}, {"uring", try_uring},
+	{"keyring", try_keyring}, {"host", try_host},
+	{"watch", try_watch},	  {"capability", try_capability},
 	{"compat", try_compat},	  {"wait", try_wait},
 };
 

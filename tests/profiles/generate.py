@@ -44,6 +44,8 @@ def filesystem(r: random.Random, denies: int = 3) -> dict:
 
 def profile(r: random.Random) -> dict:
     p: dict = {"filesystem": filesystem(r)}
+    if r.random() < 0.2:
+        p["filesystem"]["quiet"] = some(r, ["/usr/lib", "~/.netrc", "$WORKDIR/.env", "/srv"], 3)
     if r.random() < 0.3:
         p["workdir"] = {"access": r.choice(["none", "read", "write", "readwrite"])}
     if r.random() < 0.4:

@@ -7,7 +7,9 @@ import subprocess
 import attacks
 import behaviour
 import box
-from lib import kubelet, qemu
+from lib import build, kubelet, qemu
+
+PROBE = "tests/confine/confine_probe"
 
 # Its images bring these as modules; the attacks need them in the control.
 MODULES = ("vsock",)
@@ -29,6 +31,8 @@ POLICIES = {
             ("lax-connect", "net connect-udp 7007\n"),
             ("lax-bind", "net bind-udp 443\n"),
             ("both", "net block\nnet connect 7007\nnet connect-udp 443\n"),
+            ("loud", ""),
+            ("quiet", "fs quiet /root/.ssh\nfs quiet /etc/link\nfs quiet /nowhere\n"),
         )
     },
 }
@@ -105,6 +109,7 @@ def common(t, m: qemu.Machine, who: str, abi: int) -> dict:
     """What every kernel with Landlock has to show."""
     for name, (path, access) in MOUNTS.items():
         m.check(f"mount --bind /srv/{name} {path} && mount -o remount,bind,{access} {path}")
+    m.check("mkdir /data && mount --bind /srv/volume /data && mount -o remount,bind,ro /data")
     got = observe(m.run)
     t.ok(got["setup"].startswith(f"Landlock ABI {abi}\n"), f"{who}: Landlock ABI {abi} is reported", got["setup"])
     for profile in ("default", "strict"):
@@ -137,13 +142,13 @@ def stock(t, target: attacks.Target) -> None:
         t.equal(m.check("uname -r").strip(), kernel.release, f"{who}: runs")
         real = common(t, m, who, 2)
         t.ok("  no   files: truncate (ABI 3)" in real["setup"], f"{who}: says what its ABI lacks", real["setup"])
-        t.equal(real["policy-net"], "nono: allowing single ports needs Landlock ABI 4 (Linux 6.7); this kernel has ABI 2\n",
+        t.equal(real["policy-net"], "nono: single ports need Landlock ABI 4 (Linux 6.7); this kernel has ABI 2\n",
                 f"{who}: single ports are refused, with the reason")
-        t.equal(real["policy-scope"], "nono: a scope rule needs Landlock ABI 6 (Linux 6.12); this kernel has ABI 2\n",
+        t.equal(real["policy-scope"], "nono: scopes need Landlock ABI 6 (Linux 6.12); this kernel has ABI 2\n",
                 f"{who}: scopes are refused, with the reason")
         for name in ("policy-udp", "policy-lax-connect"):
-            t.ok(real[name].startswith("nono: allowing single ") and "ports needs Landlock ABI" in real[name],
-                 f"{who}: {name[7:]}: single UDP ports are refused, with the reason", real[name])
+            t.equal(real[name], "nono: single UDP ports need Landlock ABI 10 (Linux 7.2); this kernel has ABI 2\n",
+                    f"{who}: {name[7:]}: single UDP ports are refused, with the reason")
         # Truncation is its own right from ABI 3 only; below, opening for writing is what is refused.
         p = m.run(f"{NONO} -- sh -c ': >/etc/movable'; cat /etc/movable")
         t.ok("Permission denied" in p.stdout and p.stdout.endswith("secret\n"),
@@ -194,7 +199,7 @@ def own(t, target: attacks.Target) -> None:
                                   ("policy-ports", "udp", "EACCES"), ("policy-scope", "signal_init", "EPERM")):
             t.equal(m.run(with_policy(policy, f"/bin/attack {row}")).stdout, f"{row} {want}\n", f"{who}: {policy[7:]}: {row}")
         for name in ("policy-udp", "policy-lax-connect"):
-            t.equal(real[name], "nono: allowing single UDP ports needs Landlock ABI 10 (Linux 7.2); this kernel has ABI 6\n",
+            t.equal(real[name], "nono: single UDP ports need Landlock ABI 10 (Linux 7.2); this kernel has ABI 6\n",
                     f"{who}: {name[7:]}: single UDP ports are refused, with the reason")
         control(t, m, who)
         played = simulated(target, 6)
@@ -207,7 +212,9 @@ def own(t, target: attacks.Target) -> None:
 def newest(t, target: attacks.Target) -> None:
     """Debian's unstable kernel: Linux 7.2, Landlock ABI 10; and newer ones, as far as this one can be taken for them."""
     kernel = qemu.newest_kernel()
-    image = qemu.initramfs(f"{target.dir}/newest.cpio", rootfs(target), kernel, MODULES, ("/bin/attack", "target"))
+    root = rootfs(target)
+    shutil.copy2(build.meson("tests", PROBE) / PROBE, f"{root}/bin/probe")
+    image = qemu.initramfs(f"{target.dir}/newest.cpio", root, kernel, MODULES, ("/bin/attack", "target"))
     who = "Debian " + kernel.release
     with qemu.Machine(kernel.image, initrd=image) as m:
         print(f"# {who}: {m.boot_seconds:.1f} s to its first answer", flush=True)
@@ -226,9 +233,39 @@ def newest(t, target: attacks.Target) -> None:
                  f"{who} taken for ABI {abi}: what is not known is said", newer)
             for key, value in played.items():
                 t.equal(value, real[key], f"{who} taken for ABI {abi}: nothing is weaker: {key}")
+        daemons(t, m, who)
         control(t, m, who)
+    with qemu.Machine(kernel.image, initrd=image, append="audit=1") as m:
+        quiet(t, m, who)
     with qemu.Machine(kernel.image, initrd=image, append="lsm=lockdown,yama,apparmor") as m:
         closed(t, m, f"{who} with lsm=", "Landlock is built into this kernel but not active: add 'landlock' to lsm=")
+
+
+def daemons(t, m: qemu.Machine, who: str) -> None:
+    """What this kernel's Landlock refuses to daemons of ours that no older one does; tests/confine has the rest."""
+    m.check("mkdir -p /place/run /place/node /place/account && ln /srv/target.sock /place/run/nri.sock")
+    for role, attempt, want in (("api-name", "datagram 53", "done"), ("api-name", "datagram 7007", "EACCES"), ("api", "datagram 53", "EACCES"),
+                                ("api-name", "connect 7007", "done"), ("api-name", "connect 7008", "EACCES"),
+                                ("api-name", "resolve localhost", "done"),
+                                ("helper", "unix /place/run/nri.sock", "done"), ("helper", "unix /srv/target.sock", "EACCES")):
+        for mode, expected in (("confined", want), ("control", "ECONNREFUSED" if attempt == "connect 7008" else "done")):
+            p = m.run(f"KF_PORT=7007 /bin/probe {role} /place {mode} {attempt}")
+            t.equal(p.stdout.strip(), expected, f"{who}: {role}, {mode}: {attempt}")
+
+
+def quiet(t, m: qemu.Machine, who: str) -> None:
+    """Nobody listens to this machine's audit: its records are in the kernel's log."""
+    m.check("echo 0 >/proc/sys/kernel/printk_ratelimit; ln -s /etc/movable /etc/link; mkdir /root/.ssh/below; echo x >/root/.ssh/below/f")
+    inode = {path: m.check(f"stat -c %i {path}").strip() for path in ("/root/.ssh/id_rsa", "/root/.ssh/below/f", "/etc/movable", "/root/.netrc")}
+    seen = ""
+    for policy, silent in (("policy-quiet", {"/root/.ssh/id_rsa", "/root/.ssh/below/f"}), ("policy-loud", set())):
+        p = m.run(with_policy(policy, f"cat {' '.join(inode)}"))
+        t.equal(p.stdout.count("Permission denied"), len(inode), f"{who}: {policy[7:]}: all are refused")
+        log = m.check("busybox dmesg")
+        new = log[len(seen):]
+        seen = log
+        for path, number in inode.items():
+            t.equal(f"ino={number}" in new, path not in silent, f"{who}: {policy[7:]}: {path} is {'not ' if path in silent else ''}in the log")
 
 
 def run(t, mode: str) -> None:

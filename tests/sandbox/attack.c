@@ -39,13 +39,16 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define TOKEN	     "/run/secrets/kubernetes.io/serviceaccount/token"
-#define KEY	     "/root/.ssh/id_rsa"
-#define PORT	     7007
-#define UNIX_PATH    "/srv/target.sock"
+#define TOKEN	       "/run/secrets/kubernetes.io/serviceaccount/token"
+#define KEY	       "/root/.ssh/id_rsa"
+#define PORT	       7007
+#define UNIX_PATH      "/srv/target.sock"
 /* Where the sandbox may write: what listens there may be talked to. */
-#define UNIX_GRANTED "/tmp/target.sock"
-#define ABSTRACT     "kf-target"
+#define UNIX_GRANTED   "/tmp/target.sock"
+/* In a volume, which is mounted read-only elsewhere. */
+#define UNIX_IN_VOLUME "/srv/volume/target.sock"
+#define UNIX_VOLUME    "/data/target.sock"
+#define ABSTRACT       "kf-target"
 
 static char secret[64] = "in the memory of another process";
 
@@ -571,6 +574,11 @@ static int unix_granted(void)
 	return result(unix_to(UNIX_GRANTED, 0));
 }
 
+static int unix_volume(void)
+{
+	return result(unix_to(UNIX_VOLUME, 0));
+}
+
 /* PID 1 hands out its own descriptors: of a file that may not be opened here, and of sockets
  * that have been nowhere yet. */
 enum { SENT_FILE, SENT_TCP, SENT_UDP, NSENT };
@@ -636,7 +644,7 @@ static const struct row {
 	ROW(set_uid) ROW(mount_tmpfs) ROW(mount_bind) ROW(user_ns_mount) ROW(make_char)
 	ROW(make_block) ROW(exec_written) ROW(exec_memfd) ROW(tcp_connect) ROW(tcp_listen)
 	ROW(tcp6) ROW(udp) ROW(raw) ROW(mptcp) ROW(packet) ROW(vsock) ROW(netlink_route)
-	ROW(netlink_uevent) ROW(io_uring) ROW(unix_path) ROW(unix_granted) ROW(unix_abstract)
+	ROW(netlink_uevent) ROW(io_uring) ROW(unix_path) ROW(unix_granted) ROW(unix_volume) ROW(unix_abstract)
 	ROW(received_fd) ROW(received_tcp) ROW(received_udp) ROW(udp_send) ROW(udp_mapped)
 	ROW(udp_elsewhere) ROW(udp_listen)
 	ROW(unmount) ROW(replace_resolv)
@@ -859,6 +867,8 @@ static _Noreturn void target(void)
 	listen_at(AF_UNIX, &abstract,
 		  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(ABSTRACT)));
 	listen_path(UNIX_PATH);
+	mkdir("/srv/volume", 0755);
+	listen_path(UNIX_IN_VOLUME);
 	fd = listen_path(UNIX_GRANTED);
 	signal(SIGCHLD, SIG_IGN);
 	puts("ready");

@@ -87,6 +87,7 @@ ROWS = (
     ("io_uring", "io_uring, which makes sockets unseen", "ok", "ENOSYS", "default: the seccomp level 'restricted' stops it"),
     ("unix_path", "connect to a unix socket outside", A, A, "where it may not write; not a boundary before ABI 9"),
     ("unix_granted", "the same, in a directory that it may write", "ok", "ok", "not a boundary: what listens there may be talked to"),
+    ("unix_volume", "the same, on a read-only volume", "ok", "ok", "not a boundary: the pod was given it"),
     ("unix_abstract", "connect to an abstract socket outside", "ok", P, "strict: with ABI 6; default: not a boundary, 'scope abstract' stops it"),
     ("received_fd", "use a descriptor received from outside", "ok", "ok", "not a boundary: an open descriptor carries its rights"),
     ("received_tcp", "connect a TCP socket received from outside", "ok", A, "since ABI 4"),
@@ -147,6 +148,7 @@ class Target:
             with open(f"{root}/{name}", "w") as f:
                 f.write('{"meta":{"name":"default"},"filesystem":{"allow":["/"]}}\n')
         os.makedirs(f"{root}/run/secrets/kubernetes.io/serviceaccount")
+        os.makedirs(f"{root}/srv/volume")
         return root
 
     def box(self, closed: bool = False) -> box.Box:
@@ -160,6 +162,7 @@ class Target:
         os.chmod(nono, 0o755)
         shutil.copy2(box.NONO, f"{nono}/nono")
         root, caps = self.rootfs(), box.available_caps()
+        mounts.append({"destination": "/data", "type": "bind", "source": f"{root}/srv/volume", "options": ["bind", "rprivate", "ro"]})
         if closed:
             caps = [c for c in caps if c not in OVERRIDES]
             os.chown(f"{root}/home", 1000, 1000)

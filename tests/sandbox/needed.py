@@ -35,7 +35,7 @@ void _start(void)
 	__builtin_unreachable();
 }
 """
-FULL = policy(MINIMAL + "fs rw $WORKDIR\nfs volumes\nfs deny /run/secrets\nnet block\nnet connect 443\nscope signal\nscope abstract\n"
+FULL = policy(MINIMAL + "fs rw $WORKDIR\nfs volumes\nfs deny /run/secrets\nfs quiet /srv\nnet block\nnet connect 443\nscope signal\nscope abstract\n"
               "env drop LD_PRELOAD\nenv set A=B\nrlimit nofile 64 64\n", "p")
 
 # What is typical of each, as a shell command in the container.
