@@ -26,6 +26,7 @@ struct question {
 	unsigned wanted;
 	const struct kf_rule *rules;
 	size_t nrules;
+	const struct kf_rule *lists; /* every directory may be listed by it; NULL: by none */
 };
 
 /* Top-level directories that "fs rx-root" leaves to other rules. */
@@ -67,25 +68,26 @@ static int real_path(const struct kf_explain *in, const char *path, char out[sta
 }
 
 /* As real_path(); what does not exist is where its nearest existing parent
- * leads, and the rest. */
-static void place(struct question *q, const char *path)
+ * leads, and the rest.  Whether it exists. */
+static bool place(const struct kf_explain *in, const char *path, char out[static PATH_MAX],
+		  bool *ret_directory)
 {
-	char head[PATH_MAX], real[PATH_MAX];
+	char head[PATH_MAX], real[PATH_MAX] = "/";
 	size_t n = strlen(path);
 
-	q->exists = real_path(q->in, path, q->real, &q->directory) == 0;
-	if (q->exists)
-		return;
+	if (real_path(in, path, out, ret_directory) == 0)
+		return true;
 	while (n > 1) {
 		while (n > 0 && path[n - 1] != '/')
 			n--;
 		n -= n > 1;
 		(void)snprintf(head, sizeof(head), "%.*s", (int)(n ? n : 1), path);
-		if (real_path(q->in, head, real, NULL) == 0)
+		if (real_path(in, head, real, NULL) == 0)
 			break;
 	}
-	(void)snprintf(q->real, sizeof(q->real), "%s%s", strcmp(real, "/") == 0 ? "" : real,
+	(void)snprintf(out, PATH_MAX, "%s%s", strcmp(real, "/") == 0 ? "" : real,
 		       path + (n > 1 ? n : 0));
+	return false;
 }
 
 /* The directory that the variable at the start of @s stands for, and the
@@ -147,6 +149,17 @@ static bool covers(const struct question *q, const char *path)
 	return path && real_path(q->in, path, real, NULL) == 0 && kf_path_under(q->real, real);
 }
 
+/* The same, or would if something were there. */
+static bool would_cover(const struct question *q, const char *path)
+{
+	char real[PATH_MAX];
+
+	if (!path)
+		return false;
+	(void)place(q->in, path, real, NULL);
+	return kf_path_under(q->real, real);
+}
+
 static void grant(struct question *q, const struct kf_rule *rule, unsigned access)
 {
 	if (!(q->out->access & q->wanted) && (access & q->wanted)) {
@@ -190,6 +203,7 @@ static int ask_root(struct question *q, const struct kf_rule *rule, struct kf_er
 	int fd;
 
 	q->out->list = true; /* of every directory */
+	q->lists = rule;
 	if (q->directory && q->wanted == KF_FS_READ && !q->out->allowed) {
 		q->out->allowed = true;
 		q->out->rule = rule;
@@ -233,7 +247,9 @@ static void ask_volumes(struct question *q, const struct kf_rule *rule)
 		const char *path = q->in->mounts[i].path;
 		const unsigned access = kf_policy_volume_access(path, !q->in->mounts[i].read_only);
 
-		ask_path(q, rule, path, kf_policy_named_access(q->rules, q->nrules, path, access));
+		/* The runtime makes the mount point. */
+		if (would_cover(q, path))
+			grant(q, rule, kf_policy_named_access(q->rules, q->nrules, path, access));
 	}
 }
 
@@ -258,63 +274,62 @@ static bool may_be_given(const struct question *q, const struct kf_rule *rules, 
 	return false;
 }
 
-/* Whether "fs deny" @written covers the place; "~" is every home. */
-static bool denied(struct question *q, const char *written)
+/* Whether "fs deny" or "fs readonly" @written covers the place, be it there or not: what is
+ * mounted there is taken away, or kept; "~" is every home. */
+static bool taken_by(struct question *q, const char *written)
 {
-	static const char *const homes[] = {"/root"};
 	struct kf_explain in = *q->in;
 	bool from_variable;
 
-	if (covers(q, expand(&in, written, &from_variable)))
+	if (would_cover(q, expand(&in, written, &from_variable)))
 		return true;
 	if (*written != '~' || in.uid != 0)
 		return false;
-	for (size_t i = 0; i < KF_ARRAY_SIZE(homes); i++) {
-		in.home = homes[i];
-		if (covers(q, expand(&in, written, &from_variable)))
-			return true;
-	}
+	in.home = "/root";
+	if (would_cover(q, expand(&in, written, &from_variable)))
+		return true;
 	if (strncmp(q->real, "/home/", 6) != 0)
 		return false;
 	in.home = kf_arena_printf(in.arena, "/home/%.*s", (int)strcspn(q->real + 6, "/"),
 				  q->real + 6);
-	return covers(q, expand(&in, written, &from_variable));
+	return would_cover(q, expand(&in, written, &from_variable));
 }
 
-/* Whether "fs readonly" @written covers the place, be it there or not. */
-static bool kept(struct question *q, const char *written)
-{
-	bool from_variable;
-	const char *path = expand(q->in, written, &from_variable);
-
-	return (path && kf_path_under(q->real, path)) || denied(q, written);
-}
-
-/* Whether exceptions from @deny grant the place what is wanted; all that is granted there then
- * is what they do. */
+/* What exceptions from @deny grant the place; all that is granted there then is what they do.
+ * No mask hides the names in a directory where there are any, and so whoever may list all
+ * directories may list it. */
 static bool lifted(struct question *q, const struct kf_rule *deny)
 {
+	const struct kf_policy policy = {.rules = (struct kf_rule *)q->rules, .nrules = q->nrules};
 	struct kf_explained only = {.exists = q->out->exists, .real = q->out->real};
 	struct question ask = *q;
 
+	if (!kf_policy_has_exception(&policy, deny))
+		return false;
 	ask.out = &only;
 	for (size_t i = 0; i < q->nrules; i++)
 		if (kf_policy_is_exception(&q->rules[i], deny))
 			ask_path(&ask, &q->rules[i], q->rules[i].arg, q->rules[i].access);
-	if (only.access)
-		*q->out = only;
-	return only.access != 0;
+	only.list = q->out->list;
+	if (!only.allowed && q->lists && q->directory && q->wanted == KF_FS_READ) {
+		only.allowed = true;
+		only.rule = q->lists;
+	}
+	if (!only.access && !only.allowed)
+		return false;
+	*q->out = only;
+	return true;
 }
 
 /* The rule that takes the wanted access away from the place, whatever grants it. */
 static const struct kf_rule *taken(struct question *q, const struct kf_rule *rules, size_t nrules)
 {
 	for (size_t i = 0; i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_DENY && denied(q, rules[i].arg) &&
+		if (rules[i].kind == KF_RULE_FS_DENY && taken_by(q, rules[i].arg) &&
 		    !lifted(q, &rules[i]))
 			return &rules[i];
 	for (size_t i = 0; (q->wanted & KF_FS_WRITE) && i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_READONLY && kept(q, rules[i].arg))
+		if (rules[i].kind == KF_RULE_FS_READONLY && taken_by(q, rules[i].arg))
 			return &rules[i];
 	return NULL;
 }
@@ -360,7 +375,7 @@ int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, si
 
 	if (*path != '/' || !kf_path_clean(path, clean, sizeof(clean)))
 		return kf_fail(err, EINVAL, "'%s' is not an absolute path", path);
-	place(&q, clean);
+	q.exists = place(in, clean, q.real, &q.directory);
 	out.exists = q.exists;
 	out.real = kf_arena_strdup(in->arena, q.real);
 	if (!out.real)

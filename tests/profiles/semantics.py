@@ -16,6 +16,8 @@ BIN = f"{ROOT}/out/bin"
 OPS = {"r": "read", "w": "write", "x": "exec"}
 # What a kubelet mounts into every container, to be written by all, as the others here: one file for the pod's containers.
 MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log")
+# And the service account, which plugin and guard do not let the runtime mount where it is denied.
+TOKEN = "/run/secrets/kubernetes.io/serviceaccount"
 
 
 def build_tree(r: random.Random, root: str) -> list[tuple[str, str]]:
@@ -40,7 +42,7 @@ def build_tree(r: random.Random, root: str) -> list[tuple[str, str]]:
     for path in MOUNTED:
         with open(root + path, "w", encoding="ascii") as f:
             f.write("")
-    paths += MOUNTED
+    paths += [*MOUNTED, f"{TOKEN}/token", f"/var{TOKEN}/token"]
     return [(op, p) for p in paths for op in OPS] + [("r", d) for d in generate.DIRS]  # directories: listing
 
 
@@ -68,7 +70,7 @@ def ask_kernel(root: str, policy: str, questions: list[tuple[str, str]], uid: in
 
 
 def ask_explain(root: str, profile: str, questions: list[tuple[str, str]], uid: int, home: str, tmpdir: str) -> str:
-    mounts = [x for path in MOUNTED for x in ("--mount", path)]
+    mounts = [x for path in (*MOUNTED, f"/var{TOKEN}:ro") for x in ("--mount", path)]
     asked = [x for p in dict.fromkeys(p for _, p in questions) for x in ("--path", p)]
     p = subprocess.run([f"{BIN}/kubefence", "explain", profile, "--rootfs", root, "-o", "json", "--uid", str(uid), "--home", home,
                         "--workdir", "/work", "--tmpdir", tmpdir, *mounts, *asked], capture_output=True, text=True)
@@ -80,6 +82,11 @@ def ask_explain(root: str, profile: str, questions: list[tuple[str, str]], uid: 
         masked = not a["allowed"] and a.get("rule", "").startswith("fs deny") and path in generate.DIRS
         text += "-" if masked else str(int(a["allowed"]))
     return text
+
+
+def token_is_mounted(policy: str) -> bool:
+    denied = [line.split(" ", 2)[2] for line in policy.splitlines() if line.startswith("fs deny /")]
+    return not any(f"/var{TOKEN}/".startswith(f"{d}/") or f"{TOKEN}/".startswith(f"{d}/") for d in denied)
 
 
 def one_world(r: random.Random, base: str, probe: str, profiles: int) -> tuple[int, int, list[str]]:
@@ -118,7 +125,18 @@ def one_world(r: random.Random, base: str, probe: str, profiles: int) -> tuple[i
                 continue
             with open(f"{base}/policy", "w", encoding="utf-8") as f:
                 f.write(compiled.stdout)
+            mounted = token_is_mounted(compiled.stdout)
+            if mounted:
+                os.makedirs(root + TOKEN, exist_ok=True)
+                subprocess.run(["mount", "-t", "tmpfs", "token", root + TOKEN], check=True)
+                Path(f"{root}{TOKEN}/token").write_text("token", encoding="ascii")
+                os.chmod(f"{root}{TOKEN}/token", 0o777)
+                subprocess.run(["mount", "-o", "remount,ro", root + TOKEN], check=True)
             kernel, err = ask_kernel(root, f"{base}/policy", questions, uid, home, tmpdir)
+            if mounted:
+                subprocess.run(["umount", root + TOKEN], check=True)
+            for d in (TOKEN, os.path.dirname(TOKEN)) if mounted else ():
+                os.rmdir(root + d)
             explained = ask_explain(root, f"{base}/p.json", questions, uid, home, tmpdir)
             if len(kernel) != len(explained):
                 wrong.append(f"{kernel!r} {err} for {json.dumps(p)}")
