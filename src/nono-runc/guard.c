@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "nono-runc/domain.h"
+#include "nono-runc/inside.h"
 #include "nono-runc/launch.h"
 #include "nono-runc/lookup.h"
 #include "nono-runc/outcome.h"
@@ -267,7 +268,9 @@ static int edit_config(struct work *w, const char *bundle, int rootfs, struct kf
 	const char *const *masks, *text;
 	size_t nmasks, n;
 
-	if (kf_readonly_prepare(&w->oci, w->plan.profile, rootfs, bundle,
+	if (kf_inside_prepare(&w->oci, rootfs, bundle, w->settings.settings.launcher, w->chosen,
+			      err) < 0 ||
+	    kf_readonly_prepare(&w->oci, w->plan.profile, rootfs, bundle,
 				w->guard->cmd->value[KF_FLAG_ROOT], w->guard->cmd->id, err) < 0 ||
 	    kf_oci_masks(&w->oci, w->plan.profile, rootfs, &masks, &nmasks, err) < 0 ||
 	    kf_oci_apply(&w->oci, &w->plan, masks, nmasks, err) < 0)
@@ -303,6 +306,7 @@ static int create(struct work *w, struct kf_err *err)
 		return guard->argv ? kf_record_write(&record, err)
 				   : kf_fail_nomem(err, "arguments");
 	}
+	kf_inside_forget(&w->oci, bundle, w->settings.settings.launcher);
 	if (decide(w, err) < 0)
 		return -1;
 	record.profile = w->plan.profile->name;

@@ -7,11 +7,11 @@
 #include <string.h>
 
 static const struct {
-	char name[8], help[64];
+	char name[8], help[72];
 	int (*run)(char **argv);
 } commands[] = {
 	{"wrap", "wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]", kf_command_wrap},
-	{"why", "why [--profile NAME] --path PATH --op read|write|exec", kf_command_why},
+	{"why", "why [--json] [--profile NAME] --path PATH --op read|write|exec", kf_command_why},
 	{"setup", "setup --check-only", kf_command_setup},
 };
 

@@ -18,6 +18,7 @@ enum option {
 	OPT_GRANT,
 	OPT_PATH,
 	OPT_OP,
+	OPT_JSON,
 	OPT_PORT,
 	OPT_HELP,
 	OPT_NOTHING,
@@ -51,6 +52,9 @@ static const struct spec {
 	{"write-file", 0, true, true, OPT_GRANT, ANY, KF_FS_WRITE},
 	{"path", 0, true, false, OPT_PATH, KF_OPTIONS_WHY, 0},
 	{"op", 0, true, false, OPT_OP, KF_OPTIONS_WHY, 0},
+	{"json", 0, false, false, OPT_JSON, KF_OPTIONS_WHY, 0},
+	/* Nono's, for what is always done here. */
+	{"self", 0, false, false, OPT_NOTHING, KF_OPTIONS_WHY, 0},
 	{"open-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT | PORT_BIND},
 	{"allow-connect-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT},
 	{"help", 'h', false, false, OPT_HELP, ANY, 0},
@@ -161,6 +165,9 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 	case OPT_OP:
 		o->op = value;
 		break;
+	case OPT_JSON:
+		o->json = true;
+		break;
 	case OPT_PORT:
 		return add_port(o, spec, value, err);
 	case OPT_HELP:
@@ -172,7 +179,7 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 
 int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err)
 {
-	struct kf_options o = {.profile = "default", .policy_fd = -1, .report_fd = -1};
+	struct kf_options o = {.policy_fd = -1, .report_fd = -1};
 
 	for (; *argv && (*argv)[0] == '-' && (*argv)[1]; argv++) {
 		const char *arg = *argv, *value;
@@ -198,6 +205,8 @@ int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, stru
 		if (apply(&o, spec, value, err) < 0)
 			return -1;
 	}
+	if (!o.profile && command == KF_OPTIONS_WRAP)
+		o.profile = "default";
 	o.command = argv;
 	*ret = o;
 	return 0;

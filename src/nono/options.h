@@ -19,11 +19,11 @@ struct kf_option_grant {
 };
 
 struct kf_options {
-	const char *profile; /* "default" if none is given */
+	const char *profile; /* wrap: "default" if none is given; why: NULL then */
 	int policy_fd;	     /* -1 if none */
 	int report_fd;	     /* where a start that fails is told; -1: stderr */
 	const char *workdir; /* NULL = stay */
-	bool dry_run, block_net, help;
+	bool dry_run, block_net, help, json;
 	unsigned verbose;
 	struct kf_option_grant *grants; /* from malloc(), NULL if there are none */
 	size_t ngrants;

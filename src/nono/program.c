@@ -64,6 +64,11 @@ static __attribute__((noinline)) int find_in_path(const char *name, const char *
 		if (errno == EACCES)
 			code = EACCES;
 	}
+	/* "kubectl exec POD -- nono why ...", unless there is another one. */
+	if (code == ENOENT && strcmp(name, "nono") == 0 && executable(KF_LAUNCHER_PATH) == 0) {
+		*ret = KF_LAUNCHER_PATH;
+		return 0;
+	}
 	if (code == EACCES)
 		return kf_fail(err, code, "cannot start '%s': permission denied", name);
 	return kf_fail(err, code, "cannot start '%s': executable file not found in $PATH", name);

@@ -54,12 +54,30 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err)
 	return 0;
 }
 
-/* Open @name under @dirfd and nowhere else: no symlink, "..", or other mount on the way. */
-static int open_beneath(int dirfd, const char *name, int flags)
+/* Open @name under @dirfd and nowhere else: no symlink or "..", and no other mount on the way
+ * unless @mounts. */
+static int open_beneath(int dirfd, const char *name, int flags, bool mounts)
 {
 	return kf_open_resolve(dirfd, name, flags,
-			       KF_RESOLVE_NO_XDEV | KF_RESOLVE_NO_MAGICLINKS |
+			       (mounts ? 0 : KF_RESOLVE_NO_XDEV) | KF_RESOLVE_NO_MAGICLINKS |
 				       KF_RESOLVE_NO_SYMLINKS | KF_RESOLVE_BENEATH);
+}
+
+/* The directory of profiles in @dir; where the guard has made that, as its "policy" shows, the
+ * node's is mounted in it. */
+static int open_profiles(int dir)
+{
+	int fd = open_beneath(dir, "profiles", O_PATH | O_DIRECTORY, false), policy;
+
+	if (fd >= 0 || errno != EXDEV)
+		return fd;
+	policy = open_beneath(dir, "policy", O_PATH, false);
+	if (policy < 0) {
+		errno = EXDEV;
+		return -1;
+	}
+	(void)close(policy);
+	return open_beneath(dir, "profiles", O_PATH | O_DIRECTORY, true);
 }
 
 /* Only the node's root may have written what @fd refers to. */
@@ -81,7 +99,7 @@ static int check_owner(int fd, const char *name, struct kf_err *err)
 	return 0;
 }
 
-/* @ret_domain: NULL where no domain file can be. */
+/* @profile: NULL for whatever it holds; @ret_domain: NULL where no domain file can be. */
 static int from_fd(int fd, const char *what, const char *profile, struct kf_policy *ret,
 		   struct kf_domain *ret_domain, struct kf_err *err)
 {
@@ -103,7 +121,7 @@ static int from_fd(int fd, const char *what, const char *profile, struct kf_poli
 	}
 	if (kf_policy_parse(domain.policy, domain.head.policy, &policy, err) < 0)
 		return kf_fail_wrap(err, "%s", what);
-	if (strcmp(policy.name, profile) != 0)
+	if (profile && strcmp(policy.name, profile) != 0)
 		return kf_fail(err, EINVAL, "%s holds profile '%s', not '%s'", what, policy.name,
 			       profile);
 	*ret = policy;
@@ -130,12 +148,12 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 	exe = kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY);
 	if (exe < 0)
 		return kf_fail_sys(err, "open this program's directory '%s'", self->dir);
-	profiles = open_beneath(exe, "profiles", O_PATH | O_DIRECTORY);
+	profiles = open_profiles(exe);
 	if (profiles < 0 && errno == ENOENT)
 		return kf_builtin_policy(profile, ret, err);
 	if (profiles < 0)
 		return kf_fail_sys(err, "open '%s/profiles'", self->dir);
-	file = open_beneath(profiles, profile, O_RDONLY | O_NONBLOCK);
+	file = open_beneath(profiles, profile, O_RDONLY | O_NONBLOCK, false);
 	if (file < 0 && errno == ENOENT)
 		return kf_fail(err, ENOENT, "profile '%s' is not installed on this node", profile);
 	if (file < 0)
@@ -143,4 +161,23 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 	if (check_owner(profiles, "profiles", err) < 0 || check_owner(file, profile, err) < 0)
 		return -1;
 	return from_fd(file, profile, profile, ret, NULL, err);
+}
+
+int kf_source_in_force(const struct kf_self *self, struct kf_policy *ret, char **ret_start,
+		       struct kf_err *err)
+{
+	KF_CLOSE int dir = *self->dir ? kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY) : -1;
+	KF_CLOSE int policy = dir < 0 ? -1 : open_beneath(dir, "policy", O_RDONLY, false);
+	KF_CLOSE int start = policy < 0 ? -1 : open_beneath(dir, "start", O_RDONLY, false);
+
+	if (policy < 0)
+		return !*self->dir || (dir >= 0 && errno == ENOENT)
+			       ? 1
+			       : kf_fail_sys(err, "open '%s/policy'", self->dir);
+	if (start < 0)
+		return kf_fail_sys(err, "open '%s/start'", self->dir);
+	if (check_owner(policy, "policy", err) < 0 ||
+	    kf_fd_slurp(start, "start", KF_LIMIT_POLICY_TEXT, ret_start, NULL, err) < 0)
+		return -1;
+	return from_fd(policy, "policy", NULL, ret, NULL, err);
 }

@@ -23,4 +23,10 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err);
 int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
 		     struct kf_policy *ret, struct kf_domain *ret_domain, struct kf_err *err);
 
+/* The policy that this container's first process got, and *ret_start what its variables stand
+ * for, as the guard has put them beside the launcher: lines "uid N" and "NAME=/PATH".  1 if there
+ * is none. */
+int kf_source_in_force(const struct kf_self *self, struct kf_policy *ret, char **ret_start,
+		       struct kf_err *err);
+
 #endif

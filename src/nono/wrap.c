@@ -8,6 +8,7 @@
 #include "nono/report.h"
 #include "nono/rt.h"
 #include "nono/source.h"
+#include "policy/plan.h"
 #include "sandbox/domain.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
@@ -16,6 +17,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -308,6 +310,39 @@ static void tell_hints(const struct kf_policy *policy, char *const *argv)
 	}
 }
 
+/* Have the workload's PATH end with the launcher's directory, if that is there: whoever is told
+ * "permission denied" can ask "nono why".  No program of the image's is hidden by it, and a PATH
+ * that is not set stays so. */
+static int add_to_path(char **env, struct kf_err *err)
+{
+	static const char name[] = "PATH=";
+	struct stat st;
+	char *path;
+	size_t n;
+
+	while (*env && strncmp(*env, name, sizeof(name) - 1) != 0)
+		env++;
+	if (!*env || stat(KF_LAUNCHER_PATH, &st) < 0)
+		return 0;
+	n = strlen(*env);
+	for (const char *at = *env + sizeof(name) - 1; at; at = strchr(at, ':')) {
+		const size_t dir = strlen(KF_LAUNCHER_DIR);
+
+		at += *at == ':';
+		if (strncmp(at, KF_LAUNCHER_DIR, dir) == 0 && (!at[dir] || at[dir] == ':'))
+			return 0;
+	}
+	if (n == sizeof(name) - 1)
+		return 0;
+	path = malloc(n + sizeof(":" KF_LAUNCHER_DIR));
+	if (!path)
+		return kf_fail_nomem(err, "environment");
+	memcpy(path, *env, n);
+	memcpy(path + n, ":" KF_LAUNCHER_DIR, sizeof(":" KF_LAUNCHER_DIR));
+	*env = path;
+	return 0;
+}
+
 static int prepare(struct start *s, const char **ret_program, char ***ret_env, struct kf_err *err)
 {
 	static struct kf_self self;
@@ -333,7 +368,9 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 		return -1;
 	if (kf_vars_expand_env(&s->vars, &s->policy, err) < 0)
 		return -1;
-	return kf_process_environment(&s->policy, environ, ret_env, err);
+	if (kf_process_environment(&s->policy, environ, ret_env, err) < 0)
+		return -1;
+	return add_to_path(*ret_env, err);
 }
 
 /* Before the sandbox was on the program could be executed. */

@@ -124,18 +124,29 @@ static int clean_paths(struct json_object *linux_, struct kf_err *err)
 	return clean_strings(json_object_object_get(linux_, "readonlyPaths"), err);
 }
 
-enum { BEFORE_PROC, PROC, BELOW_PROC, MOUNT_CLASSES };
+enum { BEFORE_INSIDE, INSIDE, PROC, BELOW_PROC, MOUNT_CLASSES };
 
 static int mount_class(const char *destination)
 {
+	if (kf_path_under(destination, KF_LAUNCHER_DIR))
+		return INSIDE;
 	if (strcmp(destination, "/proc") == 0)
 		return PROC;
-	return kf_path_under(destination, "/proc") ? BELOW_PROC : BEFORE_PROC;
+	return kf_path_under(destination, "/proc") ? BELOW_PROC : BEFORE_INSIDE;
+}
+
+/* However it is written. */
+static bool is_inside(const char *destination)
+{
+	char clean[PATH_MAX];
+
+	return kf_path_clean(destination, clean, sizeof(clean)) &&
+	       kf_path_under(clean, KF_LAUNCHER_DIR);
 }
 
 /* The mounts that stay, with clean destinations: the plan's strings live in those that go. */
-static int remaining_mounts(struct json_object *mounts, const struct kf_plan *plan,
-			    struct json_object *ret, struct kf_err *err)
+static int remaining_mounts(const struct kf_oci *oci, struct json_object *mounts,
+			    const struct kf_plan *plan, struct json_object *ret, struct kf_err *err)
 {
 	const size_t n = mounts ? json_object_array_length(mounts) : 0;
 
@@ -144,7 +155,8 @@ static int remaining_mounts(struct json_object *mounts, const struct kf_plan *pl
 		const char *destination =
 			json_object_get_string(json_object_object_get(m, "destination"));
 
-		if (!destination || removed(plan, destination))
+		if (!destination || removed(plan, destination) ||
+		    (oci->inside.decided && is_inside(destination)))
 			continue;
 		if (write_clean(m, "destination", 0, destination, err) < 0)
 			return -1;
@@ -152,6 +164,36 @@ static int remaining_mounts(struct json_object *mounts, const struct kf_plan *pl
 			return json_object_put(m), kf_fail_nomem(err, "mounts");
 	}
 	return 0;
+}
+
+/* Bind @source at @destination, to be read. */
+static int add_bind(struct json_object *mounts, const char *source, const char *destination,
+		    struct kf_err *err)
+{
+	static const char *const options[] = {"bind", "ro", "nosuid", "nodev", "rprivate"};
+	struct json_object *m = json_object_new_object();
+
+	if (!m || json_object_array_add(mounts, m) < 0) {
+		json_object_put(m);
+		return kf_fail_nomem(err, "mounts");
+	}
+	if (set(m, "destination", json_object_new_string(destination), err) < 0 ||
+	    set(m, "type", json_object_new_string("bind"), err) < 0 ||
+	    set(m, "source", json_object_new_string(source), err) < 0)
+		return -1;
+	return set(m, "options", kf_oci_strings_new(options, KF_ARRAY_SIZE(options)), err);
+}
+
+static int add_inside(const struct kf_oci *oci, struct json_object *mounts, struct kf_err *err)
+{
+	if (!oci->inside.dir)
+		return 0;
+	if (add_bind(mounts, oci->inside.dir, KF_LAUNCHER_DIR, err) < 0 ||
+	    add_bind(mounts, oci->inside.launcher, KF_LAUNCHER_PATH, err) < 0)
+		return -1;
+	return oci->inside.profiles
+		       ? add_bind(mounts, oci->inside.profiles, KF_LAUNCHER_DIR "/profiles", err)
+		       : 0;
 }
 
 static bool meant_read_only(const struct kf_plan *plan, const char *destination)
@@ -191,9 +233,10 @@ static int make_mounts_read_only(struct json_object *mounts, const struct kf_pla
 }
 
 /* Take the plan's mounts away, and put /proc, and what is meant to lie below it, behind all other
- * mounts.  A destination that is a symlink of the image or of a volume can lead into /proc (crun
- * follows it there) and would put a file of the pod's in the place of /proc/self/fd/N, by which the
- * launcher is reached; now /proc covers it. */
+ * mounts, and in front of it what is at /nono, which a symlink may lead to as well.  A destination
+ * that is a symlink of the image or of a volume can lead into /proc (crun follows it there) and
+ * would put a file of the pod's in the place of /proc/self/fd/N, by which the launcher is reached;
+ * now /proc covers it. */
 static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
 	KF_CLEANUP(kf_json_put) struct json_object *rest = json_object_new_array();
@@ -204,9 +247,9 @@ static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct k
 	if (!rest || !ordered)
 		return kf_fail_nomem(err, "mounts");
 	if (make_mounts_read_only(mounts, plan, err) < 0 ||
-	    remaining_mounts(mounts, plan, rest, err) < 0)
+	    remaining_mounts(oci, mounts, plan, rest, err) < 0 || add_inside(oci, rest, err) < 0)
 		return -1;
-	for (int class = BEFORE_PROC; class < MOUNT_CLASSES; class ++) {
+	for (int class = BEFORE_INSIDE; class < MOUNT_CLASSES; class ++) {
 		for (size_t i = 0; i < json_object_array_length(rest); i++) {
 			struct json_object *m = json_object_array_get_idx(rest, i);
 			const char *destination =

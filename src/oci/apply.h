@@ -10,7 +10,7 @@
 
 /* Carry out @plan (KF_SANDBOX) on @oci's JSON: process.args, NONO_PROFILE in
  * process.env, process.noNewPrivileges; in a config.json also: the plan's mounts
- * taken away and /proc mounted after all others, the paths that the plan judged written
+ * taken away, what @oci says is inside mounted at /nono, and /proc after all others, the paths that the plan judged written
  * clean, the @nmasks paths @masks added to linux.maskedPaths, what else of /proc is the
  * kernel's own to linux.readonlyPaths if there are any, linux.seccomp if the plan has
  * one, or taken out if @oci says that the launcher installs it.  All else stays as it was,

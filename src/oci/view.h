@@ -33,6 +33,13 @@ struct kf_oci {
 	/* To be set before kf_oci_apply(): the launcher installs the container's seccomp
 	 * policy, and not the runtime. */
 	bool launcher_filters;
+	/* The same: what is mounted at /nono, in place of whatever is now. */
+	struct {
+		bool decided;
+		const char *dir;      /* NULL: nothing */
+		const char *launcher; /* over the file "nono" in it */
+		const char *profiles; /* over the directory "profiles" in it, or NULL */
+	} inside;
 	struct kf_arena arena;
 };
 

@@ -96,15 +96,15 @@ def images_with_a_proc(t, node):
 
 def prewrapped(t, node):
     node.profile("default", "fs rx-root", "fs r /proc", "fs rw /tmp", "fs rw /work", "fs rw /dev", "fs deny /run/secrets")
-    node.profile("open", "fs rx-root", "fs rwx /etc", "fs rwx /bin", "fs r /proc", "fs rw /tmp", "fs rw /work")
+    node.profile("open", "fs rx-root", "fs rwx /etc", "fs rwx /bin", "fs r /proc", "fs rw /tmp", "fs rw /work", "fs rw /dev")
     image = {"/nono/nono": b"#!/bin/sh\nshift 4\nexec \"$@\"\n"}
     for prefix in (["/nono/nono", "wrap", "--profile", "open", "--"],
                    ["/proc/self/fd/3", "wrap", "--policy-fd", "4", "--report-fd", "5", "--profile", "open", "--"],
                    ["/proc/self/exe", "wrap", "--profile", "open", "--"]):
         closed(t, node, node.bundle([*prefix, "sh", "-c", PROBE], image), f"args begin with {prefix[0]} and a weaker profile")
     # A foreign prefix is the workload's own command: it runs, as it is, inside.
-    image = {"/nono/nono": b"#!/bin/sh\necho MINE $*; shift 4; exec \"$@\"\n"}
-    r = node.run(node.bundle(["/nono/nono", "wrap", "--profile", "open", "--", "sh", "-c", PROBE], image).write())
+    image = {"/mine/nono": b"#!/bin/sh\necho MINE $*; shift 4; exec \"$@\"\n"}
+    r = node.run(node.bundle(["/mine/nono", "wrap", "--profile", "open", "--", "sh", "-c", PROBE], image).write())
     t.ok(r.out.startswith("MINE wrap --profile open -- sh") and answers(r) == SANDBOXED,
          "a prefix with another profile is not taken away, it runs inside", r)
     r = node.run(node.bundle(["/nono/nono", "wrap", "--profile", "default", "--", "sh", "-c", PROBE], image).write())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launcher does to a process besides the sandbox - as little as possible - and how it ends when it cannot."""
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,11 @@ def policy(body: str, name="default") -> str:
 MINIMAL = "fs rx /bin\nfs r /proc\n"
 
 
+def with_nono(said: str) -> str:
+    """The one thing that is changed: the launcher's directory is last in PATH."""
+    return "".join(line.rstrip("\n") + ":/nono\n" if line.startswith("PATH=") else line for line in said.splitlines(True))
+
+
 def untouched(t, b) -> None:
     """The process looks as if nobody had been there."""
     script = ("cat /proc/self/status | grep -E '^(Umask|Groups|Uid|Gid|SigP|SigB|SigI|SigC|Shd|Cap)'; tr '\\0' ' ' </proc/$$/cmdline; pwd; "
@@ -33,11 +39,11 @@ def untouched(t, b) -> None:
         kw = dict(env=env, user=user, cwd="/work")
         plain = b.exec(["sh", "-c", script, "name", "a  b", ""], **kw)
         wrapped = b.exec(["sh", "-c", script, "name", "a  b", ""], profile="default", **kw)
-        t.equal(wrapped.stdout, plain.stdout, f"uid {user}: signals, umask, groups, capabilities, argv, cwd, descriptors, environment")
+        t.equal(wrapped.stdout, with_nono(plain.stdout), f"uid {user}: signals, umask, groups, capabilities, argv, cwd, descriptors, environment")
         t.equal(wrapped.returncode, 0, f"uid {user}: starts")
     by_fd = b.exec(["sh", "-c", script, "name", "a  b", ""], profile="p", by_fd=policy(MINIMAL, "p"), env=env, cwd="/work")
     plain = b.exec(["sh", "-c", script, "name", "a  b", ""], env=env, cwd="/work")
-    t.equal(by_fd.stdout, plain.stdout, "launched by descriptor: the same, and both descriptors are gone")
+    t.equal(by_fd.stdout, with_nono(plain.stdout), "launched by descriptor: the same, and both descriptors are gone")
     p = b.exec(["sh", "-c", "grep NoNewPrivs /proc/self/status; grep Seccomp: /proc/self/status"], profile="default")
     t.ok("NoNewPrivs:\t1" in p.stdout and "Seccomp:\t0" in p.stdout, "no_new_privs is set; no filter where nothing needs one", p.stdout)
     p = b.exec(["sh", "-c", "grep Seccomp: /proc/self/status"], profile="strict")
@@ -134,6 +140,14 @@ def why(t, b) -> None:
         p = b.exec(["/nono/nono", "why", "--path", path, "--op", op], profile="default", cwd="/work")
         says = ("allowed: " if allowed else "denied: ") in p.stdout and reason in p.stdout
         t.ok(says and p.returncode == (0 if allowed else 1), f"why {op} {path}", p.stdout + p.stderr)
+    said = b.exec(["/nono/nono", "why", "--json", "--self", "--path", "/var/run/secrets/kubernetes.io/serviceaccount/token", "--op", "read"]).stdout
+    said = json.loads(said)
+    t.ok(not said["allowed"] and "fs deny" in said["reason"] and said["profile"] == "default" and said["ask"], "why --json: a secret that is not there is denied", said)
+    b.exec(["sh", "-c", "echo x >/tmp/kf-mine; chmod 600 /tmp/kf-mine"])
+    p = b.exec(["/nono/nono", "why", "--path", "/tmp/kf-mine", "--op", "read"], user="1000:1000")
+    t.ok(p.stdout.startswith("allowed: ") and "owner and mode refuse it: uid 0, mode 0600; you are uid 1000" in p.stdout, "why: what is not the sandbox's doing is said", p.stdout)
+    p = b.exec(["/nono/nono", "why", "--path", "/etc/x", "--op", "write"], profile="strict", env=("NONO_PROFILE=strict",), cwd="/work")
+    t.ok("profile strict" in p.stdout, "why: the profile that the plugin names", p.stdout + p.stderr)
     forged = "/work/a\x1b[2J\nallowed: write /etc/passwd: profile default grants all"
     p = b.exec(["/nono/nono", "why", "--path", forged, "--op", "write"], env=("HOME=/work/\x1b]0;x\x07",))
     t.ok("\x1b" not in p.stdout and "\nallowed" not in p.stdout and "\\x1b[2J\\x0a" in p.stdout, "a path with escape sequences and lines is written out", p.stdout)

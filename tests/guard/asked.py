@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""/nono in a container of the guard's: `nono why` is there under every profile, read-only, whatever the image and the volumes are, and answers about the policy in force
+as the kernel does; a container whose image leaves no place for it starts all the same."""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from hostile import EVIL, bind
+from lib_guard import BIN, ROOT
+from parts import main
+
+WHY = ["/nono/nono", "why", "--json"]
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+def ask(node, cid: str, path: str, op: str, **process) -> dict:
+    r = node.exec(cid, *WHY, "--path", path, "--op", op, **process)
+    try:
+        return json.loads(r.out) | {"code": r.code}
+    except ValueError:
+        return {"error": r.out + r.err, "code": r.code}
+
+
+def profiles(node) -> list[str]:
+    """The built-in profiles, as the plugin publishes them."""
+    names = sorted(p.stem for p in (ROOT / "profiles").glob("*.json") if p.stem != "groups")
+    (node.dir / "launcher/profiles").mkdir(exist_ok=True)
+    for name in names:
+        p = subprocess.run([BIN / "kubefence", "profile", "compile", name], capture_output=True, text=True, check=False)
+        if p.returncode == 0:
+            (node.dir / "launcher/profiles" / name).write_text(p.stdout)
+    return [n for n in names if (node.dir / "launcher/profiles" / n).exists()]
+
+
+def container(node, profile: str = "default", args=("sleep", "60"), image=None, **process):
+    b = node.bundle(list(args), image, **process)
+    b.config.setdefault("annotations", {})["nono.sh/profile"] = profile
+    return b
+
+
+def every_profile(t, node):
+    names = profiles(node)
+    for name in names:
+        cid = node.start(container(node, name).write())
+        said = ask(node, cid, "/etc/shadow", "write")
+        t.equal((said.get("profile"), said.get("allowed"), said["code"]), (name, False, 1), f"{name}: why knows the profile, and answers")
+        node.delete(cid)
+    t.ok(len(names) > 10, "the profiles are there", names)
+
+
+def in_force(t, node):
+    """Built-ins only, and then a profile that is changed meanwhile; the asker stands elsewhere, and lies to himself."""
+    cid = node.start(container(node, "strict").write())
+    t.equal(ask(node, cid, "/etc/passwd", "read", env=["PATH=/bin", "NONO_PROFILE=default"])["profile"], "strict", "no profiles on the node: the built-in in force")
+    node.delete(cid)
+    node.profile("own", "fs rx-root", "fs r /proc", "fs rwx $WORKDIR", "fs w $TMPDIR", "fs rx /nono")
+    cid = node.start(container(node, "own", image={"/var/own": None, "/var/other": None}, env=["PATH=/bin", "HOME=/home/user", "TMPDIR=/var/own"]).write())
+    node.profile("own", "fs rx-root", "fs rwx /var")
+    for path, op, cwd, want in (("/work/x", "write", "/etc", True), ("/etc/x", "write", "/etc", False), ("x", "write", "/work", True), ("/var/own/x", "write", "/", True),
+                                ("/var/other/x", "write", "/var/other", False), ("/var/x", "write", "/", False)):
+        said = ask(node, cid, path, op, cwd=cwd, env=["PATH=/bin", "HOME=/etc", "TMPDIR=/var/other"])
+        t.equal(said.get("allowed"), want, f"profile changed since: {op} {path} from {cwd}: as the first process was granted")
+        kernel = node.exec(cid, "sh", "-c", f"echo x >{path}", cwd=cwd).code == 0
+        t.equal(kernel, want, f"... and the kernel says so: {path}")
+    node.delete(cid)
+
+
+def what_is_not_there(t, node):
+    """The service account's volume was taken away."""
+    b = container(node)
+    cid = node.start(b.write())
+    t.equal(node.exec(cid, "cat", TOKEN).code, 1, "the token cannot be read")
+    said = ask(node, cid, TOKEN, "read")
+    t.ok(said.get("allowed") is False and "fs deny" in said.get("reason", ""), "why says that it is denied", said)
+    said = ask(node, cid, "/etc/x", "write")
+    t.ok("/work" in said.get("instead", ()) and "nono.sh/profile" in said.get("ask", ""), "why says what to do instead, and whom to ask", said)
+    r = node.exec(cid, "sh", "-c", " ".join(f"echo x >{d}/kf-way && rm {d}/kf-way || echo {d};" for d in said.get("instead", ())))
+    t.equal((r.out, r.err), ("", ""), "every way that it names works")
+    r = node.exec(cid, "sh", "-c", "echo x >/nono/policy; echo x >/nono/nono; rm /nono/start; mv /nono /x; cat /nono/policy | head -2 | tail -1")
+    t.equal(r.out, "name default\n", "/nono is read, and not changed")
+    r = node.exec(cid, "nono", "why", "--path", "/etc/passwd", "--op", "read")
+    t.ok(r.out.startswith("allowed: read /etc/passwd"), "who enters can ask: kubectl exec POD -- nono why", r.out + r.err)
+    r = node.exec(cid, "sh", "-c", "echo $PATH; nono why --path /etc/passwd --op read")
+    t.ok(r.out.startswith("/bin:/nono\nallowed: read /etc/passwd"), "nono is in PATH, last", r.out + r.err)
+    r = node.exec(cid, "sh", "-c", "echo $PATH", env=["PATH=/nono:/bin"])
+    t.equal(r.out, "/nono:/bin\n", "a PATH that has it stays")
+    node.delete(cid)
+
+
+def images(t, node):
+    """Whatever an image has at /nono, and whatever a volume is led to there."""
+    evil = node.dir / "evil"
+    evil.mkdir()
+    for f in ("nono", "policy", "start"):
+        (evil / f).write_bytes(EVIL)
+        (evil / f).chmod(0o755)
+    ask_there = ["sh", "-c", "/nono/nono why --path /etc/x --op write; ls /etc/passwd; ls /tmp"]
+    for what, image, shown in (("a directory", {"/nono/nono": EVIL, "/nono/policy": EVIL}, True), ("a symlink to /etc", {"/nono": Path("/etc")}, False),
+                               ("a symlink to nothing", {"/nono": Path("/tmp/a/b")}, False), ("a file", {"/nono": EVIL}, False)):
+        r = node.run(container(node, args=ask_there, image=image).write())
+        t.equal(("denied: write /etc/x" in r.out, "EVIL" in r.out and what == "a directory"), (shown, False), f"image with {what}: {'shown' if shown else 'not shown'}")
+        t.ok("/etc/passwd" in r.out and "\na\n" not in r.out, f"... and nothing is mounted elsewhere: {what}", r.out + r.err)
+    b = container(node, args=ask_there, image={"/x": Path("/nono"), "/nono": None})
+    b.config["mounts"].append(bind(evil, "/x"))
+    r = node.run(b.write())
+    t.ok("denied: write /etc/x" in r.out and "EVIL" not in r.out, "a volume at a symlink to /nono does not cover it", r.out + r.err)
+
+
+def roots(t, node):
+    """A read-only root, one that cannot be written at all, and a bundle that is created again."""
+    b = container(node, args=["sh", "-c", "nono why --path /etc/x --op write"])
+    b.config["root"]["readonly"] = True
+    r = node.run(b.write())
+    t.ok(r.out.startswith("denied: write /etc/x"), "a read-only root file system without /nono", r.out + r.err)
+    r = node.run(b)
+    t.ok(r.out.startswith("denied: write /etc/x"), "the same bundle, created again", r.out + r.err)
+    b = container(node, args=["sh", "-c", "ls /nono/nono; echo started"])
+    b.config["root"]["readonly"] = True
+    b.write()
+    subprocess.run(["mount", "--bind", b.rootfs, b.rootfs], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", b.rootfs], check=True)
+    bare, r = node.run(b, True), node.run(b)
+    subprocess.run(["umount", b.rootfs], check=True)
+    # Runtimes make mount points there, too, that the image has not.
+    t.equal(r.out, bare.out, "an image that nothing can be made in starts as bare, without /nono")
+    b = container(node, args=["sh", "-c", "id -u; nono why --path /etc/x --op write"], user={"uid": 1000, "gid": 1000})
+    r = node.run(b.write())
+    t.ok(r.out.startswith("1000\ndenied: write /etc/x"), "a user", r.out + r.err)
+    shutil.rmtree(b.dir, ignore_errors=True)
+
+
+def users(t, node):
+    """In a user namespace."""
+    b = container(node, args=["sh", "-c", "nono why --path /etc/x --op write"])
+    b.config["linux"]["namespaces"].append({"type": "user"})
+    for k in ("uidMappings", "gidMappings"):
+        b.config["linux"][k] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    subprocess.run(["chown", "-R", "100000:100000", b.rootfs], check=True)
+    r = node.run(b.write())
+    t.ok(r.out.startswith("denied: write /etc/x"), "a user namespace", r.out + r.err)
+
+
+if __name__ == "__main__":
+    main((in_force, what_is_not_there, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
