@@ -141,12 +141,22 @@ static const char *expand(const struct kf_explain *in, const char *path, bool *r
 	return kf_arena_strdup(in->arena, clean);
 }
 
+/* The runtime makes the mount point, if the image has none. */
+static bool is_mounted(const struct kf_explain *in, const char *path)
+{
+	for (size_t i = 0; i < in->nmounts; i++)
+		if (strcmp(in->mounts[i].path, path) == 0)
+			return true;
+	return false;
+}
+
 /* The question's place lies at or under @path, which is there. */
 static bool covers(const struct question *q, const char *path)
 {
 	char real[PATH_MAX];
 
-	return path && real_path(q->in, path, real, NULL) == 0 && kf_path_under(q->real, real);
+	return path && (place(q->in, path, real, NULL) || is_mounted(q->in, path)) &&
+	       kf_path_under(q->real, real);
 }
 
 /* The same, or would if something were there. */

@@ -555,7 +555,7 @@ static int collect_denied(struct walk *w, const struct kf_policy *policy)
 	if (find_homes(w, &all) < 0 ||
 	    kf_deny_collect(policy, w->vars, w->homes, w->nhomes, &w->deny, w->err) < 0)
 		return -1;
-	return all || !kf_deny_in_homes(policy) ? 0 : deny_all_homes(w);
+	return all || w->sink->inside || !kf_deny_in_homes(policy) ? 0 : deny_all_homes(w);
 }
 
 int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,

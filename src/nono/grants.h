@@ -30,6 +30,9 @@ struct kf_grant_sink {
 	/* A rule, or a part of it, that grants nothing, and why; may be NULL. */
 	void (*skip)(struct kf_grant_sink *sink, const struct kf_rule *rule, const char *path,
 		     const char *why);
+	/* It asks from inside the sandbox, and looks after denials itself: that /home cannot be
+	 * listed from there says nothing about what was granted. */
+	bool inside;
 };
 
 /* Turn the file-system rules of @policy, and those of the command line, into

@@ -493,7 +493,7 @@ int kf_command_why(char **argv)
 	    parse_op(options.op, &why.access, &err) < 0)
 		return kf_command_usage(&err);
 	why.options = &options;
-	why.sink = (struct kf_grant_sink){.grant = consider, .skip = note_skip};
+	why.sink = (struct kf_grant_sink){.grant = consider, .skip = note_skip, .inside = true};
 	status = answer(&why, &err);
 	if (status < 0) {
 		kf_print(STDERR_FILENO, "nono: %s\n", err.msg);

@@ -2,9 +2,12 @@
 """/nono in a container of the guard's: `nono why` is there under every profile, read-only, whatever the image and the volumes are, and answers about the policy in force
 as the kernel does; a container whose image leaves no place for it starts all the same."""
 import json
+import os
+import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from hostile import EVIL, bind
@@ -89,6 +92,82 @@ def what_is_not_there(t, node):
     node.delete(cid)
 
 
+def questions(r: random.Random, n: int) -> list[tuple[str, str]]:
+    """Of the image, the kubelet's mounts, volumes and what is not there."""
+    places = ["/bin", "/etc", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/dev/termination-log", "/dev/shm", "/tmp", "/work", "/work/.git", "/root", "/run",
+              "/home/user", "/home/user/.ssh", "/home/user/.config", "/root/.aws", "/var/lib", "/var/run/secrets", str(Path(TOKEN).parent), TOKEN, "/data", "/data/.ssh", "/settings",
+              "/usr/local", "/opt", "/srv", "/nono", "/sys", "/home"]
+    names = ["", "/", "/f", "/f0", "/a/b", "/.netrc", "/id_rsa", "/known_hosts", "/hooks", "/config", "/policy", "/nono", "/credentials", "/token"]
+    files = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/dev/termination-log", TOKEN)
+    asked = {(r.choice("rwx"), p + r.choice(names if p not in files else [""])) for p in (r.choice(places) for _ in range(20 * n))}
+    # Executing that one would end the asking.
+    asked.discard(("x", "/nono/nono"))
+    return r.sample(sorted(asked), min(n, len(asked)))
+
+
+def feed(node, cid: str, text: str, *args: str, bare: bool = False) -> str:
+    """What a process that enters says about @text."""
+    p = node.dir / "feed.json"
+    p.write_text(json.dumps({"args": args, "cwd": "/work", "env": ["PATH=/bin", "HOME=/home/user"], "user": {"uid": 0, "gid": 0}}))
+    with tempfile.TemporaryFile() as f:
+        f.write(text.encode())
+        f.seek(0)
+        r = node.call("exec", "--process", p, cid, bare=bare, stdin=f)
+    return r.out.strip() if r.code == 0 else f"{r}"
+
+
+def agree(t, node):
+    """The kernel, why in the container and explain from outside are asked the same."""
+    full = sys.argv[1:] == ["all"] or sys.argv[2:]
+    seed = int(os.environ.get("SEED", "0")) or int.from_bytes(os.urandom(3), "big")
+    r = random.Random(seed)
+    names = profiles(node)
+    probe = node.dir / "probe"
+    subprocess.run(["gcc", "-O1", "-static", "-o", probe, ROOT / "tests/profiles/probe.c"], check=True)
+    image = {f"{d}/{f}": b"" for d in ("/etc", "/home/user", "/home/user/.ssh", "/home/user/.config", "/root", "/root/.aws", "/var/lib", "/usr/local", "/opt", "/srv", "/work", "/work/.git", "/tmp")
+             for f in ("f0", "a/b", "id_rsa", "config", "credentials", ".netrc")} | {"/bin/probe": probe.read_bytes(), "/data": None, "/settings": None}
+    volume = node.dir / "agree"
+    for d in ("", ".ssh", "a"):
+        (volume / d).mkdir(exist_ok=True)
+        for f in ("f", "f0", "b", "id_rsa"):
+            (volume / d / f).write_bytes(b"")
+            (volume / d / f).chmod(0o777)
+    count, yes, wrong = 0, 0, []
+    for name in names if full else r.sample(names, 2):
+        b = container(node, name, image=image)
+        b.config["mounts"] += [bind(volume, "/data"), bind(volume, "/settings", options=["rbind", "ro"])]
+        b.write()
+        cid = node.start(b)
+        asked = questions(r, 450 if full else 150)
+        text = "".join(f"{op} {path}\n" for op, path in asked)
+        bare = feed(node, cid, text, "probe", bare=True)
+        kernel = feed(node, cid, text, "probe")
+        loop = "while read o p; do case $o in r) o=read;; w) o=write;; x) o=exec;; esac; /nono/nono why --op $o --path $p >/dev/null; echo -n $?; done"
+        said = feed(node, cid, text, "sh", "-c", loop)
+        mounts = [x for m in b.original["mounts"] if not m["destination"].startswith(("/proc", "/sys", "/nono")) and m["destination"] not in ("/dev", "/dev/pts", "/dev/mqueue")
+                  for x in ("--mount", m["destination"] + (":ro" if "ro" in m.get("options", ()) else ""))]
+        p = subprocess.run([BIN / "kubefence", "explain", name, "-o", "json", "--rootfs", b.rootfs, "--uid", "0", "--home", "/home/user", "--workdir", "/work", *mounts,
+                            *(x for path in dict.fromkeys(p for _, p in asked) for x in ("--path", path))], capture_output=True, text=True, check=False)
+        explained = {(a["op"][0] if a["op"] != "exec" else "x", a["path"]): a for a in json.loads(p.stdout)["answers"]}
+        node.delete(cid)
+        if {len(asked)} != {len(bare), len(kernel), len(said)}:
+            wrong.append(f"{name}: {bare[-200:]} {kernel[-200:]} {said[-200:]}")
+            continue
+        for (op, path), outside, k, w in zip(asked, bare, kernel, said):
+            e = explained[op, path]
+            # The guard's mask of a directory is an empty one, which can be listed.
+            if op == "r" and e.get("rule", "").startswith("fs deny") and (b.rootfs / path.lstrip("/")).is_dir():
+                continue
+            # What is not there, or what its mode or mount refuses, is refused outside, too: but for that why and explain are to agree.
+            answers = {w == "0", e["allowed"], *([k == "1"] if outside == "1" else [])}
+            count += 1
+            yes += k == "1"
+            if len(answers) > 1:
+                wrong.append(f"{name}: {op} {path}: bare {outside}, kernel {k}, why {'allowed' if w == '0' else 'denied'}, explain {e}")
+    t.equal([len(wrong), *wrong[:8]], [0], f"{count} questions, {yes} of them allowed, seed {seed}: why and explain agree with the kernel")
+    t.ok(0.05 * count < yes, "the questions are of use", f"{yes} of {count}")
+
+
 def images(t, node):
     """Whatever an image has at /nono, and whatever a volume is led to there."""
     evil = node.dir / "evil"
@@ -143,4 +222,4 @@ def users(t, node):
 
 
 if __name__ == "__main__":
-    main((in_force, what_is_not_there, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
+    main((in_force, what_is_not_there, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static int can_execute(const char *path)
@@ -31,12 +33,19 @@ static int can_open(char op, const char *path)
 {
 	const int flags = op == 'r' ? O_RDONLY : op == 'w' ? O_WRONLY : O_WRONLY | O_CREAT | O_EXCL;
 	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+	struct stat st;
+	int masked;
 
 	if (fd < 0 && errno != EACCES)
 		fprintf(stderr, "open %s: %s\n", path, strerror(errno));
 	if (fd < 0)
 		return 0;
+	/* What is masked is that, and gives nothing. */
+	masked = fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3) &&
+		 strcmp(path, "/dev/null") != 0;
 	close(fd);
+	if (masked)
+		return 0;
 	if (op == 'n')
 		unlink(path);
 	return 1;
