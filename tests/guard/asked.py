@@ -4,14 +4,17 @@ as the kernel does; a container whose image leaves no place for it starts all th
 import json
 import os
 import random
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from given import HERE, program
 from hostile import EVIL, bind
-from lib_guard import BIN, ROOT
+from lib_guard import BIN, DEADLINE, ROOT
 from parts import main
 
 WHY = ["/nono/nono", "why", "--json"]
@@ -168,6 +171,32 @@ def agree(t, node):
     t.ok(0.05 * count < yes, "the questions are of use", f"{yes} of {count}")
 
 
+def sockets(t, node):
+    """Connecting to a unix socket is the kernel's to stop, which older ones do not: what why says is what happens."""
+    where = node.dir / "sockets"
+    where.mkdir()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(where / "s"))
+        s.listen()
+        (where / "s").chmod(0o777)
+        b = container(node, "closed", image={"/bin/fuse": program(HERE / "fuse.c")})
+        node.profile("closed", "fs rx /bin", "fs r /proc", "fs rx /nono")
+        b.config["mounts"].append(bind(where, "/v"))
+        cid = node.start(b.write())
+        # A client that connects and asks for a descriptor, which nobody sends.
+        s.settimeout(DEADLINE)
+        child = subprocess.Popen(node.command("exec", "--cwd", "/", cid, "fuse", "mount", "/v/s", "/m"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        readable = select.select([s, os.pidfd_open(child.pid)], [], [], DEADLINE)[0]
+        connected = s in readable
+        if connected:
+            s.accept()[0].close()
+        child.wait()
+        said = ask(node, cid, "/v/s", "write")
+    t.equal(said.get("allowed"), connected, f"a socket where nothing is granted: {'connected' if connected else 'refused'}, and why says so")
+    t.equal("connecting is not stopped on this kernel" in said.get("note", ""), connected, "... with the reason")
+    node.delete(cid)
+
+
 def images(t, node):
     """Whatever an image has at /nono, and whatever a volume is led to there."""
     evil = node.dir / "evil"
@@ -222,4 +251,4 @@ def users(t, node):
 
 
 if __name__ == "__main__":
-    main((in_force, what_is_not_there, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
+    main((in_force, what_is_not_there, sockets, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
