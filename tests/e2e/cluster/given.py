@@ -43,7 +43,8 @@ def asked(k: Cluster, name: str, *, sandbox: bool, **spec) -> tuple[list[str], l
     k.wait_pod(name)
     first = wait_until(lambda: "oom_self" in (out := k.logs(name)) and out.splitlines(), f"pod {name} to speak")
     entered = k.exec(name, "sh", "-c", ASK).out.splitlines()
-    k.kubectl("delete", "pod", name, "--wait=true")
+    # Its devices come back when it has gone; the next pods wait for them.
+    k.kubectl("delete", "pod", name, "--wait=false")
     return first, entered
 
 
