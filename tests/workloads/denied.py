@@ -51,6 +51,8 @@ int main(int c, char **v)
 }
 E
 gcc -o f f.c && """
+JVM = ("cd $(mktemp -d) && cp /opt/app/Wait.java . && javac -g Wait.java && (java -Xmx64m Wait wait >log & echo $! >pid) && p=$(cat pid) && "
+       "until grep -q ready log; do kill -0 $p; sleep 0.1; done; r=0; %s >out 2>&1 || r=1; kill $p; cat out >&2; [ $r = 0 ] && grep Wait.main out")
 # A 32-bit program that needs no library: exit(0) through int 0x80.
 BITS32 = """cd $(mktemp -d) && printf '.globl _start\\n_start: mov $1,%%eax\\n xor %%ebx,%%ebx\\n int $0x80\\n' >a.s && as --32 -o a.o a.s && ld -m elf_i386 -o a a.o && ./a"""
 
@@ -59,6 +61,7 @@ ROWS = (
     Row("`gdb`", STRICT, "`ptrace`", DEBUGGER, HELLO + "gdb -batch -ex 'break main' -ex run -ex bt -ex continue ./hello </dev/null | grep 'exited normally'"),
     Row("`delve`", STRICT, "`ptrace`", DEBUGGER, "cd $(mktemp -d) && export HOME=$PWD && cp /opt/app/hello.go . && go build -gcflags='-N -l' hello.go && "
         "printf 'break main.main\\ncontinue\\ncontinue\\nexit\\n' >i && dlv exec ./hello --check-go-version=false --allow-non-terminal-interactive=true <i 2>&1 | grep 'exited with status 0'"),
+    Row("`jhsdb`", STRICT, "`ptrace`", "`jdb`, `jcmd`, `jstack PID`: they ask the JVM itself", JVM % "jhsdb jstack --pid $p", JVM % "jstack $p", USER),
     Row("LeakSanitizer", STRICT, "`ptrace`", "`ASAN_OPTIONS=detect_leaks=0`", "cd $(mktemp -d) && gcc -fsanitize=address -o hello /opt/app/hello.c && ./hello",
         "cd $(mktemp -d) && gcc -fsanitize=address -o hello /opt/app/hello.c && ASAN_OPTIONS=detect_leaks=0 ./hello"),
     Row("Chromium's own sandbox", ALL, "new user namespaces, which the profile's read-only `/proc` refuses to set up too; `seccomp(2)` as well under `restricted`",

@@ -19,6 +19,7 @@ CONTROL = Kind("control", None, "")
 DEFAULT = Kind("default", "default", "")
 LEVELS = tuple(Kind(f"default, {level}", "default", level) for level in ("runtime-default", "agent", "restricted"))
 RESTRICTED = LEVELS[-1]
+BROWSER = Kind("browser, restricted", "browser", "restricted")
 
 ROOT, USER, NOBODY = "0:0", "1000:1000", "54321:54321"
 EVERY = (ROOT, USER, NOBODY)
@@ -40,10 +41,15 @@ ROWS = (
     ("node", "node: files, workers, child processes", "cd $(mktemp -d) && node -e 'const fs=require(\"fs\"),cp=require(\"child_process\"),{Worker}=require(\"worker_threads\"); fs.writeFileSync(\"a\",\"x\"); cp.execSync(\"ls\"); new Worker(\"1\",{eval:true}).on(\"exit\",c=>process.exit(c))'", EVERY, {}),
     ("node", "npm install of a local package, its script run", "cd $(mktemp -d) && export HOME=$PWD && npm --silent init -y >/dev/null && npm install --silent --offline --no-audit --no-fund /opt/app/kfpkg && node -e 'require(\"kfpkg\")'", (ROOT, USER), {}),
     ("build", "git init, commit, clone", "cd $(mktemp -d) && export HOME=$PWD && git init -q a && cd a && git config user.email a@b && git config user.name n && echo x >f && git add f && git commit -qm m && git clone -q . ../b && git -C ../b log --oneline", EVERY, {}),
+    ("build", "git worktrees: two branches side by side, merged", "cd $(mktemp -d) && export HOME=$PWD && git init -q a && cd a && git config user.email a@b && git config user.name n && echo x >f && git add f && git commit -qm m && git worktree add -q ../b -b b && cd ../b && echo y >g && git add g && git commit -qm b && git -C ../a merge -q b && cat ../a/g && git worktree remove ../b --force 2>/dev/null || git -C ../a worktree remove --force ../b && git -C ../a worktree list | wc -l | grep -x 1", EVERY, {}),
     ("build", "gcc", "cd $(mktemp -d) && cp /opt/app/hello.c . && gcc -o hello hello.c && ./hello", EVERY, {}),
     ("build", "go build and run", "cd $(mktemp -d) && export HOME=$PWD && cp /opt/app/hello.go . && go build hello.go && ./hello", (ROOT, USER), {}),
     ("build", "cargo build --offline", "cd $(mktemp -d) && export HOME=$PWD && cp -r /opt/app/crate c && cd c && cargo build -q --offline && target/debug/kfc", (ROOT, USER), {}),
     ("build", "javac and java", "cd $(mktemp -d) && cp /opt/app/Hello.java . && javac Hello.java && java -Xmx64m Hello", (ROOT, USER), {}),
+    ("build", "jdb: a break point, a variable", "cd $(mktemp -d) && cp /opt/app/Wait.java . && javac -g Wait.java && python3 /opt/app/talk.py jdb -J-Xmx64m Wait -- '> ' 'stop in Wait.two' 'Deferring' 'run' 'main[1] ' 'locals' 'x = 21' 'cont' 'exited' ''", (ROOT, USER), {}),
+    ("build", "jcmd and jstack: a running JVM is asked", "cd $(mktemp -d) && cp /opt/app/Wait.java . && javac -g Wait.java && (java -Xmx64m Wait wait >log & echo $! >pid) && until grep -q ready log; do kill -0 $(cat pid); sleep 0.1; done; jcmd $(cat pid) VM.version >/dev/null && jstack $(cat pid) | grep Wait.main && kill $(cat pid)", (ROOT, USER), {}),
+    ("build", "node --inspect: a break point, a variable", "cd $(mktemp -d) && echo 'function two(x) { debugger; return 2 * x; } console.log(two(21));' >a.js && "
+     "python3 /opt/app/talk.py node inspect --port=$((9000 + $(id -u) % 1000)) a.js -- 'Break on start' 'cont' 'break in a.js:1' 'exec(\"x\")' '> 21' 'cont' '< 42' '.exit'", (ROOT, USER), {}),
     ("build", "perl", "perl -MFile::Temp=tempfile -e 'my ($f,$n)=tempfile(); print $f 1; print `ls`'", EVERY, {}),
     ("server", "curl of a local server", "cd $(mktemp -d) && echo x >index.html && (python3 -m http.server 8099 --bind 127.0.0.1 >/dev/null 2>&1 & echo $! >pid); for i in $(seq 100); do curl -sf http://127.0.0.1:8099/ && break; sleep 0.05; done; kill $(cat pid)", (ROOT, USER), {}),
     ("server", "nginx", "nginx -g 'pid /run/nginx.pid; error_log /dev/stderr;' && curl -sf http://127.0.0.1/ >/dev/null && nginx -s stop -g 'pid /run/nginx.pid;'; sleep 0.3; ! pgrep -x nginx", (ROOT,), {}),
@@ -69,9 +75,26 @@ FILES = {
     "entrypoint.sh": "#!/bin/sh\necho entry\n",
     "opt/app/mp.py": "import multiprocessing as m\nfrom multiprocessing import shared_memory as s\ndef f(x):\n    return x * x\nif __name__ == '__main__':\n"
                      "    l = m.Lock()\n    with m.Pool(2) as p:\n        assert p.map(f, [1, 2, 3]) == [1, 4, 9]\n    a = s.SharedMemory(create=True, size=10)\n    a.close(); a.unlink()\n",
+    # talk.py PROGRAM ... -- WHAT IT SAYS LINE ...: the line is sent once that was said.
+    "opt/app/talk.py": """import os, select, signal, subprocess, sys
+i = sys.argv.index('--')
+p = subprocess.Popen(sys.argv[1:i], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+said = everything = ''
+for want, line in zip(sys.argv[i + 1::2], sys.argv[i + 2::2]):
+    while want not in said:
+        got = os.read(p.stdout.fileno(), 4096).decode() if select.select([p.stdout], [], [], 60)[0] else ''
+        if not got:
+            os.killpg(p.pid, signal.SIGKILL)
+            sys.exit(f'{want!r} was not said: {everything!r}')
+        said, everything = said + got, everything + got
+    said = said.split(want, 1)[1]
+    os.write(p.stdin.fileno(), line.encode() + b'\\n' if line else b'')
+p.communicate(timeout=60)
+""",
     "opt/app/hello.c": "#include <stdio.h>\nint main(void) { return puts(\"hello\") < 0; }\n",
     "opt/app/hello.go": "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(\"hello\") }\n",
     "opt/app/Hello.java": "class Hello { public static void main(String[] a) throws Exception { System.out.println(Runtime.getRuntime().availableProcessors()); java.io.File.createTempFile(\"kfx\", \"y\"); } }\n",
+    "opt/app/Wait.java": "class Wait { static int two(int x) { return 2 * x; } public static void main(String[] a) throws Exception { System.out.println(a.length + two(21)); if (a.length > 0) { System.out.println(\"ready\"); Thread.sleep(1000000); } } }\n",
     "opt/app/crate/Cargo.toml": "[package]\nname = \"kfc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
     "opt/app/crate/src/main.rs": "fn main() { println!(\"hello\"); }\n",
     "opt/app/kfpkg/package.json": "{\"name\": \"kfpkg\", \"version\": \"1.0.0\", \"main\": \"i.js\"}\n",

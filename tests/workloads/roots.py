@@ -6,23 +6,30 @@ import os
 import shutil
 import subprocess
 
-PACKAGES = ("ca-certificates,python3,python3-venv,python3-pip,nodejs,npm,git,golang-go,gcc,libc6-dev,cargo,"
-            "default-jdk-headless,perl,curl,nginx-light,redis-server,postgresql,gosu,procps,netbase,"
-            # for denied.py
-            "strace,gdb,delve,chromium,bubblewrap,numactl,fio,linux-perf")
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kubefence")
+# Two, so that a change of the one does not build the other anew.
+PACKAGES = {
+    "languages": "ca-certificates,python3,python3-venv,python3-pip,nodejs,npm,git,golang-go,gcc,libc6-dev,cargo,"
+                 "default-jdk-headless,perl,curl,nginx-light,redis-server,postgresql,gosu,procps,netbase,"
+                 # for denied.py, and the browser
+                 "strace,gdb,delve,chromium,bubblewrap,numactl,fio,linux-perf",
+    "servers": "ca-certificates,python3,curl,gosu,procps,netbase,mariadb-server,apache2,libapache2-mod-php,php-cli,php-sqlite3,haproxy,memcached,"
+               "openssh-server,tmux,ruby,r-base-core,mono-mcs,python3-ipykernel,jupyter-nbconvert,ffmpeg,imagemagick,libreoffice-writer-nogui,"
+               "tini,dumb-init,s6",
+}
 
 
-def debian() -> str:
-    """A Debian root with the packages of the matrix; from an empty cache some five minutes."""
-    out = f"{CACHE}/workloads-{hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]}"
+def debian(name: str) -> str:
+    """A Debian root with these packages of the matrix; from an empty cache some minutes each."""
+    packages = PACKAGES[name]
+    out = f"{CACHE}/workloads-{hashlib.sha256(packages.encode()).hexdigest()[:12]}"
     os.makedirs(CACHE, exist_ok=True)
     with open(f"{out}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.isdir(out):
-            print("# building the workloads' root file system from Debian packages", flush=True)
+            print(f"# building the workloads' root file system ({name}) from Debian packages", flush=True)
             shutil.rmtree(f"{out}.new", ignore_errors=True)
-            subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", f"--include={PACKAGES}", "bookworm",
+            subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", f"--include={packages}", "bookworm",
                             f"{out}.new"], check=True, stdin=subprocess.DEVNULL)
             os.rename(f"{out}.new", out)
     return out
