@@ -62,7 +62,7 @@ SERVERS = (
      "frontend f\\n bind 127.0.0.1:8097\\n default_backend b\\nbackend b\\n server s 127.0.0.1:8098\\n' >c && haproxy -f c && " + UNTIL + "curl -sf http://127.0.0.1:8097/ | grep backend && kill $(cat pid /run/haproxy/p)", (ROOT,), {}),
     ("server", "memcached", HOME + "memcached -d -l 127.0.0.1 -p 7311 -P $PWD/p $([ $(id -u) != 0 ] || echo -u memcache) && "
      "bash -c 'exec 3<>/dev/tcp/127.0.0.1/7311; printf \"set a 0 0 2\\r\\n42\\r\\nget a\\r\\nquit\\r\\n\" >&3; grep 42 <&3' && kill $(pgrep -nx memcached)", (ROOT, USER), {}),
-    ("server", "sshd, keys in /etc/ssh: a command, a terminal, sftp", "mkdir -p /run/sshd && rm -rf /tmp/ssh && mkdir /tmp/ssh && ssh-keygen -q -N '' -f /tmp/ssh/k && ssh-keygen -q -N '' -f /tmp/ssh/h && "
+    ("server", "sshd, keys outside of ~/.ssh: a command, a terminal, sftp", "mkdir -p /run/sshd && rm -rf /tmp/ssh && mkdir /tmp/ssh && ssh-keygen -q -N '' -f /tmp/ssh/k && ssh-keygen -q -N '' -f /tmp/ssh/h && "
      "/usr/sbin/sshd -p 2222 -h /tmp/ssh/h -o ListenAddress=127.0.0.1 -o AuthorizedKeysFile=/tmp/ssh/k.pub -o StrictModes=no -o PidFile=/tmp/ssh/pid -E /tmp/ssh/log && "
      "S='-i /tmp/ssh/k -o StrictHostKeyChecking=no -o UserKnownHostsFile=/tmp/ssh/known -o BatchMode=yes' && "
      "ssh -p 2222 $S visitor@127.0.0.1 'id -u; echo x >f; cat f' | grep 2000 && ssh -tt -p 2222 $S root@127.0.0.1 tty | grep pts && echo 'get f /tmp/ssh/got' | sftp -q -P 2222 -b - $S visitor@127.0.0.1 && cat /tmp/ssh/got && kill $(cat /tmp/ssh/pid)",
@@ -83,7 +83,7 @@ SERVERS = (
     ("other languages", "a Jupyter kernel: a notebook executed", HOME + "cp /opt/app/a.ipynb . && jupyter-nbconvert --to notebook --execute --output b.ipynb a.ipynb 2>log && grep -q '\"42\\\\n\"\\|\"42\"' b.ipynb || { cat log b.ipynb >&2; false; }", EVERY, {}),
     ("media", "ffmpeg: video and sound made, coded and read back", HOME + "ffmpeg -v error -nostdin -f lavfi -i testsrc=d=1:s=160x120 -f lavfi -i sine=d=1 -c:v libx264 -c:a aac a.mp4 && ffmpeg -v error -nostdin -i a.mp4 -vf scale=80:60 b.webm && ffprobe -v error -show_entries format=nb_streams -of csv b.webm | grep 2", EVERY, {}),
     ("media", "ImageMagick", HOME + "convert -size 64x64 gradient:red-blue -rotate 30 a.png && convert a.png -resize 50% b.jpg && identify b.jpg && MAGICK_THREAD_LIMIT=4 convert -size 2000x2000 plasma: -blur 0x2 c.gif", EVERY, {}),
-    ("media", "LibreOffice: a text to PDF", HOME + "echo forty-two >a.txt && timeout 300 soffice --headless --convert-to pdf a.txt >log 2>&1 && head -c4 a.pdf | grep -q PDF || { cat log >&2; false; }", EVERY, {}),
+    ("media", "LibreOffice: a text to PDF", HOME + "echo forty-two >a.txt && timeout 200 soffice -env:UserInstallation=file://$PWD/lo --headless --convert-to pdf a.txt >log 2>&1 && head -c4 a.pdf | grep -q PDF || { cat log >&2; false; }", EVERY, {}),
 )
 
 FILES = {
