@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The workload matrix: programs that must behave under "default" as they do without us.
 
-A row: group, what it is, the shell script, users to run it as, and options of Box.exec().  A script
-ends with "echo PASS" being reached; the control and the sandbox must both reach it.
+A row: group, what it is, the shell script, users to run it as, and options of Box.exec().  The
+control and the sandbox must both come to the end of the script without a failure.
 """
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ ROWS = (
     ("shell", "coreutils by path", "/bin/ls /usr >/dev/null && /usr/bin/sort /etc/passwd | /usr/bin/wc -l", EVERY, {}),
     ("shell", "relative commands in a work directory", "./run.sh && cd sub && ../run.sh", EVERY, {"cwd": "/opt/app"}),
     ("shell", "an entry point at /", "/entrypoint.sh && cd / && ./entrypoint.sh", EVERY, {"cwd": "/"}),
-    ("shell", "writing the work directory", "echo x >new && cat new && mkdir d && mv new d/ && rm -r d", (ROOT,), {"cwd": "/opt/app"}),
+    ("shell", "writing the work directory", "echo x >new && cat new && mkdir d && mv new d/ && rm -r d", (ROOT,), {"cwd": "/srv/app"}),
     ("shell", "temporary files", "f=$(mktemp) && echo x >$f && cat $f && rm $f && d=$(mktemp -d) && rmdir $d", EVERY, {}),
     ("shell", "HOME unset", "unset HOME; sh -c 'echo x >/tmp/nohome-$$' && cd /tmp", EVERY, {"unset_home": True}),
     ("python", "tempfile", "python3 -c 'import tempfile; f=tempfile.TemporaryFile(); f.write(b\"x\"); f.seek(0); assert f.read()==b\"x\"; tempfile.mkdtemp()'", EVERY, {}),
@@ -68,8 +68,9 @@ ROWS = (
     ("volumes", "a read-only volume", "cat /config/key && ! touch /config/x 2>/dev/null", EVERY, {}),
 )
 
-# What is put under /opt/app, and at /.
+# What is put under /opt/app, at / and below /srv: a work directory below /opt is read only.
 FILES = {
+    "srv/app/keep": "",
     "opt/app/run.sh": "#!/bin/sh\necho ran\n",
     "opt/app/sub/keep": "",
     "entrypoint.sh": "#!/bin/sh\necho entry\n",
