@@ -307,7 +307,7 @@ static bool taken_by(struct question *q, const char *written)
 
 /* What exceptions from @deny grant the place; all that is granted there then is what they do.
  * No mask hides the names in a directory where there are any, and so whoever may list all
- * directories may list it. */
+ * directories, or read what lies above and is granted around it, may list it. */
 static bool lifted(struct question *q, const struct kf_rule *deny)
 {
 	const struct kf_policy policy = {.rules = (struct kf_rule *)q->rules, .nrules = q->nrules};
@@ -321,9 +321,10 @@ static bool lifted(struct question *q, const struct kf_rule *deny)
 		if (kf_policy_is_exception(&q->rules[i], deny))
 			ask_path(&ask, &q->rules[i], q->rules[i].arg, q->rules[i].access);
 	only.list = q->out->list;
-	if (!only.allowed && q->lists && q->directory && q->wanted == KF_FS_READ) {
+	if (!only.allowed && (q->lists || (q->out->access & KF_FS_READ)) && q->directory &&
+	    q->wanted == KF_FS_READ) {
 		only.allowed = true;
-		only.rule = q->lists;
+		only.rule = q->lists ? q->lists : q->out->rule;
 	}
 	if (!only.access && !only.allowed)
 		return false;
