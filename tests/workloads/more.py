@@ -4,6 +4,7 @@
 Rows are as in matrix.py. /opt/app/until.sh tries a command until it succeeds, for a minute and more.
 """
 import os
+import subprocess
 import sys
 
 from matrix import EVERY, ROOT, USER
@@ -17,10 +18,11 @@ DOTNET = "3.1.23"
 
 
 def playwright() -> str:
+    """Where its node_modules are; it brings no browser."""
     def install(where: str) -> None:
         programs = f"{packages.node()}/bin"
-        packages.subprocess.run([f"{programs}/npm", "install", "--prefix", where, "--no-audit", "--no-fund", "--loglevel=error", f"playwright@{PLAYWRIGHT}"],
-                                check=True, cwd=where, env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"})
+        subprocess.run([f"{programs}/npm", "install", "--prefix", where, "--no-audit", "--no-fund", "--loglevel=error", f"playwright@{PLAYWRIGHT}"],
+                       check=True, cwd=where, env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"})
 
     return packages.once(f"playwright-{PLAYWRIGHT}", install)
 
@@ -60,15 +62,15 @@ SERVERS = (
     ("server", "HAProxy as its user, in its chroot, before a server", HOME + "echo backend >index.html && (python3 -m http.server 8098 --bind 127.0.0.1 >/dev/null 2>&1 & echo $! >pid) && mkdir -p /run/haproxy && "
      "printf 'global\\n chroot /var/lib/haproxy\\n stats socket /run/haproxy/a level admin\\n user haproxy\\n group haproxy\\n daemon\\n pidfile /run/haproxy/p\\ndefaults\\n mode http\\n timeout connect 9s\\n timeout client 9s\\n timeout server 9s\\n"
      "frontend f\\n bind 127.0.0.1:8097\\n default_backend b\\nbackend b\\n server s 127.0.0.1:8098\\n' >c && haproxy -f c && " + UNTIL + "curl -sf http://127.0.0.1:8097/ | grep backend && kill $(cat pid /run/haproxy/p)", (ROOT,), {}),
-    ("server", "memcached", HOME + "memcached -d -l 127.0.0.1 -p 7311 -P $PWD/p $([ $(id -u) != 0 ] || echo -u memcache) && "
-     "bash -c 'exec 3<>/dev/tcp/127.0.0.1/7311; printf \"set a 0 0 2\\r\\n42\\r\\nget a\\r\\nquit\\r\\n\" >&3; grep 42 <&3' && kill $(pgrep -nx memcached)", (ROOT, USER), {}),
+    ("server", "memcached", HOME + "export P=$((7311 + ($(id -u) > 0))) && memcached -d -l 127.0.0.1 -p $P -P $PWD/p $([ $(id -u) != 0 ] || echo -u memcache) && "
+     + UNTIL + "bash /opt/app/cache.sh && kill $(pgrep -nx memcached)", (ROOT, USER), {}),
     ("server", "sshd, keys outside of ~/.ssh: a command, a terminal, sftp", "mkdir -p /run/sshd && rm -rf /tmp/ssh && mkdir /tmp/ssh && ssh-keygen -q -N '' -f /tmp/ssh/k && ssh-keygen -q -N '' -f /tmp/ssh/h && "
      "/usr/sbin/sshd -p 2222 -h /tmp/ssh/h -o ListenAddress=127.0.0.1 -o AuthorizedKeysFile=/tmp/ssh/k.pub -o StrictModes=no -o PidFile=/tmp/ssh/pid -E /tmp/ssh/log && "
      "S='-i /tmp/ssh/k -o StrictHostKeyChecking=no -o UserKnownHostsFile=/tmp/ssh/known -o BatchMode=yes' && "
-     "ssh -p 2222 $S visitor@127.0.0.1 'id -u; echo x >f; cat f' | grep 2000 && ssh -tt -p 2222 $S root@127.0.0.1 tty | grep pts && echo 'get f /tmp/ssh/got' | sftp -q -P 2222 -b - $S visitor@127.0.0.1 && cat /tmp/ssh/got && kill $(cat /tmp/ssh/pid)",
+     + UNTIL + "ssh -p 2222 $S visitor@127.0.0.1 true && ssh -p 2222 $S visitor@127.0.0.1 'id -u; echo x >f; cat f' | grep 2000 && ssh -tt -p 2222 $S root@127.0.0.1 tty | grep pts && echo 'get f /tmp/ssh/got' | sftp -q -P 2222 -b - $S visitor@127.0.0.1 && cat /tmp/ssh/got && kill $(cat /tmp/ssh/pid)",
      (ROOT,), {}),
-    ("shell", "tmux: a session, keys, what is on its screen", HOME + "export TERM=xterm && tmux -S $PWD/t -f /dev/null new-session -d -x 80 -y 24 sh && tmux -S $PWD/t send-keys 'echo $((6*7))' Enter && "
-     + UNTIL + "sh -c 'tmux -S $PWD/t capture-pane -p | grep -x 42' && tmux -S $PWD/t send-keys exit Enter && " + UNTIL + "sh -c '! tmux -S $PWD/t has-session'", EVERY, {}),
+    ("shell", "tmux: a session, keys, what is on its screen", HOME + "export TERM=xterm && tmux -S $PWD/t -f /dev/null new-session -d -x 80 -y 24 'PS1=tell: sh' && " + UNTIL + "sh -c 'tmux -S $PWD/t capture-pane -p | grep tell:' && "
+     "tmux -S $PWD/t send-keys 'echo $((6*7))' Enter && " + UNTIL + "sh -c 'tmux -S $PWD/t capture-pane -p | grep -x 42' && tmux -S $PWD/t send-keys exit Enter && " + UNTIL + "sh -c '! tmux -S $PWD/t has-session'", EVERY, {}),
     ("other languages", "PHP: files, processes, sqlite, its own server", HOME + "php -r 'file_put_contents(\"a\", \"x\"); $p = proc_open([\"cat\", \"a\"], [], $pipes); proc_close($p); $d = new PDO(\"sqlite:d.db\"); "
      "$d->exec(\"create table t (x)\"); echo shell_exec(\"ls\");' && echo '<?php echo 6 * 7;' >a.php && (php -S 127.0.0.1:8096 >/dev/null 2>&1 & echo $! >pid) && " + UNTIL + "curl -sf http://127.0.0.1:8096/a.php | grep 42 && kill $(cat pid)", EVERY, {}),
     ("other languages", "Ruby: threads, processes, a gem built and installed", HOME + "ruby -e 'require \"tempfile\"; Tempfile.create { |f| f.write 1 }; Thread.new { puts `ls /` }.join; Process.wait fork { exit! 0 }; require \"socket\"; TCPServer.new(\"127.0.0.1\", 0)' >/dev/null && "
@@ -87,6 +89,7 @@ SERVERS = (
 )
 
 FILES = {
+    "opt/app/cache.sh": "exec 3<>/dev/tcp/127.0.0.1/$P && printf 'set a 0 0 2\\r\\n42\\r\\nget a\\r\\n' >&3 && while read -r l <&3; do case $l in 42*) exit 0;; END*) exit 1;; esac; done; exit 1\n",
     "var/www/html/a.php": "<?php echo 'php', 6 * 7, posix_geteuid() ? 'user' : 'root'; session_start(); file_put_contents(tempnam('/tmp', 'a'), 'x');\n",
     "opt/app/until.sh": "#!/bin/sh\nfor i in $(seq 600); do \"$@\" >/tmp/until-$$ 2>&1 && { cat /tmp/until-$$; rm /tmp/until-$$; exit 0; }; sleep 0.1; done\ncat /tmp/until-$$ >&2\nexit 1\n",
     "opt/app/a.cs": "using System; using System.IO; using System.Threading; using System.Diagnostics;\nclass A {\n    static void Main() {\n        string f = Path.GetTempFileName(); File.WriteAllText(f, \"42\");\n"
