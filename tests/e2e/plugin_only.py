@@ -65,7 +65,8 @@ def workload_unchanged(t: Tap, c: Containerd, image: str) -> None:
     profile = [line for line in said if line.startswith("NONO_")]
     t.equal(profile, ["NONO_PROFILE=default"], "NONO_PROFILE is the only variable added, once")
     rest = [line for line in said if not line.startswith("NONO_")]
-    t.equal(rest, pair[1].out.split("\n"), "arguments, directory, PID and environment equal the control's")
+    want = [f"{line}:/nono" if line.startswith("PATH=") else line for line in pair[1].out.split("\n")]
+    t.equal(rest, want, "arguments, directory, PID and environment equal the control's, but that nono is found in PATH")
     t.equal((pair[0].code, pair[0].err), (pair[1].code, pair[1].err), "exit code and stderr too")
     for handler in ("nono-runc", "runc"):
         r = c.run(image, ["sh", "-c", "exit 42"], handler=handler)

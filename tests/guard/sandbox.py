@@ -84,7 +84,12 @@ def config_is_otherwise_equal(t, node):
         if m["destination"] in kubelet.POD_FILES:
             m["options"].append("ro")
     mounts.sort(key=lambda m: m["destination"] == "/proc")
-    t.equal(got.pop("mounts"), mounts, "the denied mounts are gone, the pod's files are read-only, /proc comes last")
+    ours = [i for i, m in enumerate(got["mounts"]) if m["destination"].split("/")[1] == "nono"]
+    t.ok(ours and ours == list(range(len(mounts) - 1, len(got["mounts"]) - 1)) and
+         all({"ro", "nosuid", "nodev"} <= set(got["mounts"][i]["options"]) for i in ours),
+         "/nono is mounted behind all else but /proc, read-only", got["mounts"])
+    rest = [m for i, m in enumerate(got.pop("mounts")) if i not in ours]
+    t.equal(rest, mounts, "the denied mounts are gone, the pod's files are read-only, /proc comes last")
     masked, before = got["linux"].pop("maskedPaths"), want["linux"].pop("maskedPaths")
     t.ok(masked[:len(before)] == before and "/run/secrets" in masked[len(before):], "denied paths are masked as well", masked)
     t.equal(got["linux"].pop("readonlyPaths"), want["linux"].pop("readonlyPaths") + ["/proc/dynamic_debug"], "what else is the kernel's own in /proc is closed")
