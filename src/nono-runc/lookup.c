@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "policy/plan.h"
 
 #include <fcntl.h>
 #include <json.h>
@@ -15,8 +16,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct lookup {
 	const struct kf_oci *oci;
@@ -133,7 +132,7 @@ static const char *search_path(const struct kf_view *view)
 	for (size_t i = 0; i < view->nenv; i++)
 		if (strncmp(view->env[i], "PATH=", 5) == 0)
 			found = view->env[i] + 5;
-	return found && *found ? found : DEFAULT_PATH;
+	return found && *found ? found : KF_DEFAULT_PATH;
 }
 
 static int look_in_path(const struct lookup *l, const char *name, struct kf_err *err)

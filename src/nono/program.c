@@ -13,8 +13,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What container runtimes fill in for an image that has none. */
-#define DEFAULT_PATH  "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define NR_FACCESSAT2 439
 
 /* A directory may be, too. */
@@ -45,7 +43,7 @@ static __attribute__((noinline)) int find_in_path(const char *name, const char *
 	int code = ENOENT;
 
 	if (!path || !*path)
-		path = DEFAULT_PATH;
+		path = KF_DEFAULT_PATH;
 	for (size_t len; *name && *path; path += len + (path[len] == ':')) {
 		KF_UNINIT char dir[PATH_MAX], full[PATH_MAX];
 

@@ -19,6 +19,8 @@
 /* Where the plugin mounts the launcher's directory in a container. */
 #define KF_LAUNCHER_DIR	      "/nono"
 #define KF_LAUNCHER_PATH      "/nono/nono"
+/* What container runtimes fill in for an image that has no PATH. */
+#define KF_DEFAULT_PATH	      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 /* Tells people which profile a process runs under; nothing reads it. */
 #define KF_ENV_PROFILE	      "NONO_PROFILE"
 
