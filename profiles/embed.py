@@ -22,7 +22,7 @@ def source(path: str) -> str:
 def main(out: str, groups: str, *profiles: str) -> None:
     rows = [source(p) for p in sorted(profiles)]
     with open(out, "w", encoding="ascii") as f:
-        f.write('#include "policy/profile.h"\n\n')
+        f.write('#include "profile/profile.h"\n\n')
         f.write(f"const struct kf_profile_source kf_profile_groups = {source(groups)};\n")
         f.write("const struct kf_profile_source kf_profile_builtins[] = {\n")
         f.write(",\n".join(rows))

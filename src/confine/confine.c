@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "confine/filter.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 #include "sandbox/landlock.h"
 
 #include <fcntl.h>

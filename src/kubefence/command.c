@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_help(FILE *out, const char *program, const char *purpose,
 		       const struct kf_command *table)
@@ -71,4 +72,19 @@ int kf_command_usage(const char *fmt, ...)
 	message(fmt, ap);
 	va_end(ap);
 	return KF_EXIT_USAGE;
+}
+
+bool kf_own_directory(char *out, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", out, size - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	out[n] = '\0';
+	slash = strrchr(out, '/');
+	if (!slash)
+		return false;
+	slash[slash == out] = '\0';
+	return true;
 }

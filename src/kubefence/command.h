@@ -2,6 +2,9 @@
 #ifndef KF_KUBEFENCE_COMMAND_H
 #define KF_KUBEFENCE_COMMAND_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Exit codes of every command: done; it failed or a check did not hold; the
  * command line was wrong. */
 enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
@@ -20,6 +23,9 @@ struct kf_command {
  * "kubefence node"). */
 int kf_command_dispatch(const char *program, const char *purpose, const struct kf_command *table,
 			int argc, char **argv);
+
+/* The directory of this program. */
+bool kf_own_directory(char *out, size_t size);
 
 /* "PROGRAM: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE. */
 int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

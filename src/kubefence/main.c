@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/path.h"
-#include "kubefence/cluster.h"
+#include "kubefence/cluster/cluster.h"
 #include "kubefence/command.h"
 #include "kubefence/commands.h"
 

@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "host/run.h"
 #include "node/containerd_int.h"
-#include "node/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

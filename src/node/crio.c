@@ -3,9 +3,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "host/run.h"
 #include "node/crio_runtime.h"
 #include "node/handler.h"
-#include "node/run.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "node/run.h"
+#include "host/run.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #ifndef KF_NODE_CRIO_RUNTIME_H
 #define KF_NODE_CRIO_RUNTIME_H
 
+#include "config/runtime_text.h"
 #include "node/crio_files.h"
-#include "policy/runtime_text.h"
 
 /* Want in @plan all that handler @h needs: every key that its table has in @files (the table of the
  * default runtime if it has none), and the guard for its runtime.  @recorded: what is behind the

@@ -3,15 +3,16 @@
  * nothing, for another one may cancel it. */
 #include "node/effects.h"
 
-#include "node/cri.h"
-#include "node/socket.h"
+#include "cri/cri.h"
+#include "host/socket.h"
 
 int kf_node_serves(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
 		   struct kf_err *err)
 {
 	const struct kf_node_options *o = node->options;
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 
-	if (kf_cri_wait(node, handlers, nhandlers, err) < 0)
+	if (kf_cri_wait(&rt, handlers, nhandlers, err) < 0)
 		return -1;
 	if (!nhandlers || !o->nri_socket)
 		return 0;

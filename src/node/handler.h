@@ -2,8 +2,8 @@
 #ifndef KF_NODE_HANDLER_H
 #define KF_NODE_HANDLER_H
 
+#include "config/runtime_text.h"
 #include "node/node.h"
-#include "policy/runtime_text.h"
 
 #define KF_NODE_BINDIR	    "/opt/kubefence/bin"
 /* Pod annotations that the guard must see in config.json. */

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "node/cri.h"
+#include "cri/cri.h"
 #include "node/handler.h"
 #include "node/payload.h"
 
@@ -289,10 +289,11 @@ static bool has_guard(const struct kf_node *node, char *const *guards, const cha
 /* The pods of the guard's handlers that have a container, whatever its state. */
 static int listed(struct users *u, struct kf_err *err)
 {
+	const struct kf_host_runtime rt = kf_node_runtime(u->node);
 	char **guards;
 	int r = 0;
 
-	if (kf_cri_list(u->node, &u->arena, &u->list, err) < 0 ||
+	if (kf_cri_list(&rt, &u->arena, &u->list, err) < 0 ||
 	    kf_host_glob(&u->node->host, KF_NODE_GUARD "*", &guards, err) < 0)
 		return -1;
 	for (size_t i = 0; i < u->list.ncontainers && r == 0; i++) {
@@ -366,10 +367,11 @@ int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct
 {
 	KF_CLEANUP(done) struct users ours = {.node = node};
 	KF_CLEANUP(done) struct users others = {.node = node};
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 
 	kf_arena_init(&ours.arena, LIST_MAX);
 	kf_arena_init(&others.arena, LIST_MAX);
-	if (kf_cri_list(node, &ours.arena, &ours.list, err) < 0 || known(&ours, err) < 0)
+	if (kf_cri_list(&rt, &ours.arena, &ours.list, err) < 0 || known(&ours, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ours.list.ncontainers; i++) {
 		const struct kf_cri_pod *pod = find_pod(&ours, ours.list.containers[i].pod);

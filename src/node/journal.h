@@ -3,7 +3,7 @@
 #define KF_NODE_JOURNAL_H
 
 #include "base/sha256.h"
-#include "node/host.h"
+#include "host/host.h"
 
 #include <stdbool.h>
 

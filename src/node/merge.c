@@ -5,9 +5,9 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "node/lines.h"
 #include "node/node.h"
 #include "node/ours.h"
+#include "text/lines.h"
 
 #include <stdlib.h>
 #include <string.h>

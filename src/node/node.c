@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "node/node.h"
 
-#include "node/which.h"
-#include "policy/runtime_text.h"
+#include "config/runtime_text.h"
+#include "host/which.h"
 
 #include <string.h>
 

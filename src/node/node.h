@@ -3,10 +3,10 @@
 #define KF_NODE_NODE_H
 
 #include "base/arena.h"
-#include "node/distro.h"
+#include "host/distro.h"
 #include "node/journal.h"
-#include "node/toml_edit.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
+#include "toml/edit.h"
 
 #include <stdbool.h>
 
@@ -112,6 +112,11 @@ struct kf_node {
 	kf_node_say *say;
 	void *ctx;
 };
+
+static inline struct kf_host_runtime kf_node_runtime(const struct kf_node *node)
+{
+	return (struct kf_host_runtime){&node->host, node->distro, node->options->timeout};
+}
 
 int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		 struct kf_node *ret, struct kf_err *err);

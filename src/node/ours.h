@@ -4,7 +4,7 @@
 #define KF_NODE_OURS_H
 
 #include "node/merge.h"
-#include "node/toml_edit.h"
+#include "toml/edit.h"
 
 /* A value that our change had set, and what becomes of it. */
 struct kf_ours_value {

@@ -7,9 +7,9 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "config/settings_text.h"
 #include "node/handler.h"
 #include "node/predecessor.h"
-#include "policy/settings_text.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "node/lines.h"
+#include "text/lines.h"
 
 #include <dirent.h>
 #include <fcntl.h>

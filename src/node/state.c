@@ -4,7 +4,7 @@
 #include "node/state.h"
 
 #include "base/limits.h"
-#include "node/cri.h"
+#include "cri/cri.h"
 #include "node/ours.h"
 #include "node/payload.h"
 
@@ -31,14 +31,12 @@ static void tell(const struct look *l, const char *action, const char *object, c
 /* What the running program says of @handler; nothing if none runs. */
 static const char *served(struct look *l, const char *handler, struct kf_err *err)
 {
-	struct kf_node_options once = *l->node->options;
-	struct kf_node node = *l->node;
+	struct kf_host_runtime rt = kf_node_runtime(l->node);
 
-	if (!kf_host_first(&node.host, node.distro->sockets))
+	if (!kf_host_first(rt.host, rt.distro->sockets))
 		return "";
-	once.timeout = 0;
-	node.options = &once;
-	if (kf_cri_wait(&node, &handler, 1, err) == 0)
+	rt.timeout = 0;
+	if (kf_cri_wait(&rt, &handler, 1, err) == 0)
 		return "";
 	l->not_run = true;
 	return err->msg;

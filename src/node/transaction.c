@@ -2,9 +2,9 @@
 #include "node/transaction.h"
 
 #include "base/cleanup.h"
-#include "node/cri.h"
+#include "cri/cri.h"
+#include "host/unit.h"
 #include "node/effects.h"
-#include "node/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,8 +117,10 @@ int kf_transaction_begin(struct kf_node *node, const struct kf_change *change, s
 static int restart_unit(const struct kf_node *node, const char *unit, bool again,
 			const char *const *handlers, size_t nhandlers, struct kf_err *err)
 {
+	const struct kf_host_runtime rt = kf_node_runtime(node);
+
 	node->say(node->ctx, "restart", unit, "");
-	if (kf_unit_restart(node, unit, again, err) < 0)
+	if (kf_unit_restart(&rt, unit, again, err) < 0)
 		return -1;
 	return kf_node_serves(node, handlers, nhandlers, err);
 }
@@ -126,9 +128,10 @@ static int restart_unit(const struct kf_node *node, const char *unit, bool again
 int kf_transaction_restart(const struct kf_node *node, const char *const *handlers,
 			   size_t nhandlers, struct kf_err *err)
 {
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 	const char *unit;
 
-	if (kf_unit_find(node, true, &unit, err) < 0)
+	if (kf_unit_find(&rt, true, &unit, err) < 0)
 		return -1;
 	return restart_unit(node, unit, true, handlers, nhandlers, err);
 }
@@ -138,29 +141,31 @@ static int wait_reloaded(const struct kf_node *node, const char *const *handlers
 			 struct kf_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 	const char *missing = NULL;
 
 	for (unsigned i = 0; i < RELOAD_SECONDS * 10; i++) {
-		if (kf_cri_ask(node, handlers, nhandlers, &missing, err) < 0)
+		if (kf_cri_ask(&rt, handlers, nhandlers, &missing, err) < 0)
 			return -1;
 		if (!missing)
 			return 0;
 		(void)nanosleep(&pause, NULL);
 	}
-	return kf_cri_fail(node, missing, err);
+	return kf_cri_fail(&rt, missing, err);
 }
 
 int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 {
 	const struct kf_journal *j = &node->journal;
 	const char *handlers[KF_JOURNAL_HANDLERS], *missing, *unit;
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 
 	if (node->distro->kind != KF_RUNTIME_CRIO)
 		return 0;
 	for (size_t i = 0; i < j->nhandlers; i++)
 		handlers[i] = j->handlers[i].name;
 	/* One that does not run reads its configuration when it starts. */
-	if (kf_cri_ask(node, handlers, j->nhandlers, &missing, err) < 0)
+	if (kf_cri_ask(&rt, handlers, j->nhandlers, &missing, err) < 0)
 		return err->code == ENOENT || err->code == ECONNREFUSED ? 0 : -1;
 	if (!missing)
 		return 0;
@@ -170,10 +175,10 @@ int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err 
 			  "is not listed by the runtime; reload or restart it");
 		return 0;
 	}
-	if (kf_unit_find(node, false, &unit, err) < 0)
+	if (kf_unit_find(&rt, false, &unit, err) < 0)
 		return -1;
 	node->say(node->ctx, "reload", unit, "");
-	if (kf_unit_reload(node, unit, err) < 0)
+	if (kf_unit_reload(&rt, unit, err) < 0)
 		return restart_unit(node, unit, false, handlers, j->nhandlers, err);
 	return wait_reloaded(node, handlers, j->nhandlers, err);
 }
@@ -206,13 +211,14 @@ static int roll_back(struct kf_node *node, const struct kf_change *change, const
 int kf_transaction_run(struct kf_node *node, const struct kf_change *change, struct kf_err *err)
 {
 	bool late = node->distro->late, restart = node->options->restart;
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 	const char *unit = NULL, *restarted = NULL;
 	struct kf_err first;
 	int r;
 
 	/* Ask before anything is written: without a unit there is no way. */
 	if (restart) {
-		r = kf_unit_find(node, false, &unit, err);
+		r = kf_unit_find(&rt, false, &unit, err);
 		if (r < 0)
 			goto fail;
 	}

@@ -3,8 +3,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "cri/cri.h"
 #include "node/beside.h"
-#include "node/cri.h"
 #include "node/ours.h"
 #include "node/predecessor.h"
 #include "node/profiles.h"
@@ -333,6 +333,7 @@ static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
 static bool in_use(const struct kf_node *node, char why[static 256])
 {
 	static const char unknown[] = "nobody knows whether it is in use (%.80s)";
+	const struct kf_host_runtime rt = kf_node_runtime(node);
 	const struct kf_journal *j = &node->journal;
 	struct kf_in_use pods;
 	struct kf_err err;
@@ -349,7 +350,7 @@ static bool in_use(const struct kf_node *node, char why[static 256])
 		return pods.n > 0;
 	}
 	for (size_t i = 0; i < j->nvms && !n; i++) {
-		if (kf_cri_pods(node, j->vms[i].name, &n, &err) < 0) {
+		if (kf_cri_pods(&rt, j->vms[i].name, &n, &err) < 0) {
 			(void)snprintf(why, 256, unknown, err.msg);
 			return true;
 		}

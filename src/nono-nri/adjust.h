@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <nri/nri.h>
 

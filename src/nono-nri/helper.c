@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "config/settings_text.h"
 #include "confine/confine.h"
-#include "policy/settings_text.h"
 
 #include <fcntl.h>
 #include <limits.h>

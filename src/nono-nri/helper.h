@@ -4,7 +4,7 @@
 
 #include "base/calls.h"
 #include "base/err.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
 
 #include <sys/types.h>
 

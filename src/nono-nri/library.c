@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "policy/profile.h"
+#include "profile/profile.h"
 
 #include <dirent.h>
 #include <fcntl.h>

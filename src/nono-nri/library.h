@@ -3,9 +3,9 @@
 #define KF_NONO_NRI_LIBRARY_H
 
 #include "base/arena.h"
-#include "nono-nri/config.h"
+#include "config/config.h"
 #include "observe/state.h"
-#include "policy/diag.h"
+#include "text/diag.h"
 
 /* The administrator's profiles: JSON in config->profiles_dir, compiled together with
  * the built-in ones into the directory "profiles" beside the launcher.  Each file there

@@ -2,11 +2,12 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/path.h"
+#include "event/watch.h"
 #include "nono-nri/confine.h"
 #include "nono-nri/helper.h"
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
-#include "nono-nri/watch.h"
 #include "observe/http.h"
 
 #include <event2/event.h>
@@ -16,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Editors write, rename and change modes in quick succession. */
+#define SETTLE_MS 50
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -76,6 +80,17 @@ static void publish(struct kf_plugin *p)
 
 static void reload(void *ctx);
 
+static int watch_config(struct kf_watch *watch, const char *config, struct kf_err *err)
+{
+	const char *base = kf_path_base(config);
+	char dir[PATH_MAX];
+
+	if (strlen(config) >= sizeof(dir))
+		return kf_fail(err, ENAMETOOLONG, "'%.60s...'", config);
+	(void)snprintf(dir, sizeof(dir), "%.*s", (int)(base - config), config);
+	return kf_watch_add(watch, *dir ? dir : ".", base, err);
+}
+
 /* Without a watch there is still SIGHUP. */
 static void watch(struct daemon *d, const char *profiles_dir)
 {
@@ -83,8 +98,9 @@ static void watch(struct daemon *d, const char *profiles_dir)
 
 	kf_watch_free(d->watch);
 	d->watch = NULL;
-	if (kf_watch_new(d->plugin.base, d->options.config, profiles_dir, reload, d, &d->watch,
-			 &err) < 0)
+	if (kf_watch_new(d->plugin.base, SETTLE_MS, reload, d, &d->watch, &err) < 0 ||
+	    watch_config(d->watch, d->options.config, &err) < 0 ||
+	    (profiles_dir && kf_watch_add(d->watch, profiles_dir, NULL, &err) < 0))
 		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
 }
 

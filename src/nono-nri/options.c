@@ -2,7 +2,7 @@
 #include "nono-nri/options.h"
 
 #include "base/cleanup.h"
-#include "nono-nri/config.h"
+#include "config/config.h"
 #include "observe/state.h"
 
 #include <getopt.h>

@@ -3,14 +3,14 @@
 #define KF_NONO_NRI_PLUGIN_H
 
 #include "base/arena.h"
+#include "config/config.h"
+#include "config/runtime_text.h"
 #include "nono-nri/adjust.h"
-#include "nono-nri/config.h"
 #include "nono-nri/helper.h"
 #include "nono-nri/options.h"
 #include "nono-nri/seccomp_cache.h"
 #include "observe/metrics.h"
 #include "observe/state.h"
-#include "policy/runtime_text.h"
 
 #include <nri/nri.h>
 

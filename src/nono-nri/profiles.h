@@ -4,8 +4,8 @@
 
 #include "base/arena.h"
 #include "nono-nri/library.h"
-#include "policy/diag.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
+#include "text/diag.h"
 
 /* Give @settings the profiles that exist for its launcher: the compiled ones in
  * the directory "profiles" beside it or, if there is no such directory, those

@@ -3,7 +3,7 @@
 #define KF_NONO_NRI_SECCOMP_CACHE_H
 
 #include "base/arena.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 /* Nearly all pods of a node ask for the same seccomp policy, the runtime's own. Its
  * intersection with ours takes ten times as long as everything else of an

@@ -15,7 +15,7 @@
 #include "oci/apply.h"
 #include "oci/bundle.h"
 #include "oci/mask.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <fcntl.h>
 #include <stdio.h>

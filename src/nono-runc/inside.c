@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "nono-runc/launch.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <fcntl.h>
 #include <json.h>

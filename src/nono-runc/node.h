@@ -3,8 +3,8 @@
 #define KF_NONO_RUNC_NODE_H
 
 #include "base/err.h"
-#include "policy/runtime_text.h"
-#include "policy/settings_text.h"
+#include "config/runtime_text.h"
+#include "config/settings_text.h"
 
 #include <limits.h>
 

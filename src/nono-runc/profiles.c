@@ -4,7 +4,8 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
+#include "profile/builtin.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
 
 #include <stddef.h>
 

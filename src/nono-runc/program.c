@@ -5,8 +5,8 @@
 #include "nono-runc/program.h"
 
 #include "base/cleanup.h"
-#include "policy/seccomp_cond.h"
-#include "policy/seccomp_internal.h"
+#include "seccomp/cond.h"
+#include "seccomp/internal.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>

@@ -3,8 +3,8 @@
 #define KF_NONO_RUNC_PROGRAM_H
 
 #include "base/err.h"
-#include "policy/seccomp.h"
 #include "sandbox/filter.h"
+#include "seccomp/seccomp.h"
 
 /* A seccomp policy as the program that the kernel runs. */
 struct kf_program {

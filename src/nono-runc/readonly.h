@@ -4,14 +4,14 @@
 
 #include "base/err.h"
 #include "oci/view.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
 
 /* What makes "fs readonly" true where the guard is.
  *
  * Before the runtime starts, the guard puts an empty placeholder where there is
- * nothing yet (with a line in it where empty means something else), and adds a createContainer hook to config.json: itself under the
- * name KF_READONLY_HOOK.  The hook runs in the container's mount namespace when
- * all is mounted, with the host's root still in view and no process of the
+ * nothing yet (with a line in it where empty means something else), and adds a createContainer hook
+ * to config.json: itself under the name KF_READONLY_HOOK.  The hook runs in the container's mount
+ * namespace when all is mounted, with the host's root still in view and no process of the
  * container's there.  It binds each path read-only over itself, and each
  * directory on the way to it over itself as it is: a mount point can be neither
  * renamed nor unlinked.  Everything is opened once and mounted by descriptor, so

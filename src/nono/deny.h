@@ -2,8 +2,8 @@
 #ifndef KF_NONO_DENY_H
 #define KF_NONO_DENY_H
 
+#include "flat/flat.h"
 #include "nono/vars.h"
-#include "policy/flat.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,9 +2,9 @@
 #ifndef KF_NONO_GRANTS_H
 #define KF_NONO_GRANTS_H
 
+#include "flat/flat.h"
 #include "nono/options.h"
 #include "nono/vars.h"
-#include "policy/flat.h"
 #include "sandbox/domain.h"
 #include "sandbox/landlock.h"
 

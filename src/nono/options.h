@@ -3,7 +3,7 @@
 #define KF_NONO_OPTIONS_H
 
 #include "base/err.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 
 #include <stdbool.h>
 #include <stddef.h>

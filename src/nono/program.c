@@ -3,7 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "policy/plan.h"
+#include "flat/launcher.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,11 +4,11 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
-#include "nono/builtin.h"
+#include "flat/builtin.h"
+#include "flat/launcher.h"
+#include "flat/name.h"
 #include "nono/options.h"
 #include "nono/rt.h"
-#include "policy/plan.h"
-#include "policy/settings.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -3,7 +3,7 @@
 #define KF_NONO_SOURCE_H
 
 #include "base/err.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 #include "sandbox/domain.h"
 
 #include <stdint.h>

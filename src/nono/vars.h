@@ -3,7 +3,7 @@
 #define KF_NONO_VARS_H
 
 #include "base/err.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 
 #include <limits.h>
 #include <stdbool.h>

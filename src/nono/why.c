@@ -3,14 +3,14 @@
  * cannot say anything else than what is enforced; and what to do instead. */
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "flat/launcher.h"
+#include "flat/name.h"
 #include "nono/command.h"
 #include "nono/deny.h"
 #include "nono/grants.h"
 #include "nono/report.h"
 #include "nono/rt.h"
 #include "nono/source.h"
-#include "policy/plan.h"
-#include "policy/settings.h"
 #include "sandbox/landlock.h"
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "flat/launcher.h"
 #include "nono/command.h"
 #include "nono/grants.h"
 #include "nono/options.h"
@@ -8,7 +9,6 @@
 #include "nono/report.h"
 #include "nono/rt.h"
 #include "nono/source.h"
-#include "policy/plan.h"
 #include "sandbox/domain.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"

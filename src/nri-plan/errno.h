@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "policy/seccomp.h"
+#include "seccomp/seccomp.h"
 
 /* @seccomp without any rule that names an error number, which runtimes with
  * NRI 0.10 and 0.11 (containerd 2.2, CRI-O 1.35 and 1.36) do not survive: they follow a nil

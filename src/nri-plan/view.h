@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "policy/view.h"
+#include "plan/view.h"
 
 #include <nri/nri.h>
 

@@ -5,8 +5,8 @@
 #include "base/limits.h"
 #include "base/path.h"
 
-#include "oci/json.h"
 #include "oci/seccomp.h"
+#include "json/json.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -4,15 +4,15 @@
 
 #include "base/err.h"
 #include "oci/view.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <stddef.h>
 
 /* Carry out @plan (KF_SANDBOX) on @oci's JSON: process.args, NONO_PROFILE in
  * process.env, process.noNewPrivileges; in a config.json also: the plan's mounts
- * taken away, what @oci says is inside mounted at /nono, and /proc after all others, the paths that the plan judged written
- * clean, the @nmasks paths @masks added to linux.maskedPaths, what else of /proc is the
- * kernel's own to linux.readonlyPaths if there are any, linux.seccomp if the plan has
+ * taken away, what @oci says is inside mounted at /nono, and /proc after all others, the paths that
+ * the plan judged written clean, the @nmasks paths @masks added to linux.maskedPaths, what else of
+ * /proc is the kernel's own to linux.readonlyPaths if there are any, linux.seccomp if the plan has
  * one, or taken out if @oci says that the launcher installs it.  All else stays as it was,
  * numbers and order included. The view is stale afterwards.  On failure (out of memory) the
  * JSON is half changed: throw it away. */

@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "oci/view.h"
-#include "policy/settings.h"
+#include "plan/settings.h"
 
 #include <stddef.h>
 

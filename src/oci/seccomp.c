@@ -2,7 +2,7 @@
 #include "oci/seccomp.h"
 
 #include "base/cleanup.h"
-#include "oci/json.h"
+#include "json/json.h"
 
 #include <stdint.h>
 

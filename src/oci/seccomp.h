@@ -4,7 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-#include "policy/seccomp.h"
+#include "seccomp/seccomp.h"
 
 struct json_object;
 

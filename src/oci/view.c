@@ -3,8 +3,8 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "oci/json.h"
 #include "oci/seccomp.h"
+#include "json/json.h"
 
 #include <string.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kf-profilec [NAME...]: runs while building; writes the built-in profiles' flat
  * texts as the C table kf_builtins, for programs that do not compile profiles.
- * With names, the rules of these as the launcher's tables (nono/builtin.h). */
+ * With names, the rules of these as the launcher's tables (flat/builtin.h). */
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "nono/builtin.h"
-#include "policy/profile.h"
+#include "flat/builtin.h"
+#include "profile/profile.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -128,7 +128,7 @@ static int write_launcher(const struct kf_profile_library *library, char *const 
 	static struct args args;
 	int failed = 0;
 
-	printf("#include \"nono/builtin.h\"\n\n"
+	printf("#include \"flat/builtin.h\"\n\n"
 	       "const struct kf_builtin_policy kf_builtin_policies[] = {\n");
 	for (; *names; names++)
 		failed |= write_builtin(library, *names, &args, write_policy);
@@ -145,7 +145,7 @@ static int write_table(const struct kf_profile_library *library)
 {
 	int failed = 0;
 
-	printf("#include \"policy/flat.h\"\n\nconst struct kf_builtin kf_builtins[] = {\n");
+	printf("#include \"profile/builtin.h\"\n\nconst struct kf_builtin kf_builtins[] = {\n");
 	for (size_t i = 0; i < library->n; i++)
 		failed |= write_builtin(library, library->v[i].name, NULL, write_row);
 	printf("};\nconst size_t kf_nbuiltins = %zu;\n", library->n);

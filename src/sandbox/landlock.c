@@ -2,7 +2,7 @@
 #include "sandbox/landlock.h"
 
 #include "base/cleanup.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 
 #include <sys/prctl.h>
 #include <sys/stat.h>

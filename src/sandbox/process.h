@@ -3,7 +3,7 @@
 #define KF_SANDBOX_PROCESS_H
 
 #include "base/err.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
 
 /* What a policy changes about the process besides what it may reach. */
 

@@ -3,7 +3,7 @@
  * thing.  Prints "done", or the error's name.  DIR holds what run has put there. */
 #include "base/cleanup.h"
 #include "base/file.h"
-#include "kubefence/agent_confine.h"
+#include "kubefence/agent/confine.h"
 #include "nono-nri/confine.h"
 
 #include <arpa/inet.h>

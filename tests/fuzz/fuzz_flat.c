@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "base/sha256.h"
-#include "policy/flat.h"
+#include "flat/flat.h"
+#include "profile/format.h"
 
 #include <assert.h>
 #include <limits.h>

@@ -5,11 +5,11 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "flat/flat.h"
 #include "oci/apply.h"
-#include "oci/json.h"
 #include "oci/mask.h"
-#include "policy/flat.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
+#include "json/json.h"
 
 #include <limits.h>
 #include <stdint.h>

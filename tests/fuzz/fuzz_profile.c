@@ -3,8 +3,8 @@
  * that it may extend as "q".  No crash; every message has a place in its file;
  * what compiles is what the launcher parses, and showing it compiles to the same. */
 #include "base/limits.h"
-#include "policy/flat.h"
-#include "policy/profile.h"
+#include "flat/flat.h"
+#include "profile/profile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TOML text -> tree: no crash, and every position lies in the text. */
-#include "base/toml.h"
+#include "toml/toml.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
 /* Edits of somebody's TOML: what cannot be edited is refused, what is edited is
  * as intended (kf_toml_edit proves that itself; a proof that fails is ours to
  * fix, so it aborts here), and a second edit changes nothing. */
-#include "node/toml_edit.h"
+#include "toml/edit.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -90,7 +90,7 @@ __asm__(".globl _start\n_start: mov x0,sp\nbl start\n");
 def launcher_calls() -> list[str]:
     """Of the product's table, those of this machine."""
     text = subprocess.run(["gcc", "-E", "-P", "-I", f"{ROOT}/src", "-x", "c", "-"], check=True, capture_output=True, text=True,
-                          input=(ROOT / "src/policy/seccomp_launcher.c").read_text()).stdout
+                          input=(ROOT / "src/seccomp/launcher.c").read_text()).stdout
     return re.findall(r'\{"(\w+)", KF_CALL_', text)
 
 

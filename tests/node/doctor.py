@@ -36,7 +36,7 @@ def run(t, tools, everything: bool) -> None:
         anchors = set(re.findall(r"see docs/doctor.md#(\S+) for hints", out))
         have = set(re.findall(r'^<a id="(\S+)"></a>', (ROOT / "docs/doctor.md").read_text(), re.MULTILINE))
         t.ok(anchors and anchors <= have, "every hint leads to a paragraph of docs/doctor.md", anchors - have)
-        source = "".join((ROOT / f"src/kubefence/{f}").read_text() for f in ("doctor_kernel.c", "doctor_node.c", "doctor_workload.c"))
+        source = "".join((ROOT / f"src/kubefence/doctor/{f}").read_text() for f in ("kernel.c", "node.c", "workload.c"))
         named = set(re.findall(r'", "([a-z0-9-]+)",\s*(?:true|false),', source))
         t.ok(len(named) > 15 and named <= have, "... and so would every other check's", named - have)
         recipe = "codex: Start it with --sandbox danger-full-access"

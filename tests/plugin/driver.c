@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "nri-plan/adjust.h"
-#include "policy/seccomp.h"
+#include "seccomp/seccomp.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -47,7 +47,7 @@ def one(tap, path: str, seen: list[dict]) -> None:
 def messages() -> list[str]:
     """Format strings of the compiler's messages, from its sources."""
     found = []
-    for path in glob.glob(f"{ROOT}/src/policy/profile_*.c") + [f"{ROOT}/src/policy/jsonc.c"]:
+    for path in glob.glob(f"{ROOT}/src/profile/*.c") + [f"{ROOT}/src/json/jsonc.c"]:
         with open(path, encoding="utf-8") as f:
             text = f.read()
         # A format is the first string, in however many pieces, behind "at," of these calls.

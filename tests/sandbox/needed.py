@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of the launcher's system calls (src/policy/seccomp_launcher.c) against the launcher: strace says what it calls, also when it has to do without one; each of these is then denied
+"""The table of the launcher's system calls (src/seccomp/launcher.c) against the launcher: strace says what it calls, also when it has to do without one; each of these is then denied
 alone. The table must hold exactly the calls that strace saw, and among them as needed exactly those without which the launcher does not get to the workload, or whose error it takes for an
 answer. However it ends, it never ends in a workload that is not sandboxed."""
 import json

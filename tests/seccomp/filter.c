@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "policy/seccomp.h"
+#include "seccomp/seccomp.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
 /* Random seccomp policies, and calls that their rules may match. */
 #include "base/cleanup.h"
 #include "kf_test.h"
-#include "policy/seccomp.h"
+#include "seccomp/seccomp.h"
 
 #include <errno.h>
 #include <string.h>

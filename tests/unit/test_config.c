@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/nono-nri/config: every key, every mistake; all mistakes of a file at once. */
+/* src/config/config: every key, every mistake; all mistakes of a file at once. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "config/config.h"
 #include "kf_test.h"
-#include "nono-nri/config.h"
 
 #include <fcntl.h>
 #include <limits.h>

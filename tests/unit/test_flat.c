@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/policy/flat: the text that decides what a launcher allows. */
+/* src/flat/flat: the text that decides what a launcher allows. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
 #include "base/sha256.h"
+#include "flat/flat.h"
 #include "kf_test.h"
-#include "policy/flat.h"
+#include "profile/builtin.h"
+#include "profile/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/node: what is not there, and what only cannot be read, on the host. */
+#include "host/distro.h"
 #include "kf_test.h"
-#include "node/distro.h"
 #include "node/payload.h"
 
 #include <errno.h>

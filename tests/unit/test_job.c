@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/kubefence/job: what a loop that cannot fork has done for it. */
+/* src/event/job: what a loop that cannot fork has done for it. */
 #include "base/cleanup.h"
+#include "event/job.h"
 #include "kf_test.h"
-#include "kubefence/job.h"
 
 #include <event2/event.h>
 #include <signal.h>

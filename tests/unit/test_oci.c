@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/oci: reading a bundle strictly, changing only what the plan says. */
 #include "base/cleanup.h"
+#include "flat/flat.h"
 #include "kf_test.h"
 #include "oci/apply.h"
-#include "oci/json.h"
 #include "oci/mask.h"
 #include "oci/seccomp.h"
-#include "policy/flat.h"
+#include "json/json.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -210,7 +210,8 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 			"\"n\":null},\"process\":{\"env\":[\"A=1\"],\"args\":[\"sh\"],"
 			"\"noNewPrivileges\":false,\"cwd\":\"/a/b\"},\"mounts\":["
 			"{\"destination\":\"/proc//cpuinfo\"},{\"destination\":\"//proc\"},"
-			"{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep/./\",\"options\":[\"rw\"]},"
+			"{\"destination\":\"/run/secrets/token\"},{\"destination\":\"/keep/./"
+			"\",\"options\":[\"rw\"]},"
 			"{\"destination\":\"/run/secrets/token\"}],"
 			"\"linux\":{\"devices\":[{\"path\":\"/dev//x\"},{\"path\":\"/dev/y\"}],"
 			"\"readonlyPaths\":[\"/proc/sys\",\"/proc//bus/\"],"
@@ -224,7 +225,8 @@ static void apply_changes_what_the_plan_says_and_nothing_else(void **state)
 		"\"n\":null},\"process\":{\"env\":[\"A=1\",\"NONO_PROFILE=strict\"],"
 		"\"args\":[\"/proc/self/fd/3\",\"wrap\",\"--\",\"sh\"],"
 		"\"noNewPrivileges\":true,\"cwd\":\"/a/b\"},\"mounts\":["
-		"{\"destination\":\"/keep\",\"options\":[\"rw\",\"ro\"]},{\"destination\":\"/proc\"},"
+		"{\"destination\":\"/keep\",\"options\":[\"rw\",\"ro\"]},{\"destination\":\"/"
+		"proc\"},"
 		"{\"destination\":\"/proc/cpuinfo\"}],"
 		"\"linux\":{\"devices\":[{\"path\":\"/dev/x\"},{\"path\":\"/dev/y\"}],"
 		"\"readonlyPaths\":[\"/proc/sys\",\"/proc/bus\",\"/proc/dynamic_debug\"],"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/policy/paths: every short spelling of a path, in every place where a container can
+/* src/plan/paths: every short spelling of a path, in every place where a container can
  * bring one, against what a reader that goes component by component finds in it. */
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "kf_test.h"
-#include "policy/paths.h"
-#include "policy/plan.h"
+#include "plan/paths.h"
+#include "plan/plan.h"
 
 #include <stdio.h>
 #include <string.h>

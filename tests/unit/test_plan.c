@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/policy/plan: the decision about a container, and its verifier. */
+/* src/plan/plan: the decision about a container, and its verifier. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "kf_test.h"
-#include "policy/plan.h"
+#include "plan/plan.h"
 
 #include <errno.h>
 #include <string.h>

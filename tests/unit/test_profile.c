@@ -3,8 +3,9 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "policy/flat.h"
-#include "policy/profile.h"
+#include "flat/flat.h"
+#include "profile/builtin.h"
+#include "profile/profile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 /* policy/runtime_text: what the guard believes about the real runtimes. */
 #include "base/cleanup.h"
 #include "base/sha256.h"
+#include "config/runtime_text.h"
 #include "kf_test.h"
-#include "policy/runtime_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>

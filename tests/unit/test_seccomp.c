@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/policy/seccomp*: the built-in levels, evaluation, intersection and its laws. */
+/* src/seccomp/seccomp*: the built-in levels, evaluation, intersection and its laws. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "kf_test.h"
-#include "policy/seccomp.h"
-#include "policy/seccomp_launcher.h"
-#include "policy/seccomp_table.h"
 #include "random_seccomp.h"
+#include "seccomp/launcher.h"
+#include "seccomp/seccomp.h"
+#include "seccomp/table.h"
 
 #include <errno.h>
 #include <string.h>

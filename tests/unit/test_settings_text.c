@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/policy/settings_text: what the plugin publishes is what the guard reads. */
+/* src/config/settings_text: what the plugin publishes is what the guard reads. */
 #include "base/cleanup.h"
 #include "base/sha256.h"
+#include "config/settings_text.h"
 #include "kf_test.h"
-#include "policy/settings_text.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* src/base/toml: the tree, its order and its positions; what is refused. */
+/* src/toml/toml: the tree, its order and its positions; what is refused. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "base/toml.h"
 #include "kf_test.h"
+#include "toml/toml.h"
 
 #include <string.h>
 

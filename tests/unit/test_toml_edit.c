@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "kf_test.h"
-#include "node/toml_edit.h"
+#include "toml/edit.h"
 
 #include <inttypes.h>
 #include <stdio.h>

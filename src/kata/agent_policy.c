@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kata/agent_policy.h"
+
+#include "base/cleanup.h"
+#include "plan/paths.h"
+#include "plan/plan.h"
+#include "seccomp/launcher.h"
+
+/* Every request of the agent's interface from Kata 3.28 to 4.1: one that the
+ * policy does not name is refused, and the pod with it.  false: there are rules
+ * below, or nobody may. */
+static const struct {
+	const char *name;
+	bool allowed;
+} requests[] = {
+	{"AddARPNeighborsRequest", true},
+	{"AddSwapPathRequest", true},
+	{"AddSwapRequest", true},
+	{"CheckRequest", true},
+	{"CloseStdinRequest", true},
+	{"CopyFileRequest", false},
+	{"CreateContainerRequest", false},
+	{"CreateSandboxRequest", true},
+	{"DestroySandboxRequest", true},
+	{"ExecProcessRequest", false},
+	{"GetDiagnosticDataRequest", true},
+	{"GetIPTablesRequest", true},
+	{"GetMetricsRequest", true},
+	{"GetOOMEventRequest", true},
+	{"GuestDetailsRequest", true},
+	{"ListInterfacesRequest", true},
+	{"ListRoutesRequest", true},
+	{"LoadPolicyFragmentRequest", false},
+	{"MemAgentCompactConfig", true},
+	{"MemAgentMemcgConfig", true},
+	{"MemHotplugByProbeRequest", true},
+	{"OnlineCPUMemRequest", true},
+	{"PauseContainerRequest", true},
+	{"PullImageRequest", true},
+	{"ReadContainerTerminationMessage", true},
+	{"ReadStreamRequest", true},
+	{"RemoveContainerRequest", true},
+	{"RemoveStaleVirtiofsShareMountsRequest", true},
+	{"ReseedRandomDevRequest", true},
+	{"ResizeVolumeRequest", true},
+	{"ResumeContainerRequest", true},
+	{"SetGuestDateTimeRequest", true},
+	{"SetIPTablesRequest", true},
+	{"SetPolicyRequest", false},
+	{"SignalProcessRequest", true},
+	{"StartContainerRequest", true},
+	{"StartTracingRequest", true},
+	{"StatsContainerRequest", true},
+	{"StopTracingRequest", true},
+	{"TtyWinResizeRequest", true},
+	{"UpdateContainerRequest", true},
+	{"UpdateEphemeralMountsRequest", true},
+	{"UpdateInterfaceRequest", true},
+	{"UpdateRoutesRequest", true},
+	{"VolumeStatsRequest", true},
+	{"WaitProcessRequest", true},
+	{"WriteStreamRequest", true},
+};
+
+static const char head[] = "# Made by 'kubefence kata policy'.\n"
+			   "# Nothing starts in this machine but in the sandbox.\n"
+			   "package agent_policy\n\n"
+			   "import future.keywords.every\n"
+			   "import future.keywords.if\n"
+			   "import future.keywords.in\n\n"
+			   "default AllowRequestsFailingPolicy := false\n\n";
+
+static const char rules[] =
+	"\n"
+	"# The launcher and a profile, before anything else.\n"
+	"wrapped(args) if {\n"
+	"\tcount(args) > 5\n"
+	"\targs[0] == \"" KF_LAUNCHER_PATH "\"\n"
+	"\targs[1] == \"wrap\"\n"
+	"\targs[2] == \"--profile\"\n"
+	"\targs[3] in profiles\n"
+	"\targs[4] == \"--\"\n"
+	"}\n"
+	"\n"
+	"parts(path) := [p | some p in split(path, \"/\"); p != \"\"; p != \".\"]\n"
+	"\n"
+	"plain(path) if {\n"
+	"\tstartswith(path, \"/\")\n"
+	"\tcount(parts(path)) > 0\n"
+	"\tnot \"..\" in parts(path)\n"
+	"}\n"
+	"\n"
+	"# All that is mounted at or under " KF_LAUNCHER_DIR ".\n"
+	"launcher_mounts := [m | some m in input.OCI.Mounts; parts(m.destination)[0] == \"nono\"]\n"
+	"\n"
+	"# Exactly the plugin's mount. The options are what tells it from a volume of the\n"
+	"# pod's: no pod can ask for them.\n"
+	"launcher_mounted if {\n"
+	"\tevery m in input.OCI.Mounts {\n"
+	"\t\tplain(m.destination)\n"
+	"\t\tproc_kept(m)\n"
+	"\t}\n"
+	"\tcount(launcher_mounts) == 1\n"
+	"\tmount := launcher_mounts[0]\n"
+	"\tmount.destination == \"" KF_LAUNCHER_DIR "\"\n"
+	"\tmount.type_ == \"bind\"\n"
+	"\tstartswith(mount.source, \"/run/kata-containers/shared/containers/\")\n"
+	"\tplain(mount.source)\n"
+	"\tevery option in [\"ro\", \"nosuid\", \"nodev\"] {\n"
+	"\t\toption in mount.options\n"
+	"\t}\n"
+	"\tnot \"rw\" in mount.options\n"
+	"}\n"
+	"\n"
+	"# As the plan has it: below /proc only files may be mounted over of which the launcher\n"
+	"# reads nothing, and at /proc lies a procfs.\n"
+	"in_proc(path) if parts(path)[0] == \"proc\"\n"
+	"\n"
+	"bound(mount) if {\n"
+	"\tsome option in mount.options\n"
+	"\toption in [\"bind\", \"rbind\"]\n"
+	"}\n"
+	"\n"
+	"proc_kept(mount) if not in_proc(mount.destination)\n"
+	"\n"
+	"proc_kept(mount) if concat(\"/\", parts(mount.destination)) in proc_files\n"
+	"\n"
+	"proc_kept(mount) if {\n"
+	"\tparts(mount.destination) == [\"proc\"]\n"
+	"\tmount.source == \"/proc\"\n"
+	"\tbound(mount)\n"
+	"}\n"
+	"\n"
+	"proc_kept(mount) if {\n"
+	"\tparts(mount.destination) == [\"proc\"]\n"
+	"\tmount.type_ == \"proc\"\n"
+	"\tnot bound(mount)\n"
+	"}\n"
+	"\n"
+	"# The pod's seccomp policy: it may not answer what the launcher asks the kernel. The\n"
+	"# agent knows no error of the default action but EPERM, and which one a rule has is not\n"
+	"# looked at.\n"
+	"passing := [\"SCMP_ACT_ALLOW\", \"SCMP_ACT_LOG\"]\n"
+	"\n"
+	"filtered if is_object(input.OCI.Linux.Seccomp)\n"
+	"\n"
+	"decided(call) if {\n"
+	"\tsome rule in input.OCI.Linux.Seccomp.Syscalls\n"
+	"\tcall in rule.Names\n"
+	"\tcount(rule.Args) == 0\n"
+	"}\n"
+	"\n"
+	"honest(rule) if rule.Action in passing\n"
+	"\n"
+	"honest(rule) if {\n"
+	"\tevery name in rule.Names {\n"
+	"\t\tnot name in needed_calls\n"
+	"\t\tnot name in optional_calls\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"needed_pass if input.OCI.Linux.Seccomp.DefaultAction in passing\n"
+	"\n"
+	"needed_pass if {\n"
+	"\tevery call in needed_calls {\n"
+	"\t\tdecided(call)\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"optional_fail if input.OCI.Linux.Seccomp.DefaultAction in passing\n"
+	"\n"
+	"optional_fail if input.OCI.Linux.Seccomp.DefaultAction == \"SCMP_ACT_ERRNO\"\n"
+	"\n"
+	"optional_fail if {\n"
+	"\tevery call in optional_calls {\n"
+	"\t\tdecided(call)\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"launcher_believes if not filtered\n"
+	"\n"
+	"launcher_believes if {\n"
+	"\tevery rule in input.OCI.Linux.Seccomp.Syscalls {\n"
+	"\t\thonest(rule)\n"
+	"\t}\n"
+	"\tneeded_pass\n"
+	"\toptional_fail\n"
+	"}\n"
+	"\n"
+	"CreateContainerRequest if {\n"
+	"\twrapped(input.OCI.Process.Args)\n"
+	"\tlauncher_mounted\n"
+	"\tlauncher_believes\n"
+	"}\n"
+	"\n"
+	"# The pause container, which all that could tell calls one: Kata, containerd, CRI-O.\n"
+	"type_keys := [\"io.kubernetes.cri.container-type\", "
+	"\"io.kubernetes.cri-o.ContainerType\", "
+	"\"io.kubernetes.docker.type\"]\n"
+	"id_keys := [\"io.kubernetes.cri.sandbox-id\", \"io.kubernetes.cri-o.SandboxID\", "
+	"\"io.kubernetes.sandbox.id\"]\n"
+	"\n"
+	"all_say(keys, value) if {\n"
+	"\tsaid := [input.OCI.Annotations[key] | some key in keys]\n"
+	"\tcount(said) > 0\n"
+	"\tevery s in said {\n"
+	"\t\ts == value\n"
+	"\t}\n"
+	"}\n"
+	"\n"
+	"CreateContainerRequest if {\n"
+	"\tinput.OCI.Annotations[\"io.katacontainers.pkg.oci.container_type\"] == \"pod_sandbox\"\n"
+	"\tall_say(type_keys, \"sandbox\")\n"
+	"\tall_say(id_keys, input.container_id)\n"
+	"\tinput.OCI.Root.Readonly == true\n"
+	"\tinput.OCI.Process.Args == [pause]\n"
+	"\tcount(launcher_mounts) == 0\n"
+	"}\n"
+	"\n"
+	"# Shared files only.\n"
+	"CopyFileRequest if {\n"
+	"\tstartswith(input.path, \"/run/kata-containers/\")\n"
+	"\tplain(input.path)\n"
+	"}\n";
+
+static const char exec_rule[] = "\n"
+				"# Probes and hooks as well.\n"
+				"ExecProcessRequest if {\n"
+				"\twrapped(input.process.Args)\n"
+				"}\n";
+
+/* "NAME := {...}" of the launcher's calls of one class. */
+static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use use)
+{
+	size_t n;
+	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+	bool any = false;
+
+	kf_buf_addf(out, "%s := {", name);
+	for (size_t i = 0; i < n; i++) {
+		if (calls[i].use != use)
+			continue;
+		kf_buf_addf(out, "%s\"%s\"", any ? ", " : "", calls[i].name);
+		any = true;
+	}
+	kf_buf_adds(out, "}\n\n");
+}
+
+void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
+		     const char *pause, struct kf_buf *out)
+{
+	kf_buf_adds(out, head);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(requests); i++)
+		kf_buf_addf(out, "default %s := %s\n", requests[i].name,
+			    requests[i].allowed ? "true" : "false");
+	kf_buf_adds(out, "\nprofiles := {");
+	for (size_t i = 0; i < nprofiles; i++)
+		kf_buf_addf(out, "%s\"%s\"", i ? ", " : "", profiles[i]);
+	kf_buf_adds(out, "}\n\nproc_files := {");
+	for (size_t i = 0; kf_proc_files[i]; i++)
+		kf_buf_addf(out, "%s\"proc/%s\"", i ? ", " : "", kf_proc_files[i]);
+	kf_buf_adds(out, "}\n\n");
+	add_calls(out, "needed_calls", KF_CALL_NEEDED);
+	add_calls(out, "optional_calls", KF_CALL_OPTIONAL);
+	kf_buf_adds(out, "pause := \"");
+	kf_buf_add_json(out, pause);
+	kf_buf_adds(out, "\"\n");
+	kf_buf_adds(out, rules);
+	if (exec == KF_EXEC_SANDBOX)
+		kf_buf_adds(out, exec_rule);
+}

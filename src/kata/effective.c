@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kata's rules for drop-ins, the same in both runtimes: every file of config.d in
+ * the order of the bytes of its name; tables merge, anything else replaces. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "kata/kata.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOCS_MAX  64
+#define DEPTH_MAX 80
+
+struct doc {
+	char *text;
+	struct kf_toml toml;
+};
+
+static bool is_table(const struct kf_toml_node *n)
+{
+	return n->kind == KF_TOML_TABLE;
+}
+
+/* The keys from the document down to @n; false if it lies too deep. */
+static size_t path_of(const struct kf_toml_node *n, const char *path[static DEPTH_MAX])
+{
+	size_t depth = 0;
+
+	for (const struct kf_toml_node *p = n; p->parent; p = p->parent)
+		if (++depth > DEPTH_MAX)
+			return 0;
+	for (size_t i = depth; i--; n = n->parent)
+		path[i] = n->key;
+	return depth;
+}
+
+/* Whether @doc says something else at @path, or at a table on the way to it. */
+static bool overrides(const struct doc *doc, const char *const *path, size_t depth)
+{
+	const struct kf_toml_node *n = doc->toml.root;
+
+	for (size_t i = 0; i < depth; i++) {
+		n = kf_toml_get(n, path[i]);
+		if (!n)
+			return false;
+		if (!is_table(n))
+			return true;
+	}
+	return true;
+}
+
+static int put_values(const struct doc *docs, size_t ndocs, size_t at, struct kf_buf *out,
+		      struct kf_err *err)
+{
+	const struct kf_toml_node *root = docs[at].toml.root, *n;
+	const char *path[DEPTH_MAX];
+
+	/* Values only: an array's elements are part of it. */
+	for (n = root; n; n = kf_toml_walk(n, root, is_table(n))) {
+		bool dead = false;
+		size_t depth;
+
+		if (is_table(n))
+			continue;
+		depth = path_of(n, path);
+		if (!depth)
+			return kf_fail(err, E2BIG, "tables nested too deeply");
+		for (size_t later = at + 1; later < ndocs && !dead; later++)
+			dead = overrides(&docs[later], path, depth);
+		if (dead)
+			continue;
+		for (size_t i = 0; i < depth; i++) {
+			kf_buf_adds(out, i ? "." : "");
+			kf_toml_put_key(out, path[i]);
+		}
+		kf_buf_adds(out, " = ");
+		if (n->kind == KF_TOML_STRING)
+			kf_toml_put_string(out, n->string);
+		else
+			kf_buf_add(out, docs[at].text + n->begin.offset,
+				   n->end.offset - n->begin.offset);
+		kf_buf_adds(out, "\n");
+	}
+	return 0;
+}
+
+static int load(const struct kf_host *host, const char *path, struct doc *ret, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	if (kf_host_read(host, path, KF_LIMIT_CONFIG, &text, &n, err) < 0 ||
+	    kf_toml_parse(text, n, path, &ret->toml, err) < 0)
+		return -1;
+	ret->text = KF_STEAL(text);
+	return 0;
+}
+
+int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,
+		      struct kf_err *err)
+{
+	struct doc *docs = calloc(DOCS_MAX, sizeof(*docs));
+	char pattern[PATH_MAX], **list;
+	size_t ndocs = 0;
+	int r;
+
+	if (!docs)
+		return kf_fail_nomem(err, config);
+	(void)snprintf(pattern, sizeof(pattern), "%.*sconfig.d/*",
+		       (int)(kf_path_base(config) - config), config);
+	if (kf_host_glob(host, pattern, &list, err) < 0) {
+		free(docs);
+		return -1;
+	}
+	r = load(host, config, &docs[0], err);
+	ndocs = r == 0;
+	for (char **p = list; *p && r == 0; p++) {
+		if (ndocs == DOCS_MAX)
+			r = kf_fail(err, E2BIG, "'%s': more than %d files", pattern, DOCS_MAX - 1);
+		else if ((r = load(host, *p, &docs[ndocs], err)) == 0)
+			ndocs++;
+	}
+	for (size_t i = 0; i < ndocs && r == 0; i++)
+		r = put_values(docs, ndocs, i, out, err);
+	if (r == 0 && out->failed)
+		r = kf_fail_nomem(err, config);
+	for (size_t i = 0; i < ndocs; i++) {
+		kf_toml_done(&docs[i].toml);
+		free(docs[i].text);
+	}
+	kf_host_list_free(list);
+	free(docs);
+	return r;
+}

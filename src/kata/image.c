@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cleanup.h"
+#include "kata/kata.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define IMAGES	  KF_NODE_KATA "/images"
+#define IMAGE_MAX (8LL * 1024 * 1024 * 1024)
+
+/* A file of ours, mapped. */
+struct image {
+	int fd;
+	char *p;
+	size_t n;
+};
+
+static void image_done(struct image *image)
+{
+	if (image->p)
+		(void)munmap(image->p, image->n);
+	kf_cleanup_close(&image->fd);
+}
+
+static int image_open(const char *file, struct image *ret, struct kf_err *err)
+{
+	KF_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	void *p;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return kf_fail_sys(err, "open '%s'", file);
+	if (!S_ISREG(st.st_mode) || st.st_size < 4096 || st.st_size > IMAGE_MAX)
+		return kf_fail(err, EINVAL, "'%s' is no regular file of a usable size", file);
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		return kf_fail_sys(err, "map '%s'", file);
+	*ret = (struct image){kf_steal_fd(&fd), p, (size_t)st.st_size};
+	return 0;
+}
+
+static bool has(const struct image *image, size_t at, const char *magic, size_t n)
+{
+	return image->n >= at + n && memcmp(image->p + at, magic, n) == 0;
+}
+
+static int check_kernel(const struct image *image, const char *file, struct kf_err *err)
+{
+	bool elf = has(image, 0, "\177ELF", 4);
+
+	/* A bzImage is compressed: no telling. */
+	if (!elf && !has(image, 0x202, "HdrS", 4))
+		return kf_fail(err, ENOEXEC, "'%s' is no kernel (vmlinux or bzImage)", file);
+	if (elf && !memmem(image->p, image->n, "landlock", 8))
+		return kf_fail(err, ENOTSUP,
+			       "'%s' is a kernel without Landlock; build it with "
+			       "CONFIG_SECURITY_LANDLOCK=y",
+			       file);
+	return 0;
+}
+
+static int check_rootfs(const struct image *image, const char *file, struct kf_err *err)
+{
+	/* An ext4 superblock, or a partition table. */
+	if (!has(image, 0x438, "\x53\xef", 2) && !has(image, 510, "\x55\xaa", 2))
+		return kf_fail(err, EINVAL, "'%s' is neither an ext4 file system nor a disk", file);
+	return 0;
+}
+
+static const struct {
+	const char *before, *after;
+	int (*check)(const struct image *image, const char *file, struct kf_err *err);
+} kinds[] = {
+	[KF_KATA_KERNEL] = {"vmlinux-", "", check_kernel},
+	[KF_KATA_ROOTFS] = {"rootfs-", ".image", check_rootfs},
+};
+
+/* Whether @path is there with @n bytes; a part never has the name. */
+static bool there(const struct kf_host *host, const char *path, size_t n)
+{
+	KF_CLOSE int fd = -1;
+	struct stat st;
+
+	return kf_host_fd(host, path, O_PATH | O_NOFOLLOW, &fd, NULL) == 0 && fstat(fd, &st) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_uid == 0 && !(st.st_mode & 022) &&
+	       (size_t)st.st_size == n;
+}
+
+int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,
+		  struct kf_arena *arena, const char **ret_path, bool *ret_changed,
+		  struct kf_err *err)
+{
+	KF_CLEANUP(image_done) struct image image = {.fd = -1};
+	char sum[KF_SHA256_HEX + 1];
+	const char *path;
+
+	if (image_open(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
+		return -1;
+	kf_sha256_hex(image.p, image.n, sum);
+	path = kf_arena_printf(arena, IMAGES "/%s%s%s", kinds[kind].before, sum, kinds[kind].after);
+	if (!path)
+		return kf_fail_nomem(err, file);
+	if (write && !there(&node->host, path, image.n)) {
+		if (kf_host_write(&node->host, path, image.p, image.n, 0644, err) < 0)
+			return -1;
+		node->say(node->ctx, "installed", path, "");
+		*ret_changed = true;
+	}
+	*ret_path = path;
+	return 0;
+}
+
+/* Where images for Kata's kernels and root file systems have been seen to keep them. */
+static const char *const places[] = {"/", "/kata/", "/share/", KF_KATA_SHARE "/"};
+static const char *const names[][4] = {
+	[KF_KATA_KERNEL] = {"vmlinux*", "vmlinuz*", "bzImage*", NULL},
+	[KF_KATA_ROOTFS] = {"*.image", "*.img", NULL},
+};
+
+static int fetch(const struct kf_host *root, const char *file, enum kf_kata_image kind,
+		 const char *to, struct kf_err *err)
+{
+	KF_CLEANUP(image_done) struct image image = {.fd = -1};
+
+	if (image_open(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
+		return -1;
+	return kf_host_write(root, to, image.p, image.n, 0644, err);
+}
+
+int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err)
+{
+	struct kf_host root;
+	int r = -1;
+
+	if (kf_host_open("/", &root, err) < 0)
+		return -1;
+	kf_err_set(err, ENOENT, "there is no %s in this image",
+		   kind == KF_KATA_KERNEL ? "kernel" : "root file system");
+	for (size_t i = 0; i < KF_ARRAY_SIZE(places) && r < 0; i++) {
+		for (const char *const *name = names[kind]; *name && r < 0; name++) {
+			char pattern[128], **list;
+			struct kf_err ignored;
+
+			(void)snprintf(pattern, sizeof(pattern), "%s%s", places[i], *name);
+			if (kf_host_glob(&root, pattern, &list, &ignored) < 0)
+				continue;
+			for (char **p = list; *p && r < 0; p++)
+				r = fetch(&root, *p, kind, to, err);
+			kf_host_list_free(list);
+		}
+	}
+	kf_host_done(&root);
+	return r;
+}
+
+int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
+		  struct kf_err *err)
+{
+	char **list;
+	int r = 0;
+
+	if (kf_host_glob(&node->host, IMAGES "/*", &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++) {
+		const char *const *k = keep;
+
+		while (*k && strcmp(*k, *p) != 0)
+			k++;
+		if (*k)
+			continue;
+		r = kf_host_unlink(&node->host, *p, err);
+		if (r == 0)
+			node->say(node->ctx, "removed", *p, "");
+		*ret_changed = true;
+	}
+	kf_host_list_free(list);
+	if (r < 0 || kf_host_glob(&node->host, IMAGES "/.*.tmp", &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++)
+		r = kf_host_unlink(&node->host, *p, err);
+	kf_host_list_free(list);
+	return r;
+}

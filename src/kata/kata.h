@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KATA_KATA_H
+#define KF_KATA_KATA_H
+
+#include "node/payload.h"
+
+#include <stdbool.h>
+
+/* Kata Containers on a node.  Nothing of what kata-deploy has left there is ever
+ * written to: our handler has a directory of its own, with a copy of Kata's
+ * configuration, copies of kata-deploy's drop-ins and ours behind them. */
+
+#define KF_KATA_SHARE "/opt/kata/share/kata-containers"
+#define KF_KATA_CONFIG \
+	"/opt/kata/share/defaults/kata-containers/runtimes/qemu/configuration-qemu.toml"
+#define KF_KATA_HANDLER "kata-nono-qemu"
+#define KF_KATA_SECCOMP "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+#define KF_KATA_MEMORY	(8 * 1024 * 1024)
+
+enum kf_kata_landlock { KF_KATA_LANDLOCK_NO, KF_KATA_LANDLOCK_YES, KF_KATA_LANDLOCK_UNKNOWN };
+
+/* One installation.  Everything lives in the arena it was found with. */
+struct kf_kata {
+	const char *prefix;  /* /opt/kata */
+	const char *version; /* of Kata, "" = unknown */
+	unsigned major, minor;
+	bool rust;			/* runtime-rs, else the Go runtime */
+	const char *shim;		/* program */
+	const char *config;		/* its configuration for QEMU, kata-deploy's */
+	const char *kernel;		/* the guest's, as configured */
+	const char *image;		/* its root file system, "" if it is an initrd */
+	bool initrd, measured;		/* it has one; it is checked against kernel parameters */
+	enum kf_kata_landlock landlock; /* does that kernel have it? */
+	const char *why;		/* how that is known */
+};
+
+/* Find the installation around @share_dir (kata.shareDir) whose QEMU
+ * configuration is @config (kata.qemuConfigPath) or, if there is no such file,
+ * in one of the places where kata-deploy puts it.  err->code is ENOENT if there
+ * is none, or not all of it yet. */
+int kf_kata_find(const struct kf_host *host, const char *share_dir, const char *config,
+		 struct kf_arena *arena, struct kf_kata *ret, struct kf_err *err);
+
+struct kf_kata_options {
+	const char *share_dir, *config; /* for kf_kata_find() */
+	const char *handler;
+	/* Guest kernel with Landlock, used if Kata's has none, and root file system;
+	 * paths in our own root, not the host's.  NULL: Kata's. */
+	const char *kernel, *image;
+	const char *image_for; /* release (beginning of the version) that @image is of; NULL: any */
+	const char *accelerators;    /* kata.qemu.machineAccelerators; "": Kata's */
+	const char *seccomp_sandbox; /* kata.qemu.seccompSandbox; "": off */
+	bool disable_guest_seccomp;
+	unsigned wait; /* seconds for kata-deploy to come to its end */
+};
+
+/* The files of our handler, into @payload, and the handler itself.  Kernel and
+ * image are only named, see kf_kata_image(). */
+int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *options,
+		  const struct kf_kata *kata, const char *kernel, const char *image,
+		  struct kf_arena *arena, struct kf_payload *payload, struct kf_journal_vm *ret,
+		  struct kf_err *err);
+
+enum kf_kata_image { KF_KATA_KERNEL, KF_KATA_ROOTFS };
+/* Where on the host @file of ours goes: a name made from its contents, so that no
+ * file that a running machine has mapped is ever written to.  Put it there if
+ * @write; *ret_changed is only ever set. */
+int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,
+		  struct kf_arena *arena, const char **ret_path, bool *ret_changed,
+		  struct kf_err *err);
+/* Copy the one file of @kind of this container's own root to @to; -1 if there is none. */
+int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err);
+/* Remove images that the NULL-terminated @keep does not name. */
+int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
+		  struct kf_err *err);
+
+/* Configuration @config as Kata computes it from the file and config.d beside it: one
+ * line of TOML a value, with its whole key. */
+int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,
+		      struct kf_err *err);
+
+/* What install would do; writes nothing.  To be released by kf_kata_plan_done(). */
+struct kf_kata_plan {
+	struct kf_arena arena;
+	struct kf_kata kata;
+	struct kf_payload payload;
+	struct kf_journal_vm vm;
+	const char *images[3]; /* that it names, NULL-terminated */
+	struct kf_node_options options;
+	const char *handlers[KF_JOURNAL_HANDLERS];
+	struct kf_node_plan node; /* only of kf_kata_plan() */
+};
+int kf_kata_plan(struct kf_node *node, const struct kf_kata_options *options,
+		 struct kf_kata_plan *ret, struct kf_err *err);
+void kf_kata_plan_done(struct kf_kata_plan *plan);
+
+int kf_kata_install(struct kf_node *node, const struct kf_kata_options *options, bool *ret_changed,
+		    struct kf_err *err);
+/* Check our handler @handler and start machines with it that run profile @profile of
+ * @launcher; each finding goes through say() as "ok", "fail" or "note".  -1 if one failed. */
+int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
+		   const char *profile, struct kf_err *err);
+/* While this file is there nobody installs: the node is being taken back. */
+#define KF_KATA_STOP "/run/kubefence/uninstalling"
+/* *ret_kept as in kf_node_uninstall(). */
+int kf_kata_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
+
+#endif

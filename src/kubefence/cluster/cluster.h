@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_CLUSTER_CLUSTER_H
+#define KF_KUBEFENCE_CLUSTER_CLUSTER_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "config/config.h"
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* kubectl nono: what a cluster's objects tell about the sandbox, read by running kubectl. */
+
+#define KF_PART_OF	  "app.kubernetes.io/part-of"
+#define KF_PART_OF_US	  KF_PART_OF "=kubefence"
+#define KF_KUBECTL_PASSED 16
+
+struct kf_cluster_options {
+	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
+	size_t npassed;
+	const char *namespace_; /* NULL: kubectl's own, or all */
+	bool json;
+	const char *argument; /* the one that the command takes, or NULL */
+};
+
+/* Parse the command line of a command that needs @needed (what it is called, or NULL)
+ * arguments.  Returns false if the program is to end with *ret_status. */
+bool kf_cluster_parse(int argc, char **argv, const char *usage, const char *needed,
+		      struct kf_cluster_options *ret, int *ret_status);
+
+/* The answer of "kubectl get WHAT [NAME|-l SELECTOR] -o json".  @all: in all namespaces
+ * unless the options name one; for what has none it does not matter.  The caller's. */
+struct kf_cluster_query {
+	const char *what, *name, *selector;
+	bool all;
+};
+int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_cluster_query *query,
+		   struct json_object **ret, struct kf_err *err);
+
+/* What all three commands look at. */
+struct kf_cluster {
+	struct json_object *nodes, *classes, *config; /* lists */
+	struct kf_arena arena;
+	struct kf_config plugin; /* the chart's configuration */
+	bool configured;
+	struct kf_err why; /* not */
+};
+
+int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster *ret,
+		    struct kf_err *err);
+void kf_cluster_done(struct kf_cluster *cluster);
+/* Whether pods of RuntimeClass object @class are sandboxed: its handler is one of the configured.
+ */
+bool kf_cluster_ours(const struct kf_cluster *cluster, struct json_object *class);
+/* The RuntimeClass object called @name, NULL if there is none. */
+struct json_object *kf_cluster_class(const struct kf_cluster *cluster, const char *name);
+/* The RuntimeClass object if @pod is sandboxed, else NULL. */
+struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struct json_object *pod);
+/* The profile of a container of @pod; *ret_why tells what chose it. */
+const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
+			       const char *container, const char **ret_why);
+
+int kf_cluster_status(int argc, char **argv);
+int kf_cluster_doctor(int argc, char **argv);
+int kf_cluster_explain(int argc, char **argv);
+/* The program as kubectl-nono. */
+int kf_kubectl_nono(int argc, char **argv);
+
+#endif

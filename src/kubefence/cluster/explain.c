@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubectl nono explain POD */
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "kube/marks.h"
+#include "kube/object.h"
+#include "kubefence/cluster/cluster.h"
+#include "kubefence/command.h"
+#include "kubefence/print.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: kubectl nono explain POD [-n NAMESPACE] [-o table|json] [--context X]\n"
+	"                               [--kubeconfig X]\n\n"
+	"Which profile each container of the pod has and why, how strongly that is enforced, and\n"
+	"what in the pod weakens it. Exit code 1 if the pod is not sandboxed.\n";
+
+static void put(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
+static void add(struct json_object *row, const char *key, const char *value)
+{
+	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));
+}
+
+static void warn(struct json_object *list, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void warn(struct json_object *list, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)json_object_array_add(list, json_object_new_string(text));
+}
+
+static bool has(struct json_object *array, const char *value)
+{
+	for (size_t i = 0; i < kf_json_length(array); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(array, i)), value) == 0)
+			return true;
+	return false;
+}
+
+/* What a sandbox of this kind is no boundary against. */
+static void weaknesses(struct json_object *pod, struct json_object *container,
+		       struct json_object *list)
+{
+	struct json_object *added = kf_json_at(container, "securityContext.capabilities.add");
+	struct json_object *volumes = kf_json_at(pod, "spec.volumes");
+	const char *name = kf_json_string(container, "name");
+
+	if (json_object_get_boolean(kf_json_at(container, "securityContext.privileged")))
+		warn(list, "container %s is privileged: no boundary against it", name);
+	if (has(added, "SYS_ADMIN") || has(added, "CAP_SYS_ADMIN") || has(added, "ALL"))
+		warn(list, "container %s has CAP_SYS_ADMIN: no boundary against it", name);
+	for (size_t i = 0; i < kf_json_length(volumes); i++) {
+		struct json_object *volume = json_object_array_get_idx(volumes, i);
+
+		if (strcmp(kf_json_string(volume, "hostPath.path"), "/") == 0 &&
+		    kf_json_find(container, "volumeMounts", "name", kf_json_string(volume, "name")))
+			warn(list, "container %s has the host's root file system", name);
+	}
+}
+
+/* By whom processes are put into the sandbox on the pod's node. */
+static const char *strength(struct json_object *node, const char *handler)
+{
+	struct json_object *condition =
+		kf_json_find(node, "status.conditions", "type", KF_CONDITION);
+	const char *ready = node ? kf_json_meta(node, "labels", KF_LABEL_READY) : NULL;
+
+	if (!node)
+		return "not on a node yet";
+	if (!ready)
+		return "unknown: no node agent runs there; ask 'kubefence doctor' on the node";
+	if (strcmp(ready, "true") != 0)
+		return "in doubt: the node is not ready for sandboxed pods";
+	return kf_marks_guards(kf_json_string(condition, "message"), handler)
+		       ? "guard and plugin: every process that enters, kubectl exec included"
+		       : "plugin: the containers' first processes and their children";
+}
+
+static void add_containers(const struct kf_cluster *c, struct json_object *pod, const char *path,
+			   struct json_object *rows, struct json_object *warnings)
+{
+	const struct kf_settings *s = &c->plugin.settings;
+	struct json_object *list = kf_json_at(pod, path);
+
+	for (size_t i = 0; i < kf_json_length(list); i++) {
+		struct json_object *container = json_object_array_get_idx(list, i);
+		struct json_object *row = json_object_new_object();
+		const char *why, *name = kf_json_string(container, "name");
+		const char *profile = kf_cluster_profile(c, pod, name, &why);
+		bool allowed = !s->nallowed_profiles;
+
+		for (size_t k = 0; k < s->nallowed_profiles; k++)
+			allowed = allowed || strcmp(s->allowed_profiles[k], profile) == 0;
+		if (!kf_profile_name_valid(profile))
+			warn(warnings, "'%.64s' is not a profile name: refused", profile);
+		else if (!allowed && strcmp(why, "default_profile") != 0)
+			warn(warnings, "profile '%.64s' is not among allowed_profiles: refused",
+			     profile);
+		add(row, "name", name);
+		add(row, "profile", profile);
+		add(row, "because", why);
+		(void)json_object_array_add(rows, row);
+		weaknesses(pod, container, warnings);
+	}
+}
+
+static struct json_object *explain(const struct kf_cluster *c, struct json_object *pod,
+				   struct json_object *class)
+{
+	static const char *const levels[] = {
+		[KF_SECCOMP_LEVEL_RESTRICTED] = "restricted",
+		[KF_SECCOMP_LEVEL_RUNTIME_DEFAULT] = "runtime-default",
+	};
+	const struct kf_settings *s = &c->plugin.settings;
+	struct json_object *out = json_object_new_object(), *rows = json_object_new_array();
+	struct json_object *warnings = json_object_new_array();
+	const char *node_name = kf_json_string(pod, "spec.nodeName");
+	const char *handler = kf_json_string(class, "handler");
+	struct json_object *node = kf_json_find(c->nodes, "items", "metadata.name", node_name);
+	const char *level = (size_t)s->seccomp < KF_ARRAY_SIZE(levels) ? levels[s->seccomp] : NULL;
+
+	add(out, "pod", kf_json_string(pod, "metadata.name"));
+	add(out, "namespace", kf_json_string(pod, "metadata.namespace"));
+	add(out, "runtimeClass", kf_json_string(class, "metadata.name"));
+	add(out, "handler", handler);
+	add(out, "node", node_name);
+	add(out, "landlockAbi", node ? kf_json_meta(node, "labels", KF_LABEL_ABI) : "");
+	add(out, "strength", strength(node, handler));
+	add(out, "seccomp", level ? level : "none of ours");
+	add(out, "exec", s->exec == KF_EXEC_DENY ? "refused by the guard" : "sandboxed");
+	add_containers(c, pod, "spec.initContainers", rows, warnings);
+	add_containers(c, pod, "spec.containers", rows, warnings);
+	add_containers(c, pod, "spec.ephemeralContainers", rows, warnings);
+	(void)json_object_object_add(out, "containers", rows);
+	(void)json_object_object_add(out, "warnings", warnings);
+	return out;
+}
+
+static void print_table(struct json_object *out)
+{
+	static const struct {
+		const char *head, *key;
+	} lines[] = {
+		{"class", "runtimeClass"}, {"handler", "handler"},
+		{"node", "node"},	   {"landlock", "landlockAbi"},
+		{"strength", "strength"},  {"seccomp", "seccomp"},
+		{"exec", "exec"},
+	};
+	struct json_object *rows = kf_json_at(out, "containers");
+	struct json_object *warnings = kf_json_at(out, "warnings");
+
+	kf_print_line(stdout, "%-10s %s/%s", "pod", kf_json_string(out, "namespace"),
+		      kf_json_string(out, "pod"));
+	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++)
+		kf_print_line(stdout, "%-10s %s", lines[i].head,
+			      *kf_json_string(out, lines[i].key) ? kf_json_string(out, lines[i].key)
+								 : "-");
+	for (size_t i = 0; i < kf_json_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+		const char *profile = kf_json_string(row, "profile");
+		bool valid = kf_profile_name_valid(profile);
+
+		kf_print_line(stdout, "%-10s %s: profile %.*s%s (%s)", "container",
+			      kf_json_string(row, "name"), KF_LIMIT_PROFILE_NAME, profile,
+			      valid ? "" : " (invalid)", kf_json_string(row, "because"));
+	}
+	for (size_t i = 0; i < kf_json_length(warnings); i++)
+		kf_print_line(stdout, "%-10s %s", "warning",
+			      json_object_get_string(json_object_array_get_idx(warnings, i)));
+}
+
+int kf_cluster_explain(int argc, char **argv)
+{
+	KF_CLEANUP(put) struct json_object *pod = NULL;
+	struct json_object *class, *out;
+	struct kf_cluster_options o;
+	struct kf_cluster c;
+	struct kf_err err;
+	int status, r;
+
+	if (!kf_cluster_parse(argc, argv, usage, "pod", &o, &status))
+		return status;
+	if (kf_cluster_load(&o, &c, &err) < 0)
+		return kf_command_fail("%s", err.msg);
+	r = c.configured
+		    ? kf_cluster_get(&o,
+				     &(struct kf_cluster_query){.what = "pods", .name = o.argument},
+				     &pod, &err)
+		    : kf_fail(&err, ENOENT, "%s", c.why.msg);
+	class = r == 0 ? kf_cluster_pod_class(&c, pod) : NULL;
+	if (r == 0 && !class)
+		r = kf_fail(&err, ENOENT, "pod %s is not sandboxed: %s%s", o.argument,
+			    *kf_json_string(pod, "spec.runtimeClassName")
+				    ? "no handler of ours is behind runtimeClassName "
+				    : "it has no runtimeClassName",
+			    kf_json_string(pod, "spec.runtimeClassName"));
+	if (r == 0) {
+		out = explain(&c, pod, class);
+		if (o.json)
+			kf_print_json(stdout, out,
+				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		else
+			print_table(out);
+		json_object_put(out);
+	}
+	kf_cluster_done(&c);
+	return r == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
+}

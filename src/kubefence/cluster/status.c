@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubectl nono status */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/escape.h"
+#include "base/limits.h"
+#include "kube/marks.h"
+#include "kube/object.h"
+#include "kubefence/cluster/cluster.h"
+#include "kubefence/command.h"
+#include "kubefence/print.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What of a value is shown in a table; JSON has all of it. */
+#define CELL_MAX 320
+
+static const char usage[] =
+	"Usage: kubectl nono status [-n NAMESPACE] [-o table|json] [--context X] [--kubeconfig "
+	"X]\n\n"
+	"The nodes and whether they are ready for sandboxed pods, the RuntimeClasses, and the "
+	"pods\n"
+	"of these with their profiles. Exit code 1 if the chart is not installed or no node is\n"
+	"ready; 'kubectl nono doctor' tells more.\n";
+
+static void put(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
+static const char *or_dash(const char *s)
+{
+	return s && *s ? s : "-";
+}
+
+/* The value of an X of the JSON output: a new string. */
+static void add(struct json_object *row, const char *key, const char *value)
+{
+	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));
+}
+
+/* One cell, escaped and cut, into @out. */
+static size_t cell(struct json_object *row, const char *key, char out[static CELL_MAX + 4])
+{
+	const char *v = or_dash(kf_json_string(row, key));
+	size_t need = kf_escape(out, CELL_MAX + 1, v, strlen(v));
+
+	if (need > CELL_MAX)
+		memcpy(out + strlen(out), "...", 4);
+	return strlen(out);
+}
+
+/* Rows of objects with the same keys, for people: columns as wide as need be. */
+static void print_rows(struct json_object *rows, const char *const *keys, const char *const *heads,
+		       size_t n)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(SIZE_MAX / 2);
+	char text[CELL_MAX + 4];
+	int width[8] = {0};
+
+	for (size_t k = 0; k < n; k++) {
+		width[k] = (int)strlen(heads[k]);
+		for (size_t i = 0; i < kf_json_length(rows); i++) {
+			int w = (int)cell(json_object_array_get_idx(rows, i), keys[k], text);
+
+			width[k] = w > width[k] ? w : width[k];
+		}
+		kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, heads[k],
+			    k + 1 < n ? "  " : "\n");
+	}
+	for (size_t i = 0; i < kf_json_length(rows); i++) {
+		for (size_t k = 0; k < n; k++) {
+			(void)cell(json_object_array_get_idx(rows, i), keys[k], text);
+			kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, text,
+				    k + 1 < n ? "  " : "\n");
+		}
+	}
+	kf_print_text(stdout, out.failed ? "out of memory\n" : out.p);
+}
+
+static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready)
+{
+	struct json_object *items = kf_json_at(c->nodes, "items");
+	struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < kf_json_length(items); i++) {
+		struct json_object *node = json_object_array_get_idx(items, i);
+		struct json_object *condition =
+			kf_json_find(node, "status.conditions", "type", KF_CONDITION);
+		const char *ready = kf_json_meta(node, "labels", KF_LABEL_READY);
+		struct json_object *row = json_object_new_object();
+
+		add(row, "name", kf_json_string(node, "metadata.name"));
+		add(row, "ready", ready ? ready : "");
+		add(row, "reason", kf_json_string(condition, "reason"));
+		add(row, "landlockAbi", kf_json_meta(node, "labels", KF_LABEL_ABI));
+		add(row, "message", kf_json_string(condition, "message"));
+		(void)json_object_array_add(rows, row);
+		*ret_ready += ready && strcmp(ready, "true") == 0;
+	}
+	return rows;
+}
+
+static struct json_object *pods(const struct kf_cluster *c, struct json_object *list)
+{
+	struct json_object *items = kf_json_at(list, "items");
+	struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < kf_json_length(items); i++) {
+		struct json_object *pod = json_object_array_get_idx(items, i), *row;
+		struct json_object *containers = kf_json_at(pod, "spec.containers");
+		KF_CLEANUP(kf_buf_done) struct kf_buf profiles = KF_BUF_INIT(8192);
+		const char *why, *last = NULL;
+
+		if (!kf_cluster_pod_class(c, pod))
+			continue;
+		for (size_t k = 0; k < kf_json_length(containers); k++) {
+			const char *name =
+				kf_json_string(json_object_array_get_idx(containers, k), "name");
+			const char *profile = kf_cluster_profile(c, pod, name, &why);
+
+			if (!last || strcmp(profile, last) != 0)
+				kf_buf_addf(&profiles, "%s%.*s%s", last ? "," : "",
+					    KF_LIMIT_PROFILE_NAME, profile,
+					    kf_profile_name_valid(profile) ? "" : " (invalid)");
+			last = profile;
+		}
+		row = json_object_new_object();
+		add(row, "namespace", kf_json_string(pod, "metadata.namespace"));
+		add(row, "name", kf_json_string(pod, "metadata.name"));
+		add(row, "runtimeClass", kf_json_string(pod, "spec.runtimeClassName"));
+		add(row, "profile", profiles.failed ? "?" : profiles.p);
+		add(row, "phase", kf_json_string(pod, "status.phase"));
+		add(row, "node", kf_json_string(pod, "spec.nodeName"));
+		(void)json_object_array_add(rows, row);
+	}
+	return rows;
+}
+
+static struct json_object *classes(const struct kf_cluster *c, struct json_object *pod_rows)
+{
+	struct json_object *items = kf_json_at(c->classes, "items");
+	struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < kf_json_length(items); i++) {
+		struct json_object *class = json_object_array_get_idx(items, i), *row;
+		const char *name = kf_json_string(class, "metadata.name");
+		char count[24];
+		unsigned n = 0;
+
+		if (!kf_cluster_ours(c, class))
+			continue;
+		for (size_t k = 0; k < kf_json_length(pod_rows); k++)
+			n += strcmp(kf_json_string(json_object_array_get_idx(pod_rows, k),
+						   "runtimeClass"),
+				    name) == 0;
+		(void)snprintf(count, sizeof(count), "%u", n);
+		row = json_object_new_object();
+		add(row, "name", name);
+		add(row, "handler", kf_json_string(class, "handler"));
+		add(row, "pods", count);
+		(void)json_object_array_add(rows, row);
+	}
+	return rows;
+}
+
+static void print_table(struct json_object *out)
+{
+	static const char *const node_keys[] = {"name", "ready", "reason", "landlockAbi",
+						"message"};
+	static const char *const node_heads[] = {"NODE", "READY", "REASON", "LANDLOCK", "MESSAGE"};
+	static const char *const class_keys[] = {"name", "handler", "pods"};
+	static const char *const class_heads[] = {"RUNTIMECLASS", "HANDLER", "PODS"};
+	static const char *const pod_keys[] = {"namespace", "name",  "runtimeClass",
+					       "profile",   "phase", "node"};
+	static const char *const pod_heads[] = {"NAMESPACE", "POD",   "RUNTIMECLASS",
+						"PROFILE",   "PHASE", "NODE"};
+
+	print_rows(kf_json_at(out, "nodes"), node_keys, node_heads, KF_ARRAY_SIZE(node_keys));
+	fputs("\n", stdout);
+	print_rows(kf_json_at(out, "runtimeClasses"), class_keys, class_heads,
+		   KF_ARRAY_SIZE(class_keys));
+	if (!kf_json_length(kf_json_at(out, "pods")))
+		return;
+	fputs("\n", stdout);
+	print_rows(kf_json_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
+}
+
+int kf_cluster_status(int argc, char **argv)
+{
+	KF_CLEANUP(put) struct json_object *list = NULL;
+	KF_CLEANUP(put) struct json_object *out = NULL;
+	struct kf_cluster_options o;
+	struct kf_cluster c;
+	struct kf_err err;
+	unsigned ready = 0;
+	int status, r;
+
+	if (!kf_cluster_parse(argc, argv, usage, NULL, &o, &status))
+		return status;
+	if (kf_cluster_load(&o, &c, &err) < 0)
+		return kf_command_fail("%s", err.msg);
+	r = kf_cluster_get(&o, &(struct kf_cluster_query){.what = "pods", .all = true}, &list,
+			   &err);
+	if (r == 0) {
+		struct json_object *pod_rows = pods(&c, list);
+
+		out = json_object_new_object();
+		(void)json_object_object_add(out, "nodes", nodes(&c, &ready));
+		(void)json_object_object_add(out, "runtimeClasses", classes(&c, pod_rows));
+		(void)json_object_object_add(out, "pods", pod_rows);
+		if (o.json)
+			kf_print_json(stdout, out,
+				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		else
+			print_table(out);
+		if (!c.configured)
+			r = kf_fail(&err, ENOENT, "%s", c.why.msg);
+		else if (!ready)
+			r = kf_fail(&err, ENOENT, "no node is ready for sandboxed pods");
+	}
+	kf_cluster_done(&c);
+	return r == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_DOCTOR_DOCTOR_H
+#define KF_KUBEFENCE_DOCTOR_DOCTOR_H
+
+#include "base/buf.h"
+#include "node/node.h"
+
+enum kf_doctor_result { KF_DOCTOR_OK, KF_DOCTOR_WARNING, KF_DOCTOR_ERROR, KF_DOCTOR_SKIP };
+
+/* What the checks look at; gathered once a round. */
+struct kf_doctor {
+	const struct kf_node_options *options;
+	struct kf_node node;
+	bool found;	   /* a runtime was found: node and plan tell more */
+	bool planned;	   /* plan is filled */
+	struct kf_err why; /* why not */
+	struct kf_node_plan plan;
+	char text[384];	      /* what a check found, for its line or its failure */
+	struct kf_buf advice; /* lines for people below it, each ended by a newline */
+};
+
+/* One line of the output.  @run returns the result and leaves in doctor->text
+ * what follows the description: a value if ok, else what is wrong. */
+struct kf_doctor_check {
+	const char *category;
+	const char *description;
+	const char *anchor; /* of docs/doctor.md */
+	bool pre;	    /* holds before installation already */
+	enum kf_doctor_result (*run)(struct kf_doctor *doctor);
+};
+
+extern const struct kf_doctor_check kf_doctor_kernel[], kf_doctor_node[], kf_doctor_workload[];
+
+/* Set doctor->text; returns @result. */
+enum kf_doctor_result kf_doctor_say(struct kf_doctor *doctor, enum kf_doctor_result result,
+				    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

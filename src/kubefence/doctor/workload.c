@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin, and what runs on the node. */
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "flat/flat.h"
+#include "host/socket.h"
+#include "kata/kata.h"
+#include "kubefence/agent/agent.h"
+#include "kubefence/doctor/doctor.h"
+#include "kubefence/profile/find.h"
+#include "node/handler.h"
+#include "node/payload.h"
+#include "observe/state.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- plugin --- */
+
+static enum kf_doctor_result nri_socket(struct kf_doctor *d)
+{
+	struct kf_err err = {.msg = "there is no runtime"};
+
+	/* /var/run is a link to /run on every host that we know. */
+	if (!d->found || kf_socket_wait(&d->node.host, d->options->nri_socket, 0, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->options->nri_socket);
+}
+
+/* Whether a process of that name runs on the host. */
+static bool runs(const struct kf_doctor *d, const char *name)
+{
+	bool found = false;
+	struct dirent *de;
+	DIR *dir;
+	int fd;
+
+	if (kf_host_dir(&d->node.host, "/proc", false, &fd, NULL) < 0)
+		return false;
+	dir = fdopendir(fd);
+	if (!dir) {
+		(void)close(fd);
+		return false;
+	}
+	while (!found && (de = readdir(dir)) != NULL) {
+		char path[300], comm[32] = "";
+		KF_CLOSE int c = -1;
+
+		if (de->d_name[0] < '1' || de->d_name[0] > '9')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/comm", de->d_name);
+		c = openat(dirfd(dir), path, O_RDONLY | O_CLOEXEC);
+		if (c >= 0 && read(c, comm, sizeof(comm) - 1) > 0) {
+			comm[strcspn(comm, "\n")] = '\0';
+			found = strcmp(comm, name) == 0;
+		}
+	}
+	(void)closedir(dir);
+	return found;
+}
+
+static enum kf_doctor_result plugin(struct kf_doctor *d)
+{
+	if (!d->found || !runs(d, "nono-nri"))
+		return kf_doctor_say(d, KF_DOCTOR_WARNING,
+				     "nono-nri does not run on this node; the guard sandboxes with "
+				     "the settings it was given last");
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+}
+
+static enum kf_doctor_result connected(struct kf_doctor *d)
+{
+	struct kf_plugin_result result;
+	char why[160];
+
+	if (!d->found || !runs(d, "nono-nri"))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
+	kf_plugin_do(&d->node.host, &result);
+	if (kf_plugin_judge(&result, why, sizeof(why)))
+		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+	return kf_doctor_say(d, KF_DOCTOR_WARNING,
+			     "%s; the guard sandboxes with the settings it was given last", why);
+}
+
+/* Whether the runtime sets what the plugin asks for, and checks it; only it knows. */
+static enum kf_doctor_result given(struct kf_doctor *d)
+{
+	struct kf_plugin_result result;
+	char runtime[96], validation[96], without[192];
+
+	if (!d->found || !runs(d, "nono-nri"))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
+	kf_plugin_do(&d->node.host, &result);
+	if (!kf_plugin_said(&result, "runtime", runtime, sizeof(runtime)) ||
+	    !kf_plugin_said(&result, "validation", validation, sizeof(validation)) ||
+	    !kf_plugin_said(&result, "without the guard", without, sizeof(without)))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
+	if (strcmp(validation, "yes") == 0)
+		return kf_doctor_say(d, KF_DOCTOR_OK, "%s: arguments, validation", runtime);
+	return kf_doctor_say(d, KF_DOCTOR_WARNING,
+			     "%s: validation: %s; only the guard sandboxes; without it %s", runtime,
+			     validation, without);
+}
+
+/* The names of the published profiles' files into *ret (kf_host_list_free()). */
+static int published(struct kf_doctor *d, char ***ret, struct kf_err *err)
+{
+	char pattern[600];
+
+	(void)snprintf(pattern, sizeof(pattern), "%.*s/profiles/*",
+		       (int)(strrchr(d->options->launcher, '/') - d->options->launcher),
+		       d->options->launcher);
+	return kf_host_glob(&d->node.host, pattern, ret, err);
+}
+
+static int read_profile(struct kf_doctor *d, const char *path, struct kf_policy *ret,
+			struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	size_t n;
+
+	return kf_host_read(&d->node.host, path, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0
+		       ? -1
+		       : kf_policy_parse(text, n, ret, err);
+}
+
+static enum kf_doctor_result profiles(struct kf_doctor *d)
+{
+	unsigned count = 0;
+	char **list;
+	struct kf_err err = {0};
+	bool bad = false;
+
+	if (!d->found)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	if (published(d, &list, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
+	for (char **p = list; *p && !bad; p++, count++) {
+		struct kf_policy policy;
+
+		bad = read_profile(d, *p, &policy, &err) < 0;
+		if (bad)
+			kf_doctor_say(d, KF_DOCTOR_ERROR, "'%s': %s", *p, err.msg);
+		else
+			kf_policy_done(&policy);
+	}
+	kf_host_list_free(list);
+	if (bad)
+		return KF_DOCTOR_ERROR;
+	if (!count)
+		return kf_doctor_say(d, KF_DOCTOR_OK,
+				     "none published yet, the built-in ones count");
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%u", count);
+}
+
+/* --- the rest --- */
+
+static enum kf_doctor_result containers(struct kf_doctor *d)
+{
+	struct kf_in_use pods;
+	struct kf_err err;
+
+	if (!d->found)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	if (kf_payload_in_use(&d->node, &pods, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "cannot be listed: %s", err.msg);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%u%s%s", pods.n, pods.n ? ": " : "", pods.names);
+}
+
+/* Why the container of state file @path runs outside, into doctor->text; false if it does not. */
+static bool outside(struct kf_doctor *d, const char *path)
+{
+	KF_FREE char *text = NULL;
+	struct json_object *root, *why = NULL, *pod = NULL, *ns = NULL;
+	bool is;
+
+	if (kf_host_read(&d->node.host, path, KF_LIMIT_CONFIG, &text, NULL, NULL) < 0)
+		return false; /* it ended meanwhile */
+	root = json_tokener_parse(text);
+	is = json_object_object_get_ex(root, "unsandboxed", &why) && why;
+	if (is) {
+		(void)json_object_object_get_ex(root, "pod", &pod);
+		(void)json_object_object_get_ex(root, "namespace", &ns);
+		kf_doctor_say(d, KF_DOCTOR_ERROR,
+			      "pod %.80s/%.80s has a container that runs outside the sandbox "
+			      "(%.120s); delete the pod",
+			      ns ? json_object_get_string(ns) : "?",
+			      pod ? json_object_get_string(pod) : "?", json_object_get_string(why));
+	}
+	json_object_put(root);
+	return is;
+}
+
+/* The plugin looks at every container of its handlers when it connects. */
+static enum kf_doctor_result unsandboxed(struct kf_doctor *d)
+{
+	unsigned count = 0;
+	struct kf_err err;
+	bool bad = false;
+	char **pods;
+
+	if (!d->found || !kf_host_exists(&d->node.host, KF_STATE_DIR))
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "the plugin has not run yet");
+	if (kf_host_glob(&d->node.host, KF_STATE_DIR "/*", &pods, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
+	for (char **p = pods; *p && !bad; p++) {
+		char pattern[512], path[1024];
+		char **containers;
+
+		(void)snprintf(pattern, sizeof(pattern), "%s/*", *p);
+		if (kf_host_glob(&d->node.host, pattern, &containers, &err) < 0)
+			continue; /* no directory */
+		for (char **c = containers; *c && !bad; c++, count++) {
+			(void)snprintf(path, sizeof(path), "%s/metadata.json", *c);
+			bad = outside(d, path);
+		}
+		kf_host_list_free(containers);
+	}
+	kf_host_list_free(pods);
+	return bad ? KF_DOCTOR_ERROR : kf_doctor_say(d, KF_DOCTOR_OK, "%u looked at", count);
+}
+
+static enum kf_doctor_result kata(struct kf_doctor *d)
+{
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	struct kf_kata found;
+	struct kf_err err;
+
+	kf_arena_init(&arena, KF_KATA_MEMORY);
+	if (!d->found ||
+	    kf_kata_find(&d->node.host, KF_KATA_SHARE, KF_KATA_CONFIG, &arena, &found, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed");
+	if (found.landlock == KF_KATA_LANDLOCK_YES || d->node.journal.nvms)
+		return kf_doctor_say(d, KF_DOCTOR_OK, "Kata %s", found.version);
+	return kf_doctor_say(d, KF_DOCTOR_WARNING,
+			     "Kata %s: %s: %.120s (3.32 has it); give it a kernel with "
+			     "'kubefence kata' or kata.kernelImage",
+			     found.version,
+			     found.landlock == KF_KATA_LANDLOCK_NO
+				     ? "no Landlock in its guest kernel"
+				     : "nobody knows whether its guest kernel has Landlock",
+			     found.why);
+}
+
+static enum kf_doctor_result kata_handlers(struct kf_doctor *d)
+{
+	const struct kf_node_options *o = d->options;
+	const char *theirs = NULL;
+
+	if (!d->found)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	for (size_t i = 0; i < d->node.journal.nvms; i++)
+		if (!kf_host_exists(&d->node.host, d->node.journal.vms[i].shim))
+			return kf_doctor_say(
+				d, KF_DOCTOR_ERROR,
+				"Kata is gone, pods of handler '%s' cannot start; install it, or "
+				"run 'kubefence kata uninstall'",
+				d->node.journal.vms[i].name);
+	for (size_t i = 0; i < o->nhandlers && !theirs; i++)
+		if (kf_node_not_ours(o->handlers[i]) && !kf_node_is_vm(&d->node, o->handlers[i]))
+			theirs = o->handlers[i];
+	if (theirs)
+		return kf_doctor_say(
+			d, KF_DOCTOR_WARNING,
+			"every pod of handler '%s' is sandboxed, and its configuration is "
+			"Kata's own; 'kubefence kata install' registers " KF_KATA_HANDLER
+			", which pods cannot change",
+			theirs);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+}
+
+/* The first line of the recipe among @rules: with agents, about the sandbox that the
+ * program brings itself. */
+static void add_recipe(struct kf_doctor *d, const char *name, const struct kf_rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (rules[i].kind != KF_RULE_NOTE || strncmp(rules[i].arg, "hint ", 5) == 0)
+			continue;
+		kf_buf_addf(&d->advice, "%s: %s\n", name, rules[i].arg);
+		return;
+	}
+}
+
+/* Recipes of the profiles that this node has; false if it has none of its own. */
+static bool published_recipes(struct kf_doctor *d)
+{
+	struct kf_err ignored;
+	char **list;
+	bool any;
+
+	if (!d->found || published(d, &list, &ignored) < 0)
+		return false;
+	any = *list != NULL;
+	for (char **p = list; *p; p++) {
+		struct kf_policy policy;
+
+		if (read_profile(d, *p, &policy, &ignored) < 0)
+			continue;
+		add_recipe(d, policy.name, policy.rules, policy.nrules);
+		kf_policy_done(&policy);
+	}
+	kf_host_list_free(list);
+	return any;
+}
+
+static void builtin_recipes(struct kf_doctor *d)
+{
+	struct kf_profiles all;
+	struct kf_err err;
+
+	for (size_t i = 0; i < kf_nprofile_builtins; i++) {
+		struct kf_compiled compiled;
+
+		/* Each with memory of its own: a builtin may be as large as its limit. */
+		kf_profiles_init(&all);
+		if (kf_profiles_compile(&all, kf_profile_builtins[i].name, &compiled, &err) == 0)
+			add_recipe(d, compiled.name, compiled.rules, compiled.nrules);
+		kf_profiles_done(&all);
+	}
+}
+
+static enum kf_doctor_result agents(struct kf_doctor *d)
+{
+	if (!published_recipes(d))
+		builtin_recipes(d);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "%s",
+			     d->advice.n ? "bubblewrap cannot mount inside Landlock; "
+					   "'kubefence explain PROFILE' tells more"
+					 : "");
+}
+
+const struct kf_doctor_check kf_doctor_workload[] = {
+	{"plugin", "the NRI socket is there", "nri", false, nri_socket},
+	{"plugin", "the plugin runs", "plugin", false, plugin},
+	{"plugin", "it is connected to the runtime and ready", "connected", false, connected},
+	{"plugin", "the runtime does what it asks for", "given", false, given},
+	{"plugin", "published profiles are valid", "profiles", false, profiles},
+	{"workload", "containers", "containers", false, containers},
+	{"workload", "every container of the handlers is sandboxed", "unsandboxed", false,
+	 unsandboxed},
+	{"workload", "Kata's guest kernel has Landlock", "kata", true, kata},
+	{"workload", "handlers of virtual machines are ours", "kata-handler", false, kata_handlers},
+	{"workload", "agents that bring a sandbox of their own", "agents", true, agents},
+	{NULL, NULL, NULL, false, NULL},
+};

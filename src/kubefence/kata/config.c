@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence kata config */
+#include "kubefence/command.h"
+#include "kubefence/kata/kata.h"
+#include "kubefence/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"Usage: kubefence kata config [OPTION...]\n\n"
+	"Prints the configuration that Kata computes from a file and the drop-ins in\n"
+	"config.d beside it, one value a line, as TOML.\n\n"
+	"  --config FILE            which one (default: that of our handler)\n"
+	"  --handler NAME           ours (default: " KF_KATA_HANDLER ")\n"
+	"  --host-root DIR          where the node's root is mounted (default: /)\n";
+
+/* The configuration of our handler @name, NULL if there is none. */
+static const char *registered(const struct kf_journal *j, const char *name)
+{
+	for (size_t i = 0; i < j->nvms; i++)
+		if (strcmp(j->vms[i].name, name) == 0)
+			return j->vms[i].config;
+	return NULL;
+}
+
+int kf_cmd_kata_config(int argc, char **argv)
+{
+	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+	static struct kf_journal journal;
+	struct kf_kata_cli cli;
+	struct kf_host host;
+	struct kf_err err;
+	int status;
+
+	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+		return status;
+	if (kf_host_open(cli.node.host_root, &host, &err) < 0)
+		return kf_command_fail("kata config: %s", err.msg);
+	status = kf_journal_read(&host, &journal, &err);
+	if (status == 0 && !cli.kata.config)
+		cli.kata.config = registered(&journal, cli.kata.handler);
+	if (status == 0 && !cli.kata.config)
+		status = kf_fail(&err, ENOENT,
+				 "handler '%s' is not registered; run 'kubefence kata install'",
+				 cli.kata.handler);
+	if (status == 0)
+		status = kf_kata_effective(&host, cli.kata.config, &out, &err);
+	if (status == 0)
+		(void)kf_print_raw(stdout, out.p, out.n);
+	kf_buf_done(&out);
+	kf_host_done(&host);
+	return status == 0 ? KF_EXIT_OK : kf_command_fail("kata config: %s", err.msg);
+}

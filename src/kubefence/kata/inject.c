@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence kata inject: launcher, profiles and agent policy into a guest's root file system image.
+ */
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "image/ext4.h"
+#include "image/layout.h"
+#include "kubefence/command.h"
+#include "kubefence/kata/kata.h"
+#include "kubefence/print.h"
+#include "kubefence/profile/find.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* As on a node: the launcher takes its profiles from beside itself. */
+#define GUEST_LAUNCHER KF_NODE_LAUNCHER
+#define GUEST_PROFILES "/opt/nono-nri/profiles/"
+/* What the kata-agent reads at its start; Kata's own is a link to allow-all.rego. */
+#define GUEST_POLICY   "/etc/kata-opa/default-policy.rego"
+
+#define IMAGE_MAX      (64LL * 1024 * 1024 * 1024)
+#define PROGRAM_MAX    (16 * 1024 * 1024)
+#define FILES_MAX      256
+
+static const char usage[] =
+	"Usage: kubefence kata inject --image FILE --out FILE [OPTION...]\n\n"
+	"Puts the launcher, profiles and an agent policy into a copy of a guest's root file\n"
+	"system image: ext4, bare or in an MBR or GPT partition.  The image itself stays as it "
+	"is.\n\n"
+	"  --image FILE     the image to start from\n"
+	"  --out FILE       the new one; appears when it is complete and verified\n"
+	"  --launcher FILE  (default: nono beside this program) -> " GUEST_LAUNCHER "\n"
+	"  --profiles DIR   profiles besides the built-in ones -> " GUEST_PROFILES "\n"
+	"  --policy FILE    agent policy (Rego), as 'kubefence kata policy' writes it\n"
+	"                   -> " GUEST_POLICY "\n";
+
+static const struct option long_options[] = {
+	{"image", required_argument, NULL, 'i'},
+	{"out", required_argument, NULL, 'o'},
+	{"launcher", required_argument, NULL, 'l'},
+	{"profiles", required_argument, NULL, 'p'},
+	{"policy", required_argument, NULL, 'r'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+struct file {
+	const char *path;
+	const char *data;
+	size_t n;
+	mode_t mode;
+};
+
+struct inject {
+	const char *image, *out, *launcher, *profile_dir, *policy;
+	struct kf_profiles profiles;
+	char *program, *rego;
+	struct file files[FILES_MAX];
+	size_t nfiles;
+};
+
+static int add(struct inject *in, const char *path, const char *data, size_t n, mode_t mode,
+	       struct kf_err *err)
+{
+	if (!path)
+		return kf_fail_nomem(err, "files");
+	if (in->nfiles == FILES_MAX)
+		return kf_fail(err, E2BIG, "more than %d files to put into the image", FILES_MAX);
+	in->files[in->nfiles++] = (struct file){path, data, n, mode};
+	return 0;
+}
+
+static int add_launcher(struct inject *in, struct kf_err *err)
+{
+	char own[PATH_MAX];
+	KF_CLOSE int dir = -1;
+	size_t n;
+
+	if (!in->launcher)
+		dir = open(kf_own_directory(own, sizeof(own)) ? own : ".",
+			   O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (kf_file_slurp(in->launcher ? AT_FDCWD : dir, in->launcher ?: "nono", PROGRAM_MAX,
+			  &in->program, &n, err) < 0)
+		return kf_fail_wrap(err, "the launcher (see --launcher)");
+	if (n < 4 || memcmp(in->program, "\177ELF", 4) != 0)
+		return kf_fail(err, ENOEXEC, "--launcher '%s' is not a program",
+			       in->launcher ?: "nono");
+	return add(in, GUEST_LAUNCHER, in->program, n, 0755, err);
+}
+
+/* All there are: beside a directory of profiles the launcher's own do not count. */
+static int add_profiles(struct inject *in, struct kf_err *err)
+{
+	struct kf_profiles *p = &in->profiles;
+
+	if (in->profile_dir && kf_profiles_add_dir(p, in->profile_dir, err) < 0)
+		return kf_fail_wrap(err, "--profiles");
+	for (size_t i = 0; i < p->library.n; i++) {
+		const char *name = p->library.v[i].name;
+		struct kf_compiled compiled;
+		size_t first = 0;
+
+		while (strcmp(p->library.v[first].name, name) != 0)
+			first++;
+		if (first != i)
+			continue; /* another one of that name comes before it */
+		if (kf_profiles_compile(p, name, &compiled, err) < 0) {
+			(void)kf_profiles_report(p);
+			return kf_fail_wrap(err, "profile '%s'", name);
+		}
+		if (add(in, kf_arena_printf(&p->arena, GUEST_PROFILES "%s", name), compiled.text,
+			compiled.n, 0644, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int add_policy(struct inject *in, struct kf_err *err)
+{
+	size_t n;
+
+	if (!in->policy)
+		return 0;
+	if (kf_file_slurp(AT_FDCWD, in->policy, KF_LIMIT_CONFIG, &in->rego, &n, err) < 0)
+		return kf_fail_wrap(err, "--policy");
+	/* The agent would fall back to allowing everything, or refuse all. */
+	if (memchr(in->rego, '\0', n) || !strstr(in->rego, "package agent_policy"))
+		return kf_fail(err, EINVAL,
+			       "--policy '%s' is no policy of the kata-agent's: it has no line "
+			       "'package agent_policy'",
+			       in->policy);
+	return add(in, GUEST_POLICY, in->rego, n, 0644, err);
+}
+
+/* Copy what is not a hole. */
+static int copy(int from, int to, off_t size, const char *name, struct kf_err *err)
+{
+	KF_FREE char *buf = malloc(1 << 20);
+	off_t at = 0;
+
+	if (!buf)
+		return kf_fail_nomem(err, name);
+	if (ftruncate(to, size) < 0)
+		return kf_fail_sys(err, "write '%s'", name);
+	while (at < size && (at = lseek(from, at, SEEK_DATA)) >= 0) {
+		off_t end = lseek(from, at, SEEK_HOLE);
+
+		if (end < 0)
+			return kf_fail_sys(err, "read the image");
+		for (ssize_t got; at < end; at += got) {
+			size_t want = end - at < 1 << 20 ? (size_t)(end - at) : 1 << 20;
+
+			got = pread(from, buf, want, at);
+			if (got <= 0)
+				return kf_fail(err, got ? errno : EIO, "read the image");
+			if (lseek(to, at, SEEK_SET) < 0 ||
+			    kf_write_all(to, buf, (size_t)got, err) < 0)
+				return kf_fail_wrap(err, "'%s'", name);
+		}
+	}
+	return at < 0 && errno != ENXIO ? kf_fail_sys(err, "read the image") : 0;
+}
+
+static int change(const struct inject *in, int fd, const struct kf_image_layout *at,
+		  struct kf_err *err)
+{
+	struct kf_ext4 *e;
+
+	if (kf_ext4_open(fd, in->image, at->offset, at->size, true, &e, err) < 0)
+		return -1;
+	if (kf_ext4_check(e, err) < 0)
+		goto fail;
+	for (size_t i = 0; i < in->nfiles; i++)
+		if (kf_ext4_put(e, in->files[i].path, in->files[i].data, in->files[i].n,
+				in->files[i].mode, err) < 0)
+			goto fail;
+	return kf_ext4_close(e, err);
+fail:
+	kf_ext4_drop(e);
+	return -1;
+}
+
+/* Read back what was written, and that all else holds together. */
+static int verify(const struct inject *in, int fd, const struct kf_image_layout *at,
+		  unsigned inodes[static FILES_MAX], struct kf_err *err)
+{
+	struct kf_ext4 *e;
+	bool there = true;
+	int r;
+
+	if (kf_ext4_open(fd, in->out, at->offset, at->size, false, &e, err) < 0)
+		return -1;
+	r = kf_ext4_check(e, err);
+	for (size_t i = 0; i < in->nfiles && r == 0; i++) {
+		const struct file *f = &in->files[i];
+
+		r = kf_ext4_there(e, f->path, f->data, f->n, f->mode, &there, &inodes[i], err);
+		if (r == 0 && !there)
+			r = kf_fail(err, EIO, "'%s': '%s' was written and is not there", in->out,
+				    f->path);
+	}
+	kf_ext4_drop(e);
+	return r;
+}
+
+/* From the open image @from to the complete file @name in directory @dir. */
+static int make(const struct inject *in, int from, const struct stat *st, int dir, const char *name,
+		struct kf_err *err)
+{
+	unsigned inodes[FILES_MAX];
+	struct kf_image_layout at;
+	char tmp[NAME_MAX + 1];
+	KF_CLOSE int fd = -1;
+	int n;
+
+	n = snprintf(tmp, sizeof(tmp), ".%s.%ld.tmp", name, (long)getpid());
+	if (!*name || n < 0 || (size_t)n >= sizeof(tmp))
+		return kf_fail(err, EINVAL, "--out '%s' is not a usable file name", in->out);
+	if (kf_image_find_rootfs(from, in->image, &at, err) < 0)
+		return -1;
+	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return kf_fail_sys(err, "create '%s' beside '%s'", tmp, in->out);
+	if (copy(from, fd, st->st_size, tmp, err) < 0 || change(in, fd, &at, err) < 0 ||
+	    verify(in, fd, &at, inodes, err) < 0)
+		goto fail;
+	if (fchmod(fd, 0644) < 0 || fsync(fd) < 0 || renameat(dir, tmp, dir, name) < 0 ||
+	    fsync(dir) < 0) {
+		kf_err_set_sys(err, "write '%s'", in->out);
+		goto fail;
+	}
+	for (size_t i = 0; i < in->nfiles; i++)
+		kf_print_line(stdout, "%-10s %s: inode %u, %zu bytes", "injected",
+			      in->files[i].path, inodes[i], in->files[i].n);
+	if (at.partition)
+		kf_print_line(stdout, "%-10s %s: partition %u", "verified", in->out, at.partition);
+	else
+		kf_print_line(stdout, "%-10s %s", "verified", in->out);
+	return 0;
+fail:
+	(void)unlinkat(dir, tmp, 0);
+	return -1;
+}
+
+static int inject(struct inject *in, struct kf_err *err)
+{
+	KF_CLOSE int from = open(in->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *name = kf_path_base(in->out);
+	KF_FREE char *dir_name = strndup(in->out, (size_t)(name - in->out));
+	KF_CLOSE int dir = -1;
+	struct stat st, old;
+
+	if (from < 0 || fstat(from, &st) < 0)
+		return kf_fail_sys(err, "open '%s'", in->image);
+	if (!S_ISREG(st.st_mode) || st.st_size > IMAGE_MAX)
+		return kf_fail(err, EINVAL, "'%s' is not a regular file of at most 64 GiB",
+			       in->image);
+	if (!dir_name)
+		return kf_fail_nomem(err, "--out");
+	dir = open(*dir_name ? dir_name : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return kf_fail_sys(err, "open directory of '%s'", in->out);
+	if (fstatat(dir, name, &old, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (!S_ISREG(old.st_mode) || (old.st_dev == st.st_dev && old.st_ino == st.st_ino)))
+		return kf_fail(
+			err, EEXIST,
+			"--out '%s' is the image itself or not a regular file; choose another "
+			"name",
+			in->out);
+	if (add_launcher(in, err) < 0 || add_profiles(in, err) < 0 || add_policy(in, err) < 0)
+		return -1;
+	return make(in, from, &st, dir, name, err);
+}
+
+int kf_cmd_kata_inject(int argc, char **argv)
+{
+	struct inject in = {0};
+	struct kf_err err;
+	int c, r;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+		const char **target = c == 'i'	 ? &in.image
+				      : c == 'o' ? &in.out
+				      : c == 'l' ? &in.launcher
+				      : c == 'p' ? &in.profile_dir
+				      : c == 'r' ? &in.policy
+						 : NULL;
+
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return KF_EXIT_OK;
+		}
+		if (!target)
+			return KF_EXIT_USAGE; /* getopt has said why */
+		*target = optarg;
+	}
+	if (optind != argc)
+		return kf_command_usage("kata inject: '%s' is not understood", argv[optind]);
+	if (!in.image || !in.out)
+		return kf_command_usage("kata inject: --image and --out are needed");
+	kf_profiles_init(&in.profiles);
+	r = inject(&in, &err);
+	kf_profiles_done(&in.profiles);
+	free(in.program);
+	free(in.rego);
+	return r < 0 ? kf_command_fail("kata inject: %s", err.msg) : KF_EXIT_OK;
+}

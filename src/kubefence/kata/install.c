@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence kata install */
+#include "event/ready.h"
+#include "kubefence/command.h"
+#include "kubefence/kata/kata.h"
+
+#include <signal.h>
+#include <time.h>
+
+static const char usage[] =
+	"Usage: kubefence kata install [OPTION...]\n\n"
+	"Registers a handler whose pods run in virtual machines of Kata's, with a\n"
+	"configuration of its own that pods cannot change. Run it again after each change\n"
+	"of Kata: it writes nothing if there is nothing to do.\n\n"
+	"  --wait SECONDS           for kata-deploy to install Kata (default: 0)\n"
+	"  --every SECONDS          stay, and do it again that often; not while the node is\n"
+	"                           being taken back\n"
+	"  --ready-file FILE        with --every: for 'kubefence node agent --check'\n"
+	"  --no-restart             do not restart the runtime; the administrator does\n"
+	"  --timeout SECONDS        for the runtime to come back (default: "
+	"120)\n" KF_KATA_USAGE_INSTALL KF_KATA_USAGE;
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	stop = 1;
+}
+
+/* One run; @ret_state is what the closing line says. */
+static int once(struct kf_kata_cli *cli, const char **ret_state, struct kf_err *err)
+{
+	struct kf_node node;
+	bool changed = false;
+	int status = kf_node_open(&cli->node, kf_report_say, &cli->report, &node, err);
+
+	if (status < 0)
+		return -1;
+	if (cli->every && kf_host_exists(&node.host, KF_KATA_STOP))
+		*ret_state = "the node is being taken back";
+	else
+		status = kf_kata_install(&node, &cli->kata, &changed, err);
+	if (changed)
+		*ret_state = "done";
+	kf_node_done(&node);
+	return status;
+}
+
+int kf_cmd_kata_install(int argc, char **argv)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+	struct kf_err err = {0}, ignored;
+	struct kf_kata_cli cli;
+	const char *state;
+	int status;
+
+	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+		return status;
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	for (;;) {
+		const struct timespec pause = {.tv_sec = (time_t)cli.every};
+		const bool json = cli.report.json;
+
+		state = "nothing to do";
+		status = once(&cli, &state, &err);
+		status = kf_report_finish(&cli.report, "install", status,
+					  status < 0 ? "failed" : state, &err);
+		if (cli.every && cli.ready_file &&
+		    kf_ready_write(cli.ready_file, status == 0, cli.every,
+				   status == 0 ? state : err.msg, &ignored) < 0)
+			return kf_command_fail("kata install: %s", ignored.msg);
+		/* A signal ends the pause as well. */
+		(void)fflush(stdout); /* a log that is looked at while this stays */
+		if (!cli.every || stop || nanosleep(&pause, NULL) < 0)
+			return status;
+		cli.report = (struct kf_report)KF_REPORT_INIT("kata");
+		cli.report.json = json;
+	}
+}

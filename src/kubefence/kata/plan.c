@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence kata plan */
+#include "kubefence/kata/kata.h"
+
+static const char usage[] =
+	"Usage: kubefence kata plan [OPTION...]\n\n"
+	"Shows what install would do, with a diff; writes nothing.\n\n" KF_KATA_USAGE_INSTALL
+		KF_KATA_USAGE;
+
+/* What of the plan is not there yet. */
+static int compare(const struct kf_node *node, const struct kf_kata_plan *plan,
+		   struct kf_report *report, bool *ret_changes, struct kf_err *err)
+{
+	for (size_t i = 0; plan->images[i]; i++) {
+		if (kf_host_exists(&node->host, plan->images[i]))
+			continue;
+		*ret_changes = true;
+		kf_report_say(report, "install", plan->images[i], "");
+	}
+	for (size_t i = 0; i < plan->payload.n; i++) {
+		bool there;
+
+		if (kf_payload_there(node, &plan->payload.files[i], &there, err) < 0)
+			return -1;
+		if (there)
+			continue;
+		*ret_changes = true;
+		kf_report_say(report, "install", plan->payload.files[i].path, "");
+	}
+	kf_report_say(report, "handler", plan->vm.name, plan->vm.config);
+	if (kf_report_diff(report, &plan->node)) {
+		*ret_changes = true;
+		kf_report_say(report, "restart", node->distro->units[0], "");
+	}
+	return 0;
+}
+
+int kf_cmd_kata_plan(int argc, char **argv)
+{
+	static struct kf_kata_plan plan; /* too large for a stack */
+	struct kf_err err = {0};
+	struct kf_kata_cli cli;
+	bool changes = false;
+	struct kf_node node;
+	int status;
+
+	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+		return status;
+	status = kf_node_open(&cli.node, kf_report_say, &cli.report, &node, &err);
+	if (status == 0) {
+		status = kf_kata_plan(&node, &cli.kata, &plan, &err);
+		if (status == 0) {
+			status = compare(&node, &plan, &cli.report, &changes, &err);
+			kf_kata_plan_done(&plan);
+		}
+		kf_node_done(&node);
+	}
+	return kf_report_finish(&cli.report, "plan", status,
+				changes ? "nothing was written" : "nothing to do", &err);
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence node cleanup: the chart's uninstall hook.  The agents do the work; this asks
+ * them to, through an annotation on the Node objects, and waits. */
+#include "base/cleanup.h"
+#include "kube/client.h"
+#include "kube/marks.h"
+#include "kube/object.h"
+#include "kubefence/command.h"
+#include "kubefence/node/classes.h"
+#include "kubefence/node/commands.h"
+#include "kubefence/print.h"
+
+#include <getopt.h>
+#include <json-c/json.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define PAGE		"100"
+#define METADATA	"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+#define MERGE		"application/merge-patch+json"
+#define POLL_SECONDS	2
+/* A request is renewed while this runs, so that one whose pod was killed holds nobody up for
+ * long; the clocks of nodes may differ by what is left then. */
+#define REQUEST_SECONDS 180
+#define REQUEST_LEAST	120
+#define LAST_SECONDS	10 /* for taking things back, twice */
+
+static const char usage[] =
+	"Usage: kubefence node cleanup [--runtime-class NAME]... [--timeout SECONDS]\n\n"
+	"Deletes the RuntimeClasses, has the node agents undo what they did to their nodes, and\n"
+	"waits until all have.  Exit code 1 if not in time: the request is then taken back, the\n"
+	"RuntimeClasses are made again, the agents set their nodes up again, and what is in the\n"
+	"way is said.  For a pod with the rights in docs/node-agent.md.\n";
+
+static volatile sig_atomic_t ended;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	ended = 1;
+}
+
+static time_t monotonic(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* Where the API may be away because its node's runtime restarts: again, until @deadline. */
+static int insist(const struct kf_kube *kube, const struct kf_kube_request *request, char **ret,
+		  time_t deadline, struct kf_err *err)
+{
+	const struct timespec pause = {.tv_sec = 1};
+
+	while (kf_kube_do(kube, request, ret, err) < 0) {
+		if (err->code == ENOENT || err->code == EACCES || monotonic() >= deadline || ended)
+			return -1;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+struct cleanup;
+/* One node of a pass; @value is its annotation, or NULL. */
+typedef int on_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err);
+
+struct cleanup {
+	const struct kf_kube *kube;
+	time_t deadline; /* of requests, on the monotonic clock */
+	time_t start;	 /* what tells this uninstallation from others */
+	/* What a pass over the nodes found. */
+	unsigned left;	  /* nodes that are still set up */
+	unsigned changed; /* requests of others that were replaced, or are to be */
+};
+
+/* Call @each for all nodes: a request may lie where no label is any more. */
+static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
+{
+	KF_FREE char *next = strdup("");
+	char path[2048];
+
+	c->left = c->changed = 0;
+	while (next) {
+		const struct kf_kube_request get = {
+			.method = "GET", .path = path, .accept = METADATA};
+		KF_CLEANUP(kf_cleanup_json) json_object *list = NULL;
+		KF_FREE char *text = NULL;
+		json_object *items;
+		const char *kind;
+
+		if ((size_t)snprintf(path, sizeof(path), "/api/v1/nodes?limit=" PAGE "%s%s",
+				     *next ? "&continue=" : "", next) >= sizeof(path))
+			return kf_fail(err, E2BIG, "the API's continue token is too long");
+		if (insist(c->kube, &get, &text, c->deadline, err) < 0)
+			return -1;
+		list = json_tokener_parse(text);
+		items = kf_json_at(list, "items");
+		kind = kf_json_string(list, "kind");
+		/* An empty list may be null: Go makes no difference. */
+		if ((items && !json_object_is_type(items, json_type_array)) ||
+		    (strcmp(kind, "NodeList") != 0 &&
+		     strcmp(kind, "PartialObjectMetadataList") != 0))
+			return kf_fail(err, EPROTO, "the API's answer is not a list of nodes");
+		for (size_t i = 0; i < kf_json_length(items); i++) {
+			json_object *node = json_object_array_get_idx(items, i);
+
+			if (each(c, node, kf_json_meta(node, "annotations", KF_ANNOTATION), err) <
+			    0)
+				return -1;
+		}
+		free(next);
+		next = *kf_json_string(list, "metadata.continue")
+			       ? strdup(kf_json_string(list, "metadata.continue"))
+			       : NULL;
+	}
+	return 0;
+}
+
+/* The annotation of @node becomes @value, NULL: it goes; unless somebody has written the object
+ * since it was read. */
+static int annotate(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	char path[300], body[400];
+	const struct kf_kube_request patch = {
+		.method = "PATCH", .path = path, .content_type = MERGE, .body = body};
+	const char *quote = value ? "\"" : "";
+
+	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s",
+		       kf_json_string(node, "metadata.name"));
+	(void)snprintf(
+		body, sizeof(body),
+		"{\"metadata\":{\"resourceVersion\":\"%.64s\",\"annotations\":{\"%s\":%s%s%s}}}",
+		kf_json_string(node, "metadata.resourceVersion"), KF_ANNOTATION, quote,
+		value ? value : "null", quote);
+	c->changed++;
+	/* Another pass follows; a node may also have gone meanwhile. */
+	if (kf_kube_do(c->kube, &patch, NULL, err) == 0 || err->code == EAGAIN ||
+	    err->code == ENOENT)
+		return 0;
+	return err->code == EACCES ? -1 : 0;
+}
+
+static enum kf_request whose(const struct cleanup *c, const char *value)
+{
+	return kf_request_of(value, c->start, time(NULL), REQUEST_LEAST);
+}
+
+/* Ask where something is set up, and where a request lies: an agent that has done its work may
+ * take an old one that was taken back for a reason to set its node up again. */
+static int ask(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	const char *name = kf_json_string(node, "metadata.name");
+	bool labelled = kf_json_meta(node, "labels", KF_LABEL_READY) != NULL;
+	enum kf_request is = whose(c, value);
+	unsigned changed = c->changed;
+	char request[KF_REQUEST_SIZE];
+
+	c->left += labelled;
+	if (is == KF_REQUEST_LATER)
+		return kf_fail(err, EEXIST,
+			       "another uninstallation began since and has asked node %s", name);
+	if (is == KF_REQUEST_OWN || (is == KF_REQUEST_NONE && !labelled))
+		return 0;
+	kf_request_format(time(NULL) + REQUEST_SECONDS, c->start, request);
+	if (annotate(c, node, request, err) < 0)
+		return -1;
+	if (is == KF_REQUEST_STALE)
+		c->changed = changed; /* that it goes on is no news */
+	else
+		kf_print_line(stdout, "node %s: asked", name);
+	return 0;
+}
+
+/* All is done: no request is left anywhere, whoever made it. */
+static int clear(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	enum kf_request is = whose(c, value);
+
+	return is == KF_REQUEST_NONE || is == KF_REQUEST_LATER ? 0 : annotate(c, node, NULL, err);
+}
+
+/* All is given up: agents that were asked set their nodes up again. */
+static int cancel(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	enum kf_request is = whose(c, value);
+
+	return is == KF_REQUEST_OWN || is == KF_REQUEST_STALE ? annotate(c, node, KF_CANCELLED, err)
+							      : 0;
+}
+
+/* What keeps a node, as its condition says. */
+static int explain(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	const char *name = kf_json_string(node, "metadata.name");
+	char path[300];
+	const struct kf_kube_request get = {.method = "GET", .path = path};
+	KF_CLEANUP(kf_cleanup_json) json_object *object = NULL;
+	KF_FREE char *text = NULL;
+	json_object *ours, *ready;
+
+	(void)value;
+	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", name);
+	if (!kf_json_meta(node, "labels", KF_LABEL_READY) ||
+	    kf_kube_do(c->kube, &get, &text, err) < 0)
+		return 0;
+	object = json_tokener_parse(text);
+	ours = kf_json_find(object, "status.conditions", "type", KF_CONDITION);
+	ready = kf_json_find(object, "status.conditions", "type", "Ready");
+	kf_print_line(stderr, "node %s is not cleaned up: %s%s", name,
+		      ours ? kf_json_string(ours, "message")
+			   : "its agent has said nothing; does its pod run?",
+		      ready && strcmp(kf_json_string(ready, "status"), "True") != 0
+			      ? " (the node itself is not ready)"
+			      : "");
+	return 0;
+}
+
+static int delete_classes(struct cleanup *c, struct kf_cleanup_class *classes, size_t n,
+			  struct kf_err *err)
+{
+	const struct timespec pause = {.tv_sec = 1};
+
+	for (size_t i = 0; i < n; i++) {
+		while (kf_cleanup_class_delete(c->kube, &classes[i], err) < 0) {
+			if (err->code == EACCES || monotonic() >= c->deadline || ended)
+				return -1;
+			(void)nanosleep(&pause, NULL);
+		}
+		kf_print_line(stdout, "RuntimeClass %s: %s", classes[i].name,
+			      classes[i].object ? "deleted" : "was not there");
+	}
+	return 0;
+}
+
+static void restore_classes(struct cleanup *c, struct kf_cleanup_class *classes, size_t n)
+{
+	const struct timespec pause = {.tv_sec = 1};
+	time_t deadline = monotonic() + LAST_SECONDS;
+	struct kf_err err;
+
+	for (size_t i = 0; i < n; i++) {
+		int r;
+
+		while ((r = kf_cleanup_class_restore(c->kube, &classes[i], &err)) < 0 &&
+		       err.code != EACCES && monotonic() < deadline)
+			(void)nanosleep(&pause, NULL);
+		if (r < 0)
+			kf_print_line(stderr,
+				      "RuntimeClass %s could not be made again: %s; 'helm upgrade' "
+				      "makes it",
+				      classes[i].name, err.msg);
+		else if (classes[i].object)
+			kf_print_line(stdout, "RuntimeClass %s: there again", classes[i].name);
+	}
+}
+
+static int wait_for_all(struct cleanup *c, struct kf_err *err)
+{
+	const struct timespec pause = {.tv_sec = POLL_SECONDS},
+			      soon = {.tv_nsec = 200 * 1000 * 1000};
+
+	for (;;) {
+		if (each_node(c, ask, err) < 0)
+			return -1;
+		/* A pass that had nothing to ask is the last: from then on no agent can have a
+		 * reason to begin. */
+		if (!c->left && !c->changed)
+			return 0;
+		if (ended || monotonic() >= c->deadline)
+			return kf_fail(err, ETIMEDOUT, "%u node%s not cleaned up", c->left,
+				       c->left == 1 ? " is" : "s are");
+		(void)nanosleep(c->left ? &pause : &soon, NULL);
+	}
+}
+
+/* The last word on every request: passes until there is nothing to change. */
+static void close_requests(struct cleanup *c, on_node *how)
+{
+	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
+	struct kf_err err = {0};
+
+	ended = 0;
+	c->deadline = monotonic() + LAST_SECONDS;
+	while (each_node(c, how, &err) < 0 || c->changed) {
+		if (monotonic() >= c->deadline) {
+			kf_print_line(stderr,
+				      "annotation " KF_ANNOTATION " could not be %s everywhere: %s",
+				      how == clear ? "removed" : "taken back",
+				      *err.msg ? err.msg : "others write the nodes as well");
+			return;
+		}
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int cleanup(struct kf_cleanup_class *classes, size_t nclasses, unsigned timeout,
+		   struct kf_err *err)
+{
+	struct kf_kube kube;
+	struct cleanup c = {.kube = &kube, .deadline = monotonic() + timeout, .start = time(NULL)};
+	struct kf_err ignored;
+	int r;
+
+	if (kf_kube_in_cluster(&kube, err) < 0)
+		return -1;
+	r = delete_classes(&c, classes, nclasses, err);
+	if (r == 0)
+		r = wait_for_all(&c, err);
+	if (r < 0 && err->code == EEXIST) /* it goes on with what we began */
+		return -1;
+	if (r < 0) {
+		restore_classes(&c, classes, nclasses);
+		c.deadline = monotonic() + 5;
+		(void)each_node(&c, explain, &ignored);
+	}
+	close_requests(&c, r == 0 ? clear : cancel);
+	return r;
+}
+
+int kf_node_cleanup_command(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"runtime-class", required_argument, NULL, 'r'},
+		{"timeout", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	const struct sigaction stop = {.sa_handler = on_signal};
+	struct kf_cleanup_class classes[KF_CLEANUP_CLASSES] = {0};
+	unsigned long timeout = 300;
+	size_t nclasses = 0;
+	struct kf_err err;
+	char *end;
+	int c, r;
+
+	optind = 0;
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			if (nclasses == KF_CLEANUP_CLASSES)
+				return kf_command_usage("node cleanup: more than %d RuntimeClasses",
+							KF_CLEANUP_CLASSES);
+			classes[nclasses++].name = optarg;
+			break;
+		case 't':
+			timeout = strtoul(optarg, &end, 10);
+			if (*end || end == optarg || timeout < 1 || timeout > 86400)
+				return kf_command_usage("node cleanup: --timeout: '%s' is not "
+							"between 1 and 86400 seconds",
+							optarg);
+			break;
+		case 'h':
+			return fputs(usage, stdout), KF_EXIT_OK;
+		default:
+			return KF_EXIT_USAGE;
+		}
+	}
+	if (optind != argc)
+		return kf_command_usage("node cleanup: '%s' is not understood", argv[optind]);
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGTERM, &stop, NULL);
+	(void)sigaction(SIGINT, &stop, NULL);
+	r = cleanup(classes, nclasses, (unsigned)timeout, &err);
+	for (size_t i = 0; i < nclasses; i++)
+		free(classes[i].object);
+	if (r < 0)
+		return kf_command_fail(
+			"node cleanup: %s%s", err.msg,
+			err.code == ETIMEDOUT
+				? "; delete the pods named above, and what makes them anew, then "
+				  "uninstall again; the nodes are set up again until then"
+				: "");
+	kf_print_line(stdout, "all nodes are cleaned up");
+	return KF_EXIT_OK;
+}

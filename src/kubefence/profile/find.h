@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_PROFILE_FIND_H
+#define KF_KUBEFENCE_PROFILE_FIND_H
+
+#include "base/err.h"
+#include "profile/profile.h"
+
+#define KF_PROFILE_DIRS_MAX 8
+
+/* Profiles for commands: those of directories, then the built-in ones. */
+struct kf_profiles {
+	struct kf_arena arena;
+	struct kf_profile_library library;
+	struct kf_diags diags; /* of the last kf_profiles_compile() */
+	const char *dirs[KF_PROFILE_DIRS_MAX];
+	size_t ndirs;
+};
+
+void kf_profiles_init(struct kf_profiles *profiles);
+void kf_profiles_done(struct kf_profiles *profiles);
+
+/* Take in all NAME.json and NAME.jsonc of @dir; earlier directories win. */
+int kf_profiles_add_dir(struct kf_profiles *profiles, const char *dir, struct kf_err *err);
+/* What people write for a profile: a name, or a file (with '/' or ending in
+ * .json or .jsonc), whose directory is then taken in before all else.  *ret is
+ * the name, owned by @profiles. */
+int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char **ret,
+		     struct kf_err *err);
+/* kf_profiles_find() and kf_profile_compile(); problems are in @diags. */
+int kf_profiles_compile(struct kf_profiles *profiles, const char *what, struct kf_compiled *ret,
+			struct kf_err *err);
+/* Problems of the last compilation to stderr; the number of them. */
+size_t kf_profiles_report(const struct kf_profiles *profiles);
+
+#endif

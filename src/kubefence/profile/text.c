@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubefence/profile/text.h"
+
+#include "base/limits.h"
+#include "json/jsonc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void quoted(struct kf_buf *out, const char *s)
+{
+	kf_buf_adds(out, "\"");
+	kf_buf_add_json(out, s);
+	kf_buf_adds(out, "\"");
+}
+
+static void member(struct kf_buf *out, const char *key, const char *value)
+{
+	kf_buf_addf(out, ", \"%s\": ", key);
+	quoted(out, value);
+}
+
+void kf_profile_text_template(const char *name, const char *base, struct kf_buf *out)
+{
+	kf_buf_adds(out, "{\n  \"extends\": ");
+	quoted(out, base);
+	kf_buf_adds(out, ",\n  \"meta\": {\n    \"name\": ");
+	quoted(out, name);
+	kf_buf_adds(
+		out,
+		",\n    \"description\": \"\"\n  },\n"
+		"  // Everything below adds to the base. 'kubefence profile show' prints the sum,\n"
+		"  // 'kubefence explain' says which line decides about a path.\n"
+		"  \"filesystem\": {\n"
+		"    \"read\": [],   // read and execute\n"
+		"    \"allow\": [],  // read, write and execute\n"
+		"    \"deny\": [],   // take away, whatever else is granted\n"
+		"    \"readonly\": [] // keep from being changed or made, whatever grants writing\n"
+		"  }\n}\n");
+}
+
+static void list_entry(bool json, bool first, const char *name, const char *where, const char *text,
+		       const char *error, struct kf_buf *out)
+{
+	if (!json) {
+		kf_buf_addf(out, "%-20s %-28s %s%s\n", name, where, error ? "BROKEN: " : "",
+			    error ? error : text);
+		return;
+	}
+	kf_buf_adds(out, first ? "\n  {\"name\": " : ",\n  {\"name\": ");
+	quoted(out, name);
+	member(out, "source", where);
+	member(out, "description", text);
+	if (error)
+		member(out, "error", error);
+	kf_buf_adds(out, "}");
+}
+
+int kf_profile_text_list(struct kf_profiles *profiles, bool json, struct kf_buf *out)
+{
+	const struct kf_profile_library *library = &profiles->library;
+	int broken = 0;
+	bool first = true;
+
+	kf_buf_adds(out, json ? "[" : "");
+	for (size_t i = 0; i < library->n; i++) {
+		const struct kf_profile_source *source = &library->v[i];
+		struct kf_arena arena;
+		struct kf_diags diags;
+		struct kf_compiled compiled = {0};
+		struct kf_err err;
+		bool shadowed = false;
+
+		for (size_t j = 0; j < i; j++)
+			shadowed |= strcmp(library->v[j].name, source->name) == 0;
+		if (shadowed)
+			continue;
+		kf_arena_init(&arena, KF_LIMIT_PROFILE_MEMORY);
+		kf_diags_init(&diags, &arena);
+		bool ok = kf_profile_compile(library, source->name, &arena, &diags, &compiled,
+					     &err) == 0;
+		const char *text = ok ? compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s : NULL;
+
+		list_entry(json, first, source->name, source->file, text ? text : "",
+			   ok ? NULL : err.msg, out);
+		broken |= !ok;
+		first = false;
+		kf_arena_done(&arena);
+	}
+	kf_buf_adds(out, json ? "\n]\n" : "");
+	return broken;
+}
+
+int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_buf *out)
+{
+	struct kf_diags diags;
+	const struct kf_jsonc *root, *groups = NULL;
+
+	kf_diags_init(&diags, &profiles->arena);
+	root = kf_jsonc_parse(kf_profile_groups.text, kf_profile_groups.n, kf_profile_groups.file,
+			      &profiles->arena, &diags);
+	for (const struct kf_jsonc *m = root ? root->child : NULL; m; m = m->next)
+		if (strcmp(m->key, "groups") == 0)
+			groups = m;
+	kf_buf_adds(out, json ? "[" : "");
+	for (const struct kf_jsonc *g = groups ? groups->child : NULL; g; g = g->next) {
+		const char *text = "", *platform = NULL;
+
+		for (const struct kf_jsonc *m = g->child; m; m = m->next) {
+			if (strcmp(m->key, "description") == 0)
+				text = m->s;
+			if (strcmp(m->key, "platform") == 0)
+				platform = m->s;
+		}
+		if (platform && strcmp(platform, "linux") != 0)
+			continue;
+		if (!json) {
+			kf_buf_addf(out, "%-26s %s\n", g->key, text);
+			continue;
+		}
+		kf_buf_adds(out, g == groups->child ? "\n  {\"name\": " : ",\n  {\"name\": ");
+		quoted(out, g->key);
+		member(out, "description", text);
+		kf_buf_adds(out, "}");
+	}
+	kf_buf_adds(out, json ? "\n]\n" : "");
+	return groups ? 0 : -1;
+}
+
+void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
+			   const struct kf_err *failure, bool first, struct kf_buf *out)
+{
+	kf_buf_adds(out, first ? "\n  {\"profile\": " : ",\n  {\"profile\": ");
+	quoted(out, what);
+	kf_buf_addf(out, ", \"valid\": %s, \"problems\": [", failure ? "false" : "true");
+	for (size_t i = 0; i < diags->n; i++) {
+		const struct kf_diag *d = &diags->v[i];
+
+		kf_buf_addf(out, "%s\n    {\"severity\": \"%s\"", i ? "," : "",
+			    d->warning ? "warning" : "error");
+		member(out, "file", d->at.file);
+		kf_buf_addf(out, ", \"line\": %u, \"column\": %u", d->at.line, d->at.column);
+		if (d->at.group)
+			member(out, "group", d->at.group);
+		member(out, "message", d->msg);
+		kf_buf_adds(out, "}");
+	}
+	if (failure && !diags->n) {
+		kf_buf_adds(out, "\n    {\"severity\": \"error\"");
+		member(out, "message", failure->msg);
+		kf_buf_adds(out, "}");
+	}
+	kf_buf_adds(out, "]}");
+}
+
+/* Lines of a flat text without header, name and checksum. */
+static size_t body(struct kf_compiled const *c, const char ***ret, char **ret_copy)
+{
+	char *copy = strdup(c->text), *save = NULL;
+	const char **lines = calloc(c->nrules + 4, sizeof(*lines));
+	size_t n = 0;
+
+	*ret = lines;
+	*ret_copy = copy;
+	if (!copy || !lines)
+		return 0;
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "nono-policy ", 12) != 0 && strncmp(line, "name ", 5) != 0 &&
+		    strncmp(line, "sum ", 4) != 0)
+			lines[n++] = line;
+	return n;
+}
+
+static bool contains(const char *const *lines, size_t n, const char *line)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(lines[i], line) == 0)
+			return true;
+	return false;
+}
+
+static bool only_in(const char *const *a, size_t na, const char *const *b, size_t nb, char sign,
+		    bool json, struct kf_buf *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < na; i++) {
+		if (contains(b, nb, a[i]))
+			continue;
+		if (json) {
+			kf_buf_adds(out, any ? ", " : "");
+			quoted(out, a[i]);
+		} else {
+			kf_buf_addf(out, "%c %s\n", sign, a[i]);
+		}
+		any = true;
+	}
+	return any;
+}
+
+bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled *b, bool json,
+			  struct kf_buf *out)
+{
+	const char **x, **y;
+	char *x_copy, *y_copy;
+	size_t nx = body(a, &x, &x_copy), ny = body(b, &y, &y_copy);
+	bool differ;
+
+	kf_buf_adds(out, json ? "{\"removed\": [" : "");
+	differ = only_in(x, nx, y, ny, '-', json, out);
+	kf_buf_adds(out, json ? "], \"added\": [" : "");
+	differ |= only_in(y, ny, x, nx, '+', json, out);
+	kf_buf_adds(out, json ? "]}\n" : "");
+	free(x);
+	free(y);
+	free(x_copy);
+	free(y_copy);
+	return differ;
+}

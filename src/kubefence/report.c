@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kubefence/report.h"
+
+#include "kubefence/command.h"
+#include "kubefence/print.h"
+#include "text/diff.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void kf_report_say(void *ctx, const char *action, const char *object, const char *detail)
+{
+	struct kf_report *r = ctx;
+
+	if (!r->json) {
+		kf_print_line(stdout, "%-10s %s%s%s", action, object, *detail ? ": " : "", detail);
+		(void)fflush(stdout);
+		return;
+	}
+	kf_buf_adds(&r->events, r->events.n ? ",{\"action\":\"" : "{\"action\":\"");
+	kf_buf_add_json(&r->events, action);
+	kf_buf_adds(&r->events, "\",\"object\":\"");
+	kf_buf_add_json(&r->events, object);
+	kf_buf_adds(&r->events, "\",\"detail\":\"");
+	kf_buf_add_json(&r->events, detail);
+	kf_buf_adds(&r->events, "\"}");
+}
+
+bool kf_report_format(struct kf_report *r, const char *format)
+{
+	r->json = strcmp(format, "json") == 0;
+	return r->json || strcmp(format, "text") == 0;
+}
+
+bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
+{
+	struct kf_buf diff = KF_BUF_INIT(2 * 1024 * 1024);
+	bool changes;
+
+	kf_diff_unified(plan->config, plan->existed, plan->before, plan->nbefore, plan->after,
+			plan->nafter, &diff);
+	changes = diff.n > 0 || diff.failed;
+	if (changes && r->json)
+		kf_report_say(r, "change", plan->config, diff.p ? diff.p : "");
+	else if (diff.n)
+		kf_print_text(stdout, diff.p);
+	kf_buf_done(&diff);
+	return changes;
+}
+
+int kf_report_finish(struct kf_report *r, const char *command, int status, const char *state,
+		     const struct kf_err *err)
+{
+	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+
+	/* What failed before anything could be looked at. */
+	if (status && !*state)
+		state = "not known";
+	if (r->json) {
+		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
+			    status == 0 ? "true" : "false", state);
+		if (status) {
+			kf_buf_adds(&out, "\"error\":\"");
+			kf_buf_add_json(&out, err->msg);
+			kf_buf_adds(&out, "\",");
+		}
+		kf_buf_adds(&out, "\"events\":[");
+		if (r->events.n)
+			kf_buf_add(&out, r->events.p, r->events.n);
+		kf_buf_adds(&out, "]}\n");
+		(void)kf_print_raw(stdout, out.p, out.n);
+		kf_buf_done(&out);
+	} else if (status == 0) {
+		kf_print_line(stdout, "%s", state);
+	}
+	kf_buf_done(&r->events);
+	if (status)
+		return kf_command_fail("%s %s: %s", r->program, command, err->msg);
+	return KF_EXIT_OK;
+}

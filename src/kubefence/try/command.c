@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence try: what the product does to one container, without a cluster. */
+#include "kubefence/command.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/path.h"
+#include "config/runtime_text.h"
+#include "kubefence/commands.h"
+#include "kubefence/try/bundle.h"
+#include "kubefence/try/nri.h"
+#include "kubefence/try/stage.h"
+#include "plan/plan.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define MEMORY_MAX  (16 * 1024 * 1024)
+#define VOLUMES_MAX 32
+#define ENV_MAX	    256
+#define GUARD_DIR   "kubefence" /* in the stage: what /opt/kubefence is on a node */
+#define TOKEN_DIR   "/var/run/secrets/kubernetes.io/serviceaccount"
+
+static const char help[] =
+	"Usage: kubefence try [OPTION...] [--] COMMAND [ARGUMENT...]\n"
+	"\n"
+	"Runs COMMAND as a sandboxed container of this machine, without containerd or a\n"
+	"cluster: plays the container runtime to a real nono-nri process, applies its\n"
+	"answer and runs the result. Nothing that COMMAND writes to the root file\n"
+	"system stays. Needs root.\n"
+	"\n"
+	"  -p, --profile NAME     profile, as the pod annotation nono.sh/profile would name it\n"
+	"  -r, --rootfs DIR       root file system (default: this machine's own, read through\n"
+	"                         an overlay)\n"
+	"  -w, --workdir DIR      working directory in the container (default: /)\n"
+	"  -u, --user UID[:GID]   user (default: 0:0)\n"
+	"  -e, --env KEY=VALUE    environment variable; may be repeated\n"
+	"  -v, --volume SRC:DST[:ro]  mount host directory SRC at DST; may be repeated\n"
+	"      --token            mount a service-account token as the kubelet does\n"
+	"      --plain            no plugin, no launcher, no guard: the bare container\n"
+	"      --no-guard         the plugin alone, without the runtime guard\n"
+	"      --runtime PROGRAM  OCI runtime (default: runc)\n"
+	"  -h, --help             this text\n"
+	"\n"
+	"The exit status is the command's own; 1 if it could not be run, 2 if this\n"
+	"command line is wrong.\n";
+
+struct options {
+	const char *profile, *rootfs, *workdir, *runtime;
+	uint32_t uid, gid;
+	const char *env[ENV_MAX];
+	size_t nenv;
+	const char *volumes[VOLUMES_MAX];
+	size_t nvolumes;
+	bool token, plain, no_guard;
+	char **command;
+	int ncommand;
+};
+
+static bool parse_user(const char *s, struct options *o)
+{
+	unsigned long uid, gid;
+	char *end;
+
+	errno = 0;
+	uid = strtoul(s, &end, 10);
+	if (end == s || errno || uid >= UINT32_MAX || *s == '-')
+		return false;
+	gid = uid;
+	if (*end == ':') {
+		s = end + 1;
+		gid = strtoul(s, &end, 10);
+		if (end == s || errno || gid >= UINT32_MAX || *s == '-')
+			return false;
+	}
+	if (*end)
+		return false;
+	o->uid = (uint32_t)uid;
+	o->gid = (uint32_t)gid;
+	return true;
+}
+
+/* KF_EXIT_OK to go on, else what to exit with; *ret_done for --help. */
+static int parse(int argc, char **argv, struct options *o, bool *ret_done)
+{
+	enum { OPT_TOKEN = 256, OPT_PLAIN, OPT_NO_GUARD, OPT_RUNTIME };
+	static const struct option long_options[] = {
+		{"profile", required_argument, NULL, 'p'},
+		{"rootfs", required_argument, NULL, 'r'},
+		{"workdir", required_argument, NULL, 'w'},
+		{"user", required_argument, NULL, 'u'},
+		{"env", required_argument, NULL, 'e'},
+		{"volume", required_argument, NULL, 'v'},
+		{"token", no_argument, NULL, OPT_TOKEN},
+		{"plain", no_argument, NULL, OPT_PLAIN},
+		{"no-guard", no_argument, NULL, OPT_NO_GUARD},
+		{"runtime", required_argument, NULL, OPT_RUNTIME},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+p:r:w:u:e:v:h", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			o->profile = optarg;
+			break;
+		case 'r':
+			o->rootfs = optarg;
+			break;
+		case 'w':
+			if (*optarg != '/')
+				return kf_command_usage("--workdir '%s': must be absolute", optarg);
+			o->workdir = optarg;
+			break;
+		case 'u':
+			if (!parse_user(optarg, o))
+				return kf_command_usage("--user '%s': must be UID or UID:GID",
+							optarg);
+			break;
+		case 'e':
+			if (!strchr(optarg, '=') || *optarg == '=' || o->nenv == ENV_MAX)
+				return kf_command_usage(
+					"--env '%s': must be KEY=VALUE, at most %d of them", optarg,
+					ENV_MAX);
+			o->env[o->nenv++] = optarg;
+			break;
+		case 'v':
+			if (o->nvolumes == VOLUMES_MAX)
+				return kf_command_usage("at most %d volumes", VOLUMES_MAX);
+			o->volumes[o->nvolumes++] = optarg;
+			break;
+		case OPT_TOKEN:
+			o->token = true;
+			break;
+		case OPT_PLAIN:
+			o->plain = true;
+			break;
+		case OPT_NO_GUARD:
+			o->no_guard = true;
+			break;
+		case OPT_RUNTIME:
+			o->runtime = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			*ret_done = true;
+			return KF_EXIT_OK;
+		default: /* getopt has said what is wrong */
+			return KF_EXIT_USAGE;
+		}
+	}
+	o->command = argv + optind;
+	o->ncommand = argc - optind;
+	if (o->ncommand < 1)
+		return kf_command_usage("try: no command given; 'kubefence try --help' tells more");
+	if (o->plain && (o->profile || o->no_guard))
+		return kf_command_usage("--plain runs without the sandbox; it goes with neither "
+					"--profile nor --no-guard");
+	return KF_EXIT_OK;
+}
+
+/* Absolute path of @name, which is looked up in PATH if it has no slash. */
+static int find_program(const char *name, char ret[static PATH_MAX], struct kf_err *err)
+{
+	const char *path = strchr(name, '/') ? "" : getenv("PATH");
+	char candidate[PATH_MAX];
+
+	for (path = path ? path : ""; path; path = strchr(path, ':'), path += path ? 1 : 0) {
+		size_t n = strcspn(path, ":");
+
+		if ((size_t)snprintf(candidate, sizeof(candidate), "%.*s%s%s", (int)n, path,
+				     n ? "/" : "", name) < sizeof(candidate) &&
+		    access(candidate, X_OK) == 0 && realpath(candidate, ret))
+			return 0;
+	}
+	return kf_fail(err, ENOENT,
+		       "OCI runtime '%s' not found; install it or name another one with "
+		       "--runtime",
+		       name);
+}
+
+/* SRC:DST[:ro] as a bind mount. */
+static int add_volume(const char *spec, struct try_container *c, struct kf_arena *arena,
+		      struct kf_err *err)
+{
+	static const char *const rw[] = {"rbind", "rprivate", "rw"}, *const ro[] = {"rbind",
+										    "rprivate",
+										    "ro"};
+	char *source = kf_arena_strdup(arena, spec), *destination, *option, *real;
+	struct stat st;
+
+	if (!source)
+		return kf_fail_nomem(err, "volume");
+	destination = strchr(source, ':');
+	if (!destination || destination[1] != '/')
+		return kf_fail(err, EINVAL,
+			       "volume '%s': must be SRC:DST[:ro] with an absolute DST", spec);
+	*destination++ = '\0';
+	option = strchr(destination, ':');
+	if (option)
+		*option++ = '\0';
+	if (option && strcmp(option, "ro") != 0)
+		return kf_fail(err, EINVAL, "volume '%s': unknown option '%s' (there is only 'ro')",
+			       spec, option);
+	real = realpath(source, NULL);
+	if (!real || stat(real, &st) < 0) {
+		free(real);
+		return kf_fail_sys(err, "volume '%s'", source);
+	}
+	source = kf_arena_strdup(arena, real);
+	free(real);
+	if (!source)
+		return kf_fail_nomem(err, "volume");
+	c->mounts[c->nmounts++] = (struct kf_view_mount){
+		.destination = destination,
+		.type = "bind",
+		.source = source,
+		.options = option ? ro : rw,
+		.noptions = KF_ARRAY_SIZE(rw),
+	};
+	return 0;
+}
+
+static int describe(const struct options *o, const struct try_stage *stage, struct kf_arena *arena,
+		    struct try_container *c, struct kf_err *err)
+{
+	static const char *const env[] = {
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOSTNAME=" TRY_POD,
+	};
+	struct kf_view_annotation *annotation = kf_arena_calloc(arena, 1, sizeof(*annotation));
+	size_t nenv = KF_ARRAY_SIZE(env);
+
+	*c = (struct try_container){
+		.id = kf_arena_printf(arena, "kubefence-try-%ld", (long)getpid()),
+		.rootfs = kf_arena_printf(arena, "%s/rootfs", stage->dir),
+		.cwd = o->workdir ? o->workdir : "/",
+		.uid = o->uid,
+		.gid = o->gid,
+		.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
+		.args = kf_arena_calloc(arena, (size_t)o->ncommand, sizeof(*c->args)),
+		.nargs = (size_t)o->ncommand,
+		.env = kf_arena_calloc(arena, nenv + o->nenv + 1, sizeof(*c->env)),
+		.mounts = kf_arena_calloc(arena, try_nbase_mounts + VOLUMES_MAX + 1,
+					  sizeof(*c->mounts)),
+		.nmounts = try_nbase_mounts,
+		.annotations = annotation,
+	};
+	if (!annotation || !c->id || !c->rootfs || !c->args || !c->env || !c->mounts)
+		return kf_fail_nomem(err, "try");
+	memcpy(c->args, o->command, c->nargs * sizeof(*c->args));
+	memcpy(c->env, env, sizeof(env));
+	memcpy(c->env + nenv, o->env, o->nenv * sizeof(*c->env));
+	c->nenv = nenv + o->nenv;
+	if (c->terminal) {
+		const char *term = getenv("TERM");
+
+		c->env[c->nenv] = kf_arena_printf(arena, "TERM=%s", term ? term : "linux");
+		if (!c->env[c->nenv++])
+			return kf_fail_nomem(err, "try");
+	}
+	memcpy(c->mounts, try_base_mounts, try_nbase_mounts * sizeof(*c->mounts));
+	if (o->profile) {
+		*annotation = (struct kf_view_annotation){KF_ANNOTATION_PROFILE, o->profile};
+		c->nannotations = 1;
+	}
+	for (size_t i = 0; i < o->nvolumes; i++)
+		if (add_volume(o->volumes[i], c, arena, err) < 0)
+			return -1;
+	if (o->token) {
+		const char *spec = kf_arena_printf(arena, "%s/token:" TOKEN_DIR ":ro", stage->dir);
+
+		if (try_stage_file(stage, "token/token", "not-a-real-token\n", err) < 0 ||
+		    try_stage_file(stage, "token/namespace", TRY_NAMESPACE "\n", err) < 0)
+			return -1;
+		if (!spec || add_volume(spec, c, arena, err) < 0)
+			return spec ? -1 : kf_fail_nomem(err, "try");
+	}
+	return 0;
+}
+
+/* The guard's part: itself and the file that names the real runtime behind it,
+ * laid out as on a node under @node_dir.  Returns the program to run instead. */
+static int guard(const struct try_stage *stage, const char *node_dir, const char *runtime,
+		 struct kf_arena *arena, const char **ret, struct kf_err *err)
+{
+	struct kf_runtime entry = {TRY_HANDLER, NULL};
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	char real[PATH_MAX];
+
+	if (find_program(runtime, real, err) < 0)
+		return -1;
+	entry.path = real;
+	if (kf_runtimes_format(&entry, 1, &text, err) < 0 ||
+	    try_stage_program(stage, "nono-runc", GUARD_DIR "/bin/nono-runc", err) < 0 ||
+	    try_stage_file(stage, GUARD_DIR "/runtime", text.p, err) < 0)
+		return -1;
+	*ret = kf_arena_printf(arena, "%s/bin/nono-runc", node_dir);
+	return *ret ? 0 : kf_fail_nomem(err, "try");
+}
+
+/* The plugin's part: configuration, process, and its answer put into @c. */
+static int sandbox(const struct try_stage *stage, const char *node_dir, struct try_container *c,
+		   struct kf_arena *arena, struct try_nri **ret, struct kf_err *err)
+{
+	const char *socket_path = kf_arena_printf(arena, "%s/nri.sock", stage->dir);
+	const char *config = kf_arena_printf(arena,
+					     "runtime_classes = [\"" TRY_HANDLER "\"]\n"
+					     "default_profile = \"default\"\n"
+					     "nono_bin_path = \"%s/nono/nono\"\n"
+					     "socket_path = \"%s\"\n",
+					     stage->dir, socket_path ? socket_path : "");
+
+	if (!socket_path || !config)
+		return kf_fail_nomem(err, "try");
+	if (try_stage_program(stage, "nono", "nono/nono", err) < 0 ||
+	    try_stage_program(stage, "nono-nri", "bin/nono-nri", err) < 0 ||
+	    try_stage_file(stage, "etc/10-nono-nri.toml", config, err) < 0 ||
+	    try_nri_start(stage, "etc/10-nono-nri.toml", node_dir, socket_path, ret, err) < 0)
+		return -1;
+	return try_nri_create(*ret, c, arena, err);
+}
+
+static volatile sig_atomic_t runtime_pid;
+
+static void forward(int sig)
+{
+	if (runtime_pid > 0)
+		(void)kill((pid_t)runtime_pid, sig);
+}
+
+/* "run" ends without "delete", at which the guard takes away what it left on volumes. */
+static void delete (const char *runtime, const char *root, const char *id)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execlp(runtime, runtime, "--root", root, "delete", "--force", id, (char *)NULL);
+		_exit(KF_EXIT_FAILED);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* Run the bundle in the foreground; returns the container's exit status. */
+static int run(const struct try_stage *stage, const char *runtime, const struct try_container *c,
+	       struct kf_err *err)
+{
+	char root[PATH_MAX], bundle[PATH_MAX];
+	KF_CLOSE int dir = -1;
+	pid_t pid, parent = getpid();
+	int status;
+
+	(void)snprintf(root, sizeof(root), "%s/runc", stage->dir);
+	(void)snprintf(bundle, sizeof(bundle), "%s/bundle", stage->dir);
+	if (mkdir(bundle, 0700) < 0)
+		return kf_fail_sys(err, "create '%s'", bundle);
+	dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return kf_fail_sys(err, "open '%s'", bundle);
+	if (try_bundle_write(c, dir, err) < 0)
+		return -1;
+	/* Keys reach the container through its terminal or the process group. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGQUIT, SIG_IGN);
+	pid = fork();
+	if (pid < 0)
+		return kf_fail_sys(err, "fork");
+	if (pid == 0) {
+		(void)signal(SIGINT, SIG_DFL);
+		(void)signal(SIGQUIT, SIG_DFL);
+		if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
+			_exit(KF_EXIT_FAILED);
+		execlp(runtime, runtime, "--root", root, "run", "--bundle", bundle, c->id,
+		       (char *)NULL);
+		(void)kf_command_fail("cannot execute '%s': %s; install it or name another one "
+				      "with --runtime",
+				      runtime, strerror(errno));
+		_exit(KF_EXIT_FAILED);
+	}
+	runtime_pid = pid;
+	(void)signal(SIGTERM, forward);
+	(void)signal(SIGHUP, forward);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return kf_fail_sys(err, "wait for '%s'", runtime);
+	runtime_pid = 0;
+	delete (runtime, root, c->id);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_all(const struct options *o, struct try_stage *stage, struct kf_arena *arena,
+		   struct try_container *c, struct try_nri **ret_nri, struct kf_err *err)
+{
+	const char *runtime = o->runtime, *node_dir = "";
+
+	if (try_stage_init(stage, err) < 0 || try_stage_rootfs(stage, o->rootfs, err) < 0 ||
+	    describe(o, stage, arena, c, err) < 0)
+		return -1;
+	if (!o->plain && !o->no_guard) {
+		node_dir = kf_arena_printf(arena, "%s/" GUARD_DIR, stage->dir);
+		if (!node_dir)
+			return kf_fail_nomem(err, "try");
+		if (guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
+			return -1;
+	}
+	if (!o->plain && sandbox(stage, node_dir, c, arena, ret_nri, err) < 0)
+		return -1;
+	return run(stage, runtime, c, err);
+}
+
+int kf_cmd_try(int argc, char **argv)
+{
+	struct options o = {.rootfs = "/", .runtime = "runc"};
+	KF_CLEANUP(try_stage_done) struct try_stage stage = {.owner = 0};
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	struct try_container c = {.id = ""};
+	struct try_nri *nri = NULL;
+	struct kf_err err = {0};
+	bool done = false;
+	int status = parse(argc, argv, &o, &done);
+
+	kf_arena_init(&arena, MEMORY_MAX);
+	if (status != KF_EXIT_OK || done)
+		return status;
+	status = run_all(&o, &stage, &arena, &c, &nri, &err);
+	try_nri_stop(nri, &c);
+	return status < 0 ? kf_command_fail("try: %s", err.msg) : status;
+}

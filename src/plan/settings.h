@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_PLAN_SETTINGS_H
+#define KF_PLAN_SETTINGS_H
+
+#include "flat/name.h"
+#include "seccomp/seccomp.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct kf_rule;
+
+/* What the plan needs to know of a profile. */
+struct kf_profile_info {
+	const char *name;
+	const char *const *deny; /* its "fs deny" paths, clean; "~" unexpanded */
+	size_t ndeny;
+	const struct kf_rule *readonly; /* its "fs readonly" rules */
+	size_t nreadonly;
+	bool writes_pod_files; /* a rule names /etc/hosts, hostname or resolv.conf for writing */
+	/* Level the administrator who installed the profile gave it, if any. */
+	bool has_seccomp;
+	enum kf_seccomp_level seccomp;
+};
+
+enum kf_exec_mode {
+	KF_EXEC_SANDBOX, /* processes that enter a running container are sandboxed like its first */
+	KF_EXEC_DENY,	 /* ... are refused */
+};
+
+/* What an administrator decided for this node, checked and complete. */
+struct kf_settings {
+	const char *const *handlers; /* runtime_classes: pods of these are sandboxed */
+	size_t nhandlers;
+	const char *default_profile;
+	const char *launcher;		     /* nono_bin_path */
+	const char *const *allowed_profiles; /* pods may name only these; none = all that exist */
+	size_t nallowed_profiles;
+	enum kf_seccomp_level seccomp;
+	enum kf_exec_mode exec;
+	/* Annotations of Kata's that pods may have all the same; the guard, which
+	 * no machine has, does not look at them. */
+	const char *const *kata_annotations;
+	size_t nkata_annotations;
+	const struct kf_profile_info *profiles; /* all that exist on this node */
+	size_t nprofiles;
+};
+
+/* Whether pods of @handler are ours; exact comparison. */
+bool kf_settings_in_scope(const struct kf_settings *settings, const char *handler);
+const struct kf_profile_info *kf_settings_profile(const struct kf_settings *settings,
+						  const char *name);
+
+#endif

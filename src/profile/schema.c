@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/keys.h"
+
+#include <string.h>
+
+/* JSON Schema from the same table that the reader uses. */
+
+#define WHEN                                                                                  \
+	"\"when\": {\"description\": \"linux, macos or a negation\", \"anyOf\": [{\"type\": " \
+	"\"null\"}, {\"type\": \"string\"}, {\"type\": \"array\", \"items\": {\"type\": "     \
+	"\"string\"}}]}"
+#define ENTRIES(field)                                                                      \
+	"\"type\": [\"array\", \"null\"], \"items\": {\"anyOf\": [{\"type\": \"string\"}, " \
+	"{\"type\": "                                                                       \
+	"\"object\", \"required\": [\"" field "\"], \"additionalProperties\": false, "      \
+	"\"properties\": {\"" field "\": {\"type\": \"string\"}, " WHEN "}}]}"
+
+/* What stands inside a key's schema besides its description. */
+static const char *const fragments[] = {
+	[KF_KEY_NOTHING] = "\"type\": [\"string\", \"null\"]",
+	[KF_KEY_IGNORED] = "",
+	[KF_KEY_REFUSED] = "",
+	[KF_KEY_EXTENDS] = "\"anyOf\": [{\"type\": \"null\"}, {\"type\": \"string\"}, {\"type\": "
+			   "\"array\", \"minItems\": 1, "
+			   "\"items\": {\"type\": \"string\"}}]",
+	[KF_KEY_STRING] = "\"type\": [\"string\", \"null\"]",
+	[KF_KEY_TEXTS] = "\"anyOf\": [{\"type\": \"null\"}, {\"type\": \"string\"}, {\"type\": "
+			 "\"array\", \"items\": "
+			 "{\"type\": \"string\"}}]",
+	[KF_KEY_BOOL] = "\"type\": [\"boolean\", \"null\"]",
+	[KF_KEY_NAMES] = ENTRIES("name"),
+	[KF_KEY_PATHS] = ENTRIES("path"),
+	[KF_KEY_SOCKET] = ENTRIES("path"),
+	[KF_KEY_DOMAINS] = ENTRIES("domain"),
+	[KF_KEY_GRANTS] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"object\", \"required\": "
+		"[\"path\", "
+		"\"access\"], \"additionalProperties\": false, \"properties\": {\"path\": "
+		"{\"type\": \"string\"}, \"access\": {\"enum\": [\"r\", \"rx\", \"rw\", "
+		"\"rwx\", \"w\"]}, " WHEN "}}",
+	[KF_KEY_PORTS] = "\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"integer\", "
+			 "\"minimum\": 1, "
+			 "\"maximum\": 65535}",
+	[KF_KEY_RANGES] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"array\", \"minItems\": "
+		"2, "
+		"\"maxItems\": 2, \"items\": {\"type\": \"integer\", \"minimum\": 1, \"maximum\": "
+		"65535}}",
+	[KF_KEY_OVERRIDES] = "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
+			     "\"properties\": {\"linux\": "
+			     "{\"type\": [\"object\", \"null\"]}, \"macos\": {\"type\": "
+			     "[\"object\", \"null\"]}, "
+			     "\"windows\": {\"type\": [\"object\", \"null\"]}}",
+	[KF_KEY_ENV_NAMES] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\", \"pattern\": "
+		"\"^[A-Za-z_*][A-Za-z0-9_*]*$\"}",
+	[KF_KEY_ENV_SET] =
+		"\"type\": [\"object\", \"null\"], \"propertyNames\": {\"pattern\": "
+		"\"^[A-Za-z_][A-Za-z0-9_]*$\", \"not\": {\"pattern\": \"^(PATH$|NONO_)\"}}, "
+		"\"additionalProperties\": {\"type\": [\"string\", \"null\"]}",
+	[KF_KEY_HINTS] = "\"type\": [\"object\", \"null\"], \"additionalProperties\": {\"type\": "
+			 "\"object\", "
+			 "\"required\": [\"text\"], "
+			 "\"additionalProperties\": false, \"properties\": {\"text\": {\"type\": "
+			 "\"string\"}, "
+			 "\"unless\": {\"type\": \"string\"}}}",
+};
+
+static void strings(struct kf_buf *out, const char *const *values)
+{
+	for (const char *const *v = values; *v; v++)
+		kf_buf_addf(out, "%s\"%s\"", v == values ? "" : ", ", *v);
+}
+
+static void rlimits(struct kf_buf *out)
+{
+	static const char limit[] =
+		"{\"anyOf\": [{\"type\": [\"integer\", \"null\"], \"minimum\": 0}, {\"const\": "
+		"\"unlimited\"}]}";
+
+	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"propertyNames\": {\"enum\": [");
+	strings(out, kf_profile_rlimits);
+	kf_buf_addf(out,
+		    "]}, \"additionalProperties\": {\"anyOf\": [%s, {\"type\": \"array\", "
+		    "\"minItems\": 2, \"maxItems\": 2, \"items\": %s}]}",
+		    limit, limit);
+}
+
+static void description(struct kf_buf *out, const struct kf_profile_key *key)
+{
+	kf_buf_adds(out, "\"description\": \"");
+	if (key->modern) {
+		kf_buf_adds(out, "Old key; write ");
+		kf_buf_add_json(out, key->modern);
+		kf_buf_adds(out, ".\", \"deprecated\": true");
+		return;
+	}
+	if (key->kind == KF_KEY_IGNORED)
+		kf_buf_adds(out, "No effect: ");
+	if (key->kind == KF_KEY_REFUSED)
+		kf_buf_adds(out, "Refused: ");
+	kf_buf_add_json(out, key->help);
+	kf_buf_adds(out, "\"");
+}
+
+static void section(struct kf_buf *out, const char *name, unsigned depth);
+
+static void property(struct kf_buf *out, const struct kf_profile_key *key, unsigned depth)
+{
+	description(out, key);
+	if (key->kind == KF_KEY_SECTION) {
+		kf_buf_adds(out, ", ");
+		section(out, key->name, depth + 1);
+	} else if (key->kind == KF_KEY_ENUM) {
+		kf_buf_adds(out, ", \"enum\": [");
+		strings(out, key->values);
+		kf_buf_adds(out, ", null]");
+	} else if (key->kind == KF_KEY_RLIMITS) {
+		kf_buf_adds(out, ", ");
+		rlimits(out);
+	} else if (*fragments[key->kind]) {
+		kf_buf_addf(out, ", %s", fragments[key->kind]);
+	}
+}
+
+/* One section holds a section, none deeper: the table bounds the depth. */
+static void section(struct kf_buf *out, const char *name, unsigned depth)
+{
+	size_t n = strlen(name);
+	bool first = true;
+
+	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"additionalProperties\": false, "
+			 "\"properties\": {");
+	for (size_t i = 0; i < kf_nprofile_keys; i++) {
+		const struct kf_profile_key *key = &kf_profile_keys[i];
+		const char *last = key->name;
+
+		if (n) {
+			if (strncmp(last, name, n) != 0 || last[n] != '.')
+				continue;
+			last += n + 1;
+		}
+		if (strchr(last, '.'))
+			continue;
+		kf_buf_addf(out, "%s\n%*s\"%s\": {", first ? "" : ",", (int)(2 * depth), "", last);
+		property(out, key, depth);
+		kf_buf_adds(out, "}");
+		first = false;
+	}
+	kf_buf_addf(out, "\n%*s}", (int)(2 * (depth - 1)), "");
+}
+
+void kf_profile_schema(struct kf_buf *out)
+{
+	kf_buf_adds(out, "{\n"
+			 "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
+			 "  \"$id\": \"urn:kubefence:profile\",\n"
+			 "  \"title\": \"kubefence profile\",\n  ");
+	section(out, "", 2);
+	kf_buf_adds(out, "\n}\n");
+}
