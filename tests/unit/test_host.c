@@ -114,7 +114,7 @@ static void in_use(const struct kf_node *node, const char *names)
 
 static void containers_that_cannot_be_counted_are_not_none(void **state)
 {
-	struct kf_node node = {.host = host};
+	struct kf_node node = {.host = host, .options = &(struct kf_node_options){0}};
 	struct kf_in_use pods = {.n = 99};
 
 	(void)state;
@@ -146,7 +146,7 @@ static void containers_that_cannot_be_counted_are_not_none(void **state)
 
 static void a_record_counts_until_nothing_is_left_to_delete(void **state)
 {
-	struct kf_node node = {.host = host};
+	struct kf_node node = {.host = host, .options = &(struct kf_node_options){0}};
 
 	(void)state;
 	if (syscall(SYS_openat2, -1, NULL, NULL, 0) < 0 && errno == ENOSYS)
