@@ -69,3 +69,18 @@ int kf_dir_make_public(int fd, const char *path, bool *ret_changed, struct kf_er
 				   path, (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
 	return 0;
 }
+
+bool kf_own_directory(char *ret, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+	char *slash;
+
+	if (n <= 0)
+		return false;
+	ret[n] = '\0';
+	slash = strrchr(ret, '/');
+	if (!slash)
+		return false;
+	slash[slash == ret] = '\0';
+	return true;
+}

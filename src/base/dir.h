@@ -25,4 +25,7 @@ bool kf_dir_is_public(const struct stat *st);
  */
 int kf_dir_make_public(int fd, const char *path, bool *ret_changed, struct kf_err *err);
 
+/* The directory of the program that runs, from /proc; false if that cannot be told. */
+bool kf_own_directory(char *ret, size_t size);
+
 #endif

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+/* In this order for people, too. */
+#define KF_LOG_LEVELS "debug|info|warn|error"
 enum kf_log_level { KF_LOG_DEBUG, KF_LOG_INFO, KF_LOG_WARN, KF_LOG_ERROR };
 
 enum kf_log_sink {

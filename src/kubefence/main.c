@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence, and kubectl-nono where it is started by that name. */
 #include "base/path.h"
-#include "kubefence/cluster/cluster.h"
-#include "kubefence/command.h"
 #include "kubefence/commands.h"
+#include "profile/builtin.h"
 
-#include <stddef.h>
 #include <string.h>
+
+static const char *builtin_name(size_t i)
+{
+	return i < kf_nbuiltins ? kf_builtins[i].name : NULL;
+}
 
 int main(int argc, char **argv)
 {
-#define TABLE_ROW(name, summary) {#name, summary, kf_cmd_##name},
-	static const struct kf_command table[] = {KF_COMMANDS(TABLE_ROW){NULL, NULL, NULL}};
-#undef TABLE_ROW
-
+	static const struct kf_command *const commands[] = {
+		&kf_cmd_explain, &kf_cmd_doctor,   &kf_cmd_kata, &kf_cmd_node, &kf_cmd_profile,
+		&kf_cmd_seccomp, &kf_cmd_selftest, &kf_cmd_try,	 NULL};
+	static const struct kf_command kubefence = {
+		.name = "kubefence",
+		.about = "Runs untrusted code in Kubernetes pods inside a kernel sandbox.",
+		.commands = commands,
+	};
 	/* How kubectl finds its plugin. */
-	if (argc > 0 && strcmp(kf_path_base(argv[0]), "kubectl-nono") == 0)
-		return kf_kubectl_nono(argc, argv);
-	return kf_command_dispatch(
-		"kubefence", "Runs untrusted code in Kubernetes pods inside a kernel sandbox.",
-		table, argc, argv);
+	bool kubectl = argc > 0 && strcmp(kf_path_base(argv[0]), "kubectl-nono") == 0;
+
+	kf_command_profiles = builtin_name;
+	return kf_command_main(kubectl ? &kf_cmd_cluster : &kubefence, argc, argv);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kubefence/report.h"
 
-#include "kubefence/command.h"
-#include "kubefence/print.h"
+#include "cli/command.h"
+#include "cli/print.h"
 #include "text/diff.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ void kf_report_say(void *ctx, const char *action, const char *object, const char
 {
 	struct kf_report *r = ctx;
 
-	if (!r->json) {
+	if (r->output != KF_OUTPUT_JSON) {
 		kf_print_line(stdout, "%-10s %s%s%s", action, object, *detail ? ": " : "", detail);
 		(void)fflush(stdout);
 		return;
@@ -26,12 +26,6 @@ void kf_report_say(void *ctx, const char *action, const char *object, const char
 	kf_buf_adds(&r->events, "\"}");
 }
 
-bool kf_report_format(struct kf_report *r, const char *format)
-{
-	r->json = strcmp(format, "json") == 0;
-	return r->json || strcmp(format, "text") == 0;
-}
-
 bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
 {
 	struct kf_buf diff = KF_BUF_INIT(2 * 1024 * 1024);
@@ -40,7 +34,7 @@ bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
 	kf_diff_unified(plan->config, plan->existed, plan->before, plan->nbefore, plan->after,
 			plan->nafter, &diff);
 	changes = diff.n > 0 || diff.failed;
-	if (changes && r->json)
+	if (changes && r->output == KF_OUTPUT_JSON)
 		kf_report_say(r, "change", plan->config, diff.p ? diff.p : "");
 	else if (diff.n)
 		kf_print_text(stdout, diff.p);
@@ -56,7 +50,7 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 	/* What failed before anything could be looked at. */
 	if (status && !*state)
 		state = "not known";
-	if (r->json) {
+	if (r->output == KF_OUTPUT_JSON) {
 		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
 			    status == 0 ? "true" : "false", state);
 		if (status) {
@@ -75,6 +69,6 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 	}
 	kf_buf_done(&r->events);
 	if (status)
-		return kf_command_fail("%s %s: %s", r->program, command, err->msg);
+		return kf_command_fail("%s", err->msg);
 	return KF_EXIT_OK;
 }

@@ -4,26 +4,24 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "kubefence/options.h"
 #include "node/node.h"
 
 #include <stdbool.h>
 
 /* What a run on a node has to say, printed line by line or kept for the JSON object. */
 struct kf_report {
-	const char *program; /* "node", "kata" */
-	bool json;
+	unsigned output; /* an enum kf_output, for KF_OPT_OUTPUT */
 	struct kf_buf events;
 };
 
-#define KF_REPORT_INIT(name)                                \
-	{                                                   \
-		(name), false, KF_BUF_INIT(4 * 1024 * 1024) \
+#define KF_REPORT_INIT                                       \
+	{                                                    \
+		KF_OUTPUT_TEXT, KF_BUF_INIT(4 * 1024 * 1024) \
 	}
 
 /* A kf_node_say; @ctx is the report. */
 void kf_report_say(void *ctx, const char *action, const char *object, const char *detail);
-/* "text" or "json"; false if @format is neither. */
-bool kf_report_format(struct kf_report *report, const char *format);
 /* The unified diff of the configuration that @plan changes; true if there is one. */
 bool kf_report_diff(struct kf_report *report, const struct kf_node_plan *plan);
 /* The closing line or the whole JSON object; @state is "done", "nothing to do" ...

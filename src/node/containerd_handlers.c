@@ -168,7 +168,7 @@ static int ignore_handler(struct kf_containerd_work *w, const char *name, struct
 static bool is_made_anew(const struct kf_containerd_work *w, const char *name)
 {
 	return kf_node_created(&w->node->journal, name) ||
-	       (w->predecessor && strcmp(name, "nono-runc") == 0);
+	       (w->predecessor && strcmp(name, KF_NODE_HANDLER) == 0);
 }
 
 static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h, struct kf_err *err)

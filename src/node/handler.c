@@ -30,7 +30,7 @@ int kf_node_recorded(const struct kf_host *host, struct kf_runtimes *ret, struct
 
 const char *kf_node_guard_path(struct kf_arena *arena, const char *handler)
 {
-	if (strcmp(handler, "nono-runc") == 0)
+	if (strcmp(handler, KF_NODE_HANDLER) == 0)
 		return KF_NODE_GUARD;
 	return kf_arena_printf(arena, "%s.%s", KF_NODE_GUARD, handler);
 }
@@ -40,7 +40,7 @@ const char *kf_node_guard_handler(const char *path)
 	const size_t n = strlen(KF_NODE_GUARD);
 
 	if (strcmp(path, KF_NODE_GUARD) == 0)
-		return "nono-runc";
+		return KF_NODE_HANDLER;
 	return strncmp(path, KF_NODE_GUARD ".", n + 1) == 0 ? path + n + 1 : NULL;
 }
 

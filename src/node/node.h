@@ -20,6 +20,12 @@
 /* What 'kubefence kata' installs lies below. */
 #define KF_NODE_KATA	 "/opt/kubefence/kata"
 
+/* NRI's usual places, and the handler that the chart makes. */
+#define KF_NRI_SOCKET	 "/var/run/nri/nri.sock"
+#define KF_NRI_PLUGINS	 "/opt/nri/plugins"
+#define KF_NRI_CONFIG	 "/etc/nri/conf.d"
+#define KF_NODE_HANDLER	 "nono-runc"
+
 struct kf_adapter;
 
 /* A compiled profile, flat text. */
@@ -53,6 +59,14 @@ struct kf_node_options {
 	bool restart;		       /* else the administrator restarts the runtime */
 	unsigned timeout;	       /* seconds for the runtime to come back */
 };
+
+/* As the command line has them without options. */
+#define KF_NODE_OPTIONS_INIT                                                                  \
+	{                                                                                     \
+		.host_root = "/", .launcher = KF_NODE_LAUNCHER, .default_profile = "default", \
+		.nri_socket = KF_NRI_SOCKET, .nri_plugins = KF_NRI_PLUGINS,                   \
+		.nri_config = KF_NRI_CONFIG, .restart = true, .timeout = 120                  \
+	}
 
 /* One thing that was, or for a plan would be, done; @detail may be "".  In the
  * order of events. */

@@ -95,7 +95,7 @@ unsigned kf_predecessor_strip(const char *text, size_t n, unsigned which, struct
 	struct kf_lines l;
 	unsigned found = 0;
 
-	if (repeated(text, n, "nono-runc"))
+	if (repeated(text, n, KF_NODE_HANDLER))
 		which &= ~(unsigned)KF_PREDECESSOR_HANDLER;
 	if (kf_lines_split(text, n, &l) < 0) {
 		out->failed = true;

@@ -51,7 +51,7 @@ static void say(const struct kf_confined *c)
 	       {"seccomp", c->filter ? "on" : "off: built for sanitizers or valgrind"});
 }
 
-int kf_plugin_confine(const struct kf_options *options, const struct kf_plugin *plugin,
+int kf_plugin_confine(const struct kf_plugin_options *options, const struct kf_plugin *plugin,
 		      bool adopted, struct kf_err *err)
 {
 	const struct kf_config *config = &plugin->setup.config;

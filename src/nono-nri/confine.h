@@ -9,7 +9,7 @@
  * loaded, what can be opened early is open.  From here on it can reach what @options and the
  * configuration in force name, and nothing else; it cannot start a program, nor open a port.
  * Logs what came of it.  @adopted: the runtime started us, and the log goes to syslog. */
-int kf_plugin_confine(const struct kf_options *options, const struct kf_plugin *plugin,
+int kf_plugin_confine(const struct kf_plugin_options *options, const struct kf_plugin *plugin,
 		      bool adopted, struct kf_err *err);
 
 #endif

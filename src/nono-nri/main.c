@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -25,7 +26,7 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* What main owns. */
 struct daemon {
-	struct kf_options options;
+	struct kf_plugin_options options;
 	struct kf_plugin plugin;
 	struct event *signals[3];
 	struct nri_plugin *nri;
@@ -323,13 +324,18 @@ int main(int argc, char **argv)
 	struct daemon d = {0};
 	struct kf_err err;
 
-	if (kf_options_parse(argc, argv, &d.options, &err) < 0) {
+	if (kf_plugin_options_parse(argc, argv, &d.options, &err) < 0) {
 		(void)fprintf(stderr, "nono-nri: %s\n", err.msg);
 		return EXIT_USAGE;
 	}
 	if (d.options.help || d.options.version) {
-		(void)fputs(d.options.help ? kf_options_help() : "nono-nri " KF_VERSION "\n",
-			    stdout);
+		KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(16 * 1024);
+
+		if (d.options.help)
+			kf_plugin_help(&text);
+		else
+			kf_buf_adds(&text, "nono-nri " KF_VERSION "\n");
+		(void)fputs(text.failed ? "" : text.p, stdout);
 		return EXIT_OK;
 	}
 	kf_log_init(adopted ? KF_LOG_SYSLOG : (d.options.json ? KF_LOG_JSON : KF_LOG_TEXT),

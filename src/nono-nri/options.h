@@ -2,13 +2,14 @@
 #ifndef KF_NONO_NRI_OPTIONS_H
 #define KF_NONO_NRI_OPTIONS_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 
 #include <stdbool.h>
 
 /* The command line. */
-struct kf_options {
+struct kf_plugin_options {
 	const char *config;    /* configuration file */
 	const char *state_dir; /* see observe/state.h */
 	const char *node_dir;  /* settings for the guard, and what it wraps; "" = none */
@@ -19,8 +20,9 @@ struct kf_options {
 };
 
 /* @argv's strings are borrowed.  Returns -1 and *err for a wrong command line. */
-int kf_options_parse(int argc, char **argv, struct kf_options *ret, struct kf_err *err);
-/* The text of --help. */
-const char *kf_options_help(void);
+int kf_plugin_options_parse(int argc, char **argv, struct kf_plugin_options *ret,
+			    struct kf_err *err);
+/* Append the text of --help. */
+void kf_plugin_help(struct kf_buf *out);
 
 #endif

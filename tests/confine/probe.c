@@ -44,9 +44,9 @@ static const char *under(const char *dir, const char *name, unsigned i)
 
 static int be_plugin(const char *dir, struct kf_err *err)
 {
-	const struct kf_options options = {.config = under(dir, "conf.d/nono-nri.toml", 0),
-					   .state_dir = under(dir, "state", 1),
-					   .node_dir = under(dir, "node", 2)};
+	const struct kf_plugin_options options = {.config = under(dir, "conf.d/nono-nri.toml", 0),
+						  .state_dir = under(dir, "state", 1),
+						  .node_dir = under(dir, "node", 2)};
 	struct kf_plugin plugin = {.setup.config = {.settings.launcher = under(dir, "opt/nono", 3),
 						    .profiles_dir = under(dir, "profiles", 4)}};
 

@@ -218,7 +218,7 @@ def options(t, b: Bench) -> None:
     refused("--policy that is none", "package agent_policy", "--policy", f"{b.where}/wrong.rego")
     Path(f"{profiles}/bad.json").write_text('{"meta": {"name": "bad"}, "nonsense": 1}\n')
     refused("a profile with mistakes", "nonsense", "--profiles", profiles)
-    refused("unknown option", "unrecognized", "--frobnicate", code=2)
+    refused("unknown option", "unknown option '--frobnicate'", "--frobnicate", code=2)
     refused("stray argument", "not understood", "x", code=2)
     p = subprocess.run([KUBEFENCE, "kata", "inject", "--out", "x"], capture_output=True, text=True)
     t.equal(p.returncode, 2, "--image is needed")

@@ -116,10 +116,11 @@ ConfigPath = "{config}"
 
 class KataNode(NodeRoot):
     def kata(self, command: str, *args: str, prefix=()):
-        """kubefence kata COMMAND -o json, as NodeRoot.node()."""
+        """kubefence kata COMMAND, -o json where it has that, as NodeRoot.node()."""
         import json
         import subprocess
-        cmd = [*prefix, BIN / "kubefence", "kata", command, "--host-root", self.dir, "-o", "json"]
+        cmd = [*prefix, BIN / "kubefence", "kata", command, "--host-root", self.dir]
+        cmd += ["-o", "json"] if command != "config" else []
         cmd += ["--no-restart"] if command in ("install", "uninstall") else []
         p = subprocess.run(list(map(str, [*cmd, *args])), capture_output=True, text=True, timeout=120)
         try:

@@ -8,20 +8,20 @@
 
 #define ARGS_MAX 6
 
-static int parse(const char *const *args, struct kf_options *ret, struct kf_err *err)
+static int parse(const char *const *args, struct kf_plugin_options *ret, struct kf_err *err)
 {
 	char *argv[ARGS_MAX + 2] = {(char *)"nono-nri"};
 	int argc = 1;
 
 	for (; argc <= ARGS_MAX && args[argc - 1]; argc++)
 		argv[argc] = (char *)(uintptr_t)args[argc - 1];
-	return kf_options_parse(argc, argv, ret, err);
+	return kf_plugin_options_parse(argc, argv, ret, err);
 }
 
 static void defaults_are_the_documented_ones(void **state)
 {
 	static const char *const none[ARGS_MAX] = {NULL};
-	struct kf_options o;
+	struct kf_plugin_options o;
 
 	(void)state;
 	assert_int_equal(parse(none, &o, NULL), 0);
@@ -49,7 +49,7 @@ static void every_flag_has_its_effect(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
-		struct kf_options o;
+		struct kf_plugin_options o;
 
 		assert_int_equal(parse(cases[i].args, &o, NULL), 0);
 		assert_string_equal(o.config, "c");
@@ -68,15 +68,15 @@ static void mistakes_are_named(void **state)
 		{{"--config"}, "'--config' needs a value"},
 		{{"--json=maybe"}, "'maybe' is neither true nor false"},
 		{{"--json", "false"}, "unexpected argument 'false'"},
-		{{"--log-level", "loud"}, "unknown log level 'loud'"},
-		{{"--state-dir", "x"}, "must be an absolute path"},
-		{{"--node-dir", "x"}, "must be an absolute path"},
+		{{"--log-level", "loud"}, "--log-level: unknown log level 'loud'"},
+		{{"--state-dir", "x"}, "--state-dir: 'x' is not an absolute path"},
+		{{"--node-dir", "x"}, "--node-dir: 'x' is not an absolute path"},
 		{{"x"}, "unexpected argument 'x'"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
-		struct kf_options o = {.config = "untouched"};
+		struct kf_plugin_options o = {.config = "untouched"};
 		struct kf_err err = {0};
 
 		assert_int_equal(parse(cases[i].args, &o, &err), -1);

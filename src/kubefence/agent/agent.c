@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "event/ready.h"
 #include "kubefence/agent/confine.h"
-#include "kubefence/command.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -259,5 +258,5 @@ int kf_agent_run(const struct kf_agent_options *options, struct kf_err *err)
 		(void)event_base_dispatch(a.base);
 	}
 	tear_down(&a);
-	return r < 0 ? kf_command_fail("node agent: %s", err->msg) : a.status;
+	return r < 0 ? kf_command_fail("%s", err->msg) : a.status;
 }

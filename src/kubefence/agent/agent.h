@@ -3,6 +3,7 @@
 #define KF_KUBEFENCE_AGENT_AGENT_H
 
 #include "base/calls.h"
+#include "cli/command.h"
 #include "kube/client.h"
 #include "kube/marks.h"
 #include "node/node.h"
@@ -79,8 +80,9 @@ bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t si
 /* The value of its line "@key: value" into @ret; whether there is one. */
 bool kf_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret, size_t size);
 
-/* The command line, "kubefence node agent"; returns an exit code, as the loop does. */
-int kf_node_agent_command(int argc, char **argv);
+extern const struct kf_command kf_cmd_node_agent;
+
+/* Returns an exit code. */
 int kf_agent_run(const struct kf_agent_options *options, struct kf_err *err);
 
 #endif

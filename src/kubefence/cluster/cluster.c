@@ -4,13 +4,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "cli/print.h"
 #include "kube/object.h"
-#include "kubefence/command.h"
-#include "kubefence/print.h"
+#include "kubefence/commands.h"
+#include "kubefence/options.h"
 #include "plan/plan.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,74 +21,59 @@
 #define ANSWER_MAX  (512 * 1024 * 1024)
 #define CONFIG_FILE "10-nono-nri.toml"
 
-int kf_kubectl_nono(int argc, char **argv)
-{
-	static const struct kf_command table[] = {
-		{"status", "which nodes are ready, which pods are sandboxed", kf_cluster_status},
-		{"doctor", "is everything in order, and if not, what is to be done?",
-		 kf_cluster_doctor},
-		{"explain", "profile and strength of a pod's sandbox", kf_cluster_explain},
-		{NULL, NULL, NULL},
-	};
+static const struct kf_command *const commands[] = {&kf_cmd_cluster_status, &kf_cmd_cluster_doctor,
+						    &kf_cmd_cluster_explain, NULL};
 
-	return kf_command_dispatch("kubectl nono", "The sandbox, as seen from the cluster.", table,
-				   argc, argv);
-}
+const struct kf_command kf_cmd_cluster = {
+	.name = "kubectl nono",
+	.about = "The sandbox, as seen from the cluster.",
+	.commands = commands,
+	.options = kf_cluster_opts,
+};
 
 /* ---- command line ---- */
 
-bool kf_cluster_parse(int argc, char **argv, const char *usage, const char *needed,
+struct command_line {
+	struct kf_cluster_options options;
+	const char *context, *kubeconfig;
+	unsigned output;
+};
+
+#define OPTION(letter_, name_, value_, member, help_)                                              \
+	{                                                                                          \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_STRING, .value = (value_), \
+		KF_OPTION_AT(struct command_line, member), .help = (help_)                         \
+	}
+
+const struct kf_option kf_cluster_opts[] = {
+	OPTION('n', "namespace", "NAMESPACE", options.namespace_,
+	       "of the pods (default: all, or kubectl's own for one pod)"),
+	OPTION(0, "context", "NAME", context, "kubectl's"),
+	OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),
+	KF_OPT_OUTPUT(struct command_line, output),
+	{0},
+};
+
+bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status)
 {
-	static const struct option options[] = {
-		{"context", required_argument, NULL, 'c'},
-		{"kubeconfig", required_argument, NULL, 'k'},
-		{"namespace", required_argument, NULL, 'n'},
-		{"output", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	struct kf_cluster_options o = {0};
-	int c;
+	struct command_line l = {0};
+	struct kf_cluster_options *o = &l.options;
+	struct kf_arguments arguments;
 
-	*ret_status = KF_EXIT_USAGE;
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "n:o:h", options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-		case 'k':
-			if (o.npassed + 2 > KF_KUBECTL_PASSED)
-				return kf_command_usage("%s: too many options", argv[0]), false;
-			o.passed[o.npassed++] = c == 'c' ? "--context" : "--kubeconfig";
-			o.passed[o.npassed++] = optarg;
-			break;
-		case 'n':
-			o.namespace_ = optarg;
-			break;
-		case 'o':
-			o.json = strcmp(optarg, "json") == 0;
-			if (!o.json && strcmp(optarg, "table") != 0)
-				return kf_command_usage("%s: -o: '%s' is neither table nor json",
-							argv[0], optarg),
-				       false;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			*ret_status = KF_EXIT_OK;
-			return false;
-		default:
-			return false; /* getopt has said why */
-		}
-	}
-	if (argc - optind != (needed != NULL)) {
-		*ret_status =
-			needed ? kf_command_usage("%s: exactly one %s is needed", argv[0], needed)
-			       : kf_command_usage("%s: '%s' is not understood", argv[0],
-						  argv[optind]);
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, ret_status))
 		return false;
+	if (l.context) {
+		o->passed[o->npassed++] = "--context";
+		o->passed[o->npassed++] = l.context;
 	}
-	o.argument = needed ? argv[optind] : NULL;
-	*ret = o;
+	if (l.kubeconfig) {
+		o->passed[o->npassed++] = "--kubeconfig";
+		o->passed[o->npassed++] = l.kubeconfig;
+	}
+	o->json = l.output == KF_OUTPUT_JSON;
+	o->argument = arguments.n ? arguments.v[0] : NULL;
+	*ret = *o;
 	return true;
 }
 

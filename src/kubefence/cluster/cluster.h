@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "cli/command.h"
 #include "config/config.h"
 
 #include <json-c/json.h>
@@ -14,7 +15,7 @@
 
 #define KF_PART_OF	  "app.kubernetes.io/part-of"
 #define KF_PART_OF_US	  KF_PART_OF "=kubefence"
-#define KF_KUBECTL_PASSED 16
+#define KF_KUBECTL_PASSED 4
 
 struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
@@ -24,9 +25,10 @@ struct kf_cluster_options {
 	const char *argument; /* the one that the command takes, or NULL */
 };
 
-/* Parse the command line of a command that needs @needed (what it is called, or NULL)
- * arguments.  Returns false if the program is to end with *ret_status. */
-bool kf_cluster_parse(int argc, char **argv, const char *usage, const char *needed,
+/* What all commands take. */
+extern const struct kf_option kf_cluster_opts[];
+/* As kf_command_parse(); the one argument that there may be is ret->argument. */
+bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
 
 /* The answer of "kubectl get WHAT [NAME|-l SELECTOR] -o json".  @all: in all namespaces
@@ -61,10 +63,6 @@ struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struc
 const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why);
 
-int kf_cluster_status(int argc, char **argv);
-int kf_cluster_doctor(int argc, char **argv);
-int kf_cluster_explain(int argc, char **argv);
-/* The program as kubectl-nono. */
-int kf_kubectl_nono(int argc, char **argv);
+extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
 
 #endif

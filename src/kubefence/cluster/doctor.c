@@ -2,21 +2,14 @@
 /* kubectl nono doctor */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cli/print.h"
 #include "kube/marks.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
-#include "kubefence/command.h"
-#include "kubefence/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char usage[] =
-	"Usage: kubectl nono doctor [-o table|json] [--context X] [--kubeconfig X]\n\n"
-	"Checks chart, nodes, RuntimeClasses, policies and pods. Exit code 1 if something is not "
-	"in\n"
-	"order; warnings do not count.\n";
 
 enum result { OK, WARNING, ERROR };
 
@@ -192,7 +185,7 @@ static int run(struct doctor *d, bool json)
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-int kf_cluster_doctor(int argc, char **argv)
+static int run_doctor(const struct kf_command *self, int argc, char **argv)
 {
 	struct kf_cluster_options o;
 	struct kf_cluster c;
@@ -200,7 +193,7 @@ int kf_cluster_doctor(int argc, char **argv)
 	struct kf_err err;
 	int status;
 
-	if (!kf_cluster_parse(argc, argv, usage, NULL, &o, &status))
+	if (!kf_cluster_parse(self, argc, argv, &o, &status))
 		return status;
 	o.namespace_ = NULL;
 	if (kf_cluster_load(&o, &c, &err) < 0)
@@ -224,3 +217,13 @@ int kf_cluster_doctor(int argc, char **argv)
 	kf_cluster_done(&c);
 	return status;
 }
+
+const struct kf_command kf_cmd_cluster_doctor = {
+	.name = "doctor",
+	.summary = "is everything in order, and if not, what is to be done?",
+	.about = "Checks chart, nodes, RuntimeClasses, policies and pods. Exit code 1 if something "
+		 "is\n"
+		 "not in order; warnings do not count.",
+	.options = kf_cluster_opts,
+	.run = run_doctor,
+};

@@ -2,21 +2,14 @@
 /* kubectl nono explain POD */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "cli/print.h"
 #include "kube/marks.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
-#include "kubefence/command.h"
-#include "kubefence/print.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char usage[] =
-	"Usage: kubectl nono explain POD [-n NAMESPACE] [-o table|json] [--context X]\n"
-	"                               [--kubeconfig X]\n\n"
-	"Which profile each container of the pod has and why, how strongly that is enforced, and\n"
-	"what in the pod weakens it. Exit code 1 if the pod is not sandboxed.\n";
 
 static void put(struct json_object **object)
 {
@@ -182,7 +175,7 @@ static void print_table(struct json_object *out)
 			      json_object_get_string(json_object_array_get_idx(warnings, i)));
 }
 
-int kf_cluster_explain(int argc, char **argv)
+static int run_explain(const struct kf_command *self, int argc, char **argv)
 {
 	KF_CLEANUP(put) struct json_object *pod = NULL;
 	struct json_object *class, *out;
@@ -191,7 +184,7 @@ int kf_cluster_explain(int argc, char **argv)
 	struct kf_err err;
 	int status, r;
 
-	if (!kf_cluster_parse(argc, argv, usage, "pod", &o, &status))
+	if (!kf_cluster_parse(self, argc, argv, &o, &status))
 		return status;
 	if (kf_cluster_load(&o, &c, &err) < 0)
 		return kf_command_fail("%s", err.msg);
@@ -219,3 +212,16 @@ int kf_cluster_explain(int argc, char **argv)
 	kf_cluster_done(&c);
 	return r == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
+
+const struct kf_command kf_cmd_cluster_explain = {
+	.name = "explain",
+	.summary = "profile and strength of a pod's sandbox",
+	.arguments = "POD",
+	.min = 1,
+	.max = 1,
+	.about = "Which profile each container of the pod has and why, how strongly that is "
+		 "enforced,\n"
+		 "and what in the pod weakens it. Exit code 1 if the pod is not sandboxed.",
+	.options = kf_cluster_opts,
+	.run = run_explain,
+};

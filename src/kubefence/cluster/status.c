@@ -4,11 +4,10 @@
 #include "base/cleanup.h"
 #include "base/escape.h"
 #include "base/limits.h"
+#include "cli/print.h"
 #include "kube/marks.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
-#include "kubefence/command.h"
-#include "kubefence/print.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -16,14 +15,6 @@
 
 /* What of a value is shown in a table; JSON has all of it. */
 #define CELL_MAX 320
-
-static const char usage[] =
-	"Usage: kubectl nono status [-n NAMESPACE] [-o table|json] [--context X] [--kubeconfig "
-	"X]\n\n"
-	"The nodes and whether they are ready for sandboxed pods, the RuntimeClasses, and the "
-	"pods\n"
-	"of these with their profiles. Exit code 1 if the chart is not installed or no node is\n"
-	"ready; 'kubectl nono doctor' tells more.\n";
 
 static void put(struct json_object **object)
 {
@@ -188,7 +179,7 @@ static void print_table(struct json_object *out)
 	print_rows(kf_json_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
 }
 
-int kf_cluster_status(int argc, char **argv)
+static int run_status(const struct kf_command *self, int argc, char **argv)
 {
 	KF_CLEANUP(put) struct json_object *list = NULL;
 	KF_CLEANUP(put) struct json_object *out = NULL;
@@ -198,7 +189,7 @@ int kf_cluster_status(int argc, char **argv)
 	unsigned ready = 0;
 	int status, r;
 
-	if (!kf_cluster_parse(argc, argv, usage, NULL, &o, &status))
+	if (!kf_cluster_parse(self, argc, argv, &o, &status))
 		return status;
 	if (kf_cluster_load(&o, &c, &err) < 0)
 		return kf_command_fail("%s", err.msg);
@@ -224,3 +215,15 @@ int kf_cluster_status(int argc, char **argv)
 	kf_cluster_done(&c);
 	return r == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
+
+const struct kf_command kf_cmd_cluster_status = {
+	.name = "status",
+	.summary = "which nodes are ready, which pods are sandboxed",
+	.about = "The nodes and whether they are ready for sandboxed pods, the RuntimeClasses, and "
+		 "the\n"
+		 "pods of these with their profiles. Exit code 1 if the chart is not installed or "
+		 "no\n"
+		 "node is ready; 'kubectl nono doctor' tells more.",
+	.options = kf_cluster_opts,
+	.run = run_status,
+};

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence doctor: is this node able to sandbox, and does it? */
-#include "kubefence/command.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "cli/print.h"
 #include "kubefence/commands.h"
 #include "kubefence/doctor/doctor.h"
-#include "kubefence/print.h"
+#include "kubefence/options.h"
 
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,32 +16,6 @@
 #include <unistd.h>
 
 #define HINTS "docs/doctor.md#"
-
-static const char usage[] =
-	"Usage: kubefence doctor [OPTION...]\n\n"
-	"Checks kernel, container runtime, guard, plugin and profiles of this node.\n"
-	"Exit code 1 if a check failed; warnings do not count.\n\n"
-	"  --pre                only what must hold before installation\n"
-	"  --wait SECONDS       repeat until nothing fails, for at most that long\n"
-	"  --host-root DIR      where the node's root is mounted (default: /)\n"
-	"  --distribution NAME  see 'kubefence node --help'\n"
-	"  --handler NAME       runtime_classes; may be repeated (default: nono-runc)\n"
-	"  --nri-socket PATH    (default: /var/run/nri/nri.sock)\n"
-	"  -o table|short|json  everything, failures only, or one JSON object\n";
-
-enum { OPT_PRE = 256, OPT_WAIT, OPT_ROOT, OPT_DISTRO, OPT_HANDLER, OPT_SOCKET };
-
-static const struct option long_options[] = {
-	{"pre", no_argument, NULL, OPT_PRE},
-	{"wait", required_argument, NULL, OPT_WAIT},
-	{"host-root", required_argument, NULL, OPT_ROOT},
-	{"distribution", required_argument, NULL, OPT_DISTRO},
-	{"handler", required_argument, NULL, OPT_HANDLER},
-	{"nri-socket", required_argument, NULL, OPT_SOCKET},
-	{"output", required_argument, NULL, 'o'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
 
 enum format { TABLE, SHORT, JSON };
 
@@ -195,94 +168,87 @@ static int report(const struct tally *tally, enum format format, const struct kf
 		kf_buf_addf(&all, "%sStatus check results are %s\n", format == TABLE ? "\n" : "",
 			    mark);
 	if (out->failed || all.failed)
-		return kf_command_fail("doctor: out of memory");
+		return kf_command_fail("out of memory");
 	/* Its parts are escaped; the colours are ours. */
 	(void)kf_print_raw(stdout, all.p, all.n);
 	return tally->errors ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static bool parse_format(const char *s, enum format *ret)
-{
-	static const char *const names[] = {[TABLE] = "table", [SHORT] = "short", [JSON] = "json"};
+struct command_line {
+	struct kf_node_options node;
+	struct kf_option_list handlers;
+	unsigned wait, format;
+	bool pre;
+};
 
-	for (unsigned i = 0; i < KF_ARRAY_SIZE(names); i++)
-		if (strcmp(names[i], s) == 0) {
-			*ret = (enum format)i;
-			return true;
-		}
-	return false;
-}
-
-int kf_cmd_doctor(int argc, char **argv)
+static int run_doctor(const struct kf_command *self, int argc, char **argv)
 {
-	static const char *const default_handlers[] = {"nono-runc"};
+	static const char *const default_handlers[] = {KF_NODE_HANDLER};
 	const char *handlers[KF_JOURNAL_HANDLERS];
-	const struct timespec pause = {.tv_sec = 1};
-	struct kf_node_options o = {
-		.host_root = "/",
-		.launcher = KF_NODE_LAUNCHER,
-		.default_profile = "default",
-		.nri_socket = "/var/run/nri/nri.sock",
-		.nri_plugins = "/opt/nri/plugins",
-		.nri_config = "/etc/nri/conf.d",
+	struct command_line l = {
+		.node = KF_NODE_OPTIONS_INIT,
+		.handlers = KF_OPTION_LIST(handlers),
+		.format = TABLE,
 	};
+	const struct timespec pause = {.tv_sec = 1};
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
-	enum format format = TABLE;
-	unsigned long wait = 0;
+	enum format format;
+	struct kf_arguments arguments;
 	struct tally tally;
-	bool pre = false;
-	char *end;
-	int c;
+	int status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-		switch (c) {
-		case OPT_PRE:
-			pre = true;
-			break;
-		case OPT_WAIT:
-			wait = strtoul(optarg, &end, 10);
-			if (*end || !*optarg || wait > 86400)
-				return kf_command_usage(
-					"doctor: --wait: '%s' is no number of seconds", optarg);
-			break;
-		case OPT_ROOT:
-			o.host_root = optarg;
-			break;
-		case OPT_DISTRO:
-			o.distribution = optarg;
-			break;
-		case OPT_HANDLER:
-			if (o.nhandlers == KF_JOURNAL_HANDLERS)
-				return kf_command_usage("doctor: more than %d handlers",
-							KF_JOURNAL_HANDLERS);
-			handlers[o.nhandlers++] = optarg;
-			break;
-		case OPT_SOCKET:
-			o.nri_socket = optarg;
-			break;
-		case 'o':
-			if (!parse_format(optarg, &format))
-				return kf_command_usage(
-					"doctor: -o: '%s' is none of table, short, json", optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return KF_EXIT_OK;
-		default:
-			return KF_EXIT_USAGE;
-		}
-	}
-	if (optind != argc)
-		return kf_command_usage("doctor: '%s' is not understood", argv[optind]);
-	o.handlers = o.nhandlers ? handlers : default_handlers;
-	o.nhandlers = o.nhandlers ? o.nhandlers : 1;
-	tally = examine(&o, pre, format, &out);
-	for (; tally.errors && wait; wait--) {
+	/* It only looks. */
+	l.node.restart = false;
+	l.node.timeout = 0;
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
+		return status;
+	format = (enum format)l.format;
+	l.node.handlers = l.handlers.n ? handlers : default_handlers;
+	l.node.nhandlers = l.handlers.n ? l.handlers.n : 1;
+	tally = examine(&l.node, l.pre, format, &out);
+	for (; tally.errors && l.wait; l.wait--) {
 		(void)nanosleep(&pause, NULL);
-		tally = examine(&o, pre, format, &out);
+		tally = examine(&l.node, l.pre, format, &out);
 	}
-	c = report(&tally, format, &out);
+	status = report(&tally, format, &out);
 	kf_buf_done(&out);
-	return c;
+	return status;
 }
+
+const struct kf_command kf_cmd_doctor = {
+	.name = "doctor",
+	.summary = "is this node able to sandbox, and does it?",
+	.about = "Checks kernel, container runtime, guard, plugin and profiles of this node.\n"
+		 "Exit code 1 if a check failed; warnings do not count.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "pre",
+				.kind = KF_OPTION_SET,
+				KF_OPTION_AT(struct command_line, pre),
+				.help = "only what must hold before installation",
+			},
+			{
+				.name = "wait",
+				.kind = KF_OPTION_NUMBER,
+				.value = "SECONDS",
+				.max = 86400,
+				KF_OPTION_AT(struct command_line, wait),
+				.help = "repeat until nothing fails, for at most that long",
+			},
+			KF_OPT_HOST_ROOT(struct command_line, node.host_root),
+			KF_OPT_DISTRIBUTION(struct command_line, node.distribution),
+			KF_OPT_HANDLER(struct command_line, handlers),
+			KF_OPT_NRI_SOCKET(struct command_line, node.nri_socket),
+			{
+				.name = "output",
+				.letter = 'o',
+				.kind = KF_OPTION_WORD,
+				.value = "text|short|json",
+				KF_OPTION_AT(struct command_line, format),
+				.help = "everything (default), failures only, or one JSON object",
+			},
+			{0},
+		},
+	.run = run_doctor,
+};

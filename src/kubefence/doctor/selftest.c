@@ -3,13 +3,12 @@
  * something that an unsandboxed process would be allowed to do. */
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "kubefence/command.h"
+#include "cli/print.h"
 #include "kubefence/commands.h"
-#include "kubefence/print.h"
+#include "kubefence/options.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdint.h>
@@ -26,14 +25,6 @@
 #define NR_LANDLOCK_SELF   446
 #define LAYERS_MAX	   16 /* of the kernel */
 #define TOKEN		   "/var/run/secrets/kubernetes.io/serviceaccount/token"
-
-static const char usage[] =
-	"Usage: kubefence selftest [--json] [--skip CHECK]...\n\n"
-	"Run inside a sandboxed container: proves from there that the sandbox is on.\n"
-	"Exit code 1 if something is possible that should not be.\n\n"
-	"  --skip CHECK   one that does not apply (see the first column), such as seccomp where\n"
-	"                 seccompProfile is \"\"\n"
-	"  --json         one JSON object\n";
 
 /* A line of /proc/self/status, for example "Seccomp". */
 static int status_number(const char *key)
@@ -217,7 +208,7 @@ static int run(bool json, const char *const *skip, size_t nskip)
 		kf_buf_adds(&out, "\"}");
 	}
 	if (out.failed)
-		return kf_command_fail("selftest: out of memory");
+		return kf_command_fail("out of memory");
 	if (json) {
 		kf_print_line(stdout, "{\"success\":%s,\"checks\":[%s]}", failed ? "false" : "true",
 			      out.p);
@@ -229,41 +220,53 @@ static int run(bool json, const char *const *skip, size_t nskip)
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-int kf_cmd_selftest(int argc, char **argv)
-{
-	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"skip", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	const char *skip[KF_ARRAY_SIZE(checks)];
-	size_t nskip = 0, known;
-	bool json = false;
-	int c;
+struct command_line {
+	struct kf_option_list skip;
+	bool json;
+	unsigned output;
+};
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 's':
-			for (known = 0; known < KF_ARRAY_SIZE(checks); known++)
-				if (strcmp(checks[known].name, optarg) == 0)
-					break;
-			if (known == KF_ARRAY_SIZE(checks) || nskip == KF_ARRAY_SIZE(skip))
-				return kf_command_usage("selftest: --skip: there is no check '%s'",
-							optarg);
-			skip[nskip++] = optarg;
-			break;
-		case 'h':
-			return fputs(usage, stdout), KF_EXIT_OK;
-		default:
-			return KF_EXIT_USAGE;
-		}
+static int run_selftest(const struct kf_command *self, int argc, char **argv)
+{
+	const char *skip[KF_ARRAY_SIZE(checks)];
+	struct command_line l = {.skip = KF_OPTION_LIST(skip)};
+	struct kf_arguments arguments;
+	int status;
+
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
+		return status;
+	for (size_t i = 0, known = 0; i < l.skip.n; i++, known = 0) {
+		while (known < KF_ARRAY_SIZE(checks) && strcmp(checks[known].name, skip[i]) != 0)
+			known++;
+		if (known == KF_ARRAY_SIZE(checks))
+			return kf_command_usage("--skip: there is no check '%s'", skip[i]);
 	}
-	if (optind != argc)
-		return kf_command_usage("selftest: '%s' is not understood", argv[optind]);
-	return run(json, skip, nskip);
+	return run(l.json || l.output == KF_OUTPUT_JSON, skip, l.skip.n);
 }
+
+const struct kf_command kf_cmd_selftest = {
+	.name = "selftest",
+	.summary = "in a container: is this process in the sandbox?",
+	.about = "Run inside a sandboxed container: proves from there that the sandbox is on.\n"
+		 "Exit code 1 if something is possible that should not be.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "skip",
+				.kind = KF_OPTION_EACH,
+				.value = "CHECK",
+				KF_OPTION_AT(struct command_line, skip),
+				.help = "one that does not apply (see the first column), such as "
+					"seccomp where seccompProfile is \"\"",
+			},
+			{
+				.name = "json",
+				.kind = KF_OPTION_SET,
+				KF_OPTION_AT(struct command_line, json),
+				.help = "the same as -o json",
+			},
+			KF_OPT_OUTPUT(struct command_line, output),
+			{0},
+		},
+	.run = run_selftest,
+};

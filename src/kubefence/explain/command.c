@@ -1,43 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubefence/command.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "cli/print.h"
 #include "kubefence/commands.h"
 #include "kubefence/explain/explain.h"
-#include "kubefence/print.h"
+#include "kubefence/options.h"
 #include "kubefence/profile/find.h"
 #include "profile/format.h"
 
 #include <fcntl.h>
-#include <getopt.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define PATHS_MAX  4096
 #define MOUNTS_MAX 64
-
-static const char help[] =
-	"Usage: kubefence explain PROFILE [--path PATH [--op read|write|exec]]...\n"
-	"\n"
-	"Say what PROFILE does, or which of its rules decides about a path and where that\n"
-	"rule is written.  PROFILE is a name, a file NAME.json, or a compiled profile.\n"
-	"\n"
-	"  -p, --path PATH     path inside the container; may be given several times\n"
-	"      --op OPERATION  read, write or exec; default: all three\n"
-	"  -r, --rootfs DIR    look up paths in DIR, an unpacked image; without it, symlinks\n"
-	"                      are unknown and everything is taken to exist\n"
-	"  -u, --uid N         user the container starts as (default 0)\n"
-	"      --home DIR      its HOME (default: /root for uid 0, else none)\n"
-	"  -w, --workdir DIR   its working directory (default: none)\n"
-	"      --tmpdir DIR    its TMPDIR (default: none)\n"
-	"  -m, --mount PATH[:ro]  a volume's mount point; may be given several times\n"
-	"  -d, --dir DIR       take profiles of DIR before the built-in ones\n"
-	"  -o, --output json   for programs\n"
-	"\n"
-	"Exit status: 0 all allowed, 1 one is not, or an error; 2 usage.\n";
-
-enum { OPT_OP = 256, OPT_HOME, OPT_TMPDIR };
 
 static const struct {
 	const char *name;
@@ -47,129 +25,102 @@ static const struct {
 struct options {
 	struct kf_explain explain;
 	struct kf_explain_mount mounts[MOUNTS_MAX];
-	const char **paths;
-	size_t npaths;
+	const char *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
+	struct kf_option_list paths, dirs, volumes;
 	unsigned ops; /* KF_FS_*; 0: all */
+	unsigned output;
 	const char *rootfs;
-	bool json, has_home;
 	struct kf_profiles profiles;
 	struct kf_policy flat; /* PROFILE was a compiled one */
 	const char *file;
 	struct kf_compiled compiled;
 };
 
-static int parse_op(const char *word, unsigned *ops)
+static int take_op(void *target, const char *word, struct kf_err *err)
 {
 	for (size_t i = 0; i < KF_ARRAY_SIZE(operations); i++) {
 		if (strcmp(operations[i].name, word) == 0) {
-			*ops |= operations[i].access;
-			return KF_EXIT_OK;
+			*(unsigned *)target |= operations[i].access;
+			return 0;
 		}
 	}
-	return kf_command_usage("explain: --op '%s': read, write and exec exist", word);
+	return kf_fail(err, EINVAL, "'%.40s' is none of read, write and exec", word);
 }
 
-static int parse_mount(struct options *o, char *arg)
+/* PATH[:ro] of a volume's mount point. */
+static int add_mount(struct options *o, const char *arg)
 {
 	struct kf_explain_mount *mount = &o->mounts[o->explain.nmounts];
-	char *colon = strrchr(arg, ':');
+	const char *colon = strrchr(arg, ':');
 
-	if (o->explain.nmounts == MOUNTS_MAX)
-		return kf_command_usage("explain: more than %d mounts", MOUNTS_MAX);
+	if (*arg != '/')
+		return kf_command_usage("--mount '%s' is not absolute", arg);
+	*mount = (struct kf_explain_mount){.path = arg};
 	if (colon && strcmp(colon, ":ro") == 0) {
-		*colon = '\0';
+		mount->path = kf_arena_printf(&o->profiles.arena, "%.*s", (int)(colon - arg), arg);
 		mount->read_only = true;
 	}
-	mount->path = arg;
+	if (!mount->path)
+		return kf_command_fail("out of memory");
 	o->explain.nmounts++;
-	return *arg == '/' ? KF_EXIT_OK
-			   : kf_command_usage("explain: --mount '%s' is not absolute", arg);
-}
-
-static int parse_uid(struct options *o, const char *arg)
-{
-	char *end;
-	unsigned long v = strtoul(arg, &end, 10);
-
-	if (*arg < '0' || *arg > '9' || *end || v > UINT32_MAX)
-		return kf_command_usage("explain: --uid '%s' is not a number", arg);
-	o->explain.uid = (unsigned)v;
 	return KF_EXIT_OK;
 }
 
-static int parse_option(struct options *o, int c, char **argv)
+#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
+	{                                                                                \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
+		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
+	}
+
+static const struct kf_option options[] = {
+	OPTION('p', "path", "PATH", EACH, paths, "path inside the container; may be repeated"),
+	{
+		.name = "op",
+		.kind = KF_OPTION_CALL,
+		.value = "read|write|exec",
+		KF_OPTION_AT(struct options, ops),
+		.call = take_op,
+		.help = "what to do with it; may be repeated (default: all three)",
+	},
+	OPTION('r', "rootfs", "DIR", STRING, rootfs,
+	       "look up paths in DIR, an unpacked image; without it, symlinks are unknown and "
+	       "everything is taken to exist"),
+	{
+		.letter = 'u',
+		.name = "uid",
+		.kind = KF_OPTION_NUMBER,
+		.value = "UID",
+		.max = UINT32_MAX,
+		KF_OPTION_AT(struct options, explain.uid),
+		.help = "user the container starts as (default: 0)",
+	},
+	OPTION(0, "home", "DIR", STRING, explain.home,
+	       "its HOME (default: /root for uid 0, else none)"),
+	OPTION('w', "workdir", "DIR", STRING, explain.workdir,
+	       "its working directory (default: none)"),
+	OPTION(0, "tmpdir", "DIR", STRING, explain.tmpdir, "its TMPDIR (default: none)"),
+	OPTION('m', "mount", "PATH[:ro]", EACH, volumes, "a volume's mount point; may be repeated"),
+	KF_OPT_DIR(struct options, dirs),
+	KF_OPT_OUTPUT(struct options, output),
+	{0},
+};
+
+/* What follows from the options, and cannot be told of one alone. */
+static int complete_options(struct options *o)
 {
 	struct kf_err err;
 
-	switch (c) {
-	case 'p':
-		if (o->npaths == PATHS_MAX)
-			return kf_command_usage("explain: more than %d paths", PATHS_MAX);
-		o->paths[o->npaths++] = optarg;
-		return KF_EXIT_OK;
-	case OPT_OP:
-		return parse_op(optarg, &o->ops);
-	case 'r':
-		o->rootfs = optarg;
-		return KF_EXIT_OK;
-	case 'u':
-		return parse_uid(o, optarg);
-	case OPT_HOME:
-		o->explain.home = optarg;
-		o->has_home = true;
-		return KF_EXIT_OK;
-	case 'w':
-		o->explain.workdir = optarg;
-		return KF_EXIT_OK;
-	case OPT_TMPDIR:
-		o->explain.tmpdir = optarg;
-		return KF_EXIT_OK;
-	case 'm':
-		return parse_mount(o, optarg);
-	case 'd':
-		if (kf_profiles_add_dir(&o->profiles, optarg, &err) < 0)
-			return kf_command_fail("explain: %s", err.msg);
-		return KF_EXIT_OK;
-	case 'o':
-		o->json = strcmp(optarg, "json") == 0;
-		if (o->json || strcmp(optarg, "text") == 0)
-			return KF_EXIT_OK;
-		return kf_command_usage("explain: --output '%s': text and json exist", optarg);
-	default:
-		return kf_command_usage("explain: '%s': unknown option or no value; see 'kubefence "
-					"explain --help'",
-					argv[optind - 1]);
-	}
-}
-
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	static const struct option longopts[] = {
-		{"path", required_argument, NULL, 'p'},
-		{"op", required_argument, NULL, OPT_OP},
-		{"rootfs", required_argument, NULL, 'r'},
-		{"uid", required_argument, NULL, 'u'},
-		{"home", required_argument, NULL, OPT_HOME},
-		{"workdir", required_argument, NULL, 'w'},
-		{"tmpdir", required_argument, NULL, OPT_TMPDIR},
-		{"mount", required_argument, NULL, 'm'},
-		{"dir", required_argument, NULL, 'd'},
-		{"output", required_argument, NULL, 'o'},
-		{NULL, 0, NULL, 0},
-	};
-	int c, status = KF_EXIT_OK;
-
-	opterr = 0;
-	while (status == KF_EXIT_OK &&
-	       (c = getopt_long(argc, argv, ":p:r:u:w:m:d:o:", longopts, NULL)) != -1)
-		status = parse_option(o, c, argv);
-	if (status == KF_EXIT_OK && argc - optind != 1)
-		return kf_command_usage(
-			"explain: one profile must be named; see 'kubefence explain "
-			"--help'");
-	if (!o->has_home && o->explain.uid == 0)
+	if (!o->explain.home && o->explain.uid == 0)
 		o->explain.home = "/root";
-	return status;
+	for (size_t i = 0; i < o->volumes.n; i++) {
+		int status = add_mount(o, o->volumes.v[i]);
+
+		if (status != KF_EXIT_OK)
+			return status;
+	}
+	return kf_profiles_add_dirs(&o->profiles, &o->dirs, &err) == 0
+		       ? KF_EXIT_OK
+		       : kf_command_fail("%s", err.msg);
 }
 
 /* PROFILE as a compiled profile, if the file is one; else 1. */
@@ -197,11 +148,11 @@ static int load(struct options *o, const char *what)
 	int r = load_flat(o, what, &err);
 
 	if (r < 0)
-		return kf_command_fail("explain: %s", err.msg);
+		return kf_command_fail("%s", err.msg);
 	if (r > 0) {
 		r = kf_profiles_compile(&o->profiles, what, &o->compiled, &err);
 		if (kf_profiles_report(&o->profiles) == 0 && r < 0)
-			return kf_command_fail("explain: %s", err.msg);
+			return kf_command_fail("%s", err.msg);
 	}
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
@@ -291,19 +242,19 @@ static int explain_paths(struct options *o, struct kf_buf *out)
 	bool all = true, first = true;
 	struct kf_err err;
 
-	for (size_t i = 0; i < o->npaths; i++) {
+	for (size_t i = 0; i < o->paths.n; i++) {
 		for (size_t op = 0; op < KF_ARRAY_SIZE(operations); op++) {
 			struct kf_explained e;
 
 			if (o->ops && !(o->ops & operations[op].access))
 				continue;
 			if (kf_explain_path(&o->explain, o->compiled.rules, o->compiled.nrules,
-					    o->paths[i], operations[op].access, &e, &err) < 0)
-				return kf_command_fail("explain: %s", err.msg);
-			if (o->json)
-				print_json(o, o->paths[i], operations[op].name, &e, first, out);
+					    o->paths.v[i], operations[op].access, &e, &err) < 0)
+				return kf_command_fail("%s", err.msg);
+			if (o->output == KF_OUTPUT_JSON)
+				print_json(o, o->paths.v[i], operations[op].name, &e, first, out);
 			else
-				print_text(o, o->paths[i], operations[op].name, &e, out);
+				print_text(o, o->paths.v[i], operations[op].name, &e, out);
 			first = false;
 			all &= e.allowed;
 		}
@@ -383,53 +334,68 @@ static int run(struct options *o, const char *what)
 	if (o->rootfs) {
 		o->explain.rootfs = open(o->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (o->explain.rootfs < 0)
-			return kf_command_fail("explain: --rootfs '%s': %s", o->rootfs,
-					       strerror(errno));
+			return kf_command_fail("--rootfs '%s': %s", o->rootfs, strerror(errno));
 	}
-	if (o->json) {
+	if (o->output == KF_OUTPUT_JSON) {
 		kf_buf_adds(&out, "{\"profile\": ");
 		quoted(&out, o->compiled.name);
-		kf_buf_adds(&out, o->npaths ? ", \"answers\": [" : ", \"description\": ");
+		kf_buf_adds(&out, o->paths.n ? ", \"answers\": [" : ", \"description\": ");
 	}
-	if (o->npaths)
+	if (o->paths.n)
 		status = explain_paths(o, &out);
-	else if (o->json)
+	else if (o->output == KF_OUTPUT_JSON)
 		explain_profile_json(o, &out);
 	else
 		explain_profile(o, &out);
-	if (o->json)
-		kf_buf_adds(&out, o->npaths ? "\n]}\n" : "}\n");
+	if (o->output == KF_OUTPUT_JSON)
+		kf_buf_adds(&out, o->paths.n ? "\n]}\n" : "}\n");
 	if (out.n && !out.failed)
 		kf_print_text(stdout, out.p);
 	if (out.failed || fflush(stdout) != 0)
-		status = kf_command_fail("explain: writing failed");
+		status = kf_command_fail("writing failed");
 	kf_buf_done(&out);
 	return status;
 }
 
-int kf_cmd_explain(int argc, char **argv)
+static int run_explain(const struct kf_command *self, int argc, char **argv)
 {
-	struct options o = {.explain = {.rootfs = -1}};
+	KF_FREE const char **paths = calloc(PATHS_MAX, sizeof(*paths));
+	struct options o = {
+		.explain = {.rootfs = -1},
+		.paths = {paths, 0, PATHS_MAX},
+	};
+	struct kf_arguments arguments;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			fputs(help, stdout);
-			return KF_EXIT_OK;
-		}
-	}
+	if (!paths)
+		return kf_command_fail("out of memory");
+	o.dirs = (struct kf_option_list)KF_OPTION_LIST(o.dirs_v);
+	o.volumes = (struct kf_option_list)KF_OPTION_LIST(o.mounts_v);
+	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
+		return status;
 	kf_profiles_init(&o.profiles);
 	o.explain.arena = &o.profiles.arena;
 	o.explain.mounts = o.mounts;
-	o.paths = calloc(PATHS_MAX, sizeof(*o.paths));
-	status =
-		o.paths ? parse_options(argc, argv, &o) : kf_command_fail("explain: out of memory");
+	status = complete_options(&o);
 	if (status == KF_EXIT_OK)
-		status = run(&o, argv[optind]);
+		status = run(&o, arguments.v[0]);
 	if (o.explain.rootfs >= 0)
 		close(o.explain.rootfs);
 	kf_policy_done(&o.flat);
-	free(o.paths);
 	kf_profiles_done(&o.profiles);
 	return status;
 }
+
+const struct kf_command kf_cmd_explain = {
+	.name = "explain",
+	.summary = "which rule of a profile decides about a path",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.about = "Says what PROFILE does, or which of its rules decides about a path and where "
+		 "that\n"
+		 "rule is written.  PROFILE is a name, a file NAME.json, or a compiled profile.",
+	.after = "Exit status: 0 all allowed, 1 one is not, or an error; 2 usage.",
+	.options = options,
+	.run = run_explain,
+};

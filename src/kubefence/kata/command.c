@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata: pods in virtual machines. */
-#include "kubefence/command.h"
+/* kubefence kata: pods in virtual machines.  Each command has a file of its own. */
 #include "kubefence/commands.h"
 #include "kubefence/kata/kata.h"
 
-#include <stddef.h>
+static const struct kf_command *const commands[] = {
+	&kf_cmd_kata_install,
+	&kf_cmd_kata_plan,
+	&kf_cmd_kata_status,
+	&kf_cmd_kata_config,
+	&kf_cmd_kata_policy,
+	&kf_cmd_kata_inject,
+	&kf_cmd_kata_verify,
+	&kf_cmd_kata_fetch,
+	&kf_cmd_kata_guest,
+	&kf_cmd_kata_uninstall,
+	NULL,
+};
 
-int kf_cmd_kata(int argc, char **argv)
-{
-#define TABLE_ROW(name, summary) {#name, summary, kf_cmd_kata_##name},
-	static const struct kf_command table[] = {KF_KATA_COMMANDS(TABLE_ROW){NULL, NULL, NULL}};
-#undef TABLE_ROW
-
-	return kf_command_dispatch(
-		"kubefence kata",
-		"Kata Containers: the sandbox inside the virtual machine, on this node.", table,
-		argc, argv);
-}
+const struct kf_command kf_cmd_kata = {
+	.name = "kata",
+	.summary = "the sandbox in Kata Containers' virtual machines",
+	.about = "Kata Containers: the sandbox inside the virtual machine, on this node.",
+	.commands = commands,
+};

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence kata config */
-#include "kubefence/command.h"
+#include "cli/print.h"
 #include "kubefence/kata/kata.h"
-#include "kubefence/print.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static const char usage[] =
-	"Usage: kubefence kata config [OPTION...]\n\n"
-	"Prints the configuration that Kata computes from a file and the drop-ins in\n"
-	"config.d beside it, one value a line, as TOML.\n\n"
-	"  --config FILE            which one (default: that of our handler)\n"
-	"  --handler NAME           ours (default: " KF_KATA_HANDLER ")\n"
-	"  --host-root DIR          where the node's root is mounted (default: /)\n";
 
 /* The configuration of our handler @name, NULL if there is none. */
 static const char *registered(const struct kf_journal *j, const char *name)
@@ -24,7 +15,7 @@ static const char *registered(const struct kf_journal *j, const char *name)
 	return NULL;
 }
 
-int kf_cmd_kata_config(int argc, char **argv)
+static int run_config(const struct kf_command *self, int argc, char **argv)
 {
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 	static struct kf_journal journal;
@@ -33,10 +24,10 @@ int kf_cmd_kata_config(int argc, char **argv)
 	struct kf_err err;
 	int status;
 
-	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
 		return status;
 	if (kf_host_open(cli.node.host_root, &host, &err) < 0)
-		return kf_command_fail("kata config: %s", err.msg);
+		return kf_command_fail("%s", err.msg);
 	status = kf_journal_read(&host, &journal, &err);
 	if (status == 0 && !cli.kata.config)
 		cli.kata.config = registered(&journal, cli.kata.handler);
@@ -50,5 +41,21 @@ int kf_cmd_kata_config(int argc, char **argv)
 		(void)kf_print_raw(stdout, out.p, out.n);
 	kf_buf_done(&out);
 	kf_host_done(&host);
-	return status == 0 ? KF_EXIT_OK : kf_command_fail("kata config: %s", err.msg);
+	return status == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
+
+const struct kf_command kf_cmd_kata_config = {
+	.name = "config",
+	.summary = "a handler's configuration as Kata computes it",
+	.about = "Prints the configuration that Kata computes from a file and the drop-ins in\n"
+		 "config.d beside it, one value a line, as TOML.",
+	.options =
+		(const struct kf_option[]){
+			KF_KATA_OPT("config", "FILE", kata.config,
+				    "which one (default: that of our handler)"),
+			KF_KATA_OPT_HANDLER,
+			KF_OPT_HOST_ROOT(struct kf_kata_cli, node.host_root),
+			{0},
+		},
+	.run = run_config,
+};

@@ -2,18 +2,17 @@
 /* kubefence kata inject: launcher, profiles and agent policy into a guest's root file system image.
  */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "cli/print.h"
 #include "image/ext4.h"
 #include "image/layout.h"
-#include "kubefence/command.h"
 #include "kubefence/kata/kata.h"
-#include "kubefence/print.h"
 #include "kubefence/profile/find.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,28 +29,6 @@
 #define IMAGE_MAX      (64LL * 1024 * 1024 * 1024)
 #define PROGRAM_MAX    (16 * 1024 * 1024)
 #define FILES_MAX      256
-
-static const char usage[] =
-	"Usage: kubefence kata inject --image FILE --out FILE [OPTION...]\n\n"
-	"Puts the launcher, profiles and an agent policy into a copy of a guest's root file\n"
-	"system image: ext4, bare or in an MBR or GPT partition.  The image itself stays as it "
-	"is.\n\n"
-	"  --image FILE     the image to start from\n"
-	"  --out FILE       the new one; appears when it is complete and verified\n"
-	"  --launcher FILE  (default: nono beside this program) -> " GUEST_LAUNCHER "\n"
-	"  --profiles DIR   profiles besides the built-in ones -> " GUEST_PROFILES "\n"
-	"  --policy FILE    agent policy (Rego), as 'kubefence kata policy' writes it\n"
-	"                   -> " GUEST_POLICY "\n";
-
-static const struct option long_options[] = {
-	{"image", required_argument, NULL, 'i'},
-	{"out", required_argument, NULL, 'o'},
-	{"launcher", required_argument, NULL, 'l'},
-	{"profiles", required_argument, NULL, 'p'},
-	{"policy", required_argument, NULL, 'r'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
 
 struct file {
 	const char *path;
@@ -281,37 +258,51 @@ static int inject(struct inject *in, struct kf_err *err)
 	return make(in, from, &st, dir, name, err);
 }
 
-int kf_cmd_kata_inject(int argc, char **argv)
+#define OPTION(name_, value_, member, help_)                                  \
+	{                                                                     \
+		.name = (name_), .kind = KF_OPTION_STRING, .value = (value_), \
+		KF_OPTION_AT(struct inject, member), .help = (help_)          \
+	}
+
+static int run_inject(const struct kf_command *self, int argc, char **argv)
 {
 	struct inject in = {0};
+	struct kf_arguments arguments;
 	struct kf_err err;
-	int c, r;
+	int r, status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-		const char **target = c == 'i'	 ? &in.image
-				      : c == 'o' ? &in.out
-				      : c == 'l' ? &in.launcher
-				      : c == 'p' ? &in.profile_dir
-				      : c == 'r' ? &in.policy
-						 : NULL;
-
-		if (c == 'h') {
-			fputs(usage, stdout);
-			return KF_EXIT_OK;
-		}
-		if (!target)
-			return KF_EXIT_USAGE; /* getopt has said why */
-		*target = optarg;
-	}
-	if (optind != argc)
-		return kf_command_usage("kata inject: '%s' is not understood", argv[optind]);
+	if (!kf_command_parse(self, argc, argv, &in, &arguments, &status))
+		return status;
 	if (!in.image || !in.out)
-		return kf_command_usage("kata inject: --image and --out are needed");
+		return kf_command_usage("--image and --out are needed");
 	kf_profiles_init(&in.profiles);
 	r = inject(&in, &err);
 	kf_profiles_done(&in.profiles);
 	free(in.program);
 	free(in.rego);
-	return r < 0 ? kf_command_fail("kata inject: %s", err.msg) : KF_EXIT_OK;
+	return r < 0 ? kf_command_fail("%s", err.msg) : KF_EXIT_OK;
 }
+
+const struct kf_command kf_cmd_kata_inject = {
+	.name = "inject",
+	.summary = "put launcher, profiles and policy into a guest's image",
+	.about = "Puts the launcher, profiles and an agent policy into a copy of a guest's root "
+		 "file\n"
+		 "system image: ext4, bare or in an MBR or GPT partition.  The image itself stays\n"
+		 "as it is.",
+	.options =
+		(const struct kf_option[]){
+			OPTION("image", "FILE", image, "the image to start from"),
+			OPTION("out", "FILE", out,
+			       "the new one; appears when it is complete and verified"),
+			OPTION("launcher", "FILE", launcher,
+			       "(default: nono beside this program) -> " GUEST_LAUNCHER),
+			OPTION("profiles", "DIR", profile_dir,
+			       "profiles besides the built-in ones -> " GUEST_PROFILES),
+			OPTION("policy", "FILE", policy,
+			       "agent policy (Rego), as 'kubefence kata policy' writes it "
+			       "-> " GUEST_POLICY),
+			{0},
+		},
+	.run = run_inject,
+};

@@ -1,24 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence kata install */
 #include "event/ready.h"
-#include "kubefence/command.h"
 #include "kubefence/kata/kata.h"
 
 #include <signal.h>
 #include <time.h>
-
-static const char usage[] =
-	"Usage: kubefence kata install [OPTION...]\n\n"
-	"Registers a handler whose pods run in virtual machines of Kata's, with a\n"
-	"configuration of its own that pods cannot change. Run it again after each change\n"
-	"of Kata: it writes nothing if there is nothing to do.\n\n"
-	"  --wait SECONDS           for kata-deploy to install Kata (default: 0)\n"
-	"  --every SECONDS          stay, and do it again that often; not while the node is\n"
-	"                           being taken back\n"
-	"  --ready-file FILE        with --every: for 'kubefence node agent --check'\n"
-	"  --no-restart             do not restart the runtime; the administrator does\n"
-	"  --timeout SECONDS        for the runtime to come back (default: "
-	"120)\n" KF_KATA_USAGE_INSTALL KF_KATA_USAGE;
 
 static volatile sig_atomic_t stop;
 
@@ -47,7 +33,7 @@ static int once(struct kf_kata_cli *cli, const char **ret_state, struct kf_err *
 	return status;
 }
 
-int kf_cmd_kata_install(int argc, char **argv)
+static int run_install(const struct kf_command *self, int argc, char **argv)
 {
 	const struct sigaction action = {.sa_handler = on_signal};
 	struct kf_err err = {0}, ignored;
@@ -55,13 +41,13 @@ int kf_cmd_kata_install(int argc, char **argv)
 	const char *state;
 	int status;
 
-	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
 		return status;
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
 	for (;;) {
 		const struct timespec pause = {.tv_sec = (time_t)cli.every};
-		const bool json = cli.report.json;
+		const unsigned output = cli.report.output;
 
 		state = "nothing to do";
 		status = once(&cli, &state, &err);
@@ -70,12 +56,49 @@ int kf_cmd_kata_install(int argc, char **argv)
 		if (cli.every && cli.ready_file &&
 		    kf_ready_write(cli.ready_file, status == 0, cli.every,
 				   status == 0 ? state : err.msg, &ignored) < 0)
-			return kf_command_fail("kata install: %s", ignored.msg);
+			return kf_command_fail("%s", ignored.msg);
 		/* A signal ends the pause as well. */
 		(void)fflush(stdout); /* a log that is looked at while this stays */
 		if (!cli.every || stop || nanosleep(&pause, NULL) < 0)
 			return status;
-		cli.report = (struct kf_report)KF_REPORT_INIT("kata");
-		cli.report.json = json;
+		cli.report = (struct kf_report)KF_REPORT_INIT;
+		cli.report.output = output;
 	}
 }
+
+const struct kf_command kf_cmd_kata_install = {
+	.name = "install",
+	.summary = "register a handler whose pods are sandboxed in a virtual machine",
+	.about =
+		"Registers a handler whose pods run in virtual machines of Kata's, with a\n"
+		"configuration of its own that pods cannot change. Run it again after each change\n"
+		"of Kata: it writes nothing if there is nothing to do.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "wait",
+				.kind = KF_OPTION_NUMBER,
+				.value = "SECONDS",
+				.max = 86400,
+				KF_OPTION_AT(struct kf_kata_cli, kata.wait),
+				.help = "for kata-deploy to install Kata (default: 0)",
+			},
+			{
+				.name = "every",
+				.kind = KF_OPTION_NUMBER,
+				.value = "SECONDS",
+				.min = 1,
+				.max = 3600,
+				KF_OPTION_AT(struct kf_kata_cli, every),
+				.help = "stay, and do it again that often; not while the node is "
+					"being taken back",
+			},
+			KF_KATA_OPT("ready-file", "FILE", ready_file,
+				    "with --every: for 'kubefence node agent --check'"),
+			KF_KATA_OPTIONS_RESTART,
+			KF_KATA_OPTIONS_INSTALL,
+			KF_KATA_OPTIONS,
+			{0},
+		},
+	.run = run_install,
+};

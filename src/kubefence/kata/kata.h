@@ -5,25 +5,11 @@
 #include "kata/kata.h"
 #include "kubefence/report.h"
 
-/* X(name, summary): one line a subcommand of "kubefence kata"; kf_cmd_kata_<name>()
- * lives in kata_<name>.c and is a command as in command.h. */
-#define KF_KATA_COMMANDS(X)                                                            \
-	X(install, "register a handler whose pods are sandboxed in a virtual machine") \
-	X(plan, "show what install would change, as a diff; writes nothing")           \
-	X(status, "which Kata is here, and what of it is ours")                        \
-	X(config, "a handler's configuration as Kata computes it")                     \
-	X(policy, "the policy for Kata's agent: nothing starts but in the sandbox")    \
-	X(inject, "put launcher, profiles and policy into a guest's image")            \
-	X(verify, "start machines and see that the sandbox holds in them")             \
-	X(fetch, "bring kernel and root file system of this container image along")    \
-	X(guest, "what verify starts in the machine")                                  \
-	X(uninstall, "take the handler back")
+extern const struct kf_command kf_cmd_kata_install, kf_cmd_kata_plan, kf_cmd_kata_status,
+	kf_cmd_kata_config, kf_cmd_kata_policy, kf_cmd_kata_inject, kf_cmd_kata_verify,
+	kf_cmd_kata_fetch, kf_cmd_kata_guest, kf_cmd_kata_uninstall;
 
-#define KF_DECLARE_KATA(name, summary) int kf_cmd_kata_##name(int argc, char **argv);
-KF_KATA_COMMANDS(KF_DECLARE_KATA)
-#undef KF_DECLARE_KATA
-
-/* The options that these commands share, with their defaults, and the node. */
+/* What these commands share, with its defaults. */
 struct kf_kata_cli {
 	struct kf_node_options node;
 	struct kf_kata_options kata;
@@ -32,25 +18,47 @@ struct kf_kata_cli {
 	const char *ready_file;
 };
 
-/* Parse them; what a command is for is its @usage.  *ret_status is the exit code
- * if the command is to end at once (false): wrong, or --help. */
-bool kf_kata_cli_parse(int argc, char **argv, const char *usage, struct kf_kata_cli *ret,
-		       int *ret_status);
-/* The part of each usage that tells of the shared options. */
-#define KF_KATA_USAGE                                                                           \
-	"  --host-root DIR          where the node's root is mounted (default: /)\n"            \
-	"  --distribution NAME      see 'kubefence node --help'\n"                              \
-	"  --share-dir DIR          kata.shareDir (default: " KF_KATA_SHARE ")\n"               \
-	"  --config FILE            kata.qemuConfigPath (default: where kata-deploy puts it)\n" \
-	"  --handler NAME           ours (default: " KF_KATA_HANDLER ")\n"                      \
-	"  -o text|json             output format\n"
-#define KF_KATA_USAGE_INSTALL                                                                  \
-	"  --kernel FILE            guest kernel with Landlock, used if Kata's has none\n"     \
-	"  --image FILE             guest root file system instead of Kata's\n"                \
-	"  --image-for RELEASE      use it with that release of Kata only, such as 3.28\n"     \
-	"  --seccomp-sandbox LIST   QEMU's own, \"\" = off (default:\n"                        \
-	"                           " KF_KATA_SECCOMP ")\n"                                    \
-	"  --accelerators LIST      QEMU's machine accelerators (default: as Kata has them)\n" \
-	"  --disable-guest-seccomp  no seccomp filters in the guest\n"
+/* Parse the command line of a command of these without arguments, as kf_command_parse(). */
+bool kf_kata_cli_parse(const struct kf_command *self, int argc, char **argv,
+		       struct kf_kata_cli *ret, int *ret_status);
+
+/* Rows of their tables. */
+#define KF_KATA_OPT(name_, value_, member, help_)                             \
+	{                                                                     \
+		.name = (name_), .kind = KF_OPTION_STRING, .value = (value_), \
+		KF_OPTION_AT(struct kf_kata_cli, member), .help = (help_)     \
+	}
+#define KF_KATA_OPT_HANDLER \
+	KF_KATA_OPT("handler", "NAME", kata.handler, "ours (default: " KF_KATA_HANDLER ")")
+/* All commands about what is on the node. */
+#define KF_KATA_OPTIONS                                                                  \
+	KF_OPT_HOST_ROOT(struct kf_kata_cli, node.host_root),                            \
+		KF_OPT_DISTRIBUTION(struct kf_kata_cli, node.distribution),              \
+		KF_KATA_OPT("share-dir", "DIR", kata.share_dir,                          \
+			    "kata.shareDir (default: " KF_KATA_SHARE ")"),               \
+		KF_KATA_OPT("config", "FILE", kata.config,                               \
+			    "kata.qemuConfigPath (default: where kata-deploy puts it)"), \
+		KF_KATA_OPT_HANDLER, KF_OPT_OUTPUT(struct kf_kata_cli, report.output)
+/* What install makes. */
+#define KF_KATA_OPTIONS_INSTALL                                                         \
+	KF_KATA_OPT("kernel", "FILE", kata.kernel,                                      \
+		    "guest kernel with Landlock, used if Kata's has none"),             \
+		KF_KATA_OPT("image", "FILE", kata.image,                                \
+			    "guest root file system instead of Kata's"),                \
+		KF_KATA_OPT("image-for", "RELEASE", kata.image_for,                     \
+			    "use it with that release of Kata only, such as 3.28"),     \
+		KF_KATA_OPT("seccomp-sandbox", "LIST", kata.seccomp_sandbox,            \
+			    "QEMU's own, \"\" = off (default: " KF_KATA_SECCOMP ")"),   \
+		KF_KATA_OPT("accelerators", "LIST", kata.accelerators,                  \
+			    "QEMU's machine accelerators (default: as Kata has them)"), \
+	{                                                                               \
+		.name = "disable-guest-seccomp", .kind = KF_OPTION_SET,                 \
+		KF_OPTION_AT(struct kf_kata_cli, kata.disable_guest_seccomp),           \
+		.help = "no seccomp filters in the guest"                               \
+	}
+/* Commands that write. */
+#define KF_KATA_OPTIONS_RESTART                              \
+	KF_OPT_NO_RESTART(struct kf_kata_cli, node.restart), \
+		KF_OPT_TIMEOUT(struct kf_kata_cli, node.timeout)
 
 #endif

@@ -2,11 +2,6 @@
 /* kubefence kata plan */
 #include "kubefence/kata/kata.h"
 
-static const char usage[] =
-	"Usage: kubefence kata plan [OPTION...]\n\n"
-	"Shows what install would do, with a diff; writes nothing.\n\n" KF_KATA_USAGE_INSTALL
-		KF_KATA_USAGE;
-
 /* What of the plan is not there yet. */
 static int compare(const struct kf_node *node, const struct kf_kata_plan *plan,
 		   struct kf_report *report, bool *ret_changes, struct kf_err *err)
@@ -35,7 +30,7 @@ static int compare(const struct kf_node *node, const struct kf_kata_plan *plan,
 	return 0;
 }
 
-int kf_cmd_kata_plan(int argc, char **argv)
+static int run_plan(const struct kf_command *self, int argc, char **argv)
 {
 	static struct kf_kata_plan plan; /* too large for a stack */
 	struct kf_err err = {0};
@@ -44,7 +39,7 @@ int kf_cmd_kata_plan(int argc, char **argv)
 	struct kf_node node;
 	int status;
 
-	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
 		return status;
 	status = kf_node_open(&cli.node, kf_report_say, &cli.report, &node, &err);
 	if (status == 0) {
@@ -58,3 +53,16 @@ int kf_cmd_kata_plan(int argc, char **argv)
 	return kf_report_finish(&cli.report, "plan", status,
 				changes ? "nothing was written" : "nothing to do", &err);
 }
+
+const struct kf_command kf_cmd_kata_plan = {
+	.name = "plan",
+	.summary = "show what install would change, as a diff; writes nothing",
+	.about = "Shows what install would do, with a diff; writes nothing.",
+	.options =
+		(const struct kf_option[]){
+			KF_KATA_OPTIONS_INSTALL,
+			KF_KATA_OPTIONS,
+			{0},
+		},
+	.run = run_plan,
+};

@@ -3,42 +3,16 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "cli/print.h"
 #include "config/settings_text.h"
 #include "kata/agent_policy.h"
-#include "kubefence/command.h"
 #include "kubefence/kata/kata.h"
-#include "kubefence/print.h"
 #include "profile/profile.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PROFILES_MAX 1024
-
-static const char usage[] =
-	"Usage: kubefence kata policy [OPTION...]\n\n"
-	"Prints the policy (Rego) for Kata's agent: containers start, and processes enter\n"
-	"them, through the launcher with one of the profiles or not at all. For 'kubefence\n"
-	"kata inject'. Make it anew when profiles come or go.\n\n"
-	"  --profile NAME      allow this one; may be repeated (default: what the settings\n"
-	"                      allow, else all that are published, else the built-in ones)\n"
-	"  --exec MODE         sandbox or deny (default: as the settings say)\n"
-	"  --pause COMMAND     of the pod's pause container (default: /pause)\n"
-	"  --settings FILE     (default: " KF_SETTINGS_TEXT_PATH ")\n"
-	"  --host-root DIR     where the node's root is mounted (default: /)\n";
-
-enum { OPT_PROFILE = 256, OPT_EXEC, OPT_PAUSE, OPT_SETTINGS, OPT_ROOT };
-
-static const struct option long_options[] = {
-	{"profile", required_argument, NULL, OPT_PROFILE},
-	{"exec", required_argument, NULL, OPT_EXEC},
-	{"pause", required_argument, NULL, OPT_PAUSE},
-	{"settings", required_argument, NULL, OPT_SETTINGS},
-	{"host-root", required_argument, NULL, OPT_ROOT},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
 
 struct allowed {
 	struct kf_arena arena;
@@ -118,64 +92,116 @@ static int from_settings(const struct kf_host *host, const char *file, struct al
 	return r;
 }
 
-int kf_cmd_kata_policy(int argc, char **argv)
-{
-	const char *root = "/", *settings = KF_SETTINGS_TEXT_PATH, *pause = "/pause";
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
-	enum kf_exec_mode exec = KF_EXEC_SANDBOX;
-	static struct allowed allowed;
-	bool exec_given = false;
-	struct kf_host host;
-	struct kf_err err;
-	int c, r = 0;
+struct command_line {
+	const char *root, *settings, *pause;
+	struct kf_option_list profiles;
+	unsigned exec; /* 0: as the settings say; else which of the words, plus 1 */
+};
 
+static int take_exec(void *target, const char *arg, struct kf_err *err)
+{
+	int word = kf_options_word("sandbox|deny", arg);
+
+	if (word < 0)
+		return kf_fail(err, EINVAL, "'%.40s' is neither sandbox nor deny", arg);
+	*(unsigned *)target = 1 + (unsigned)word;
+	return 0;
+}
+
+/* The profiles that count, and with them how processes may enter unless @l says so. */
+static int gather(const struct command_line *l, struct allowed *a, enum kf_exec_mode *exec,
+		  struct kf_err *err)
+{
+	struct kf_host host;
+	int r;
+
+	for (size_t i = 0; i < l->profiles.n; i++)
+		if (allow(a, l->profiles.v[i], err) < 0)
+			return -1;
+	if (a->n)
+		return 0;
+	if (kf_host_open(l->root, &host, err) < 0)
+		return -1;
+	r = from_settings(&host, l->settings, a, exec, l->exec != 0, err);
+	kf_host_done(&host);
+	return r;
+}
+
+static int run_policy(const struct kf_command *self, int argc, char **argv)
+{
+	const char *profiles[PROFILES_MAX];
+	struct command_line l = {
+		.root = "/",
+		.settings = KF_SETTINGS_TEXT_PATH,
+		.pause = "/pause",
+		.profiles = KF_OPTION_LIST(profiles),
+	};
+	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	static struct allowed allowed;
+	struct kf_arguments arguments;
+	enum kf_exec_mode exec;
+	struct kf_err err;
+	int r, status;
+
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
+		return status;
+	exec = l.exec == 2 ? KF_EXEC_DENY : KF_EXEC_SANDBOX;
 	kf_arena_init(&allowed.arena, 1024 * 1024);
-	optind = 0;
-	while (r == 0 && (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-		switch (c) {
-		case OPT_PROFILE:
-			r = allow(&allowed, optarg, &err);
-			break;
-		case OPT_EXEC:
-			exec_given = true;
-			exec = strcmp(optarg, "deny") == 0 ? KF_EXEC_DENY : KF_EXEC_SANDBOX;
-			if (exec == KF_EXEC_SANDBOX && strcmp(optarg, "sandbox") != 0)
-				return kf_command_usage(
-					"kata policy: --exec: '%s' is neither sandbox nor deny",
-					optarg);
-			break;
-		case OPT_PAUSE:
-			pause = optarg;
-			break;
-		case OPT_SETTINGS:
-			settings = optarg;
-			break;
-		case OPT_ROOT:
-			root = optarg;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return KF_EXIT_OK;
-		default:
-			return KF_EXIT_USAGE;
-		}
-	}
-	if (r == 0 && optind != argc)
-		return kf_command_usage("kata policy: '%s' is not understood", argv[optind]);
-	if (r == 0 && !allowed.n) {
-		r = kf_host_open(root, &host, &err);
-		if (r == 0) {
-			r = from_settings(&host, settings, &allowed, &exec, exec_given, &err);
-			kf_host_done(&host);
-		}
-	}
+	r = gather(&l, &allowed, &exec, &err);
 	if (r == 0) {
-		kf_agent_policy(allowed.v, allowed.n, exec, pause, &out);
+		kf_agent_policy(allowed.v, allowed.n, exec, l.pause, &out);
 		r = out.failed ? kf_fail_nomem(&err, "policy") : 0;
 	}
 	if (r == 0)
 		(void)kf_print_raw(stdout, out.p, out.n);
 	kf_buf_done(&out);
 	kf_arena_done(&allowed.arena);
-	return r == 0 ? KF_EXIT_OK : kf_command_fail("kata policy: %s", err.msg);
+	return r == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
+
+const struct kf_command kf_cmd_kata_policy = {
+	.name = "policy",
+	.summary = "the policy for Kata's agent: nothing starts but in the sandbox",
+	.about =
+		"Prints the policy (Rego) for Kata's agent: containers start, and processes enter\n"
+		"them, through the launcher with one of the profiles or not at all. For "
+		"'kubefence\n"
+		"kata inject'. Make it anew when profiles come or go.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "profile",
+				.kind = KF_OPTION_EACH,
+				.value = "PROFILE",
+				KF_OPTION_AT(struct command_line, profiles),
+				.help = "allow this one; may be repeated (default: what the "
+					"settings allow, else all that are published, else the "
+					"built-in ones)",
+			},
+			{
+				.name = "exec",
+				.kind = KF_OPTION_CALL,
+				.value = "sandbox|deny",
+				KF_OPTION_AT(struct command_line, exec),
+				.call = take_exec,
+				.help = "(default: as the settings say)",
+			},
+			{
+				.name = "pause",
+				.kind = KF_OPTION_STRING,
+				.value = "COMMAND",
+				KF_OPTION_AT(struct command_line, pause),
+				.help = "of the pod's pause container (default: /pause)",
+			},
+			{
+				.name = "settings",
+				.kind = KF_OPTION_STRING,
+				.value = "FILE",
+				KF_OPTION_AT(struct command_line, settings),
+				.help = "(default: " KF_SETTINGS_TEXT_PATH ")",
+			},
+			KF_OPT_HOST_ROOT(struct command_line, root),
+			{0},
+		},
+	.run = run_policy,
+};

@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static const char usage[] =
-	"Usage: kubefence kata status [OPTION...]\n\n"
-	"Which Kata is here, and whether our handler is as install left it.\n\n" KF_KATA_USAGE;
-
 static void found(const struct kf_kata *kata, struct kf_report *r)
 {
 	static const char *const landlock[] = {"no", "yes", "unknown"};
@@ -46,7 +42,7 @@ static int handlers(const struct kf_node *node, struct kf_report *r, struct kf_e
 	return 0;
 }
 
-int kf_cmd_kata_status(int argc, char **argv)
+static int run_status(const struct kf_command *self, int argc, char **argv)
 {
 	struct kf_err err = {0}, why = {0};
 	struct kf_kata_cli cli;
@@ -56,7 +52,7 @@ int kf_cmd_kata_status(int argc, char **argv)
 	const char *state = "";
 	int status;
 
-	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
 		return status;
 	status = kf_node_open(&cli.node, kf_report_say, &cli.report, &node, &err);
 	if (status < 0)
@@ -75,3 +71,15 @@ int kf_cmd_kata_status(int argc, char **argv)
 	kf_node_done(&node);
 	return kf_report_finish(&cli.report, "status", status, state, &err);
 }
+
+const struct kf_command kf_cmd_kata_status = {
+	.name = "status",
+	.summary = "which Kata is here, and what of it is ours",
+	.about = "Which Kata is here, and whether our handler is as install left it.",
+	.options =
+		(const struct kf_option[]){
+			KF_KATA_OPTIONS,
+			{0},
+		},
+	.run = run_status,
+};

@@ -2,14 +2,7 @@
 /* kubefence kata uninstall */
 #include "kubefence/kata/kata.h"
 
-static const char usage[] =
-	"Usage: kubefence kata uninstall [OPTION...]\n\n"
-	"Takes the handler back, its configuration and images. Not while pods use it: run\n"
-	"it again then. Works without Kata as well.\n\n"
-	"  --no-restart             do not restart the runtime; the administrator does\n"
-	"  --timeout SECONDS        for the runtime to come back (default: 120)\n" KF_KATA_USAGE;
-
-int kf_cmd_kata_uninstall(int argc, char **argv)
+static int run_uninstall(const struct kf_command *self, int argc, char **argv)
 {
 	struct kf_err err = {0};
 	struct kf_kata_cli cli;
@@ -17,7 +10,7 @@ int kf_cmd_kata_uninstall(int argc, char **argv)
 	bool kept = false, there = false;
 	int status;
 
-	if (!kf_kata_cli_parse(argc, argv, usage, &cli, &status))
+	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
 		return status;
 	status = kf_node_open(&cli.node, kf_report_say, &cli.report, &node, &err);
 	if (status == 0) {
@@ -32,3 +25,18 @@ int kf_cmd_kata_uninstall(int argc, char **argv)
 					   : "nothing to do",
 				&err);
 }
+
+const struct kf_command kf_cmd_kata_uninstall = {
+	.name = "uninstall",
+	.summary = "take the handler back",
+	.about =
+		"Takes the handler back, its configuration and images. Not while pods use it: run\n"
+		"it again then. Works without Kata as well.",
+	.options =
+		(const struct kf_option[]){
+			KF_KATA_OPTIONS_RESTART,
+			KF_KATA_OPTIONS,
+			{0},
+		},
+	.run = run_uninstall,
+};

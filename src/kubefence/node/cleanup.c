@@ -2,15 +2,13 @@
 /* kubefence node cleanup: the chart's uninstall hook.  The agents do the work; this asks
  * them to, through an annotation on the Node objects, and waits. */
 #include "base/cleanup.h"
+#include "cli/print.h"
 #include "kube/client.h"
 #include "kube/marks.h"
 #include "kube/object.h"
-#include "kubefence/command.h"
 #include "kubefence/node/classes.h"
 #include "kubefence/node/commands.h"
-#include "kubefence/print.h"
 
-#include <getopt.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -28,13 +26,6 @@
 #define REQUEST_SECONDS 180
 #define REQUEST_LEAST	120
 #define LAST_SECONDS	10 /* for taking things back, twice */
-
-static const char usage[] =
-	"Usage: kubefence node cleanup [--runtime-class NAME]... [--timeout SECONDS]\n\n"
-	"Deletes the RuntimeClasses, has the node agents undo what they did to their nodes, and\n"
-	"waits until all have.  Exit code 1 if not in time: the request is then taken back, the\n"
-	"RuntimeClasses are made again, the agents set their nodes up again, and what is in the\n"
-	"way is said.  For a pod with the rights in docs/node-agent.md.\n";
 
 static volatile sig_atomic_t ended;
 
@@ -323,56 +314,35 @@ static int cleanup(struct kf_cleanup_class *classes, size_t nclasses, unsigned t
 	return r;
 }
 
-int kf_node_cleanup_command(int argc, char **argv)
+struct command_line {
+	struct kf_option_list classes;
+	unsigned timeout;
+};
+
+static int run_cleanup(const struct kf_command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"runtime-class", required_argument, NULL, 'r'},
-		{"timeout", required_argument, NULL, 't'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
 	const struct sigaction stop = {.sa_handler = on_signal};
 	struct kf_cleanup_class classes[KF_CLEANUP_CLASSES] = {0};
-	unsigned long timeout = 300;
-	size_t nclasses = 0;
+	const char *names[KF_CLEANUP_CLASSES];
+	struct command_line l = {.classes = KF_OPTION_LIST(names), .timeout = 300};
+	struct kf_arguments arguments;
 	struct kf_err err;
-	char *end;
-	int c, r;
+	int status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		switch (c) {
-		case 'r':
-			if (nclasses == KF_CLEANUP_CLASSES)
-				return kf_command_usage("node cleanup: more than %d RuntimeClasses",
-							KF_CLEANUP_CLASSES);
-			classes[nclasses++].name = optarg;
-			break;
-		case 't':
-			timeout = strtoul(optarg, &end, 10);
-			if (*end || end == optarg || timeout < 1 || timeout > 86400)
-				return kf_command_usage("node cleanup: --timeout: '%s' is not "
-							"between 1 and 86400 seconds",
-							optarg);
-			break;
-		case 'h':
-			return fputs(usage, stdout), KF_EXIT_OK;
-		default:
-			return KF_EXIT_USAGE;
-		}
-	}
-	if (optind != argc)
-		return kf_command_usage("node cleanup: '%s' is not understood", argv[optind]);
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
+		return status;
+	for (size_t i = 0; i < l.classes.n; i++)
+		classes[i].name = names[i];
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
-	r = cleanup(classes, nclasses, (unsigned)timeout, &err);
-	for (size_t i = 0; i < nclasses; i++)
+	status = cleanup(classes, l.classes.n, l.timeout, &err);
+	for (size_t i = 0; i < l.classes.n; i++)
 		free(classes[i].object);
-	if (r < 0)
+	if (status < 0)
 		return kf_command_fail(
-			"node cleanup: %s%s", err.msg,
+			"%s%s", err.msg,
 			err.code == ETIMEDOUT
 				? "; delete the pods named above, and what makes them anew, then "
 				  "uninstall again; the nodes are set up again until then"
@@ -380,3 +350,36 @@ int kf_node_cleanup_command(int argc, char **argv)
 	kf_print_line(stdout, "all nodes are cleaned up");
 	return KF_EXIT_OK;
 }
+
+const struct kf_command kf_cmd_node_cleanup = {
+	.name = "cleanup",
+	.summary = "have the agents of all nodes undo it",
+	.about =
+		"Deletes the RuntimeClasses, has the node agents undo what they did to their "
+		"nodes,\n"
+		"and waits until all have.  Exit code 1 if not in time: the request is then taken\n"
+		"back, the RuntimeClasses are made again, the agents set their nodes up again, "
+		"and\n"
+		"what is in the way is said.  For a pod with the rights in docs/node-agent.md.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "runtime-class",
+				.kind = KF_OPTION_EACH,
+				.value = "NAME",
+				KF_OPTION_AT(struct command_line, classes),
+				.help = "one to delete; may be repeated",
+			},
+			{
+				.name = "timeout",
+				.kind = KF_OPTION_NUMBER,
+				.value = "SECONDS",
+				.min = 1,
+				.max = 86400,
+				KF_OPTION_AT(struct command_line, timeout),
+				.help = "for all nodes (default: 300)",
+			},
+			{0},
+		},
+	.run = run_cleanup,
+};

@@ -2,8 +2,9 @@
 #ifndef KF_KUBEFENCE_NODE_COMMANDS_H
 #define KF_KUBEFENCE_NODE_COMMANDS_H
 
-/* Subcommands of "kubefence node" with command lines of their own: for the chart's pods. */
-int kf_node_cleanup_command(int argc, char **argv);
-int kf_node_programs_command(int argc, char **argv);
+#include "cli/command.h"
+
+/* Commands of "kubefence node" with options of their own: for the chart's pods. */
+extern const struct kf_command kf_cmd_node_cleanup, kf_cmd_node_programs;
 
 #endif

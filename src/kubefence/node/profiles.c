@@ -4,7 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
-#include "kubefence/print.h"
+#include "cli/print.h"
 #include "kubefence/profile/find.h"
 
 #include <stdio.h>

@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence node programs: out of the image */
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/file.h"
-#include "kubefence/command.h"
+#include "cli/print.h"
 #include "kubefence/node/commands.h"
-#include "kubefence/print.h"
+#include "kubefence/options.h"
 #include "node/node.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #define PROGRAM_MAX (64 * 1024 * 1024)
-
-static const char usage[] =
-	"Usage: kubefence node programs --to DIR\n"
-	"       kubefence node programs --host-root DIR [--launcher PATH]\n\n"
-	"Brings the programs that lie beside this one to another place; each file is replaced\n"
-	"atomically, and only if it differs.\n\n"
-	"  --to DIR          all of them into DIR\n"
-	"  --host-root DIR   launcher and guard to their places on the node whose root is\n"
-	"                    mounted there; no runtime is configured\n"
-	"  --launcher PATH   nono_bin_path (default: " KF_NODE_LAUNCHER ")\n"
-	"  --payload DIR     where the programs are (default: beside this one)\n";
 
 static const char *const programs[] = {"kubefence", "nono", "nono-nri", "nono-runc"};
 
@@ -65,43 +54,56 @@ static int copy_all(const char *payload, const char *to, struct kf_err *err)
 	return 0;
 }
 
-int kf_node_programs_command(int argc, char **argv)
+struct command_line {
+	struct kf_node_options node;
+	const char *to;
+};
+
+static int run_programs(const struct kf_command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"to", required_argument, NULL, 't'},
-		{"host-root", required_argument, NULL, 'r'},
-		{"launcher", required_argument, NULL, 'l'},
-		{"payload", required_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	struct kf_node_options o = {.launcher = KF_NODE_LAUNCHER};
-	const char *to = NULL;
-	char self[PATH_MAX];
+	struct command_line l = {.node = {.launcher = KF_NODE_LAUNCHER}};
+	struct kf_arguments arguments;
+	char self_dir[PATH_MAX];
 	struct kf_err err;
 	bool changed;
-	int c, r;
+	int status;
 
-	optind = 0;
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 't')
-			to = optarg;
-		else if (c == 'r')
-			o.host_root = optarg;
-		else if (c == 'l')
-			o.launcher = optarg;
-		else if (c == 'p')
-			o.payload = optarg;
-		else if (c == 'h')
-			return fputs(usage, stdout), KF_EXIT_OK;
-		else
-			return KF_EXIT_USAGE;
-	}
-	if (optind != argc || !to == !o.host_root)
-		return kf_command_usage("node programs: one of --to and --host-root is needed, and "
-					"nothing else");
-	if (!o.payload)
-		o.payload = kf_own_directory(self, sizeof(self)) ? self : ".";
-	r = to ? copy_all(o.payload, to, &err) : kf_node_programs(&o, say, NULL, &changed, &err);
-	return r == 0 ? KF_EXIT_OK : kf_command_fail("node programs: %s", err.msg);
+	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
+		return status;
+	if (!l.to == !l.node.host_root)
+		return kf_command_usage("one of --to and --host-root is needed");
+	if (!l.node.payload)
+		l.node.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
+	status = l.to ? copy_all(l.node.payload, l.to, &err)
+		      : kf_node_programs(&l.node, say, NULL, &changed, &err);
+	return status == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
+
+const struct kf_command kf_cmd_node_programs = {
+	.name = "programs",
+	.summary = "bring the programs of this image to a directory or a host",
+	.about = "Brings the programs that lie beside this one to another place; each file is\n"
+		 "replaced atomically, and only if it differs.",
+	.options =
+		(const struct kf_option[]){
+			{
+				.name = "to",
+				.kind = KF_OPTION_STRING,
+				.value = "DIR",
+				KF_OPTION_AT(struct command_line, to),
+				.help = "all of them into DIR",
+			},
+			{
+				.name = "host-root",
+				.kind = KF_OPTION_STRING,
+				.value = "DIR",
+				KF_OPTION_AT(struct command_line, node.host_root),
+				.help = "launcher and guard to their places on the node whose root "
+					"is mounted there; no runtime is configured",
+			},
+			KF_OPT_LAUNCHER(struct command_line, node.launcher),
+			KF_OPT_PAYLOAD(struct command_line, node.payload),
+			{0},
+		},
+	.run = run_programs,
+};

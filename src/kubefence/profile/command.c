@@ -1,113 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubefence/command.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
+#include "cli/print.h"
 #include "kubefence/commands.h"
-#include "kubefence/print.h"
+#include "kubefence/options.h"
 #include "kubefence/profile/find.h"
 #include "kubefence/profile/text.h"
 #include "profile/netpol.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 
-static const char help[] =
-	"Usage: kubefence profile init NAME [--extends PROFILE]\n"
-	"       kubefence profile list [--groups]\n"
-	"       kubefence profile show PROFILE\n"
-	"       kubefence profile validate PROFILE... [--strict]\n"
-	"       kubefence profile compile PROFILE\n"
-	"       kubefence profile diff PROFILE PROFILE\n"
-	"       kubefence profile schema\n"
-	"       kubefence profile netpol PROFILE [-o networkpolicy|cilium]\n"
-	"\n"
-	"Write, check and look at profiles.  PROFILE is a name, or a file NAME.json;\n"
-	"its bases are then looked for beside it first.\n"
-	"\n"
-	"  -d, --dir DIR        take profiles of DIR before the built-in ones\n"
-	"  -o, --output FORMAT  text (default) or json; netpol: networkpolicy or cilium\n"
-	"  -e, --extends NAME   init: what to build on (default: default)\n"
-	"  -g, --groups         list: the groups that profiles can include\n"
-	"      --strict         validate: warnings fail as well\n"
-	"  -n, --namespace NS   netpol: namespace to write\n"
-	"  -l, --selector K=V   netpol: label of the pods (default: nono.sh/profile=NAME)\n"
-	"\n"
-	"Exit status: 0 fine; 1 an error in a profile, or for diff a difference; 2 usage.\n";
-
-enum { OPT_STRICT = 256 };
-
 struct options {
-	const char *output, *extends, *namespace_, *selector;
+	const char *dirs_v[KF_PROFILE_DIRS_MAX];
+	struct kf_option_list dirs;
+	unsigned output;
+	const char *extends, *namespace_, *selector;
 	bool groups, strict;
 	char **args; /* behind the options */
 	int nargs;
 	struct kf_profiles profiles;
 };
-
-static int parse_options(int argc, char **argv, struct options *o)
-{
-	static const struct option longopts[] = {
-		{"dir", required_argument, NULL, 'd'},
-		{"output", required_argument, NULL, 'o'},
-		{"extends", required_argument, NULL, 'e'},
-		{"groups", no_argument, NULL, 'g'},
-		{"strict", no_argument, NULL, OPT_STRICT},
-		{"namespace", required_argument, NULL, 'n'},
-		{"selector", required_argument, NULL, 'l'},
-		{NULL, 0, NULL, 0},
-	};
-	struct kf_err err;
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":d:o:e:gn:l:", longopts, NULL)) != -1) {
-		switch (c) {
-		case 'd':
-			if (kf_profiles_add_dir(&o->profiles, optarg, &err) < 0)
-				return kf_command_fail("profile: %s", err.msg);
-			break;
-		case 'o':
-			o->output = optarg;
-			break;
-		case 'e':
-			o->extends = optarg;
-			break;
-		case 'g':
-			o->groups = true;
-			break;
-		case OPT_STRICT:
-			o->strict = true;
-			break;
-		case 'n':
-			o->namespace_ = optarg;
-			break;
-		case 'l':
-			o->selector = optarg;
-			break;
-		default:
-			return kf_command_usage("profile: '%s': unknown option or no value; see "
-						"'kubefence profile --help'",
-						argv[optind - 1]);
-		}
-	}
-	o->args = argv + optind;
-	o->nargs = argc - optind;
-	return KF_EXIT_OK;
-}
-
-/* Whether -o asks for JSON; false and a message with *status if for something else. */
-static bool json(const struct options *o, int *status)
-{
-	*status = KF_EXIT_OK;
-	if (!o->output || strcmp(o->output, "text") == 0)
-		return false;
-	if (strcmp(o->output, "json") == 0)
-		return true;
-	*status = kf_command_usage("profile: --output '%s': text and json exist", o->output);
-	return false;
-}
 
 /* Compile, report problems; KF_EXIT_FAILED if there is an error. */
 static int compile(struct options *o, const char *what, struct kf_compiled *ret)
@@ -116,7 +30,7 @@ static int compile(struct options *o, const char *what, struct kf_compiled *ret)
 	int r = kf_profiles_compile(&o->profiles, what, ret, &err);
 
 	if (kf_profiles_report(&o->profiles) == 0 && r < 0)
-		return kf_command_fail("profile: %s", err.msg);
+		return kf_command_fail("%s", err.msg);
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
@@ -129,7 +43,7 @@ static int print(struct kf_buf *out)
 	ok = ok && !ferror(stdout) && fflush(stdout) == 0;
 
 	kf_buf_done(out);
-	return ok ? KF_EXIT_OK : kf_command_fail("profile: writing failed");
+	return ok ? KF_EXIT_OK : kf_command_fail("writing failed");
 }
 
 static int cmd_init(struct options *o)
@@ -142,20 +56,19 @@ static int cmd_init(struct options *o)
 	int fd, r;
 
 	if (asprintf(&file, "%s.json", o->args[0]) < 0)
-		return kf_command_fail("profile: out of memory");
+		return kf_command_fail("out of memory");
 	if (!kf_profile_file_name(file, name, sizeof(name)))
-		return kf_command_usage(
-			"profile: '%s' is not a profile name: letters, digits, '_' and "
-			"'-', at most %d",
-			o->args[0], KF_LIMIT_PROFILE_NAME);
+		return kf_command_usage("'%s' is not a profile name: letters, digits, '_' and "
+					"'-', at most %d",
+					o->args[0], KF_LIMIT_PROFILE_NAME);
 	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
-		return kf_command_fail("profile: %s: %s", file, strerror(errno));
+		return kf_command_fail("%s: %s", file, strerror(errno));
 	kf_profile_text_template(name, base, &out);
 	r = out.failed ? -1 : kf_write_all(fd, out.p, out.n, &err);
 	kf_buf_done(&out);
 	if (close(fd) < 0 || r < 0)
-		return kf_command_fail("profile: writing %s failed", file);
+		return kf_command_fail("writing %s failed", file);
 	kf_print_line(stdout, "%s", file);
 	return KF_EXIT_OK;
 }
@@ -164,10 +77,8 @@ static int cmd_list(struct options *o)
 {
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
 	int status;
-	bool as_json = json(o, &status);
+	bool as_json = o->output == KF_OUTPUT_JSON;
 
-	if (status)
-		return status;
 	if (o->groups)
 		status = kf_profile_text_groups(&o->profiles, as_json, &out);
 	else
@@ -179,10 +90,10 @@ static int cmd_show(struct options *o)
 {
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
 	struct kf_compiled compiled;
-	int status;
-	bool as_json = json(o, &status);
+	bool as_json = o->output == KF_OUTPUT_JSON;
+	int status = compile(o, o->args[0], &compiled);
 
-	if (status || (status = compile(o, o->args[0], &compiled)))
+	if (status)
 		return status;
 	kf_profile_show(&compiled, !as_json, &out);
 	return print(&out);
@@ -194,11 +105,9 @@ static int cmd_validate(struct options *o)
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 	size_t errors = 0, warnings = 0;
+	bool as_json = o->output == KF_OUTPUT_JSON;
 	int status;
-	bool as_json = json(o, &status);
 
-	if (status)
-		return status;
 	kf_buf_adds(&out, as_json ? "[" : "");
 	for (int i = 0; i < o->nargs; i++) {
 		struct kf_compiled compiled;
@@ -211,7 +120,7 @@ static int cmd_validate(struct options *o)
 			kf_profile_text_diags(&o->profiles.diags, o->args[i], r < 0 ? &err : NULL,
 					      i == 0, &out);
 		else if (kf_profiles_report(&o->profiles) == 0 && r < 0)
-			(void)kf_command_fail("profile: %s", err.msg);
+			(void)kf_command_fail("%s", err.msg);
 		else if (r == 0)
 			kf_buf_addf(&out, "%s: ok, %zu rules\n", o->args[i], compiled.nrules);
 		o->profiles.library = library;
@@ -229,7 +138,7 @@ static int cmd_compile(struct options *o)
 	if (status)
 		return status;
 	return kf_print_raw(stdout, compiled.text, compiled.n) < 0
-		       ? kf_command_fail("profile: writing failed")
+		       ? kf_command_fail("writing failed")
 		       : KF_EXIT_OK;
 }
 
@@ -238,10 +147,10 @@ static int cmd_diff(struct options *o)
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 	struct kf_compiled a, b;
-	int status;
-	bool as_json = json(o, &status), differ;
+	bool as_json = o->output == KF_OUTPUT_JSON, differ;
+	int status = compile(o, o->args[0], &a);
 
-	if (status || (status = compile(o, o->args[0], &a)))
+	if (status)
 		return status;
 	o->profiles.library = library;
 	if ((status = compile(o, o->args[1], &b)))
@@ -276,21 +185,14 @@ static int cmd_netpol(struct options *o)
 	struct kf_compiled compiled;
 	int status;
 
-	if (!o->output || strcmp(o->output, "networkpolicy") == 0)
-		netpol.kind = KF_NETPOL_KUBERNETES;
-	else if (strcmp(o->output, "cilium") == 0)
-		netpol.kind = KF_NETPOL_CILIUM;
-	else
-		return kf_command_usage("profile: --output '%s': networkpolicy and cilium exist",
-					o->output);
+	netpol.kind = o->output ? KF_NETPOL_CILIUM : KF_NETPOL_KUBERNETES;
 	if (o->namespace_ && !label_part(o->namespace_, strlen(o->namespace_)))
-		return kf_command_usage("profile: --namespace '%s' is not a namespace",
-					o->namespace_);
+		return kf_command_usage("--namespace '%s' is not a namespace", o->namespace_);
 	if ((status = compile(o, o->args[0], &compiled)))
 		return status;
 	if (!compiled.profile.lists[KF_LIST_DOMAIN].n &&
 	    !compiled.profile.scalars[KF_SCALAR_BLOCK].s)
-		return kf_command_fail("profile: '%s' limits no hosts: it has neither "
+		return kf_command_fail("'%s' limits no hosts: it has neither "
 				       "network.allow_domain nor network.block",
 				       compiled.name);
 	netpol.label_value = compiled.name;
@@ -300,14 +202,13 @@ static int cmd_netpol(struct options *o)
 
 		if (!value || !label_part(selector, (size_t)(value - selector)) ||
 		    !label_part(value + 1, strlen(value + 1)))
-			return kf_command_usage("profile: --selector '%s' is not KEY=VALUE",
-						o->selector);
+			return kf_command_usage("--selector '%s' is not KEY=VALUE", o->selector);
 		*value = '\0';
 		netpol.label_key = selector;
 		netpol.label_value = value + 1;
 	}
 	if (asprintf(&name, "%s-egress", compiled.name) < 0)
-		return kf_command_fail("profile: out of memory");
+		return kf_command_fail("out of memory");
 	for (char *p = name; *p; p++) /* object names are lower case and have no '_' */
 		*p = (char)(*p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 	netpol.name = name;
@@ -315,49 +216,84 @@ static int cmd_netpol(struct options *o)
 	return print(&out);
 }
 
-static const struct {
-	const char *name;
-	int min, max; /* number of arguments */
-	int (*run)(struct options *o);
-} commands[] = {
-	{"init", 1, 1, cmd_init},	   {"list", 0, 0, cmd_list},	   {"show", 1, 1, cmd_show},
-	{"validate", 1, 64, cmd_validate}, {"compile", 1, 1, cmd_compile}, {"diff", 2, 2, cmd_diff},
-	{"schema", 0, 0, cmd_schema},	   {"netpol", 1, 1, cmd_netpol},
-};
+#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
+	{                                                                                \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
+		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
+	}
+#define OPTION_DIR KF_OPT_DIR(struct options, dirs)
 
-int kf_cmd_profile(int argc, char **argv)
+static int run(const struct kf_command *self, int argc, char **argv, int (*act)(struct options *o))
 {
-	const char *name = argc > 1 ? argv[1] : "";
 	struct options o = {0};
+	struct kf_arguments arguments;
+	struct kf_err err;
 	int status;
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			fputs(help, stdout);
-			return KF_EXIT_OK;
-		}
-	}
-	for (size_t i = 0; i < KF_ARRAY_SIZE(commands); i++) {
-		if (strcmp(commands[i].name, name) != 0)
-			continue;
-		kf_profiles_init(&o.profiles);
-		status = parse_options(argc - 1, argv + 1, &o);
-		if (status == KF_EXIT_OK &&
-		    (o.nargs < commands[i].min || o.nargs > commands[i].max))
-			status = kf_command_usage(
-				"profile %s: wrong number of arguments; see 'kubefence "
-				"profile --help'",
-				name);
-		if (status == KF_EXIT_OK)
-			status = commands[i].run(&o);
-		kf_profiles_done(&o.profiles);
+	o.dirs = (struct kf_option_list)KF_OPTION_LIST(o.dirs_v);
+	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
 		return status;
-	}
-	if (*name)
-		return kf_command_usage(
-			"unknown command 'profile %s'; 'kubefence profile --help' lists "
-			"them",
-			name);
-	fputs(help, stderr);
-	return KF_EXIT_USAGE;
+	o.args = arguments.v;
+	o.nargs = arguments.n;
+	kf_profiles_init(&o.profiles);
+	status = kf_profiles_add_dirs(&o.profiles, &o.dirs, &err) < 0
+			 ? kf_command_fail("%s", err.msg)
+			 : act(&o);
+	kf_profiles_done(&o.profiles);
+	return status;
 }
+
+/* X(name, arguments, least, most, summary, option...) */
+#define COMMANDS(X)                                                                            \
+	X(init, "NAME", 1, 1, "write NAME.json, a profile to start from",                      \
+	  OPTION('e', "extends", "PROFILE", STRING, extends,                                   \
+		 "what to build on (default: default)"))                                       \
+	X(list, NULL, 0, 0, "the profiles that there are",                                     \
+	  OPTION('g', "groups", NULL, SET, groups, "the groups that profiles can include"),    \
+	  OPTION_DIR, KF_OPT_OUTPUT(struct options, output))                                   \
+	X(show, "PROFILE", 1, 1, "a profile with all that it builds on", OPTION_DIR,           \
+	  KF_OPT_OUTPUT(struct options, output))                                               \
+	X(validate, "PROFILE...", 1, 64, "find the mistakes in profiles",                      \
+	  OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"), OPTION_DIR,         \
+	  KF_OPT_OUTPUT(struct options, output))                                               \
+	X(compile, "PROFILE", 1, 1, "print the flat text that the launcher reads", OPTION_DIR) \
+	X(diff, "PROFILE PROFILE", 2, 2, "what differs between two; exit 1 if anything does",  \
+	  OPTION_DIR, KF_OPT_OUTPUT(struct options, output))                                   \
+	X(schema, NULL, 0, 0, "print the JSON schema of profiles", OPTION_DIR)                 \
+	X(netpol, "PROFILE", 1, 1, "print a network policy that allows the profile's hosts",   \
+	  OPTION('o', "output", "networkpolicy|cilium", WORD, output,                          \
+		 "what kind (default: networkpolicy)"),                                        \
+	  OPTION('n', "namespace", "NAMESPACE", STRING, namespace_, "namespace to write"),     \
+	  OPTION('l', "selector", "KEY=VALUE", STRING, selector,                               \
+		 "label of the pods (default: nono.sh/profile=NAME)"),                         \
+	  OPTION_DIR)
+
+#define DEFINE(name_, arguments_, least, most, summary_, ...)                          \
+	static int run_##name_(const struct kf_command *self, int argc, char **argv)   \
+	{                                                                              \
+		return run(self, argc, argv, cmd_##name_);                             \
+	}                                                                              \
+	static const struct kf_option options_##name_[] = {__VA_ARGS__, {0}};          \
+	static const struct kf_command command_##name_ = {                             \
+		.name = #name_,                                                        \
+		.arguments = (arguments_),                                             \
+		.min = (least),                                                        \
+		.max = (most),                                                         \
+		.summary = (summary_),                                                 \
+		.after = "PROFILE is a name, or a file NAME.json; its bases are then " \
+			 "looked for beside it\nfirst.",                               \
+		.options = options_##name_,                                            \
+		.run = run_##name_,                                                    \
+	};
+COMMANDS(DEFINE)
+
+#define ADDRESS(name_, ...) &command_##name_,
+static const struct kf_command *const commands[] = {COMMANDS(ADDRESS) NULL};
+
+const struct kf_command kf_cmd_profile = {
+	.name = "profile",
+	.summary = "write, check and look at profiles",
+	.about = "Write, check and look at profiles.",
+	.after = "Exit status: 0 fine; 1 an error in a profile, or for diff a difference; 2 usage.",
+	.commands = commands,
+};

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "kubefence/print.h"
+#include "cli/print.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -130,6 +130,15 @@ int kf_profiles_add_dir(struct kf_profiles *profiles, const char *dir, struct kf
 	if (add_dir(profiles, dir, false, err) < 0)
 		return -1;
 	profiles->dirs[profiles->ndirs++] = dir;
+	return 0;
+}
+
+int kf_profiles_add_dirs(struct kf_profiles *profiles, const struct kf_option_list *dirs,
+			 struct kf_err *err)
+{
+	for (size_t i = 0; i < dirs->n; i++)
+		if (kf_profiles_add_dir(profiles, dirs->v[i], err) < 0)
+			return -1;
 	return 0;
 }
 

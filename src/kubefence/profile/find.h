@@ -3,6 +3,7 @@
 #define KF_KUBEFENCE_PROFILE_FIND_H
 
 #include "base/err.h"
+#include "cli/options.h"
 #include "profile/profile.h"
 
 #define KF_PROFILE_DIRS_MAX 8
@@ -21,6 +22,9 @@ void kf_profiles_done(struct kf_profiles *profiles);
 
 /* Take in all NAME.json and NAME.jsonc of @dir; earlier directories win. */
 int kf_profiles_add_dir(struct kf_profiles *profiles, const char *dir, struct kf_err *err);
+/* The same for those of --dir. */
+int kf_profiles_add_dirs(struct kf_profiles *profiles, const struct kf_option_list *dirs,
+			 struct kf_err *err);
 /* What people write for a profile: a name, or a file (with '/' or ending in
  * .json or .jsonc), whose directory is then taken in before all else.  *ret is
  * the name, owned by @profiles. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence try: what the product does to one container, without a cluster. */
-#include "kubefence/command.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "cli/print.h"
 #include "config/runtime_text.h"
 #include "kubefence/commands.h"
 #include "kubefence/try/bundle.h"
@@ -13,7 +13,6 @@
 #include "plan/plan.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,139 +27,85 @@
 #define GUARD_DIR   "kubefence" /* in the stage: what /opt/kubefence is on a node */
 #define TOKEN_DIR   "/var/run/secrets/kubernetes.io/serviceaccount"
 
-static const char help[] =
-	"Usage: kubefence try [OPTION...] [--] COMMAND [ARGUMENT...]\n"
-	"\n"
-	"Runs COMMAND as a sandboxed container of this machine, without containerd or a\n"
-	"cluster: plays the container runtime to a real nono-nri process, applies its\n"
-	"answer and runs the result. Nothing that COMMAND writes to the root file\n"
-	"system stays. Needs root.\n"
-	"\n"
-	"  -p, --profile NAME     profile, as the pod annotation nono.sh/profile would name it\n"
-	"  -r, --rootfs DIR       root file system (default: this machine's own, read through\n"
-	"                         an overlay)\n"
-	"  -w, --workdir DIR      working directory in the container (default: /)\n"
-	"  -u, --user UID[:GID]   user (default: 0:0)\n"
-	"  -e, --env KEY=VALUE    environment variable; may be repeated\n"
-	"  -v, --volume SRC:DST[:ro]  mount host directory SRC at DST; may be repeated\n"
-	"      --token            mount a service-account token as the kubelet does\n"
-	"      --plain            no plugin, no launcher, no guard: the bare container\n"
-	"      --no-guard         the plugin alone, without the runtime guard\n"
-	"      --runtime PROGRAM  OCI runtime (default: runc)\n"
-	"  -h, --help             this text\n"
-	"\n"
-	"The exit status is the command's own; 1 if it could not be run, 2 if this\n"
-	"command line is wrong.\n";
+struct user {
+	uint32_t uid, gid;
+};
 
 struct options {
 	const char *profile, *rootfs, *workdir, *runtime;
-	uint32_t uid, gid;
-	const char *env[ENV_MAX];
-	size_t nenv;
-	const char *volumes[VOLUMES_MAX];
-	size_t nvolumes;
+	struct user user;
+	const char *env_v[ENV_MAX], *volumes_v[VOLUMES_MAX];
+	struct kf_option_list env, volumes;
 	bool token, plain, no_guard;
 	char **command;
 	int ncommand;
 };
 
-static bool parse_user(const char *s, struct options *o)
+static int take_user(void *target, const char *s, struct kf_err *err)
 {
+	struct user *user = target;
 	unsigned long uid, gid;
 	char *end;
 
 	errno = 0;
 	uid = strtoul(s, &end, 10);
 	if (end == s || errno || uid >= UINT32_MAX || *s == '-')
-		return false;
+		goto bad;
 	gid = uid;
 	if (*end == ':') {
-		s = end + 1;
-		gid = strtoul(s, &end, 10);
-		if (end == s || errno || gid >= UINT32_MAX || *s == '-')
-			return false;
+		const char *group = end + 1;
+
+		gid = strtoul(group, &end, 10);
+		if (end == group || errno || gid >= UINT32_MAX || *group == '-')
+			goto bad;
 	}
 	if (*end)
-		return false;
-	o->uid = (uint32_t)uid;
-	o->gid = (uint32_t)gid;
-	return true;
+		goto bad;
+	*user = (struct user){(uint32_t)uid, (uint32_t)gid};
+	return 0;
+bad:
+	return kf_fail(err, EINVAL, "'%s' must be UID or UID:GID", s);
 }
 
-/* KF_EXIT_OK to go on, else what to exit with; *ret_done for --help. */
-static int parse(int argc, char **argv, struct options *o, bool *ret_done)
-{
-	enum { OPT_TOKEN = 256, OPT_PLAIN, OPT_NO_GUARD, OPT_RUNTIME };
-	static const struct option long_options[] = {
-		{"profile", required_argument, NULL, 'p'},
-		{"rootfs", required_argument, NULL, 'r'},
-		{"workdir", required_argument, NULL, 'w'},
-		{"user", required_argument, NULL, 'u'},
-		{"env", required_argument, NULL, 'e'},
-		{"volume", required_argument, NULL, 'v'},
-		{"token", no_argument, NULL, OPT_TOKEN},
-		{"plain", no_argument, NULL, OPT_PLAIN},
-		{"no-guard", no_argument, NULL, OPT_NO_GUARD},
-		{"runtime", required_argument, NULL, OPT_RUNTIME},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "+p:r:w:u:e:v:h", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'p':
-			o->profile = optarg;
-			break;
-		case 'r':
-			o->rootfs = optarg;
-			break;
-		case 'w':
-			if (*optarg != '/')
-				return kf_command_usage("--workdir '%s': must be absolute", optarg);
-			o->workdir = optarg;
-			break;
-		case 'u':
-			if (!parse_user(optarg, o))
-				return kf_command_usage("--user '%s': must be UID or UID:GID",
-							optarg);
-			break;
-		case 'e':
-			if (!strchr(optarg, '=') || *optarg == '=' || o->nenv == ENV_MAX)
-				return kf_command_usage(
-					"--env '%s': must be KEY=VALUE, at most %d of them", optarg,
-					ENV_MAX);
-			o->env[o->nenv++] = optarg;
-			break;
-		case 'v':
-			if (o->nvolumes == VOLUMES_MAX)
-				return kf_command_usage("at most %d volumes", VOLUMES_MAX);
-			o->volumes[o->nvolumes++] = optarg;
-			break;
-		case OPT_TOKEN:
-			o->token = true;
-			break;
-		case OPT_PLAIN:
-			o->plain = true;
-			break;
-		case OPT_NO_GUARD:
-			o->no_guard = true;
-			break;
-		case OPT_RUNTIME:
-			o->runtime = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			*ret_done = true;
-			return KF_EXIT_OK;
-		default: /* getopt has said what is wrong */
-			return KF_EXIT_USAGE;
-		}
+#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
+	{                                                                                \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
+		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
 	}
-	o->command = argv + optind;
-	o->ncommand = argc - optind;
-	if (o->ncommand < 1)
-		return kf_command_usage("try: no command given; 'kubefence try --help' tells more");
+
+static const struct kf_option options[] = {
+	OPTION('p', "profile", "PROFILE", STRING, profile,
+	       "profile, as the pod annotation nono.sh/profile would name it"),
+	OPTION('r', "rootfs", "DIR", STRING, rootfs,
+	       "root file system (default: this machine's own, read through an overlay)"),
+	OPTION('w', "workdir", "DIR", PLACE, workdir,
+	       "working directory in the container (default: /)"),
+	{
+		.letter = 'u',
+		.name = "user",
+		.kind = KF_OPTION_CALL,
+		.value = "UID[:GID]",
+		KF_OPTION_AT(struct options, user),
+		.call = take_user,
+		.help = "user (default: 0:0)",
+	},
+	OPTION('e', "env", "KEY=VALUE", EACH, env, "environment variable; may be repeated"),
+	OPTION('v', "volume", "SRC:DST[:ro]", EACH, volumes,
+	       "mount host directory SRC at DST; may be repeated"),
+	OPTION(0, "token", NULL, SET, token, "mount a service-account token as the kubelet does"),
+	OPTION(0, "plain", NULL, SET, plain,
+	       "no plugin, no launcher, no guard: the bare container"),
+	OPTION(0, "no-guard", NULL, SET, no_guard, "the plugin alone, without the runtime guard"),
+	OPTION(0, "runtime", "PROGRAM", STRING, runtime, "OCI runtime (default: runc)"),
+	{0},
+};
+
+/* KF_EXIT_OK, or what to exit with. */
+static int check(const struct options *o)
+{
+	for (size_t i = 0; i < o->env.n; i++)
+		if (!strchr(o->env.v[i], '=') || *o->env.v[i] == '=')
+			return kf_command_usage("--env '%s': must be KEY=VALUE", o->env.v[i]);
 	if (o->plain && (o->profile || o->no_guard))
 		return kf_command_usage("--plain runs without the sandbox; it goes with neither "
 					"--profile nor --no-guard");
@@ -243,12 +188,12 @@ static int describe(const struct options *o, const struct try_stage *stage, stru
 		.id = kf_arena_printf(arena, "kubefence-try-%ld", (long)getpid()),
 		.rootfs = kf_arena_printf(arena, "%s/rootfs", stage->dir),
 		.cwd = o->workdir ? o->workdir : "/",
-		.uid = o->uid,
-		.gid = o->gid,
+		.uid = o->user.uid,
+		.gid = o->user.gid,
 		.terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO),
 		.args = kf_arena_calloc(arena, (size_t)o->ncommand, sizeof(*c->args)),
 		.nargs = (size_t)o->ncommand,
-		.env = kf_arena_calloc(arena, nenv + o->nenv + 1, sizeof(*c->env)),
+		.env = kf_arena_calloc(arena, nenv + o->env.n + 1, sizeof(*c->env)),
 		.mounts = kf_arena_calloc(arena, try_nbase_mounts + VOLUMES_MAX + 1,
 					  sizeof(*c->mounts)),
 		.nmounts = try_nbase_mounts,
@@ -258,8 +203,8 @@ static int describe(const struct options *o, const struct try_stage *stage, stru
 		return kf_fail_nomem(err, "try");
 	memcpy(c->args, o->command, c->nargs * sizeof(*c->args));
 	memcpy(c->env, env, sizeof(env));
-	memcpy(c->env + nenv, o->env, o->nenv * sizeof(*c->env));
-	c->nenv = nenv + o->nenv;
+	memcpy(c->env + nenv, o->env.v, o->env.n * sizeof(*c->env));
+	c->nenv = nenv + o->env.n;
 	if (c->terminal) {
 		const char *term = getenv("TERM");
 
@@ -272,8 +217,8 @@ static int describe(const struct options *o, const struct try_stage *stage, stru
 		*annotation = (struct kf_view_annotation){KF_ANNOTATION_PROFILE, o->profile};
 		c->nannotations = 1;
 	}
-	for (size_t i = 0; i < o->nvolumes; i++)
-		if (add_volume(o->volumes[i], c, arena, err) < 0)
+	for (size_t i = 0; i < o->volumes.n; i++)
+		if (add_volume(o->volumes.v[i], c, arena, err) < 0)
 			return -1;
 	if (o->token) {
 		const char *spec = kf_arena_printf(arena, "%s/token:" TOKEN_DIR ":ro", stage->dir);
@@ -417,21 +362,45 @@ static int run_all(const struct options *o, struct try_stage *stage, struct kf_a
 	return run(stage, runtime, c, err);
 }
 
-int kf_cmd_try(int argc, char **argv)
+static int run_try(const struct kf_command *self, int argc, char **argv)
 {
 	struct options o = {.rootfs = "/", .runtime = "runc"};
 	KF_CLEANUP(try_stage_done) struct try_stage stage = {.owner = 0};
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct try_container c = {.id = ""};
+	struct kf_arguments arguments;
 	struct try_nri *nri = NULL;
 	struct kf_err err = {0};
-	bool done = false;
-	int status = parse(argc, argv, &o, &done);
+	int status;
 
+	o.env = (struct kf_option_list)KF_OPTION_LIST(o.env_v);
+	o.volumes = (struct kf_option_list)KF_OPTION_LIST(o.volumes_v);
 	kf_arena_init(&arena, MEMORY_MAX);
-	if (status != KF_EXIT_OK || done)
+	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
+		return status;
+	o.command = arguments.v;
+	o.ncommand = arguments.n;
+	status = check(&o);
+	if (status != KF_EXIT_OK)
 		return status;
 	status = run_all(&o, &stage, &arena, &c, &nri, &err);
 	try_nri_stop(nri, &c);
-	return status < 0 ? kf_command_fail("try: %s", err.msg) : status;
+	return status < 0 ? kf_command_fail("%s", err.msg) : status;
 }
+
+const struct kf_command kf_cmd_try = {
+	.name = "try",
+	.summary = "run a command as a sandboxed container of this machine, without a cluster",
+	.arguments = "[--] COMMAND [ARGUMENT...]",
+	.min = 1,
+	.max = INT_MAX,
+	.about = "Runs COMMAND as a sandboxed container of this machine, without containerd or a\n"
+		 "cluster: plays the container runtime to a real nono-nri process, applies its\n"
+		 "answer and runs the result. Nothing that COMMAND writes to the root file\n"
+		 "system stays. Needs root.",
+	.after = "The exit status is the command's own; 1 if it could not be run, 2 if this\n"
+		 "command line is wrong.",
+	.options = options,
+	.style = KF_OPTIONS_STOP,
+	.run = run_try,
+};

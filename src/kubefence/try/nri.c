@@ -2,7 +2,7 @@
 #include "kubefence/try/nri.h"
 
 #include "base/cleanup.h"
-#include "kubefence/command.h"
+#include "cli/command.h"
 #include "nri-plan/view.h"
 
 #include <event2/event.h>

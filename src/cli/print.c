@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubefence/print.h"
+#include "cli/print.h"
 
 #include "base/buf.h"
 #include "base/escape.h"

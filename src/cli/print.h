@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_KUBEFENCE_PRINT_H
-#define KF_KUBEFENCE_PRINT_H
+#ifndef KF_CLI_PRINT_H
+#define KF_CLI_PRINT_H
 
 #include <stdio.h>
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Trees of commands: who runs what, with which options and arguments. */
+#ifndef KF_CLI_COMMAND_H
+#define KF_CLI_COMMAND_H
+
+#include "cli/options.h"
+
+/* Exit codes of every command: done; it failed or a check did not hold; the command line was
+ * wrong. */
+enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
+
+/* One command, or a group of them. */
+struct kf_command {
+	const char *name;
+	const char *summary; /* a line, in the group's --help */
+	/* What may follow the name, without its options: "PROFILE..."; NULL: nothing.  "PROFILE",
+	 * "FILE" and "DIR" are completed as such.  Of a group: not used. */
+	const char *arguments;
+	/* How many; @max 0: none. */
+	int min, max;
+	const char *about; /* lines of at most 80 columns, below the usage */
+	const char *after; /* ... and below the options; may be NULL */
+	/* Of a group: what may also stand before the command's name. */
+	const struct kf_option *options;
+	enum kf_option_style style;
+	const struct kf_command *const *commands; /* a group, which has no @run; NULL ends it */
+	/* Returns an exit code; messages for people go to stderr behind "kubefence: ", results to
+	 * stdout.  argv[0] is the command's name. */
+	int (*run)(const struct kf_command *self, int argc, char **argv);
+	bool hidden; /* from --help */
+};
+
+/* Run the command that @argv names in the tree of @root, whose name is what people call the
+ * program.  Answers --help, -h and "help [COMMAND...]" for every command, --version and "version",
+ * and what shells ask ("completion SHELL").  Returns an exit code. */
+int kf_command_main(const struct kf_command *root, int argc, char **argv);
+
+/* For @run: read the options of @self into @target and count the arguments.  False: the program is
+ * to end with *ret_status, and has said why or answered --help. */
+bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void *target,
+		      struct kf_arguments *ret, int *ret_status);
+
+/* "kubefence: COMMAND: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE.  COMMAND is the
+ * one that runs, without the program's name. */
+int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The names that "PROFILE" is completed with, one after the other until NULL; set by main. */
+extern const char *(*kf_command_profiles)(size_t i);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Completion: one command that answers, and a few lines for each shell that ask it. */
+#ifndef KF_CLI_COMPLETE_H
+#define KF_CLI_COMPLETE_H
+
+#include "cli/command.h"
+
+/* Whom the shells' lines ask: "kubefence __complete WORD... LAST". */
+#define KF_COMPLETE_COMMAND "__complete"
+
+/* What can stand in the place of the last of @words, one a line: WORD, a tab, what it is for; and
+ * ":files" or ":dirs" where the shell knows better.  @words are those behind the program's name. */
+int kf_complete_words(const struct kf_command *root, int n, char **words);
+/* "completion bash|zsh|fish": the lines for the shell to read. */
+int kf_complete_script(const struct kf_command *root, int argc, char **argv);
+
+#endif
