@@ -16,12 +16,6 @@
 #define COMMANDS_MAX 48
 #define HELP_MAX     (256 * 1024)
 
-const char *(*kf_command_profiles)(size_t i);
-
-/* The command that runs: "kubectl nono", and "status" or "node install". */
-static const char *program = "kubefence";
-static char path[128];
-
 static const struct kf_command *find_command(const struct kf_command *group, const char *name)
 {
 	for (const struct kf_command *const *c = group->commands; *c; c++)
@@ -45,14 +39,15 @@ static void add_commands(const struct kf_command *group, struct kf_buf *out)
 
 static void add_help(const struct kf_command *c, struct kf_buf *out)
 {
-	const char *blank = *path ? " " : "";
+	const char *blank = *kf_command_path() ? " " : "";
 
 	if (c->commands)
-		kf_buf_addf(out, "Usage: %s%s%s COMMAND [ARGUMENT...]\n", program, blank, path);
+		kf_buf_addf(out, "Usage: %s%s%s COMMAND [ARGUMENT...]\n", kf_command_program(),
+			    blank, kf_command_path());
 	else
-		kf_buf_addf(out, "Usage: %s%s%s%s%s%s\n", program, blank, path,
-			    c->options ? " [OPTION...]" : "", c->arguments ? " " : "",
-			    c->arguments ? c->arguments : "");
+		kf_buf_addf(out, "Usage: %s%s%s%s%s%s\n", kf_command_program(), blank,
+			    kf_command_path(), c->options ? " [OPTION...]" : "",
+			    c->arguments ? " " : "", c->arguments ? c->arguments : "");
 	if (c->about)
 		kf_buf_addf(out, "\n%s\n", c->about);
 	else /* as a sentence */
@@ -68,8 +63,8 @@ static void add_help(const struct kf_command *c, struct kf_buf *out)
 	if (c->after)
 		kf_buf_addf(out, "\n%s\n", c->after);
 	if (c->commands)
-		kf_buf_addf(out, "\n'%s%s%s COMMAND --help' tells more about a command.\n", program,
-			    blank, path);
+		kf_buf_addf(out, "\n'%s%s%s COMMAND --help' tells more about a command.\n",
+			    kf_command_program(), blank, kf_command_path());
 }
 
 static int print_help(const struct kf_command *c, FILE *to, int status)
@@ -81,14 +76,6 @@ static int print_help(const struct kf_command *c, FILE *to, int status)
 		return kf_command_fail("out of memory");
 	kf_print_text(to, out.p);
 	return fflush(to) == 0 ? status : kf_command_fail("cannot write the help text");
-}
-
-/* "node install" */
-static void append_path(const char *name)
-{
-	size_t n = strlen(path);
-
-	(void)snprintf(path + n, sizeof(path) - n, "%s%s", n ? " " : "", name);
 }
 
 static int unknown_command(const struct kf_command *group, const char *name)
@@ -103,7 +90,8 @@ static int unknown_command(const struct kf_command *group, const char *name)
 	meant = kf_diag_suggest(name, names);
 	return kf_command_usage("unknown command '%s'%s%s%s; '%s%s%s --help' lists them", name,
 				meant ? "; did you mean '" : "", meant ? meant : "",
-				meant ? "'?" : "", program, *path ? " " : "", path);
+				meant ? "'?" : "", kf_command_program(),
+				*kf_command_path() ? " " : "", kf_command_path());
 }
 
 /* Move the name of the command, which may stand behind options of the group's, to the front; the
@@ -139,8 +127,9 @@ static int help_about(const struct kf_command *c, int argc, char **argv)
 
 		if (!next)
 			return c->commands ? unknown_command(c, argv[i])
-					   : kf_command_usage("'%s' has no commands", path);
-		append_path(argv[i]);
+					   : kf_command_usage("'%s' has no commands",
+							      kf_command_path());
+		kf_command_enter(argv[i]);
 		c = next;
 	}
 	return print_help(c, stdout, KF_EXIT_OK);
@@ -163,7 +152,7 @@ static int dispatch(const struct kf_command *c, int argc, char **argv)
 		return print_help(c, stderr, KF_EXIT_USAGE);
 	next = find_command(c, argv[1]);
 	if (next) {
-		append_path(next->name);
+		kf_command_enter(next->name);
 		return dispatch(next, argc - 1, argv + 1);
 	}
 	if (strcmp(argv[1], "help") == 0)
@@ -175,7 +164,7 @@ int kf_command_main(const struct kf_command *root, int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
 
-	program = root->name;
+	kf_command_start(root->name);
 	if (strcmp(word, "--version") == 0 || strcmp(word, "version") == 0) {
 		kf_print_line(stdout, "kubefence %s", KF_VERSION);
 		return KF_EXIT_OK;
@@ -195,8 +184,8 @@ bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void
 
 	*ret_status = KF_EXIT_OK;
 	if (kf_options_read(self->options, self->style, argc, argv, target, ret, &help, &err) < 0) {
-		*ret_status =
-			kf_command_usage("%s; '%s %s --help' lists all", err.msg, program, path);
+		*ret_status = kf_command_usage("%s; '%s %s --help' lists all", err.msg,
+					       kf_command_program(), kf_command_path());
 		return false;
 	}
 	if (help) {
@@ -207,43 +196,13 @@ bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void
 		return true;
 	*ret_status =
 		!self->max ? kf_command_usage("'%s' is not understood; '%s %s --help' tells more",
-					      ret->v[0], program, path)
+					      ret->v[0], kf_command_program(), kf_command_path())
 		: ret->n < self->min
 			? kf_command_usage("%s is missing; '%s %s --help' tells more",
-					   self->arguments, program, path)
+					   self->arguments, kf_command_program(), kf_command_path())
 			: kf_command_usage("'%s' is one argument too many; '%s %s --help' tells "
 					   "more",
-					   ret->v[self->max], program, path);
+					   ret->v[self->max], kf_command_program(),
+					   kf_command_path());
 	return false;
-}
-
-__attribute__((format(printf, 1, 0))) static void print_message(const char *fmt, va_list ap)
-{
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	kf_print_line(stderr, "kubefence: %s%s%s", path, *path ? ": " : "",
-		      text ? text : "out of memory");
-	free(text);
-}
-
-int kf_command_fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	print_message(fmt, ap);
-	va_end(ap);
-	return KF_EXIT_FAILED;
-}
-
-int kf_command_usage(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	print_message(fmt, ap);
-	va_end(ap);
-	return KF_EXIT_USAGE;
 }

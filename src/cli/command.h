@@ -3,11 +3,8 @@
 #ifndef KF_CLI_COMMAND_H
 #define KF_CLI_COMMAND_H
 
+#include "cli/message.h"
 #include "cli/options.h"
-
-/* Exit codes of every command: done; it failed or a check did not hold; the command line was
- * wrong. */
-enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
 
 /* One command, or a group of them. */
 struct kf_command {
@@ -39,11 +36,6 @@ int kf_command_main(const struct kf_command *root, int argc, char **argv);
  * to end with *ret_status, and has said why or answered --help. */
 bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void *target,
 		      struct kf_arguments *ret, int *ret_status);
-
-/* "kubefence: COMMAND: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE.  COMMAND is the
- * one that runs, without the program's name. */
-int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The names that "PROFILE" is completed with, one after the other until NULL; set by main. */
 extern const char *(*kf_command_profiles)(size_t i);

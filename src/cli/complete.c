@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *(*kf_command_profiles)(size_t i);
+
 #define ANSWER_MAX (256 * 1024)
 
 static void add_candidate(struct kf_buf *out, const char *last, const char *word, const char *help)

@@ -176,3 +176,43 @@ int kf_json_member(struct json_object *obj, const char *where, const char *key, 
 	*ret = found;
 	return 0;
 }
+
+int kf_json_strings(struct json_object *array, const char *where, const char *key,
+		    struct kf_arena *arena, const char *const **ret, size_t *ret_n,
+		    struct kf_err *err)
+{
+	size_t n = array ? json_object_array_length(array) : 0;
+	const char **v = kf_arena_calloc(arena, n + 1, sizeof(*v));
+
+	if (!v)
+		return kf_fail_nomem(err, where);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *item = json_object_array_get_idx(array, i);
+
+		if (!json_object_is_type(item, json_type_string))
+			return kf_fail(err, EINVAL, "%s.%s: element %zu is not a string", where,
+				       key, i);
+		v[i] = json_object_get_string(item);
+	}
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
+bool kf_json_append(struct json_object *array, struct json_object *value)
+{
+	if (value && json_object_array_add(array, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+struct json_object *kf_json_strings_new(const char *const *v, size_t n)
+{
+	KF_CLEANUP(kf_json_put) struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; array && i < n; i++)
+		if (!kf_json_append(array, json_object_new_string(v[i])))
+			return NULL;
+	return KF_STEAL(array);
+}

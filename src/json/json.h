@@ -2,6 +2,7 @@
 #ifndef KF_JSON_JSON_H
 #define KF_JSON_JSON_H
 
+#include "base/arena.h"
 #include "base/err.h"
 
 #include <json-c/json.h>
@@ -36,5 +37,16 @@ static inline void kf_json_put(struct json_object **obj)
 {
 	json_object_put(*obj);
 }
+
+/* The strings of @array (NULL is empty), NULL-terminated; @where and @key are for
+ * messages. */
+int kf_json_strings(struct json_object *array, const char *where, const char *key,
+		    struct kf_arena *arena, const char *const **ret, size_t *ret_n,
+		    struct kf_err *err);
+/* New array of the @n strings @v, the caller's; NULL if out of memory. */
+struct json_object *kf_json_strings_new(const char *const *v, size_t n);
+
+/* Append @value, which may be NULL for want of memory and is taken in any case. */
+bool kf_json_append(struct json_object *array, struct json_object *value);
 
 #endif

@@ -181,7 +181,7 @@ static int add_bind(struct json_object *mounts, const char *source, const char *
 	    set(m, "type", json_object_new_string("bind"), err) < 0 ||
 	    set(m, "source", json_object_new_string(source), err) < 0)
 		return -1;
-	return set(m, "options", kf_oci_strings_new(options, KF_ARRAY_SIZE(options)), err);
+	return set(m, "options", kf_json_strings_new(options, KF_ARRAY_SIZE(options)), err);
 }
 
 static int add_inside(const struct kf_oci *oci, struct json_object *mounts, struct kf_err *err)
@@ -353,7 +353,7 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 		 size_t nmasks, struct kf_err *err)
 {
-	if (set(oci->process, "args", kf_oci_strings_new(plan->args, plan->nargs), err) < 0 ||
+	if (set(oci->process, "args", kf_json_strings_new(plan->args, plan->nargs), err) < 0 ||
 	    set_env(oci, plan, err) < 0 ||
 	    set(oci->process, "noNewPrivileges", json_object_new_boolean(1), err) < 0)
 		return -1;
@@ -373,7 +373,7 @@ int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *arg
 	}
 	return set(hook, "path", json_object_new_string(path), err) < 0
 		       ? -1
-		       : set(hook, "args", kf_oci_strings_new(args, nargs), err);
+		       : set(hook, "args", kf_json_strings_new(args, nargs), err);
 }
 
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n)

@@ -48,7 +48,7 @@ static int get_strings(struct json_object *obj, const char *key, struct kf_arena
 
 	if (get(obj, key, json_type_array, &array, err) < 0)
 		return -1;
-	return kf_oci_strings(array, WHERE, key, arena, ret, ret_n, err);
+	return kf_json_strings(array, WHERE, key, arena, ret, ret_n, err);
 }
 
 static int read_args(struct json_object *obj, struct kf_arena *arena, struct kf_seccomp_rule *rule,
@@ -152,30 +152,12 @@ static bool put(struct json_object *obj, const char *key, struct json_object *va
 	return false;
 }
 
-static bool append(struct json_object *array, struct json_object *value)
-{
-	if (value && json_object_array_add(array, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
-struct json_object *kf_oci_strings_new(const char *const *v, size_t n)
-{
-	KF_CLEANUP(kf_json_put) struct json_object *array = json_object_new_array();
-
-	for (size_t i = 0; array && i < n; i++)
-		if (!append(array, json_object_new_string(v[i])))
-			return NULL;
-	return KF_STEAL(array);
-}
-
 static struct json_object *rule_new(const struct kf_seccomp_rule *rule)
 {
 	KF_CLEANUP(kf_json_put) struct json_object *obj = json_object_new_object();
 	KF_CLEANUP(kf_json_put) struct json_object *args = json_object_new_array();
 
-	if (!obj || !args || !put(obj, "names", kf_oci_strings_new(rule->names, rule->nnames)) ||
+	if (!obj || !args || !put(obj, "names", kf_json_strings_new(rule->names, rule->nnames)) ||
 	    !put(obj, "action", json_object_new_string(rule->action)) ||
 	    (rule->has_errno && !put(obj, "errnoRet", json_object_new_int64(rule->errno_ret))))
 		return NULL;
@@ -183,7 +165,8 @@ static struct json_object *rule_new(const struct kf_seccomp_rule *rule)
 		const struct kf_seccomp_arg *a = &rule->args[i];
 		struct json_object *arg = json_object_new_object();
 
-		if (!append(args, arg) || !put(arg, "index", json_object_new_int64(a->index)) ||
+		if (!kf_json_append(args, arg) ||
+		    !put(arg, "index", json_object_new_int64(a->index)) ||
 		    !put(arg, "value", json_object_new_uint64(a->value)) ||
 		    !put(arg, "valueTwo", json_object_new_uint64(a->value_two)) ||
 		    !put(arg, "op", json_object_new_string(a->op)))
@@ -209,16 +192,16 @@ struct json_object *kf_oci_seccomp_new(const struct kf_seccomp *seccomp)
 	     !put(obj, "defaultErrnoRet", json_object_new_int64(seccomp->default_errno))) ||
 	    (seccomp->narchitectures &&
 	     !put(obj, "architectures",
-		  kf_oci_strings_new(seccomp->architectures, seccomp->narchitectures))) ||
+		  kf_json_strings_new(seccomp->architectures, seccomp->narchitectures))) ||
 	    (seccomp->nflags &&
-	     !put(obj, "flags", kf_oci_strings_new(seccomp->flags, seccomp->nflags))) ||
+	     !put(obj, "flags", kf_json_strings_new(seccomp->flags, seccomp->nflags))) ||
 	    (seccomp->listener_path &&
 	     !put(obj, "listenerPath", json_object_new_string(seccomp->listener_path))) ||
 	    (seccomp->listener_metadata &&
 	     !put(obj, "listenerMetadata", json_object_new_string(seccomp->listener_metadata))))
 		return NULL;
 	for (size_t i = 0; i < seccomp->nrules; i++)
-		if (!append(rules, rule_new(&seccomp->rules[i])))
+		if (!kf_json_append(rules, rule_new(&seccomp->rules[i])))
 			return NULL;
 	return KF_STEAL(obj);
 }

@@ -67,29 +67,7 @@ static int member_strings(struct kf_oci *oci, struct json_object *obj, const cha
 
 	if (member(obj, where, key, json_type_array, &array, err) < 0)
 		return -1;
-	return kf_oci_strings(array, where, key, &oci->arena, ret, ret_n, err);
-}
-
-int kf_oci_strings(struct json_object *array, const char *where, const char *key,
-		   struct kf_arena *arena, const char *const **ret, size_t *ret_n,
-		   struct kf_err *err)
-{
-	size_t n = array ? json_object_array_length(array) : 0;
-	const char **v = kf_arena_calloc(arena, n + 1, sizeof(*v));
-
-	if (!v)
-		return kf_fail_nomem(err, where);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(array, i);
-
-		if (!json_object_is_type(item, json_type_string))
-			return kf_fail(err, EINVAL, "%s.%s: element %zu is not a string", where,
-				       key, i);
-		v[i] = json_object_get_string(item);
-	}
-	*ret = v;
-	*ret_n = n;
-	return 0;
+	return kf_json_strings(array, where, key, &oci->arena, ret, ret_n, err);
 }
 
 static int read_process(struct kf_oci *oci, struct kf_err *err)

@@ -150,3 +150,12 @@ const struct kf_origin *kf_profile_blame(const struct kf_profile_ctx *ctx,
 			return &ctx->imports[i].at;
 	return at;
 }
+
+const char *kf_profile_did_you_mean(struct kf_profile_ctx *ctx, const char *word,
+				    const char *const *names)
+{
+	const char *meant = kf_diag_suggest(word, names);
+	const char *s = meant ? kf_arena_printf(ctx->arena, "; did you mean '%s'?", meant) : "";
+
+	return s ? s : "";
+}

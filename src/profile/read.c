@@ -23,15 +23,6 @@ static struct kf_origin origin(const struct reader *r, const struct kf_jsonc *v)
 	return at;
 }
 
-const char *kf_profile_did_you_mean(struct kf_profile_ctx *ctx, const char *word,
-				    const char *const *names)
-{
-	const char *meant = kf_diag_suggest(word, names);
-	const char *s = meant ? kf_arena_printf(ctx->arena, "; did you mean '%s'?", meant) : "";
-
-	return s ? s : "";
-}
-
 static const char *join_names(struct reader *r, const char *const *names)
 {
 	const char *s = "";

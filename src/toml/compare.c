@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Walking, finding and comparing what the parser made of TOML. */
+#include "toml/compare.h"
+
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "toml/edit.h"
+#include "toml/write.h"
 
 #include <string.h>
 

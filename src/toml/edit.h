@@ -3,21 +3,13 @@
 #define KF_TOML_EDIT_H
 
 #include "base/err.h"
-#include "toml/toml.h"
+#include "toml/compare.h"
+#include "toml/write.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Changes values in somebody else's TOML file and nothing else: comments,
  * order, quoting, indentation, line ends and every untouched byte survive. */
-
-#define KF_TOML_PATH_MAX 8
-
-/* "The value at this path shall be this." */
-struct kf_toml_want {
-	const char *path[KF_TOML_PATH_MAX + 1]; /* keys, decoded, NULL at the end */
-	const char *value; /* TOML: a string in "", a boolean, a number, an array of those */
-};
 
 /* Make all @wants true in the @n bytes at @text; @name is for messages.  Tables
  * that are missing are added next to their relatives, in the notation that is
@@ -27,45 +19,5 @@ struct kf_toml_want {
  * if a path leads through something that is no table. */
 int kf_toml_edit(const char *text, size_t n, const char *name, const struct kf_toml_want *wants,
 		 size_t nwants, char **ret, size_t *ret_n, struct kf_err *err);
-
-/* A document and its text; the text is needed to compare dates. */
-struct kf_toml_doc {
-	const struct kf_toml_node *root;
-	const char *text;
-};
-
-/* Whether @after is @before with the @wants made true and otherwise equal in
- * meaning; what lies at or below one of the @ignore paths (path members only)
- * is not looked at.  Empty tables are nothing.  On failure *err names the first
- * path that differs. */
-int kf_toml_compare(const struct kf_toml_doc *before, const struct kf_toml_doc *after,
-		    const struct kf_toml_want *wants, size_t nwants,
-		    const struct kf_toml_want *ignore, size_t nignore, struct kf_err *err);
-
-/* The node after @n in the order of the text, below @top; into @n's children
- * only if @enter; NULL at the end.  Iteration, as the depth is the input's. */
-const struct kf_toml_node *kf_toml_walk(const struct kf_toml_node *n,
-					const struct kf_toml_node *top, bool enter);
-/* Whether the values @an in @a and @bn in @b mean the same; their keys do not count. */
-bool kf_toml_same(const struct kf_toml_doc *a, const struct kf_toml_node *an,
-		  const struct kf_toml_doc *b, const struct kf_toml_node *bn);
-
-/* Deepest tree that base/toml yields, with room. */
-#define KF_TOML_DEPTH_MAX 80
-/* The keys from the document down to @n, NULL at the end; false if there are too many. */
-bool kf_toml_path(const struct kf_toml_node *n, const char *path[static KF_TOML_DEPTH_MAX + 1]);
-/* The node at the NULL-terminated @path below @node, or NULL. */
-const struct kf_toml_node *kf_toml_find(const struct kf_toml_node *node, const char *const *path);
-/* The string, boolean at @path; @fallback if there is none of that kind. */
-const char *kf_toml_string(const struct kf_toml_node *node, const char *const *path,
-			   const char *fallback);
-bool kf_toml_bool(const struct kf_toml_node *node, const char *const *path, bool fallback);
-#define KF_TOML_PATH(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-struct kf_buf;
-/* Append @key as TOML wants it written: bare if it can be. */
-void kf_toml_put_key(struct kf_buf *buf, const char *key);
-/* Append @s as a basic string with its quotes. */
-void kf_toml_put_string(struct kf_buf *buf, const char *s);
 
 #endif

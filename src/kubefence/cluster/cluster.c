@@ -6,7 +6,6 @@
 #include "base/limits.h"
 #include "cli/print.h"
 #include "kube/object.h"
-#include "kubefence/commands.h"
 #include "kubefence/options.h"
 #include "plan/plan.h"
 
@@ -20,16 +19,6 @@
 
 #define ANSWER_MAX  (512 * 1024 * 1024)
 #define CONFIG_FILE "10-nono-nri.toml"
-
-static const struct kf_command *const commands[] = {&kf_cmd_cluster_status, &kf_cmd_cluster_doctor,
-						    &kf_cmd_cluster_explain, NULL};
-
-const struct kf_command kf_cmd_cluster = {
-	.name = "kubectl nono",
-	.about = "The sandbox, as seen from the cluster.",
-	.commands = commands,
-	.options = kf_cluster_opts,
-};
 
 /* ---- command line ---- */
 

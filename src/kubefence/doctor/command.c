@@ -28,19 +28,6 @@ static const struct {
 	[KF_DOCTOR_SKIP] = {"-", "", "skipped"},
 };
 
-enum kf_doctor_result kf_doctor_say(struct kf_doctor *doctor, enum kf_doctor_result result,
-				    const char *fmt, ...)
-{
-	char text[sizeof(doctor->text)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	(void)kf_escape(doctor->text, sizeof(doctor->text), text, strlen(text));
-	return result;
-}
-
 static bool coloured(void)
 {
 	const char *no = getenv("NO_COLOR");

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which command runs, and its messages, which begin with that. */
+#include "cli/message.h"
+
+#include "cli/print.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *program = "kubefence";
+static char path[128];
+
+void kf_command_start(const char *name)
+{
+	program = name;
+	path[0] = '\0';
+}
+
+void kf_command_enter(const char *name)
+{
+	size_t n = strlen(path);
+
+	(void)snprintf(path + n, sizeof(path) - n, "%s%s", n ? " " : "", name);
+}
+
+const char *kf_command_program(void)
+{
+	return program;
+}
+
+const char *kf_command_path(void)
+{
+	return path;
+}
+
+__attribute__((format(printf, 1, 0))) static void print_message(const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	kf_print_line(stderr, "kubefence: %s%s%s", path, *path ? ": " : "",
+		      text ? text : "out of memory");
+	free(text);
+}
+
+int kf_command_fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_message(fmt, ap);
+	va_end(ap);
+	return KF_EXIT_FAILED;
+}
+
+int kf_command_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_message(fmt, ap);
+	va_end(ap);
+	return KF_EXIT_USAGE;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages of the command that runs. */
+#ifndef KF_CLI_MESSAGE_H
+#define KF_CLI_MESSAGE_H
+
+/* Exit codes of every command: done; it failed or a check did not hold; the command line was
+ * wrong. */
+enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
+
+/* "kubefence: COMMAND: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE.  COMMAND is the
+ * one that runs, without the program's name. */
+int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* @program runs ("kubectl nono"), and so far no command of it. */
+void kf_command_start(const char *program);
+/* ... its command @name, of those that were entered before ("node", then "install"). */
+void kf_command_enter(const char *name);
+/* What was said so: the program, and its commands ("node install"). */
+const char *kf_command_program(void);
+const char *kf_command_path(void);
+
+#endif

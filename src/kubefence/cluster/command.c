@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kubectl nono: its commands.  What they have in common is in cluster.c. */
+#include "kubefence/cluster/cluster.h"
+#include "kubefence/commands.h"
+
+static const struct kf_command *const commands[] = {&kf_cmd_cluster_status, &kf_cmd_cluster_doctor,
+						    &kf_cmd_cluster_explain, NULL};
+
+const struct kf_command kf_cmd_cluster = {
+	.name = "kubectl nono",
+	.about = "The sandbox, as seen from the cluster.",
+	.commands = commands,
+	.options = kf_cluster_opts,
+};
