@@ -2,7 +2,7 @@
 /* The agent and its Node object: when it is written, and what is read from it. */
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "kubefence/agent/loop.h"
+#include "kubefence/agent/state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,64 +10,54 @@
 #define API_BACKOFF_MAX	 30
 #define HANDLERS_SECONDS 120 /* for the kubelet to list the handlers */
 
-void kf_agent_urge(struct kf_agent *a)
+void kf_agent_urge(struct kf_agent_state *s)
 {
-	a->api_due = true;
-	(void)event_del(a->api_timer);
-}
-
-void kf_agent_on_api_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	struct kf_agent *a = ctx;
-
-	(void)fd;
-	(void)what;
-	a->api_due = true;
-	kf_agent_steer(a);
+	s->api_due = true;
 }
 
 /* The phase changes to one in which the node is touched. */
-void kf_agent_claim(struct kf_agent *a, enum kf_phase phase, enum kf_work work, const char *detail)
+void kf_agent_claim(struct kf_agent_state *s, enum kf_phase phase, enum kf_work work,
+		    const char *detail)
 {
-	a->facts.phase = phase;
-	(void)snprintf(a->facts.detail, sizeof(a->facts.detail), "%s", detail);
-	a->next = work;
-	a->claimed = false;
-	kf_agent_urge(a);
+	s->facts.phase = phase;
+	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", detail);
+	s->next = work;
+	s->claimed = false;
+	kf_agent_urge(s);
 }
 
-static void take_view(struct kf_agent *a, const struct kf_node_view *view)
+static void take_view(struct kf_agent_state *s, const struct kf_node_view *view, time_t now)
 {
-	enum kf_phase phase = a->facts.phase;
+	enum kf_phase phase = s->facts.phase;
 
-	a->facts.served = view->served;
+	s->facts.served = view->served;
 	if (view->served != KF_SERVED_MISSING || phase != KF_PHASE_DONE)
-		a->missing_since = 0;
-	else if (!a->missing_since)
-		a->missing_since = kf_agent_clock();
-	a->facts.late = a->missing_since && kf_agent_clock() - a->missing_since > HANDLERS_SECONDS;
+		s->missing_since = 0;
+	else if (!s->missing_since)
+		s->missing_since = now;
+	s->facts.late = s->missing_since && now - s->missing_since > HANDLERS_SECONDS;
 
 	if (view->uninstall && phase != KF_PHASE_UNINSTALLING && phase != KF_PHASE_GONE) {
-		kf_log(KF_LOG_INFO, "uninstall-requested", {"node", a->options->node_name});
-		kf_agent_claim(a, KF_PHASE_UNINSTALLING, KF_WORK_UNINSTALL,
+		kf_log(KF_LOG_INFO, "uninstall-requested", {"node", s->options->node_name});
+		kf_agent_claim(s, KF_PHASE_UNINSTALLING, KF_WORK_UNINSTALL,
 			       "asked to by the annotation " KF_ANNOTATION
 			       "; the node is being cleaned up");
 	} else if ((phase == KF_PHASE_UNINSTALLING && !view->uninstall) ||
 		   (phase == KF_PHASE_GONE && view->cancelled)) {
-		kf_log(KF_LOG_INFO, "uninstall-cancelled", {"node", a->options->node_name});
-		kf_agent_claim(a, KF_PHASE_STARTING, KF_WORK_INSTALL, "");
+		kf_log(KF_LOG_INFO, "uninstall-cancelled", {"node", s->options->node_name});
+		kf_agent_claim(s, KF_PHASE_STARTING, KF_WORK_INSTALL, "");
 	}
 }
 
-static void api_failed(struct kf_agent *a, const char *error)
+static void api_failed(struct kf_agent_state *s, const char *error)
 {
-	if (!a->api_failing)
+	if (!s->api_failing)
 		kf_log(KF_LOG_WARN, "api-unavailable", {"error", error});
-	a->api_failing = true;
-	a->api_backoff = a->api_backoff ? a->api_backoff * 2 : 1;
-	if (a->api_backoff > API_BACKOFF_MAX)
-		a->api_backoff = API_BACKOFF_MAX;
-	kf_agent_after(a->api_timer, a->api_backoff);
+	s->api_failing = true;
+	s->api_backoff = s->api_backoff ? s->api_backoff * 2 : 1;
+	if (s->api_backoff > API_BACKOFF_MAX)
+		s->api_backoff = API_BACKOFF_MAX;
+	s->timers.api = s->api_backoff;
 }
 
 /* It comes from a process that talks to others. */
@@ -78,45 +68,40 @@ static bool terminated(const struct kf_api_result *r)
 	       memchr(r->marks.message, '\0', sizeof(r->marks.message));
 }
 
-static void on_api(void *ctx, const void *result)
+static void published(struct kf_agent_state *s, const struct kf_api_result *r, time_t now)
 {
-	const struct kf_api_result *r = result && terminated(result) ? result : NULL;
-	struct kf_agent *a = ctx;
-	bool same_phase = a->sent.facts.phase == a->facts.phase;
-
-	if (!r || !r->ok) {
-		api_failed(a, r ? r->error : "the request ended without a result");
-	} else {
-		if (a->api_failing)
-			kf_log(KF_LOG_INFO, "api-available");
-		a->api_failing = false;
-		a->api_backoff = 0;
-		if (!a->is_published || !kf_marks_equal(&a->published, &r->marks))
-			kf_log(KF_LOG_INFO, "published",
-			       {"ready", r->marks.ready ? "true" : "false"},
-			       {"reason", r->marks.reason}, {"message", r->marks.message});
-		a->published = r->marks;
-		a->is_published = true;
-		take_view(a, &r->view);
-		kf_agent_after(a->api_timer, a->missing_since && !a->facts.late
-						     ? KF_AGENT_SOON
-						     : a->options->period);
-	}
-	/* What was sent before the phase changed says nothing about this one. */
-	if (same_phase && a->sent.facts.phase == a->facts.phase)
-		a->claimed = true;
-	kf_agent_steer(a);
+	if (s->api_failing)
+		kf_log(KF_LOG_INFO, "api-available");
+	s->api_failing = false;
+	s->api_backoff = 0;
+	if (!s->is_published || !kf_marks_equal(&s->published, &r->marks))
+		kf_log(KF_LOG_INFO, "published", {"ready", r->marks.ready ? "true" : "false"},
+		       {"reason", r->marks.reason}, {"message", r->marks.message});
+	s->published = r->marks;
+	s->is_published = true;
+	take_view(s, &r->view, now);
+	s->timers.api = s->missing_since && !s->facts.late ? KF_AGENT_SOON : s->options->period;
 }
 
-void kf_agent_start_api(struct kf_agent *a)
+void kf_agent_take_api(struct kf_agent_state *s, const struct kf_api_result *result,
+		       const char *error, time_t now)
 {
-	struct kf_err err;
+	const struct kf_api_result *r = result && terminated(result) ? result : NULL;
+	bool same_phase = s->sent.facts.phase == s->facts.phase;
 
-	a->api_due = false;
-	a->sent = (struct kf_api_order){
-		.facts = a->facts, .taint = a->options->taint, .nhandlers = a->nhandlers};
-	memcpy(a->sent.handlers, a->handlers, sizeof(a->handlers));
-	if (kf_job_start(&a->jobs, KF_AGENT_API_JOB, &a->sent, &a->api_job, a->base, on_api, a,
-			 &err) < 0)
-		api_failed(a, err.msg);
+	if (!r || !r->ok)
+		api_failed(s, r ? r->error : error);
+	else
+		published(s, r, now);
+	/* What was sent before the phase changed says nothing about this one. */
+	if (same_phase && s->sent.facts.phase == s->facts.phase)
+		s->claimed = true;
+}
+
+void kf_agent_order_api(struct kf_agent_state *s)
+{
+	s->api_due = false;
+	s->sent = (struct kf_api_order){
+		.facts = s->facts, .taint = s->options->taint, .nhandlers = s->nhandlers};
+	memcpy(s->sent.handlers, s->handlers, sizeof(s->handlers));
 }

@@ -2,9 +2,8 @@
 /* The agent and its node: what follows from what was done there. */
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "kubefence/agent/loop.h"
+#include "kubefence/agent/state.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,161 +12,114 @@
 #define NODE_QUIET	  600 /* this long without repairs, and the next one is immediate */
 #define UNINSTALL_SECONDS 5
 
-void kf_agent_on_node_timer(evutil_socket_t fd, short what, void *ctx)
+void kf_agent_retry_node(struct kf_agent_state *s)
 {
-	struct kf_agent *a = ctx;
-
-	(void)fd;
-	(void)what;
-	if (a->facts.phase == KF_PHASE_UNINSTALLING)
-		a->next = KF_WORK_UNINSTALL;
-	else if (a->facts.phase == KF_PHASE_FAILED)
-		kf_agent_claim(a, KF_PHASE_STARTING, KF_WORK_INSTALL, "");
-	kf_agent_steer(a);
+	if (s->facts.phase == KF_PHASE_UNINSTALLING)
+		s->next = KF_WORK_UNINSTALL;
+	else if (s->facts.phase == KF_PHASE_FAILED)
+		kf_agent_claim(s, KF_PHASE_STARTING, KF_WORK_INSTALL, "");
 }
 
-static void want_check(struct kf_agent *a)
+void kf_agent_want_check(struct kf_agent_state *s)
 {
-	if (a->facts.phase == KF_PHASE_DONE && a->next == KF_WORK_NONE)
-		a->next = KF_WORK_CHECK;
-	kf_agent_steer(a);
+	if (s->facts.phase == KF_PHASE_DONE && s->next == KF_WORK_NONE)
+		s->next = KF_WORK_CHECK;
 }
 
-void kf_agent_on_check_timer(evutil_socket_t fd, short what, void *ctx)
+void kf_agent_node_failed(struct kf_agent_state *s, const char *message)
 {
-	(void)fd;
-	(void)what;
-	want_check(ctx);
-}
-
-void kf_agent_on_change(void *ctx)
-{
-	want_check(ctx);
-}
-
-static void node_failed(struct kf_agent *a, const char *message)
-{
-	a->facts.phase = KF_PHASE_FAILED;
-	(void)snprintf(a->facts.detail, sizeof(a->facts.detail), "%s", message);
+	s->facts.phase = KF_PHASE_FAILED;
+	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", message);
 	kf_log(KF_LOG_ERROR, "set-up-failed", {"error", message});
-	a->node_backoff = a->node_backoff ? a->node_backoff * 2 : NODE_BACKOFF;
-	if (a->node_backoff > NODE_BACKOFF_MAX)
-		a->node_backoff = NODE_BACKOFF_MAX;
-	kf_agent_after(a->node_timer, a->node_backoff);
+	s->node_backoff = s->node_backoff ? s->node_backoff * 2 : NODE_BACKOFF;
+	if (s->node_backoff > NODE_BACKOFF_MAX)
+		s->node_backoff = NODE_BACKOFF_MAX;
+	s->timers.node = s->node_backoff;
 }
 
-/* If there is one.  By descriptor, for the path is the host's. */
-static void watch_directory(struct kf_agent *a, const char *path)
+static void take_node(struct kf_agent_state *s, const struct kf_work_result *r)
 {
-	KF_CLOSE int at = -1;
-	struct kf_err err;
-	char self[64];
-
-	if (kf_host_fd(&a->host, path, O_PATH | O_DIRECTORY, &at, &err) < 0)
-		return;
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
-	if (kf_watch_add(a->watch, self, NULL, &err) < 0)
-		kf_log(KF_LOG_WARN, "not-watching", {"path", path}, {"error", err.msg});
-}
-
-static void take_node(struct kf_agent *a, const struct kf_work_result *r)
-{
-	a->facts.runtime = r->runtime;
-	a->facts.abi = r->abi;
-	a->facts.phase = KF_PHASE_DONE;
-	(void)snprintf(a->facts.detail, sizeof(a->facts.detail), "%s", r->message);
-	memcpy(a->fingerprint, r->fingerprint, sizeof(kf_digest));
-	memcpy(a->handlers, r->handlers, sizeof(a->handlers));
-	a->nhandlers = r->nhandlers;
-	a->facts.guarded[0] = '\0';
-	for (size_t i = 0, n = 0; i < r->nhandlers && n < sizeof(a->facts.guarded); i++)
-		n += (size_t)snprintf(a->facts.guarded + n, sizeof(a->facts.guarded) - n, "%s%s",
+	s->facts.runtime = r->runtime;
+	s->facts.abi = r->abi;
+	s->facts.phase = KF_PHASE_DONE;
+	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", r->message);
+	memcpy(s->fingerprint, r->fingerprint, sizeof(kf_digest));
+	memcpy(s->handlers, r->handlers, sizeof(s->handlers));
+	s->nhandlers = r->nhandlers;
+	s->facts.guarded[0] = '\0';
+	for (size_t i = 0, n = 0; i < r->nhandlers && n < sizeof(s->facts.guarded); i++)
+		n += (size_t)snprintf(s->facts.guarded + n, sizeof(s->facts.guarded) - n, "%s%s",
 				      i ? " " : "", r->handlers[i]);
-	for (size_t i = 0; i < KF_ARRAY_SIZE(r->watch); i++)
-		if (r->watch[i][0])
-			watch_directory(a, r->watch[i]);
-	kf_agent_after(a->check_timer, r->runtime ? a->options->period : KF_AGENT_SOON);
+	s->timers.check = r->runtime ? s->options->period : KF_AGENT_SOON;
 }
 
-static void installed(struct kf_agent *a, const struct kf_work_result *r)
+static void installed(struct kf_agent_state *s, const struct kf_work_result *r)
 {
 	if (!r->ok) {
-		node_failed(a, r->message);
+		kf_agent_node_failed(s, r->message);
 		return;
 	}
-	a->facts.served = KF_SERVED_MISSING; /* until the Node object was read again */
-	take_node(a, r);
+	s->facts.served = KF_SERVED_MISSING; /* until the Node object was read again */
+	take_node(s, r);
 	kf_log(KF_LOG_INFO, "set-up-done");
-	kf_agent_urge(a);
+	kf_agent_urge(s);
 }
 
 /* Others that change what we installed may do so again and again: they get at most
  * every second repair at once. */
-static void drifted(struct kf_agent *a, const char *message)
+static void drifted(struct kf_agent_state *s, const char *message, time_t now)
 {
-	time_t now = kf_agent_clock();
-	bool at_once = !a->repaired || now - a->repaired > NODE_QUIET;
+	bool at_once = !s->repaired || now - s->repaired > NODE_QUIET;
 
 	kf_log(KF_LOG_WARN, "changed-by-others", {"reason", message});
-	a->repaired = now;
+	s->repaired = now;
 	if (at_once) {
-		a->node_backoff = 0;
-		kf_agent_claim(a, KF_PHASE_STARTING, KF_WORK_INSTALL, message);
+		s->node_backoff = 0;
+		kf_agent_claim(s, KF_PHASE_STARTING, KF_WORK_INSTALL, message);
 	} else {
-		node_failed(a, message);
+		kf_agent_node_failed(s, message);
 	}
 }
 
-static void checked(struct kf_agent *a, const struct kf_work_result *r)
+static void checked(struct kf_agent_state *s, const struct kf_work_result *r, time_t now)
 {
 	if (r->ok)
-		take_node(a, r);
+		take_node(s, r);
 	else if (r->drift)
-		drifted(a, r->message);
+		drifted(s, r->message, now);
 	else
-		node_failed(a, r->message);
+		kf_agent_node_failed(s, r->message);
 }
 
-static void uninstalled(struct kf_agent *a, const struct kf_work_result *r)
+static void uninstalled(struct kf_agent_state *s, const struct kf_work_result *r)
 {
-	(void)snprintf(a->facts.detail, sizeof(a->facts.detail), "%s", r->message);
+	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", r->message);
 	if (r->ok) {
 		kf_log(KF_LOG_INFO, "uninstalled");
-		a->facts.phase = KF_PHASE_GONE;
+		s->facts.phase = KF_PHASE_GONE;
 	} else {
 		kf_log(KF_LOG_INFO, "not-uninstalled-yet", {"reason", r->message});
-		kf_agent_after(a->node_timer, UNINSTALL_SECONDS);
+		s->timers.node = UNINSTALL_SECONDS;
 	}
 }
 
-static void on_node(void *ctx, const void *result)
+bool kf_agent_take_node(struct kf_agent_state *s, const struct kf_work_result *r, time_t now)
 {
-	static const struct kf_work_result died = {.abi = -1, .message = "the work was killed"};
-	const struct kf_work_result *r = result ? result : &died;
-	struct kf_agent *a = ctx;
-
-	if (a->stopping) {
-		(void)event_base_loopbreak(a->base);
-		return;
-	}
 	/* A request to uninstall may have come meanwhile; then its work is next. */
-	if (a->order.work == KF_WORK_UNINSTALL && a->facts.phase == KF_PHASE_UNINSTALLING)
-		uninstalled(a, r);
-	else if (a->order.work == KF_WORK_INSTALL && a->facts.phase == KF_PHASE_STARTING)
-		installed(a, r);
-	else if (a->order.work == KF_WORK_CHECK && a->facts.phase == KF_PHASE_DONE)
-		checked(a, r);
-	kf_agent_steer(a);
+	if (s->order.work == KF_WORK_UNINSTALL && s->facts.phase == KF_PHASE_UNINSTALLING)
+		uninstalled(s, r);
+	else if (s->order.work == KF_WORK_INSTALL && s->facts.phase == KF_PHASE_STARTING)
+		installed(s, r);
+	else if (s->order.work == KF_WORK_CHECK && s->facts.phase == KF_PHASE_DONE)
+		checked(s, r, now);
+	else
+		return false;
+	return s->facts.phase == KF_PHASE_DONE;
 }
 
-void kf_agent_start_node(struct kf_agent *a)
+void kf_agent_order_node(struct kf_agent_state *s)
 {
-	struct kf_err err;
-
-	a->order = (struct kf_work_order){.work = a->next};
-	memcpy(a->order.fingerprint, a->fingerprint, sizeof(kf_digest));
-	a->next = KF_WORK_NONE;
-	if (kf_job_start(&a->jobs, KF_AGENT_NODE_JOB, &a->order, &a->node_job, a->base, on_node, a,
-			 &err) < 0)
-		node_failed(a, err.msg);
+	s->order = (struct kf_work_order){.work = s->next};
+	memcpy(s->order.fingerprint, s->fingerprint, sizeof(kf_digest));
+	s->next = KF_WORK_NONE;
 }
