@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* containerd: the handlers in its table of runtimes. */
+/* containerd: what its table of runtimes is to say of our handlers.  Nothing is read from the node
+ * here but where the runtime behind a handler lies. */
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "node/containerd_int.h"
@@ -7,6 +8,13 @@
 #include <string.h>
 
 #define RUNC_TYPE "io.containerd.runc.v2"
+
+/* What the steps below fill. */
+struct want {
+	const struct kf_containerd_facts *f;
+	struct kf_node_plan *plan;
+	struct kf_containerd_wants *wants;
+};
 
 static const char *type_of(const struct kf_toml_node *runtime)
 {
@@ -43,12 +51,12 @@ static bool is_zero(const struct kf_toml_node *n)
 
 /* Want @value at runtimes.HANDLER.KEY or .HANDLER.options.KEY, both for the
  * file and for what containerd is to say afterwards. */
-static int want_runtime(struct kf_containerd_work *w, const char *handler, bool option,
-			const char *key, const char *value, struct kf_err *err)
+static int want_runtime(const struct want *w, const char *handler, bool option, const char *key,
+			const char *value, struct kf_err *err)
 {
 	struct kf_node_plan *p = w->plan;
-	const char *file = kf_containerd_cri(w->version),
-		   *said = kf_containerd_cri(kf_containerd_version(w->dump.root));
+	const char *file = kf_containerd_cri(w->f->version),
+		   *said = kf_containerd_cri(kf_containerd_version(w->f->dump.root));
 	const char *path[] = {"plugins",	   file,    "containerd",
 			      "runtimes",	   handler, option ? "options" : key,
 			      option ? key : NULL, NULL};
@@ -57,7 +65,7 @@ static int want_runtime(struct kf_containerd_work *w, const char *handler, bool 
 	if (!value || !key)
 		return kf_fail_nomem(err, "plan");
 	path[option ? 6 : 5] = key;
-	if (kf_node_want(p, &w->wants, &w->nwants, value, path, err) < 0)
+	if (kf_node_want(p, &w->wants->v, &w->wants->n, value, path, err) < 0)
 		return -1;
 	path[1] = said;
 	return kf_node_want(p, &p->wants, &p->nwants, value, path, err);
@@ -83,9 +91,8 @@ static bool listed(const char *const *list, const char *s)
 
 /* Copy the scalars of @from, a runtime as containerd dumps it, to @handler, less
  * those that are @ours; everything if that is NULL. */
-static int copy_runtime(struct kf_containerd_work *w, const char *handler,
-			const struct kf_toml_node *from, const char *const *ours,
-			struct kf_err *err)
+static int copy_runtime(const struct want *w, const char *handler, const struct kf_toml_node *from,
+			const char *const *ours, struct kf_err *err)
 {
 	for (const struct kf_toml_node *n = from->first_child; n; n = n->next) {
 		bool skip =
@@ -96,7 +103,7 @@ static int copy_runtime(struct kf_containerd_work *w, const char *handler,
 			skip = true;
 		if (!skip &&
 		    want_runtime(w, handler, false, n->key,
-				 kf_node_literal(&w->plan->arena, w->plan->effective, n), err) < 0)
+				 kf_node_literal(w->f->arena, w->f->dump_text.p, n), err) < 0)
 			return -1;
 	}
 	from = kf_toml_get(from, "options");
@@ -104,40 +111,35 @@ static int copy_runtime(struct kf_containerd_work *w, const char *handler,
 		if ((ours && (is_zero(n) || listed(ours, n->key))) || n->kind == KF_TOML_TABLE)
 			continue;
 		if (want_runtime(w, handler, true, n->key,
-				 kf_node_literal(&w->plan->arena, w->plan->effective, n), err) < 0)
+				 kf_node_literal(w->f->arena, w->f->dump_text.p, n), err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* Refuse runtime @name, @what, which has no type. */
-static int untyped(struct kf_containerd_work *w, const char *name, const char *what,
-		   struct kf_err *err)
+static int untyped(const struct want *w, const char *name, const char *what, struct kf_err *err)
 {
-	const char *cri = kf_containerd_cri(kf_containerd_version(w->dump.root)), *at = NULL;
+	const char *cri = kf_containerd_cri(kf_containerd_version(w->f->dump.root)), *at = NULL;
 
-	if (kf_containerd_where(w->node, &w->plan->arena,
-				KF_TOML_PATH("plugins", cri, "containerd", "runtimes", name), NULL,
-				&at, err) < 0)
+	if (kf_containerd_where(w->f, KF_TOML_PATH("plugins", cri, "containerd", "runtimes", name),
+				NULL, &at, err) < 0)
 		return -1;
 	return kf_fail(err, ENOTSUP,
 		       "%s: %s '%s' has no runtime_type, so containerd can start nothing with it; "
 		       "set runtime_type there (\"" RUNC_TYPE "\" for runc and its kind)",
-		       at ? at : w->node->distro->config, what, name);
+		       at ? at : w->f->node->distro->config, what, name);
 }
 
 /* The runtime whose options a new handler copies: the default one if it is of
  * runc's type, else one called runc, else any.  A default that nobody can tell the type of is
  * an error: its pods may need what runc does not give them. */
-static int template_of(struct kf_containerd_work *w, const struct kf_toml_node **ret,
-		       struct kf_err *err)
+static int template_of(const struct want *w, const struct kf_toml_node **ret, struct kf_err *err)
 {
-	const struct kf_toml_node *all = kf_containerd_runtimes(
-					  w->dump.root, kf_containerd_version(w->dump.root)),
-				  *n;
+	const struct kf_toml_node *all = kf_containerd_all(w->f), *n;
 	const char *name = kf_toml_string(
-		w->dump.root,
-		KF_TOML_PATH("plugins", kf_containerd_cri(kf_containerd_version(w->dump.root)),
+		w->f->dump.root,
+		KF_TOML_PATH("plugins", kf_containerd_cri(kf_containerd_version(w->f->dump.root)),
 			     "containerd", "default_runtime_name"),
 		"runc");
 
@@ -148,34 +150,34 @@ static int template_of(struct kf_containerd_work *w, const struct kf_toml_node *
 		n = kf_toml_get(all, "runc");
 	if (!n || (!is_runc(n) && !is_untyped_runc(n)))
 		for (n = all ? all->first_child : NULL;
-		     n && (!is_runc(n) || kf_node_created(&w->node->journal, n->key)); n = n->next)
+		     n && (!is_runc(n) || kf_node_created(&w->f->node->journal, n->key));
+		     n = n->next)
 			;
 	*ret = n;
 	return 0;
 }
 
-static int ignore_handler(struct kf_containerd_work *w, const char *name, struct kf_err *err)
+static int ignore_handler(const struct want *w, const char *name, struct kf_err *err)
 {
 	return kf_node_want(w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
 			    KF_TOML_PATH("plugins",
-					 kf_containerd_cri(kf_containerd_version(w->dump.root)),
+					 kf_containerd_cri(kf_containerd_version(w->f->dump.root)),
 					 "containerd", "runtimes", name),
 			    err);
 }
 
 /* Whether handler @name is there because of us, or of an earlier implementation: as that made
  * it, without options, its containers would be outside of systemd's cgroups. */
-static bool is_made_anew(const struct kf_containerd_work *w, const char *name)
+static bool is_made_anew(const struct want *w, const char *name)
 {
-	return kf_node_created(&w->node->journal, name) ||
-	       (w->predecessor && strcmp(name, KF_NODE_HANDLER) == 0);
+	return kf_node_created(&w->f->node->journal, name) ||
+	       (w->f->predecessor && strcmp(name, KF_NODE_HANDLER) == 0);
 }
 
-static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h, struct kf_err *err)
+static int plan_handler(const struct want *w, struct kf_node_handler *h, struct kf_err *err)
 {
-	struct kf_arena *arena = &w->plan->arena;
-	const struct kf_toml_node *all =
-		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+	struct kf_arena *arena = w->f->arena;
+	const struct kf_toml_node *all = kf_containerd_all(w->f);
 	const struct kf_toml_node *there = kf_toml_get(all, h->name), *from;
 
 	h->created = !there || is_made_anew(w, h->name);
@@ -199,7 +201,7 @@ static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h,
 			       "handler '%s': there is no runtime of type " RUNC_TYPE
 			       " in containerd's configuration to build it on; add one",
 			       h->name);
-	if (kf_node_real_runtime(w->node, &w->recorded,
+	if (kf_node_real_runtime(w->f->node, &w->f->recorded,
 				 kf_toml_string(from, KF_TOML_PATH("options", "BinaryName"), ""),
 				 arena, &h->real, err) < 0)
 		return kf_fail_wrap(err, "handler '%s'", h->name);
@@ -226,16 +228,14 @@ static int plan_handler(struct kf_containerd_work *w, struct kf_node_handler *h,
 
 /* Kata's own handler for the configuration that @vm's was made from: its
  * snapshotter and the like are this node's.  NULL if there is none. */
-static const struct kf_toml_node *kata_of(const struct kf_containerd_work *w,
-					  const struct kf_journal_vm *vm)
+static const struct kf_toml_node *kata_of(const struct want *w, const struct kf_journal_vm *vm)
 {
-	const struct kf_toml_node *all =
-		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+	const struct kf_toml_node *all = kf_containerd_all(w->f);
 
 	for (const struct kf_toml_node *n = all ? all->first_child : NULL; n; n = n->next) {
 		const char *config = kf_toml_string(n, KF_TOML_PATH("options", "ConfigPath"), "");
 
-		if (!kf_node_is_vm(w->node, n->key) &&
+		if (!kf_node_is_vm(w->f->node, n->key) &&
 		    strcmp(kf_toml_string(n, KF_TOML_PATH("runtime_path"), ""), vm->shim) == 0 &&
 		    strcmp(kf_path_base(config), kf_path_base(vm->config)) == 0)
 			return n;
@@ -243,9 +243,9 @@ static const struct kf_toml_node *kata_of(const struct kf_containerd_work *w,
 	return NULL;
 }
 
-static int plan_vm(struct kf_containerd_work *w, const struct kf_journal_vm *vm, struct kf_err *err)
+static int plan_vm(const struct want *w, const struct kf_journal_vm *vm, struct kf_err *err)
 {
-	struct kf_arena *arena = &w->plan->arena;
+	struct kf_arena *arena = w->f->arena;
 	const struct kf_toml_node *from = kata_of(w, vm);
 	const struct {
 		bool option;
@@ -272,16 +272,15 @@ static int plan_vm(struct kf_containerd_work *w, const struct kf_journal_vm *vm,
 
 /* containerd 1.x replaces the built-in table of runtimes by the file's: a file
  * that relied on the built-in one must spell it out once it has a table. */
-static int keep_builtin_runtimes(struct kf_containerd_work *w, struct kf_err *err)
+static int keep_builtin_runtimes(const struct want *w, struct kf_err *err)
 {
-	const struct kf_toml_node *file = kf_containerd_runtimes(w->root.root, w->version);
-	const struct kf_toml_node *all =
-		kf_containerd_runtimes(w->dump.root, kf_containerd_version(w->dump.root));
+	const struct kf_toml_node *file = kf_containerd_runtimes(w->f->root.root, w->f->version);
+	const struct kf_toml_node *all = kf_containerd_all(w->f);
 
-	if (w->plan->major >= 2)
+	if (w->f->major >= 2)
 		return 0;
 	for (const struct kf_toml_node *n = all ? all->first_child : NULL; n; n = n->next) {
-		const char *name = kf_arena_strdup(&w->plan->arena, n->key);
+		const char *name = kf_arena_strdup(w->f->arena, n->key);
 
 		if (!name)
 			return kf_fail_nomem(err, "plan");
@@ -292,10 +291,11 @@ static int keep_builtin_runtimes(struct kf_containerd_work *w, struct kf_err *er
 	return 0;
 }
 
-int kf_containerd_plan_handlers(struct kf_containerd_work *w, struct kf_err *err)
+int kf_containerd_want_handlers(const struct kf_containerd_facts *facts, struct kf_node_plan *plan,
+				struct kf_containerd_wants *wants, struct kf_err *err)
 {
-	const struct kf_journal *j = &w->node->journal;
-	struct kf_node_plan *p = w->plan;
+	const struct want want = {facts, plan, wants}, *w = &want;
+	const struct kf_journal *j = &facts->node->journal;
 
 	if (keep_builtin_runtimes(w, err) < 0)
 		return -1;
@@ -306,11 +306,11 @@ int kf_containerd_plan_handlers(struct kf_containerd_work *w, struct kf_err *err
 	for (size_t i = 0; i < j->nvms; i++)
 		if (ignore_handler(w, j->vms[i].name, err) < 0)
 			return -1;
-	for (size_t i = 0; i < p->nhandlers; i++)
-		if (plan_handler(w, &p->handlers[i], err) < 0)
+	for (size_t i = 0; i < plan->nhandlers; i++)
+		if (plan_handler(w, &plan->handlers[i], err) < 0)
 			return -1;
-	for (size_t i = 0; i < p->nvms; i++)
-		if (plan_vm(w, &p->vms[i], err) < 0)
+	for (size_t i = 0; i < plan->nvms; i++)
+		if (plan_vm(w, &plan->vms[i], err) < 0)
 			return -1;
 	return 0;
 }
