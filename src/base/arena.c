@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of one request, handed out piece by piece and released as a whole.  A string that grows is
+ * a kf_buf (buf.c), not an arena. */
 #include "base/arena.h"
 
 #include <stdalign.h>
@@ -7,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One of this size stays between rounds and is enough for most of them; larger ones go
- * back to the system so that one huge request does not stay in a daemon's resident size. */
+/* One chunk of this size is kept between requests and is enough for most of them.  Larger chunks go
+ * back to the system, so that one huge request does not keep a daemon's memory large. */
 #define CHUNK (64 * 1024)
 
 struct kf_arena_chunk {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Strings that grow, and the three ways to append text of others: escaped for people, as a line, as
+ * JSON.  What is escaped is decided in escape.c. */
 #include "base/buf.h"
 
 #include "base/escape.h"
@@ -10,7 +12,7 @@
 #include <string.h>
 
 /* Make room for @n more bytes and a NUL. */
-static bool grow(struct kf_buf *buf, size_t n)
+static bool reserve_space(struct kf_buf *buf, size_t n)
 {
 	size_t need, cap = buf->cap ? buf->cap : 128;
 	char *p;
@@ -39,7 +41,7 @@ static bool grow(struct kf_buf *buf, size_t n)
 
 void kf_buf_add(struct kf_buf *buf, const void *data, size_t n)
 {
-	if (!grow(buf, n))
+	if (!reserve_space(buf, n))
 		return;
 	if (n)
 		memcpy(buf->p + buf->n, data, n);
@@ -51,7 +53,7 @@ char *kf_buf_extend(struct kf_buf *buf, size_t n)
 {
 	char *p;
 
-	if (!grow(buf, n))
+	if (!reserve_space(buf, n))
 		return NULL;
 	p = buf->p + buf->n;
 	buf->n += n;
@@ -64,8 +66,8 @@ void kf_buf_adds(struct kf_buf *buf, const char *s)
 	kf_buf_add(buf, s, strlen(s));
 }
 
-__attribute__((format(printf, 2, 0))) static void addv(struct kf_buf *buf, const char *fmt,
-						       va_list ap)
+__attribute__((format(printf, 2, 0))) static void add_formatted(struct kf_buf *buf, const char *fmt,
+								va_list ap)
 {
 	va_list again;
 	int n;
@@ -75,7 +77,7 @@ __attribute__((format(printf, 2, 0))) static void addv(struct kf_buf *buf, const
 	va_end(again);
 	if (n < 0)
 		buf->failed = true;
-	if (n < 0 || !grow(buf, (size_t)n))
+	if (n < 0 || !reserve_space(buf, (size_t)n))
 		return;
 	(void)vsnprintf(buf->p + buf->n, (size_t)n + 1, fmt, ap);
 	buf->n += (size_t)n;
@@ -86,7 +88,7 @@ void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	addv(buf, fmt, ap);
+	add_formatted(buf, fmt, ap);
 	va_end(ap);
 }
 
@@ -99,7 +101,7 @@ void kf_buf_add_escaped(struct kf_buf *buf, const char *s)
 		size_t n = left < 256 ? left : 256, len;
 		bool plain;
 
-		/* No character in two pieces. */
+		/* A piece ends between two characters, never inside one. */
 		for (len = 0; len < n && len + 4 <= 256;)
 			len += kf_escape_next(s + len, left - len, &plain);
 		kf_buf_add(buf, piece, kf_escape(piece, sizeof(piece), s, len));
@@ -114,7 +116,7 @@ void kf_buf_add_line(struct kf_buf *buf, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	addv(&line, fmt, ap);
+	add_formatted(&line, fmt, ap);
 	va_end(ap);
 	if (line.failed)
 		buf->failed = true;
@@ -124,7 +126,7 @@ void kf_buf_add_line(struct kf_buf *buf, const char *fmt, ...)
 	kf_buf_done(&line);
 }
 
-/* How many bytes from @s on stand for themselves in a JSON string. */
+/* The number of bytes at the start of @s that need no escape in a JSON string. */
 static size_t plain_json(const char *s)
 {
 	size_t n = 0;
@@ -134,7 +136,7 @@ static size_t plain_json(const char *s)
 	return n;
 }
 
-/* The well-formed sequence of @len bytes, more than one, at @u as JSON's escapes. */
+/* Append the well-formed sequence of @len (2 to 4) bytes at @u as \uXXXX escapes. */
 static void add_code_point(struct kf_buf *buf, const unsigned char *u, size_t len)
 {
 	unsigned code = u[0] & (0x7fu >> len);

@@ -21,17 +21,17 @@ struct kf_buf {
 	}
 
 void kf_buf_add(struct kf_buf *buf, const void *data, size_t n);
-/* @n more bytes, for the caller to fill in at once; NULL if that failed. */
+/* Append @n bytes that the caller fills in at once; NULL if that failed. */
 char *kf_buf_extend(struct kf_buf *buf, size_t n);
 void kf_buf_adds(struct kf_buf *buf, const char *s);
 void kf_buf_addf(struct kf_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Append @s for people: base/escape.h. */
+/* Append @s escaped for a terminal, as base/escape.h says. */
 void kf_buf_add_escaped(struct kf_buf *buf, const char *s);
-/* Append one line: what it says is escaped, whatever that is, and a line end follows. */
+/* Append one line: the formatted text is escaped, and a line end follows. */
 void kf_buf_add_line(struct kf_buf *buf, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Append @s as the inside of a JSON string (no quotes), invalid UTF-8 as U+FFFD, and what a
- * terminal would obey or hide as JSON's \u escapes. */
+/* Append @s as the inside of a JSON string (no quotes).  Invalid UTF-8 becomes U+FFFD; characters
+ * that a terminal would obey or hide become \u escapes. */
 void kf_buf_add_json(struct kf_buf *buf, const char *s);
 /* Give the string to the caller (free()); NULL if an addition failed.  The
  * buffer is empty afterwards.  An empty buffer yields "". */

@@ -13,8 +13,9 @@
 
 struct kf_call {
 	unsigned nr;
-	/* Only if (argument @arg & mask) == value.  Its lower 32 bits: all that the kernel takes
-	 * of the arguments that are checked here, which are of type int, or flags below 2^32. */
+	/* If set, only calls with (argument @arg & mask) == value.  Only the argument's lower 32
+	 * bits are compared: the arguments that are checked here are of type int, or flags below
+	 * 2^32. */
 	bool checked;
 	uint8_t arg;
 	uint32_t mask, value;
@@ -44,8 +45,8 @@ struct kf_calls {
 	static const struct kf_call name##_v[] = {__VA_ARGS__}; \
 	const struct kf_calls name = {name##_v, sizeof(name##_v) / sizeof(name##_v[0])}
 
-/* What older architectures have in two forms, and libc uses the older one of: newer ones have
- * only what stands on the right. */
+/* Older architectures have two system calls for these, and libc uses the older one; newer
+ * architectures have only the call on the right. */
 #ifndef SYS_mkdir
 #define SYS_mkdir SYS_mkdirat
 #endif

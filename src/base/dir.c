@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Directories: making them, and making them readable for everybody.  Files are in file.c, paths as
+ * text in path.c. */
 #include "base/dir.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The error object: its message is formatted, escaped and cut here.  Nothing here prints; programs
+ * do that with cli/print.c. */
 #include "base/err.h"
 
 #include "base/escape.h"
@@ -7,10 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Messages name objects of pods and images, and end in terminals, logs and Events: escaped here,
- * where each of them begins.  @tail, which may be NULL, comes behind ": ". */
-__attribute__((format(printf, 2, 0))) static void set(struct kf_err *err, const char *fmt,
-						      va_list ap, const char *tail)
+/* Messages name objects of pods and images, and end in terminals, logs and Events: so they are
+ * escaped here, where each message is made.  @tail may be NULL; otherwise it follows behind ": ".
+ */
+__attribute__((format(printf, 2, 0))) static void set_message(struct kf_err *err, const char *fmt,
+							      va_list ap, const char *tail)
 {
 	char raw[KF_ERR_MSG_MAX];
 	int n = vsnprintf(raw, sizeof(raw), fmt, ap);
@@ -20,7 +23,7 @@ __attribute__((format(printf, 2, 0))) static void set(struct kf_err *err, const 
 		n = snprintf(raw + len, sizeof(raw) - len, ": %s", tail);
 		len += n < 0 ? 0 : (size_t)n;
 	}
-	/* What did not fit is marked, so that nobody takes the rest for the whole. */
+	/* A message that was cut ends in "...", so that nobody takes it for the whole. */
 	if (kf_escape(err->msg, sizeof(err->msg), raw, strlen(raw)) < sizeof(err->msg) &&
 	    len < sizeof(raw))
 		return;
@@ -36,7 +39,7 @@ void kf_err_set(struct kf_err *err, int code, const char *fmt, ...)
 		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
-	set(err, fmt, ap, NULL);
+	set_message(err, fmt, ap, NULL);
 	va_end(ap);
 }
 
@@ -49,7 +52,7 @@ void kf_err_set_sys(struct kf_err *err, const char *fmt, ...)
 		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
-	set(err, fmt, ap, strerror(err->code));
+	set_message(err, fmt, ap, strerror(err->code));
 	va_end(ap);
 }
 
@@ -62,6 +65,6 @@ void kf_err_wrap(struct kf_err *err, const char *fmt, ...)
 		return;
 	memcpy(inner, err->msg, sizeof(inner));
 	va_start(ap, fmt);
-	set(err, fmt, ap, inner);
+	set_message(err, fmt, ap, inner);
 	va_end(ap);
 }

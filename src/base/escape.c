@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which characters are dangerous for the person who reads them, and how they are written instead.
+ * JSON strings are written by kf_buf_add_json() in buf.c, which asks here. */
 #include "base/escape.h"
 
 #include "base/utf8.h"
 
 #include <string.h>
 
-/* A well-formed sequence of more than one byte. */
+/* Whether the well-formed sequence of @len (2 to 4) bytes at @u hides or turns text. */
 static bool is_hidden(const unsigned char *u, size_t len)
 {
 	/* U+2000 to U+206F: spaces of no width, directions, line and paragraph ends. */
@@ -17,7 +19,7 @@ static bool is_hidden(const unsigned char *u, size_t len)
 	return (len == 2 && u[0] == 0xc2 && (u[1] < 0xa0 || u[1] == 0xad)) ||
 	       (len == 2 && u[0] == 0xd8 && u[1] == 0x9c) ||
 	       (len == 3 && u[0] == 0xef && u[1] == 0xbb && u[2] == 0xbf) ||
-	       /* Tags, which show as nothing: U+E0000 to U+E0FFF. */
+	       /* Tags, which are invisible: U+E0000 to U+E0FFF. */
 	       (len == 4 && u[0] == 0xf3 && u[1] == 0xa0);
 }
 
@@ -39,7 +41,7 @@ size_t kf_escape(char *out, size_t size, const char *s, size_t n)
 		bool plain;
 		size_t len = kf_escape_next(s, n, &plain), takes = plain ? len : 4 * len;
 
-		/* Once one did not fit, nothing behind it is put. */
+		/* After a character that did not fit, only the length is counted. */
 		if (put == need && takes < size - put) {
 			for (size_t i = 0; i < len && !plain; i++) {
 				out[put++] = '\\';

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and replacing whole files, and checking that only root can have written one.  Directories
+ * are in dir.c. */
 #include "base/file.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing of whole files. */
 #ifndef KF_BASE_FILE_H
 #define KF_BASE_FILE_H
 
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* What these functions need, and readdir(). */
+/* The system calls of these functions and of readdir(). */
 extern const struct kf_calls kf_file_calls;
 
 /* All return 0, or -1 with *err set and outputs untouched. */
@@ -27,9 +28,9 @@ int kf_fd_slurp(int fd, const char *name, size_t max, char **ret, size_t *ret_n,
 int kf_file_slurp(int dirfd, const char *name, size_t max, char **ret, size_t *ret_n,
 		  struct kf_err *err);
 
-/* Open for reading a file whose contents decide about the sandbox: a regular
- * file of root's that only root can have written, reached from "/" through directories of which the
- * same holds, without any symlink.  @path is absolute.  Returns the descriptor in *ret_fd. */
+/* Open for reading a file whose contents decide about the sandbox.  It must be a regular file of
+ * root's that only root can have written, and so must each directory on the way to it from "/";
+ * symlinks are refused.  @path is absolute.  The descriptor is in *ret_fd. */
 int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err);
 
 /* Replace @name under @dirfd: write a temporary file beside it, fsync, rename,
@@ -37,8 +38,8 @@ int kf_file_open_trusted(const char *path, int *ret_fd, struct kf_err *err);
 int kf_file_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
 		    struct kf_err *err);
 
-/* The same for a file that shall belong to @uid and @gid, with the temporary file in directory
- * @aside of the same mount instead. */
+/* The same for a file that shall belong to @uid and @gid.  The temporary file is made in the
+ * directory @aside, which must be on the same mount. */
 int kf_file_replace_owned(int dirfd, int aside, const char *name, const void *data, size_t n,
 			  mode_t mode, uid_t uid, gid_t gid, struct kf_err *err);
 

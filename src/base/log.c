@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* One log for a whole daemon: JSON lines, text or syslog.  Commands that people run print with
+ * cli/print.c instead. */
 #include "base/log.h"
 
 #include "base/buf.h"
@@ -112,7 +114,7 @@ void kf_log_fields(enum kf_log_level level, const char *msg, const struct kf_log
 	else
 		format_text(line, level, msg, fields, n);
 	if (line->failed) {
-		/* Too long or out of memory: the message alone still tells what happened. */
+		/* The line is too long, or memory ran out: log the message without its fields. */
 		kf_buf_reset(line);
 		kf_buf_addf(line, "%.512s (log line dropped)\n", msg);
 	}
@@ -124,5 +126,5 @@ void kf_log_fields(enum kf_log_level level, const char *msg, const struct kf_log
 				   line->p, line->n, NULL);
 }
 
-/* syslog(3) makes its connection again when that was lost. */
+/* syslog(3) connects again when it lost its connection. */
 KF_CALLS(kf_syslog_calls, KF_CALL_IS(socket, 0, AF_UNIX), KF_CALL(connect), KF_CALL(sendto));

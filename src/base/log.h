@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The log of a daemon: levels, sinks and lines with named fields. */
 #ifndef KF_BASE_LOG_H
 #define KF_BASE_LOG_H
 
@@ -7,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* In this order for people, too. */
+/* The names of the levels, in this order. */
 #define KF_LOG_LEVELS "debug|info|warn|error"
 enum kf_log_level { KF_LOG_DEBUG, KF_LOG_INFO, KF_LOG_WARN, KF_LOG_ERROR };
 
@@ -17,7 +18,7 @@ enum kf_log_sink {
 	KF_LOG_SYSLOG, /* syslog(3), text form: a pre-installed plugin's stdout is /dev/null */
 };
 
-/* What KF_LOG_SYSLOG needs besides. */
+/* The system calls that KF_LOG_SYSLOG needs. */
 extern const struct kf_calls kf_syslog_calls;
 
 /* Process-wide, set once by main; before that, text at INFO. */

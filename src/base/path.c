@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Paths as text: cleaning, comparing, taking apart.  Nothing here looks at a file system; which
+ * paths a container may bring is decided in plan/paths.c. */
 #include "base/path.h"
 
 #include <string.h>
@@ -12,7 +14,8 @@ bool kf_path_clean(const char *path, char *out, size_t size)
 	if (strlen(path) + 2 > size)
 		return false;
 	while (*path) {
-		size_t len = 0; /* of a name: shorter than strcspn() pays for */
+		size_t len = 0; /* of one name; a loop, since names are too short for strcspn() to
+				   be faster */
 
 		while (path[len] && path[len] != '/')
 			len++;
@@ -41,7 +44,8 @@ bool kf_path_under(const char *path, const char *base)
 
 	if (base[0] == '/' && !base[1])
 		return path[0] == '/';
-	/* Most pairs differ after a few bytes: less than a call of strncmp() costs. */
+	/* A loop, since most pairs differ within a few bytes and a call of strncmp() would cost
+	 * more. */
 	while (base[n] && path[n] == base[n])
 		n++;
 	return !base[n] && (path[n] == '\0' || path[n] == '/');

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256 in little code, since the launcher links no library.  It is for checksums of our own
+ * files, not for large data. */
 #include "base/sha256.h"
 
 #include <endian.h>
@@ -19,12 +21,12 @@ static const uint32_t k[64] = {
 	0xc67178f2,
 };
 
-static uint32_t rotr(uint32_t x, unsigned n)
+static uint32_t rotate_right(uint32_t x, unsigned n)
 {
 	return x >> n | x << (32 - n);
 }
 
-static void block(uint32_t state[static 8], const unsigned char *p)
+static void hash_block(uint32_t state[static 8], const unsigned char *p)
 {
 	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
 	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
@@ -39,12 +41,13 @@ static void block(uint32_t state[static 8], const unsigned char *p)
 		} else {
 			t1 = w[i - 15];
 			t2 = w[i - 2];
-			w[i] = w[i - 16] + (rotr(t1, 7) ^ rotr(t1, 18) ^ t1 >> 3) + w[i - 7] +
-			       (rotr(t2, 17) ^ rotr(t2, 19) ^ t2 >> 10);
+			w[i] = w[i - 16] + (rotate_right(t1, 7) ^ rotate_right(t1, 18) ^ t1 >> 3) +
+			       w[i - 7] + (rotate_right(t2, 17) ^ rotate_right(t2, 19) ^ t2 >> 10);
 		}
-		t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + k[i] +
-		     w[i];
-		t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+		t1 = h + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) +
+		     ((e & f) ^ (~e & g)) + k[i] + w[i];
+		t2 = (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) +
+		     ((a & b) ^ (a & c) ^ (b & c));
 		h = g;
 		g = f;
 		f = e;
@@ -75,7 +78,7 @@ void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1
 	size_t rest, end;
 
 	for (rest = n; rest >= 64; rest -= 64, p += 64)
-		block(h, p);
+		hash_block(h, p);
 	if (rest)
 		memcpy(tail, p, rest);
 	tail[rest] = 0x80;
@@ -83,7 +86,7 @@ void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1
 	for (size_t i = 0; i < 8; i++)
 		tail[end - 1 - i] = (unsigned char)(bits >> (8 * i));
 	for (size_t i = 0; i < end; i += 64)
-		block(h, tail + i);
+		hash_block(h, tail + i);
 	for (size_t i = 0; i < 64; i++)
 		ret[i] = hex[h[i / 8] >> (28 - 4 * (i % 8)) & 15];
 	ret[64] = '\0';

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Whether bytes are well-formed UTF-8.  Which characters are fit for a terminal is decided in
+ * escape.c. */
 #include "base/utf8.h"
 
 size_t kf_utf8_sequence(const char *s, size_t n)
