@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Problems that are found in files that people write: collected, sorted and formatted, with the
+ * word that was probably meant.  Errors of a single operation are in base/err.c. */
 #include "text/diag.h"
 #include "base/escape.h"
 
@@ -9,16 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_MAX_ 48 /* longer words are not compared: nobody mistypes those by a letter */
+#define WORD_MAX_ \
+	48 /* longer words are not compared: a typing error in them is rarely one letter */
 
 void kf_diags_init(struct kf_diags *diags, struct kf_arena *arena)
 {
 	*diags = (struct kf_diags){.arena = arena};
 }
 
-__attribute__((format(printf, 4, 0))) static void add(struct kf_diags *diags, bool warning,
-						      const struct kf_origin *at, const char *fmt,
-						      va_list ap)
+__attribute__((format(printf, 4, 0))) static void add_diag(struct kf_diags *diags, bool warning,
+							   const struct kf_origin *at,
+							   const char *fmt, va_list ap)
 {
 	char raw[1024], msg[1024];
 
@@ -44,7 +47,7 @@ void kf_diag_error(struct kf_diags *diags, const struct kf_origin *at, const cha
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(diags, false, at, fmt, ap);
+	add_diag(diags, false, at, fmt, ap);
 	va_end(ap);
 }
 
@@ -53,11 +56,11 @@ void kf_diag_warning(struct kf_diags *diags, const struct kf_origin *at, const c
 	va_list ap;
 
 	va_start(ap, fmt);
-	add(diags, true, at, fmt, ap);
+	add_diag(diags, true, at, fmt, ap);
 	va_end(ap);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_diags(const void *a, const void *b)
 {
 	const struct kf_diag *x = a, *y = b;
 	int c = strcmp(x->at.file, y->at.file);
@@ -74,7 +77,7 @@ static int compare(const void *a, const void *b)
 void kf_diags_sort(struct kf_diags *diags)
 {
 	if (diags->n)
-		qsort(diags->v, diags->n, sizeof(*diags->v), compare);
+		qsort(diags->v, diags->n, sizeof(*diags->v), compare_diags);
 }
 
 void kf_diags_format(const struct kf_diags *diags, struct kf_buf *out)
@@ -95,8 +98,8 @@ void kf_diags_format(const struct kf_diags *diags, struct kf_buf *out)
 			    diags->nerrors + diags->nwarnings - diags->n);
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) that turn @a into @b. */
-static size_t distance(const char *a, size_t na, const char *b, size_t nb)
+/* The number of edits (insert, delete, replace, swap of neighbours) that turn @a into @b. */
+static size_t edit_distance(const char *a, size_t na, const char *b, size_t nb)
 {
 	size_t rows[3][WORD_MAX_ + 1];
 	size_t *before = rows[0], *last = rows[1], *row = rows[2];
@@ -138,7 +141,7 @@ const char *kf_diag_suggest(const char *word, const char *const *names)
 
 		if (len > WORD_MAX_)
 			continue;
-		d = distance(word, n, *names, len);
+		d = edit_distance(word, n, *names, len);
 		if (d < best || (d == best && !found)) {
 			best = d;
 			found = *names;

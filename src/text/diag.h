@@ -10,9 +10,9 @@
 
 /* Problems found in profile files: all of them at once, each with its place. */
 
-/* Where something was written.  Lines and columns from 1, columns in characters;
- * line 0 is the file as a whole.  @group: which group brought it, NULL if the
- * profile itself says so.  @order: a base's is lower than that of its heirs. */
+/* Where something was written.  Lines and columns count from 1, columns in characters; line 0 is
+ * the file as a whole.  @group: the group that brought it, NULL if the profile itself does.
+ * @order: a base profile has a lower one than the profiles that extend it. */
 struct kf_origin {
 	const char *file;
 	unsigned line, column;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The difference of two texts as "diff -u" prints it.  Which lines differ is worked out in lines.c.
+ */
 #include "text/diff.h"
 
 #include "base/cleanup.h"
@@ -9,7 +11,7 @@
 
 #define CONTEXT 3
 
-static void put(struct kf_buf *out, char sign, const struct kf_line *l)
+static void put_line(struct kf_buf *out, char sign, const struct kf_line *l)
 {
 	kf_buf_add(out, &sign, 1);
 	kf_buf_add(out, l->p, l->n);
@@ -21,15 +23,15 @@ static void put(struct kf_buf *out, char sign, const struct kf_line *l)
 static void put_hunk(struct kf_buf *out, const struct kf_line *a, const bool *da, size_t i,
 		     size_t i2, const struct kf_line *b, const bool *db, size_t j, size_t j2)
 {
-	/* Of an empty range the line before it is named. */
+	/* For an empty range diff names the line before it. */
 	kf_buf_addf(out, "@@ -%zu,%zu +%zu,%zu @@\n", i + (i2 > i), i2 - i, j + (j2 > j), j2 - j);
 	while (i < i2 || j < j2)
 		if (i < i2 && da[i])
-			put(out, '-', &a[i++]);
+			put_line(out, '-', &a[i++]);
 		else if (j < j2 && db[j])
-			put(out, '+', &b[j++]);
+			put_line(out, '+', &b[j++]);
 		else {
-			put(out, ' ', &a[i++]);
+			put_line(out, ' ', &a[i++]);
 			j++;
 		}
 }
@@ -49,7 +51,7 @@ static void put_all(struct kf_buf *out, const struct kf_line *a, const bool *da,
 		lead = lead > CONTEXT ? CONTEXT : lead;
 		start_i = i - lead;
 		start_j = j - lead;
-		/* Until more unchanged lines follow than two contexts hold. */
+		/* A hunk goes on until more unchanged lines follow than two contexts hold. */
 		while ((i < n || j < m) && quiet <= 2 * CONTEXT) {
 			if (i < n && da[i]) {
 				i++;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A text as lines, and which lines of two texts differ. diff.c writes the difference down. */
 #include "text/lines.h"
 
 #include "base/cleanup.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Cells of the table below. */
+/* The most cells that the table of mark_differing() may have. */
 #define TABLE_MAX (4 * 1024 * 1024)
 
 int kf_lines_split(const char *p, size_t n, struct kf_lines *ret)
@@ -38,13 +39,13 @@ void kf_lines_done(struct kf_lines *lines)
 	*lines = (struct kf_lines){0};
 }
 
-static bool same(const struct kf_line *a, const struct kf_line *b)
+static bool same_line(const struct kf_line *a, const struct kf_line *b)
 {
 	return a->n == b->n && memcmp(a->p, b->p, a->n) == 0;
 }
 
-static void mark(const struct kf_line *a, size_t n, const struct kf_line *b, size_t m, bool *da,
-		 bool *db)
+static void mark_differing(const struct kf_line *a, size_t n, const struct kf_line *b, size_t m,
+			   bool *da, bool *db)
 {
 	KF_FREE uint32_t *t = n && m && n + 1 <= TABLE_MAX / (m + 1)
 				      ? calloc((n + 1) * (m + 1), sizeof(*t))
@@ -57,14 +58,14 @@ static void mark(const struct kf_line *a, size_t n, const struct kf_line *b, siz
 				uint32_t down = t[(i + 1) * (m + 1) + j];
 				uint32_t right = t[i * (m + 1) + j + 1];
 
-				t[i * (m + 1) + j] = same(&a[i], &b[j])
+				t[i * (m + 1) + j] = same_line(&a[i], &b[j])
 							     ? t[(i + 1) * (m + 1) + j + 1] + 1
 						     : down > right ? down
 								    : right;
 			}
 		i = j = 0;
 		while (i < n && j < m)
-			if (same(&a[i], &b[j]))
+			if (same_line(&a[i], &b[j]))
 				i++, j++;
 			else if (t[(i + 1) * (m + 1) + j] >= t[i * (m + 1) + j + 1])
 				da[i++] = true;
@@ -81,9 +82,11 @@ void kf_lines_mark(const struct kf_lines *a, const struct kf_lines *b, bool *da,
 {
 	size_t n = a->n, m = b->n, head = 0, tail = 0;
 
-	while (head < n && head < m && same(&a->v[head], &b->v[head]))
+	while (head < n && head < m && same_line(&a->v[head], &b->v[head]))
 		head++;
-	while (tail < n - head && tail < m - head && same(&a->v[n - 1 - tail], &b->v[m - 1 - tail]))
+	while (tail < n - head && tail < m - head &&
+	       same_line(&a->v[n - 1 - tail], &b->v[m - 1 - tail]))
 		tail++;
-	mark(a->v + head, n - head - tail, b->v + head, m - head - tail, da + head, db + head);
+	mark_differing(a->v + head, n - head - tail, b->v + head, m - head - tail, da + head,
+		       db + head);
 }

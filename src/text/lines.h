@@ -20,9 +20,9 @@ struct kf_lines {
 /* -1 if out of memory.  Release with kf_lines_done(). */
 int kf_lines_split(const char *p, size_t n, struct kf_lines *ret);
 void kf_lines_done(struct kf_lines *lines);
-/* Set @da[i] and @db[j] for the lines that are not in a longest common subsequence of
- * @a and @b; both all false before.  Of texts that are very large and very different
- * the middle counts as one change. */
+/* Set @da[i] and @db[j] for the lines that are not in a longest common subsequence of @a and @b;
+ * both are all false before.  If the texts are very large and very different, all lines between the
+ * common start and end count as changed. */
 void kf_lines_mark(const struct kf_lines *a, const struct kf_lines *b, bool *da, bool *db);
 
 #endif
