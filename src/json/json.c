@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Strict reading of JSON, with json-c, and the text of what was read.  JSON with comments, and with
+ * places for messages, is in jsonc.c. */
 #include "json/json.h"
 
 #include "base/cleanup.h"
@@ -16,7 +18,7 @@ static int check_number(const char *s, const char *name, size_t *ret_len, struct
 {
 	size_t n = strspn(s, "+-.0123456789eE");
 
-	/* json-c keeps the text of the others and saturates integers. */
+	/* json-c keeps the text of other numbers, but cuts integers that are too large. */
 	if (!memchr(s, '.', n) && !memchr(s, 'e', n) && !memchr(s, 'E', n)) {
 		errno = 0;
 		if (*s == '-')
@@ -31,12 +33,12 @@ static int check_number(const char *s, const char *name, size_t *ret_len, struct
 	return 0;
 }
 
-/* What json-c does not tell: count the members of all objects, duplicates
- * included (in valid JSON each has one ':' outside of strings), and refuse NUL
- * characters, numbers that are too large, and the NaN and Infinity that it takes
- * for numbers and others do not.  Other validity is json-c's to judge. */
-static int scan(const char *text, size_t n, const char *name, size_t *ret_members,
-		struct kf_err *err)
+/* Checks that json-c does not make.  Counts the members of all objects, duplicates included (in
+ * valid JSON each has one ':' outside of strings).  Refuses NUL characters, numbers that are too
+ * large, and NaN and Infinity, which json-c takes for numbers and other readers do not.  Whether
+ * the text is valid JSON is left to json-c. */
+static int scan_text(const char *text, size_t n, const char *name, size_t *ret_members,
+		     struct kf_err *err)
 {
 	size_t members = 0;
 	bool in_string = false;
@@ -103,7 +105,7 @@ int kf_json_parse(const char *text, size_t n, const char *name, struct json_obje
 		return kf_fail(err, EFBIG, "%s: too large", name);
 	if (!kf_utf8_valid(text, n))
 		return kf_fail(err, EINVAL, "%s: not valid UTF-8", name);
-	if (scan(text, n, name, &members, err) < 0)
+	if (scan_text(text, n, name, &members, err) < 0)
 		return -1;
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
 	obj = json_tokener_parse_ex(tok, text, (int)n);
@@ -129,8 +131,9 @@ const char *kf_json_text(struct json_object *obj, size_t *ret_n)
 		obj, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, ret_n);
 }
 
-/* One character of a key in lower case, and the two that Go folds to ASCII. */
-static int fold(const char **s)
+/* Read one character of a key in lower case; the two characters that Go folds to ASCII are folded,
+ * too. */
+static int fold_character(const char **s)
 {
 	const unsigned char *p = (const unsigned char *)*s;
 
@@ -149,7 +152,7 @@ static int fold(const char **s)
 bool kf_json_key_folds(const char *a, const char *b)
 {
 	while (*a && *b)
-		if (fold(&a) != fold(&b))
+		if (fold_character(&a) != fold_character(&b))
 			return false;
 	return *a == *b;
 }

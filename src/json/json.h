@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The JSON of OCI bundles, read so strictly that every reader must see the same
- * thing in it.  What the guard writes is made from what it read, never from the
- * original bytes, so a runtime cannot see more than we did. */
+/* The JSON of OCI bundles, read so strictly that every other reader must understand it in the same
+ * way.  The guard writes what it read, never the original bytes, so a runtime cannot see more than
+ * the guard did. */
 
 /* Parse the @n bytes at @text (text[n] is NUL) as one JSON object.  Refused are
  * keys that occur twice in an object, NUL characters in strings, numbers that

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A reader of JSON with comments that remembers the place of every value.  It scans the structure;
+ * json-c decodes strings and numbers.  The strict reader for OCI bundles is json.c. */
 #include "json/jsonc.h"
 
 #include "base/limits.h"
@@ -26,12 +28,12 @@ const char *kf_jsonc_kind_name(enum kf_jsonc_kind kind)
 	return kind_names[kind];
 }
 
-static int peek(const struct scanner *s)
+static int peek_byte(const struct scanner *s)
 {
 	return s->p < s->end ? (unsigned char)*s->p : -1;
 }
 
-static void advance(struct scanner *s, size_t n)
+static void skip_bytes(struct scanner *s, size_t n)
 {
 	for (; n; n--, s->p++) {
 		if (*s->p == '\n') {
@@ -43,7 +45,7 @@ static void advance(struct scanner *s, size_t n)
 	}
 }
 
-static bool starts(const struct scanner *s, const char *word)
+static bool starts_with(const struct scanner *s, const char *word)
 {
 	size_t n = strlen(word);
 
@@ -51,48 +53,48 @@ static bool starts(const struct scanner *s, const char *word)
 }
 
 /* Skip white space and comments. */
-static bool skip(struct scanner *s)
+static bool skip_space(struct scanner *s)
 {
 	for (;;) {
-		int c = peek(s);
+		int c = peek_byte(s);
 
 		if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-			advance(s, 1);
-		} else if (starts(s, "//")) {
+			skip_bytes(s, 1);
+		} else if (starts_with(s, "//")) {
 			while (s->p < s->end && *s->p != '\n')
-				advance(s, 1);
-		} else if (starts(s, "/*")) {
+				skip_bytes(s, 1);
+		} else if (starts_with(s, "/*")) {
 			struct kf_origin at = s->at;
 
-			advance(s, 2);
-			while (s->p < s->end && !starts(s, "*/"))
-				advance(s, 1);
+			skip_bytes(s, 2);
+			while (s->p < s->end && !starts_with(s, "*/"))
+				skip_bytes(s, 1);
 			if (s->p == s->end) {
 				kf_diag_error(s->diags, &at,
 					      "this comment is never closed with '*/'");
 				return false;
 			}
-			advance(s, 2);
+			skip_bytes(s, 2);
 		} else {
 			return true;
 		}
 	}
 }
 
-static bool nomem(struct scanner *s)
+static bool fail_nomem(struct scanner *s)
 {
 	s->diags->nomem = true;
 	return false;
 }
 
-/* Have json-c decode the @n bytes of one scalar at p, and step over them. */
-static struct json_object *scalar(struct scanner *s, size_t n, const char *what)
+/* Let json-c decode the @n bytes of the scalar at p, and move behind them. */
+static struct json_object *decode_scalar(struct scanner *s, size_t n, const char *what)
 {
 	json_tokener_reset(s->tokener);
 	struct json_object *obj = json_tokener_parse_ex(s->tokener, s->p, (int)n);
 	enum json_tokener_error e = json_tokener_get_error(s->tokener);
 
-	/* A number ends with the first byte that is none of it. */
+	/* json-c ends a number only when it sees a byte that is not part of it. */
 	if (e == json_tokener_continue)
 		obj = json_tokener_parse_ex(s->tokener, " ", 1);
 	e = json_tokener_get_error(s->tokener);
@@ -107,8 +109,8 @@ static struct json_object *scalar(struct scanner *s, size_t n, const char *what)
 	return obj;
 }
 
-/* The string that starts at p, into *ret. */
-static bool string(struct scanner *s, const char **ret)
+/* Read the string that starts at p into *ret. */
+static bool read_string(struct scanner *s, const char **ret)
 {
 	size_t n = 1, left = (size_t)(s->end - s->p);
 
@@ -127,7 +129,7 @@ static bool string(struct scanner *s, const char **ret)
 		kf_diag_error(s->diags, &s->at, "this string is never closed");
 		return false;
 	}
-	struct json_object *obj = scalar(s, n + 1, "a JSON string");
+	struct json_object *obj = decode_scalar(s, n + 1, "a JSON string");
 	if (!obj)
 		return false;
 	const char *text = json_object_get_string(obj);
@@ -136,19 +138,19 @@ static bool string(struct scanner *s, const char **ret)
 	if (!ok)
 		kf_diag_error(s->diags, &s->at, "NUL characters are not allowed");
 	else if (!(*ret = kf_arena_strdup(s->arena, text)))
-		ok = nomem(s);
+		ok = fail_nomem(s);
 	json_object_put(obj);
-	advance(s, n + 1);
+	skip_bytes(s, n + 1);
 	return ok;
 }
 
-static bool number(struct scanner *s, struct kf_jsonc *v)
+static bool read_number(struct scanner *s, struct kf_jsonc *v)
 {
 	size_t n = 0;
 
 	while (s->p + n < s->end && strchr("+-.0123456789eE", s->p[n]) && s->p[n])
 		n++;
-	struct json_object *obj = scalar(s, n, "a JSON number");
+	struct json_object *obj = decode_scalar(s, n, "a JSON number");
 	if (!obj)
 		return false;
 	v->kind = KF_JSONC_NUMBER;
@@ -156,11 +158,11 @@ static bool number(struct scanner *s, struct kf_jsonc *v)
 	v->is_uint = json_object_is_type(obj, json_type_int) && *s->p != '-' && n <= 20;
 	v->u = json_object_get_uint64(obj);
 	json_object_put(obj);
-	advance(s, n);
+	skip_bytes(s, n);
 	return true;
 }
 
-static bool literal(struct scanner *s, struct kf_jsonc *v)
+static bool read_literal(struct scanner *s, struct kf_jsonc *v)
 {
 	static const struct {
 		const char *word;
@@ -171,11 +173,11 @@ static bool literal(struct scanner *s, struct kf_jsonc *v)
 		     {"null", KF_JSONC_NULL, false}};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (!starts(s, words[i].word))
+		if (!starts_with(s, words[i].word))
 			continue;
 		v->kind = words[i].kind;
 		v->b = words[i].b;
-		advance(s, strlen(words[i].word));
+		skip_bytes(s, strlen(words[i].word));
 		return true;
 	}
 	if (s->p == s->end)
@@ -196,7 +198,7 @@ static struct kf_jsonc *new_value(struct scanner *s, struct kf_jsonc *parent)
 		return NULL;
 	}
 	if (!(v = kf_arena_alloc(s->arena, sizeof(*v)))) {
-		nomem(s);
+		fail_nomem(s);
 		return NULL;
 	}
 	v->at = v->key_at = s->at;
@@ -204,7 +206,7 @@ static struct kf_jsonc *new_value(struct scanner *s, struct kf_jsonc *parent)
 	return v;
 }
 
-static bool append(struct scanner *s, struct kf_jsonc *parent, struct kf_jsonc *v)
+static bool append_child(struct scanner *s, struct kf_jsonc *parent, struct kf_jsonc *v)
 {
 	if (parent->kind == KF_JSONC_OBJECT) {
 		if (parent->nchildren == KF_LIMIT_PROFILE_MEMBERS) {
@@ -231,45 +233,46 @@ static bool append(struct scanner *s, struct kf_jsonc *parent, struct kf_jsonc *
 	return true;
 }
 
-/* One value without its contents, if it has any: those follow in the loop. */
-static bool head(struct scanner *s, struct kf_jsonc *v)
+/* Read one value; of an object or a list only its opening bracket, since the loop in
+ * read_document() reads the contents. */
+static bool read_value_start(struct scanner *s, struct kf_jsonc *v)
 {
-	int c = peek(s);
+	int c = peek_byte(s);
 
 	v->at = s->at;
 	if (c == '{' || c == '[') {
 		v->kind = c == '{' ? KF_JSONC_OBJECT : KF_JSONC_ARRAY;
-		advance(s, 1);
+		skip_bytes(s, 1);
 		return true;
 	}
 	if (c == '"') {
 		v->kind = KF_JSONC_STRING;
-		return string(s, &v->s);
+		return read_string(s, &v->s);
 	}
 	if (c == '-' || (c >= '0' && c <= '9'))
-		return number(s, v);
-	return literal(s, v);
+		return read_number(s, v);
+	return read_literal(s, v);
 }
 
 static bool member_key(struct scanner *s, struct kf_jsonc *v)
 {
-	if (peek(s) != '"') {
+	if (peek_byte(s) != '"') {
 		kf_diag_error(s->diags, &s->at, "a key in double quotes or '}' must stand here");
 		return false;
 	}
 	v->key_at = s->at;
-	if (!string(s, &v->key) || !skip(s))
+	if (!read_string(s, &v->key) || !skip_space(s))
 		return false;
-	if (peek(s) != ':') {
+	if (peek_byte(s) != ':') {
 		kf_diag_error(s->diags, &s->at, "a ':' must follow the key '%.80s'", v->key);
 		return false;
 	}
-	advance(s, 1);
-	return skip(s);
+	skip_bytes(s, 1);
+	return skip_space(s);
 }
 
-/* Behind a complete value: close what ends here.  Returns the container that
- * goes on, NULL at the end of the document or with *failed. */
+/* After a complete value: close the objects and lists that end here.  Returns the container that
+ * goes on; NULL at the end of the document, or with *failed set. */
 static struct kf_jsonc *close_values(struct scanner *s, struct kf_jsonc *in, unsigned *depth,
 				     bool *failed)
 {
@@ -277,15 +280,15 @@ static struct kf_jsonc *close_values(struct scanner *s, struct kf_jsonc *in, uns
 		bool comma = false;
 		int close = in->kind == KF_JSONC_OBJECT ? '}' : ']';
 
-		if (!skip(s))
+		if (!skip_space(s))
 			goto fail;
-		if (in->child && peek(s) == ',') {
+		if (in->child && peek_byte(s) == ',') {
 			comma = true;
-			advance(s, 1);
-			if (!skip(s))
+			skip_bytes(s, 1);
+			if (!skip_space(s))
 				goto fail;
 		}
-		if (peek(s) != close) {
+		if (peek_byte(s) != close) {
 			if (comma || !in->child)
 				return in;
 			if (s->p == s->end)
@@ -297,7 +300,7 @@ static struct kf_jsonc *close_values(struct scanner *s, struct kf_jsonc *in, uns
 					      close);
 			goto fail;
 		}
-		advance(s, 1);
+		skip_bytes(s, 1);
 		in = in->parent;
 		--*depth;
 	}
@@ -307,22 +310,23 @@ fail:
 	return NULL;
 }
 
-static const struct kf_jsonc *document(struct scanner *s)
+static const struct kf_jsonc *read_document(struct scanner *s)
 {
 	struct kf_jsonc *root = NULL, *in = NULL;
 	unsigned depth = 0;
 	bool failed = false;
 
-	if (starts(s, "\xEF\xBB\xBF")) /* byte order mark */
+	if (starts_with(s, "\xEF\xBB\xBF")) /* byte order mark */
 		s->p += 3;
 	do {
-		if (!skip(s))
+		if (!skip_space(s))
 			return NULL;
 		struct kf_jsonc *v = new_value(s, in);
 
-		if (!v || (in && in->kind == KF_JSONC_OBJECT && !member_key(s, v)) || !head(s, v))
+		if (!v || (in && in->kind == KF_JSONC_OBJECT && !member_key(s, v)) ||
+		    !read_value_start(s, v))
 			return NULL;
-		if (in && !append(s, in, v))
+		if (in && !append_child(s, in, v))
 			return NULL;
 		if (!root)
 			root = v;
@@ -336,7 +340,7 @@ static const struct kf_jsonc *document(struct scanner *s)
 		}
 		in = close_values(s, in, &depth, &failed);
 	} while (in);
-	if (failed || !skip(s))
+	if (failed || !skip_space(s))
 		return NULL;
 	if (s->p != s->end) {
 		kf_diag_error(s->diags, &s->at, "the profile ended before this");
@@ -367,7 +371,7 @@ const struct kf_jsonc *kf_jsonc_parse(const char *text, size_t n, const char *fi
 		return NULL;
 	}
 	json_tokener_set_flags(s.tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	const struct kf_jsonc *root = document(&s);
+	const struct kf_jsonc *root = read_document(&s);
 	json_tokener_free(s.tokener);
 	return diags->nerrors == errors ? root : NULL;
 }

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* JSON with comments and trailing commas (JSONC) as a tree that knows where
- * everything was written, which json-c's objects do not.  The structure is
- * scanned here; what strings and numbers mean is json-c's to say. */
+/* JSON with comments and trailing commas (JSONC) as a tree that knows where everything was written;
+ * json-c's objects do not.  The structure is scanned here, strings and numbers are decoded by
+ * json-c. */
 
 enum kf_jsonc_kind {
 	KF_JSONC_NULL,
