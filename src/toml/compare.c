@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading values of a TOML tree by their path, and whether two documents mean the same.  The parser
+ * is in toml.cc, changes of a text are made in edit.c. */
 /* Walking, finding and comparing what the parser made of TOML. */
 #include "toml/compare.h"
 
@@ -33,7 +35,7 @@ static bool same_node(const struct kf_toml_doc *a, const struct kf_toml_node *x,
 		return x->nstring == y->nstring && memcmp(x->string, y->string, x->nstring) == 0;
 	case KF_TOML_INTEGER:
 		return x->integer == y->integer;
-	case KF_TOML_FLOAT: /* bits: NaN equals itself */
+	case KF_TOML_FLOAT: /* as bits, so that NaN equals itself */
 		return memcmp(&x->floating, &y->floating, sizeof(x->floating)) == 0;
 	case KF_TOML_BOOL:
 		return x->boolean == y->boolean;
@@ -98,7 +100,7 @@ bool kf_toml_path(const struct kf_toml_node *n, const char *path[static KF_TOML_
 }
 
 /* Whether @path lies at or below one of the @n paths of @list. */
-static bool covered(const char *const *path, const struct kf_toml_want *list, size_t n)
+static bool is_covered(const char *const *path, const struct kf_toml_want *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const char *const *p = path, *const *q = list[i].path;
@@ -124,7 +126,7 @@ static int fail_path(const char *const *path, const char *what, struct kf_err *e
 	return -1;
 }
 
-/* Every value of @a that no want and no @ignore covers is in @b, and the same. */
+/* Check that @b has every value of @a that neither a want nor @ignore covers, unchanged. */
 static int each_is_in(const struct kf_toml_doc *a, const struct kf_toml_doc *b,
 		      const struct kf_toml_want *wants, size_t nwants,
 		      const struct kf_toml_want *ignore, size_t nignore, const char *missing,
@@ -137,7 +139,7 @@ static int each_is_in(const struct kf_toml_doc *a, const struct kf_toml_doc *b,
 	for (; n; n = kf_toml_walk(n, a->root, n->kind == KF_TOML_TABLE && !skip)) {
 		if (!kf_toml_path(n, path))
 			return kf_fail(err, E2BIG, "tables nested too deeply");
-		skip = covered(path, wants, nwants) || covered(path, ignore, nignore);
+		skip = is_covered(path, wants, nwants) || is_covered(path, ignore, nignore);
 		if (skip || n->kind == KF_TOML_TABLE)
 			continue;
 		other = kf_toml_find(b->root, path);

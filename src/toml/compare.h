@@ -23,23 +23,22 @@ struct kf_toml_doc {
 	const char *text;
 };
 
-/* Whether @after is @before with the @wants made true and otherwise equal in
- * meaning; what lies at or below one of the @ignore paths (path members only)
- * is not looked at.  Empty tables are nothing.  On failure *err names the first
- * path that differs. */
+/* Check that @after is @before with the @wants made true, and has the same meaning otherwise.  What
+ * lies at or below one of the @ignore paths (only their path members are used) is not compared.
+ * Empty tables count as absent.  On failure *err names the first path that differs. */
 int kf_toml_compare(const struct kf_toml_doc *before, const struct kf_toml_doc *after,
 		    const struct kf_toml_want *wants, size_t nwants,
 		    const struct kf_toml_want *ignore, size_t nignore, struct kf_err *err);
 
-/* The node after @n in the order of the text, below @top; into @n's children
- * only if @enter; NULL at the end.  Iteration, as the depth is the input's. */
+/* The node after @n in the order of the text, below @top; @n's children follow only if @enter.
+ * NULL at the end.  A loop, not a recursion, since the input decides how deep the tree is. */
 const struct kf_toml_node *kf_toml_walk(const struct kf_toml_node *n,
 					const struct kf_toml_node *top, bool enter);
 /* Whether the values @an in @a and @bn in @b mean the same; their keys do not count. */
 bool kf_toml_same(const struct kf_toml_doc *a, const struct kf_toml_node *an,
 		  const struct kf_toml_doc *b, const struct kf_toml_node *bn);
 
-/* Deepest tree that base/toml yields, with room. */
+/* More than the depth of any tree that the parser yields. */
 #define KF_TOML_DEPTH_MAX 80
 /* The keys from the document down to @n, NULL at the end; false if there are too many. */
 bool kf_toml_path(const struct kf_toml_node *n, const char *path[static KF_TOML_DEPTH_MAX + 1]);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of single values in the text of a TOML file that leave every other byte alone.  The
+ * result is parsed again and compared (compare.c) before it is given out. */
 #include "toml/edit.h"
 
 #include "base/buf.h"
@@ -8,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One state of the document between two edits. */
-struct doc {
+/* The document as it is between two edits. */
+struct draft {
 	const char *text;
 	size_t n;
 	const char *name;
@@ -17,7 +19,7 @@ struct doc {
 	const struct kf_toml_node *root;
 };
 
-/* Where and what one edit inserts; replaces @cut bytes. */
+/* One edit: @text replaces @cut bytes at @at. */
 struct edit {
 	size_t at, cut;
 	struct kf_buf text;
@@ -28,15 +30,15 @@ static bool is_table(const struct kf_toml_node *n)
 	return n->kind == KF_TOML_TABLE;
 }
 
-/* Whether a [header] made @n, its own or that of a table below it. */
-static bool by_header(const struct doc *d, const struct kf_toml_node *n)
+/* Whether a [header] made @n: its own, or that of a table below it. */
+static bool by_header(const struct draft *d, const struct kf_toml_node *n)
 {
 	return n->parent && is_table(n) && !n->is_inline && d->text[n->begin.offset] == '[';
 }
 
 /* Whether @n has a header of its own.  A table first made by [n.below] and
  * then by [n] has the second's position and the first's key. */
-static bool has_header(const struct doc *d, const struct kf_toml_node *n)
+static bool has_header(const struct draft *d, const struct kf_toml_node *n)
 {
 	if (!n->parent)
 		return true;
@@ -61,14 +63,14 @@ static const struct kf_toml_node *inline_ancestor(const struct kf_toml_node *n)
 }
 
 /* First byte of the line after the one that holds @offset. */
-static size_t next_line(const struct doc *d, size_t offset)
+static size_t next_line(const struct draft *d, size_t offset)
 {
 	const char *nl = offset < d->n ? memchr(d->text + offset, '\n', d->n - offset) : NULL;
 
 	return nl ? (size_t)(nl - d->text) + 1 : d->n;
 }
 
-static size_t line_start(const struct doc *d, size_t offset)
+static size_t line_start(const struct draft *d, size_t offset)
 {
 	while (offset && d->text[offset - 1] != '\n')
 		offset--;
@@ -76,7 +78,7 @@ static size_t line_start(const struct doc *d, size_t offset)
 }
 
 /* The white space that the line of @offset begins with. */
-static void put_indent(struct kf_buf *buf, const struct doc *d, size_t offset)
+static void put_indent(struct kf_buf *buf, const struct draft *d, size_t offset)
 {
 	size_t start = line_start(d, offset), end = start;
 
@@ -85,8 +87,8 @@ static void put_indent(struct kf_buf *buf, const struct doc *d, size_t offset)
 	kf_buf_add(buf, d->text + start, end - start);
 }
 
-/* The keys from below @top down to @n as they are written in the document. */
-static void put_written_path(struct kf_buf *buf, const struct doc *d,
+/* Append the keys from below @top down to @n as they are written in the document. */
+static void put_written_path(struct kf_buf *buf, const struct draft *d,
 			     const struct kf_toml_node *top, const struct kf_toml_node *n)
 {
 	const struct kf_toml_node *chain[64];
@@ -112,15 +114,15 @@ static void put_keys(struct kf_buf *buf, const char *const *path, size_t n)
 }
 
 /* Start of a new line at @offset; a last line without an end gets one. */
-static void begin_line(struct edit *e, const struct doc *d, size_t offset)
+static void begin_line(struct edit *e, const struct draft *d, size_t offset)
 {
 	e->at = offset;
 	if (offset && d->text[offset - 1] != '\n')
 		kf_buf_adds(&e->text, d->eol);
 }
 
-/* "{ a = 1 }" becomes "{ a = 1, REST = value }". */
-static void insert_inline(struct edit *e, const struct doc *d, const struct kf_toml_node *table,
+/* Turn "{ a = 1 }" into "{ a = 1, REST = value }". */
+static void insert_inline(struct edit *e, const struct draft *d, const struct kf_toml_node *table,
 			  const struct kf_toml_node *in, const char *const *rest, size_t nrest,
 			  const char *value)
 {
@@ -136,9 +138,9 @@ static void insert_inline(struct edit *e, const struct doc *d, const struct kf_t
 	kf_buf_addf(&e->text, " = %s ", value);
 }
 
-/* A line in the notation of its neighbour: "a.b.REST = value" after the
- * statement that made @table. */
-static void insert_dotted(struct edit *e, const struct doc *d, const struct kf_toml_node *table,
+/* Add a line in the notation of its neighbour: "a.b.REST = value", after the statement that made
+ * @table. */
+static void insert_dotted(struct edit *e, const struct draft *d, const struct kf_toml_node *table,
 			  const char *const *rest, size_t nrest, const char *value)
 {
 	const struct kf_toml_node *leaf = table, *top = table;
@@ -156,7 +158,7 @@ static void insert_dotted(struct edit *e, const struct doc *d, const struct kf_t
 }
 
 /* The last statement that stands directly below @table's header, or NULL. */
-static const struct kf_toml_node *last_statement(const struct doc *d,
+static const struct kf_toml_node *last_statement(const struct draft *d,
 						 const struct kf_toml_node *table)
 {
 	const struct kf_toml_node *last = NULL, *n = table->first_child;
@@ -172,9 +174,9 @@ static const struct kf_toml_node *last_statement(const struct doc *d,
 	return last;
 }
 
-/* "key = value" at the end of @table's own statements. */
-static void insert_statement(struct edit *e, const struct doc *d, const struct kf_toml_node *table,
-			     const char *key, const char *value)
+/* Add "key = value" at the end of @table's own statements. */
+static void insert_statement(struct edit *e, const struct draft *d,
+			     const struct kf_toml_node *table, const char *key, const char *value)
 {
 	const struct kf_toml_node *last = last_statement(d, table);
 
@@ -187,7 +189,7 @@ static void insert_statement(struct edit *e, const struct doc *d, const struct k
 		kf_buf_adds(&e->text, "  ");
 	} else {
 		begin_line(e, d, d->n >= 3 && memcmp(d->text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0);
-		/* Not a line of ours that lacks an end, but the mark. */
+		/* Only the byte-order mark stands before it, so no line end is needed. */
 		kf_buf_reset(&e->text);
 	}
 	kf_toml_put_key(&e->text, key);
@@ -195,7 +197,8 @@ static void insert_statement(struct edit *e, const struct doc *d, const struct k
 }
 
 /* The table below @table that comes last in the text and has a header. */
-static const struct kf_toml_node *last_header(const struct doc *d, const struct kf_toml_node *table)
+static const struct kf_toml_node *last_header(const struct draft *d,
+					      const struct kf_toml_node *table)
 {
 	const struct kf_toml_node *last = NULL;
 
@@ -205,9 +208,8 @@ static const struct kf_toml_node *last_header(const struct doc *d, const struct 
 	return last;
 }
 
-/* A new section "[table.REST]" with the statement, behind all that lies below
- * @table: its relatives. */
-static void insert_section(struct edit *e, const struct doc *d, const struct kf_toml_node *table,
+/* Add a new section "[table.REST]" with the statement, behind all other sections below @table. */
+static void insert_section(struct edit *e, const struct draft *d, const struct kf_toml_node *table,
 			   const char *const *rest, size_t nrest, const char *value)
 {
 	const struct kf_toml_node *sibling = NULL, *near;
@@ -221,7 +223,7 @@ static void insert_section(struct edit *e, const struct doc *d, const struct kf_
 			sibling = n;
 	near = last_header(d, table);
 	begin_line(e, d, next_line(d, end));
-	/* Sections stand apart unless the neighbour does not. */
+	/* Put an empty line before the section, unless its neighbour has none. */
 	before = near ? line_start(d, near->begin.offset) : 0;
 	if (e->at && (before < 2 || strchr("\r\n", d->text[before - 2])))
 		kf_buf_adds(&e->text, d->eol);
@@ -244,7 +246,7 @@ static void insert_section(struct edit *e, const struct doc *d, const struct kf_
 	kf_buf_addf(&e->text, " = %s%s", value, d->eol);
 }
 
-/* @value in the quotes that the old value has, if it can be written so. */
+/* Append @value in the quotes of the old value, if it can be written in them. */
 static void put_like(struct kf_buf *buf, char quote, const char *value)
 {
 	size_t n = strlen(value);
@@ -259,16 +261,17 @@ static void put_like(struct kf_buf *buf, char quote, const char *value)
 	}
 }
 
-static int fail_at(const struct doc *d, const struct kf_toml_node *n, const char *why,
+static int fail_at(const struct draft *d, const struct kf_toml_node *n, const char *why,
 		   struct kf_err *err)
 {
 	return kf_fail(err, EINVAL, "%s:%u:%u: '%s' is %s, %s", d->name, n->key_begin.line,
 		       n->key_begin.column, n->key, kf_toml_kind_name(n->kind), why);
 }
 
-/* Work out the edit that makes @want true; no bytes and no cut: it is. */
-static int plan(const struct doc *d, const struct kf_toml_want *want, struct edit *e,
-		struct kf_err *err)
+/* Work out the edit that makes @want true.  An edit without bytes and without a cut means that it
+ * is true already. */
+static int plan_edit(const struct draft *d, const struct kf_toml_want *want, struct edit *e,
+		     struct kf_err *err)
 {
 	const struct kf_toml_node *at = d->root, *in, *next;
 	const char *const *rest = want->path;
@@ -315,13 +318,13 @@ static int plan(const struct doc *d, const struct kf_toml_want *want, struct edi
 	return 0;
 }
 
-/* One want on the buffer @text, in place. */
-static int apply(struct kf_buf *text, const char *name, const struct kf_toml_want *want,
-		 struct kf_err *err)
+/* Make one want true in the buffer @text. */
+static int apply_want(struct kf_buf *text, const char *name, const struct kf_toml_want *want,
+		      struct kf_err *err)
 {
 	struct edit e = {.text = KF_BUF_INIT(KF_LIMIT_CONFIG)};
 	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	struct doc d = {.text = text->p ? text->p : "", .n = text->n, .name = name, .eol = "\n"};
+	struct draft d = {.text = text->p ? text->p : "", .n = text->n, .name = name, .eol = "\n"};
 	const char *nl = memchr(d.text, '\n', d.n);
 	struct kf_toml toml;
 	int r;
@@ -331,7 +334,7 @@ static int apply(struct kf_buf *text, const char *name, const struct kf_toml_wan
 	if (kf_toml_parse(d.text, d.n, name, &toml, err) < 0)
 		return -1;
 	d.root = toml.root;
-	r = plan(&d, want, &e, err);
+	r = plan_edit(&d, want, &e, err);
 	if (r == 0 && !e.text.failed && (e.text.n || e.cut)) {
 		kf_buf_add(&out, d.text, e.at);
 		kf_buf_add(&out, e.text.p, e.text.n);
@@ -351,9 +354,10 @@ static int apply(struct kf_buf *text, const char *name, const struct kf_toml_wan
 	return r;
 }
 
-/* Parse @before and @after and hold them against the @wants. */
-static int prove(const char *before, size_t nbefore, const struct kf_buf *after, const char *name,
-		 const struct kf_toml_want *wants, size_t nwants, struct kf_err *err)
+/* Parse @before and @after, and check that they differ in the @wants only. */
+static int check_result(const char *before, size_t nbefore, const struct kf_buf *after,
+			const char *name, const struct kf_toml_want *wants, size_t nwants,
+			struct kf_err *err)
 {
 	struct kf_toml a, b;
 	int r;
@@ -385,9 +389,9 @@ int kf_toml_edit(const char *text, size_t n, const char *name, const struct kf_t
 	if (buf.failed)
 		return kf_fail(err, EFBIG, "%s: larger than %d bytes", name, KF_LIMIT_CONFIG);
 	for (size_t i = 0; i < nwants && r == 0; i++)
-		r = apply(&buf, name, &wants[i], err);
+		r = apply_want(&buf, name, &wants[i], err);
 	if (r == 0)
-		r = prove(text, n, &buf, name, wants, nwants, err);
+		r = check_result(text, n, &buf, name, wants, nwants, err);
 	if (r == 0) {
 		*ret_n = buf.n;
 		*ret = kf_buf_take(&buf);

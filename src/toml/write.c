@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys and strings in TOML's notation. */
+/* Keys and strings in TOML's notation.  Where they are inserted into a document is decided in
+ * edit.c. */
 #include "toml/write.h"
 
 #include <string.h>
 
-static bool bare(const char *key)
+static bool is_bare_key(const char *key)
 {
 	static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
@@ -26,7 +27,7 @@ void kf_toml_put_string(struct kf_buf *buf, const char *s)
 
 void kf_toml_put_key(struct kf_buf *buf, const char *key)
 {
-	if (bare(key))
+	if (is_bare_key(key))
 		kf_buf_adds(buf, key);
 	else
 		kf_toml_put_string(buf, key);
