@@ -50,7 +50,7 @@ static void add_help(const struct kf_command *c, struct kf_buf *out)
 			    c->arguments ? " " : "", c->arguments ? c->arguments : "");
 	if (c->about)
 		kf_buf_addf(out, "\n%s\n", c->about);
-	else /* as a sentence */
+	else /* the summary, as a sentence */
 		kf_buf_addf(out, "\n%c%s.\n",
 			    c->summary[0] >= 'a' ? c->summary[0] - 'a' + 'A' : c->summary[0],
 			    c->summary + 1);
@@ -94,8 +94,8 @@ static int unknown_command(const struct kf_command *group, const char *name)
 				*kf_command_path() ? " " : "", kf_command_path());
 }
 
-/* Move the name of the command, which may stand behind options of the group's, to the front; the
- * arguments without it follow.  False: there is none. */
+/* Move the command's name to the front of the arguments; options of the group may stand before it.
+ * False if there is no name. */
 static bool take_name(const struct kf_command *group, int argc, char **argv)
 {
 	char *name;
@@ -106,7 +106,7 @@ static bool take_name(const struct kf_command *group, int argc, char **argv)
 
 		if (!o)
 			break;
-		/* Its value is the next word, unless it is part of this one. */
+		/* Skip its value as well, if that is a word of its own. */
 		at += o->value && !strchr(argv[at], '=') && (argv[at][1] == '-' || !argv[at][2])
 			      ? 2
 			      : 1;
@@ -140,7 +140,7 @@ static bool is_help(const char *word)
 	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static int dispatch(const struct kf_command *c, int argc, char **argv)
+static int run_command(const struct kf_command *c, int argc, char **argv)
 {
 	const struct kf_command *next;
 
@@ -153,7 +153,7 @@ static int dispatch(const struct kf_command *c, int argc, char **argv)
 	next = find_command(c, argv[1]);
 	if (next) {
 		kf_command_enter(next->name);
-		return dispatch(next, argc - 1, argv + 1);
+		return run_command(next, argc - 1, argv + 1);
 	}
 	if (strcmp(argv[1], "help") == 0)
 		return help_about(c, argc - 2, argv + 2);
@@ -173,7 +173,7 @@ int kf_command_main(const struct kf_command *root, int argc, char **argv)
 		return kf_complete_script(root, argc - 1, argv + 1);
 	if (strcmp(word, KF_COMPLETE_COMMAND) == 0)
 		return kf_complete_words(root, argc - 2, argv + 2);
-	return dispatch(root, argc, argv);
+	return run_command(root, argc, argv);
 }
 
 bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void *target,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can come next on a command line, from the tables that also parse it. */
+/* Completion: what can come next on a command line, from the tables that also parse it, and the
+ * lines that a shell reads to ask for it. */
 #include "cli/complete.h"
 
 #include "base/cleanup.h"
@@ -31,7 +32,7 @@ static void add_words(struct kf_buf *out, const char *last, const char *words)
 	}
 }
 
-/* What an option or an argument called @value can be. */
+/* Add what can stand for an option's or an argument's value that is called @value. */
 static void add_value(struct kf_buf *out, const char *last, const char *value)
 {
 	const char *name;
@@ -77,9 +78,9 @@ int kf_complete_words(const struct kf_command *root, int n, char **words)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(ANSWER_MAX);
 	const struct kf_command *c = root;
-	const struct kf_option *waits = NULL; /* for its value */
+	const struct kf_option *waits = NULL; /* this option waits for its value */
 	const char *last = n > 0 ? words[n - 1] : "";
-	bool done = false; /* with options */
+	bool done = false; /* no options follow: "--" was seen */
 
 	for (int i = 0; i + 1 < n; i++) {
 		const struct kf_command *const *next = c->commands;
@@ -184,7 +185,8 @@ int kf_complete_script(const struct kf_command *root, int argc, char **argv)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(ANSWER_MAX);
 	const char *shell = argc == 2 ? argv[1] : "";
-	/* kubectl looks for its plugins' completion elsewhere, but they are programs too. */
+	/* kubectl asks a program of another name for a plugin's completion; that name is not ours
+	 * to complete, but "kubectl-nono" is. */
 	const char *name = strchr(root->name, ' ') ? "kubectl-nono" : root->name;
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(scripts); i++) {

@@ -8,8 +8,9 @@
 /* Whom the shells' lines ask: "kubefence __complete WORD... LAST". */
 #define KF_COMPLETE_COMMAND "__complete"
 
-/* What can stand in the place of the last of @words, one a line: WORD, a tab, what it is for; and
- * ":files" or ":dirs" where the shell knows better.  @words are those behind the program's name. */
+/* Print what can stand in the place of the last of @words, one a line: WORD, a tab, what it is for;
+ * ":files" or ":dirs" if the shell knows the candidates itself.  @words are those behind the
+ * program's name. */
 int kf_complete_words(const struct kf_command *root, int n, char **words);
 /* "completion bash|zsh|fish": the lines for the shell to read. */
 int kf_complete_script(const struct kf_command *root, int argc, char **argv);

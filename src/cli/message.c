@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which command runs, and its messages, which begin with that. */
+/* The name of the command that runs, and its messages on stderr, which begin with that name.
+ * Results for stdout are printed with print.c. */
 #include "cli/message.h"
 
 #include "cli/print.h"

@@ -12,11 +12,11 @@ enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
 int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* @program runs ("kubectl nono"), and so far no command of it. */
+/* Remember that @program ("kubectl nono") runs; no command of it has been entered yet. */
 void kf_command_start(const char *program);
-/* ... its command @name, of those that were entered before ("node", then "install"). */
+/* Remember that its command @name was entered; for "node install" this is called twice. */
 void kf_command_enter(const char *name);
-/* What was said so: the program, and its commands ("node install"). */
+/* The program, and the path of its commands ("node install"). */
 const char *kf_command_program(void);
 const char *kf_command_path(void);
 

@@ -16,7 +16,7 @@
 #define COLUMNS	     80
 #define COLUMN_LEAST 20
 #define COLUMN_MOST  30
-/* What getopt_long() gives for rows without a letter. */
+/* What getopt_long() returns for the first row without a letter; the others follow. */
 #define FIRST_ROW    256
 #define HELP	     (FIRST_ROW + ROWS_MAX)
 
@@ -130,7 +130,7 @@ const struct kf_option *kf_options_find(const struct kf_option *table, const cha
 	return NULL;
 }
 
-/* The word that getopt stumbled over. */
+/* Report an option that is not in the table: @word. */
 static int fail_unknown(const struct kf_option *table, const char *word, struct kf_err *err)
 {
 	const char *names[ROWS_MAX + 2];
@@ -185,7 +185,7 @@ static const struct kf_option *row_of(const struct kf_option *table, int c)
 	return NULL;
 }
 
-/* What getopt stumbled over, at the word before optind. */
+/* Report what getopt_long() refused, at the word before optind. */
 static int fail_word(const struct kf_option *table, int c, const char *word, struct kf_err *err)
 {
 	const struct kf_option *o = optopt ? row_of(table, optopt) : NULL;

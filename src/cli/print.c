@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The only functions that print what others may have written; a test of the tree checks that.  Logs
+ * of daemons are written by base/log.c. */
 #include "cli/print.h"
 
 #include "base/buf.h"
@@ -12,7 +14,7 @@
 
 #define PRINT_MAX (SIZE_MAX / 8)
 
-static void put(FILE *out, struct kf_buf *text)
+static void print_buffer(FILE *out, struct kf_buf *text)
 {
 	if (text->failed)
 		fputs("(out of memory)\n", out);
@@ -35,7 +37,7 @@ void kf_print_line(FILE *out, const char *fmt, ...)
 		line.failed = true;
 	else
 		kf_buf_add_line(&line, "%s", text);
-	put(out, &line);
+	print_buffer(out, &line);
 	if (n >= 0)
 		free(text);
 }
@@ -58,10 +60,11 @@ void kf_print_text(FILE *out, const char *text)
 		left -= len;
 	}
 	if (lines.n || lines.failed)
-		put(out, &lines);
+		print_buffer(out, &lines);
 }
 
-/* Only strings have bytes beyond ASCII, or DEL, and json-c has escaped what is below. */
+/* Escape DEL and bytes beyond ASCII: they occur in strings only, and json-c has escaped the control
+ * characters below. */
 void kf_print_json(FILE *out, struct json_object *object, int flags)
 {
 	const char *text = json_object_to_json_string_ext(object, flags);
@@ -91,7 +94,7 @@ void kf_print_json(FILE *out, struct json_object *object, int flags)
 		text += ascii + other;
 	}
 	kf_buf_adds(&json, "\n");
-	put(out, &json);
+	print_buffer(out, &json);
 }
 
 int kf_print_raw(FILE *out, const char *data, size_t n)
