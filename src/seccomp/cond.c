@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Conditions on the arguments of one system call: comparing, negating, simplifying. merge.c
+ * combines whole policies with them; eval.c asks a policy about a single call. */
 #include "seccomp/cond.h"
 
 #include "base/cleanup.h"
@@ -36,7 +38,7 @@ bool kf_cmp_from_arg(const struct kf_seccomp_arg *arg, struct kf_cmp *ret, size_
 	} else if (strcmp(arg->op, "SCMP_CMP_MASKED_EQ") == 0) {
 		cmp.op = KF_CMP_MASKED;
 		cmp.mask = arg->value;
-		/* libseccomp drops what lies outside the mask. */
+		/* libseccomp ignores the bits outside of the mask. */
 		cmp.value = arg->value_two & arg->value;
 		always = cmp.mask == 0;
 	} else {
@@ -73,7 +75,7 @@ void kf_cmp_to_arg(const struct kf_cmp *cmp, struct kf_seccomp_arg *ret)
 	}
 }
 
-static bool holds(const struct kf_cmp *cmp, uint64_t arg)
+static bool value_holds(const struct kf_cmp *cmp, uint64_t arg)
 {
 	switch (cmp->op) {
 	case KF_CMP_EQ:
@@ -91,7 +93,7 @@ static bool holds(const struct kf_cmp *cmp, uint64_t arg)
 
 bool kf_cmp_holds(const struct kf_cmp *cmp, const uint64_t args[6])
 {
-	return holds(cmp, args[cmp->index]);
+	return value_holds(cmp, args[cmp->index]);
 }
 
 bool kf_cond_add(struct kf_cond *cond, const struct kf_cmp *cmp)
@@ -109,14 +111,14 @@ bool kf_cond_add(struct kf_cond *cond, const struct kf_cmp *cmp)
 	return true;
 }
 
-/* All that is known of one argument. */
+/* Everything that a condition says of one argument. */
 struct range {
 	uint64_t low, high; /* both included */
 	bool low_strict, high_strict;
 	uint64_t mask, value; /* (arg & mask) == value */
 	bool empty;
 	size_t nholes;
-	uint64_t holes[KF_COND_MAX]; /* values it does not have */
+	uint64_t holes[KF_COND_MAX]; /* values that it cannot have */
 };
 
 static void add_to_range(struct range *r, const struct kf_cmp *cmp)
@@ -158,7 +160,7 @@ static bool in_range(const struct range *r, uint64_t arg)
 }
 
 /* Move the bounds past holes that touch them; keep only the holes inside. */
-static void trim(struct range *r)
+static void trim_range(struct range *r)
 {
 	bool moved = true;
 	size_t n = 0;
@@ -179,8 +181,8 @@ static void trim(struct range *r)
 		if (r->holes[i] > r->low && r->holes[i] < r->high &&
 		    (r->holes[i] & r->mask) == r->value)
 			r->holes[n++] = r->holes[i];
-	/* With a mask the least possible value is @value, the greatest has all
-	 * other bits set: bounds outside of that say nothing. */
+	/* With a mask the least possible value is @value, and the greatest has all bits outside of
+	 * the mask set: bounds beyond these say nothing. */
 	if (r->low > (r->value | ~r->mask) || r->high < r->value || r->low > r->high)
 		r->empty = true;
 	if (r->mask && r->low <= r->value)
@@ -198,7 +200,7 @@ static void trim(struct range *r)
 	r->nholes = n;
 }
 
-/* The comparisons that say @r, appended to @cond; returns their number. */
+/* Append to @cond the comparisons that describe @r; returns their number. */
 static size_t write_range(const struct range *r, uint8_t index, struct kf_cond *cond)
 {
 	size_t before = cond->n;
@@ -229,7 +231,7 @@ enum kf_cond_kind kf_cond_simplify(struct kf_cond *cond)
 		for (size_t i = 0; i < cond->n; i++)
 			if (cond->c[i].index == index)
 				add_to_range(&r, &cond->c[i]);
-		trim(&r);
+		trim_range(&r);
 		if (r.empty)
 			return KF_COND_EMPTY;
 		if (write_range(&r, index, &out) > 1)
@@ -254,7 +256,8 @@ size_t kf_cmp_negate(const struct kf_cmp *cmp, struct kf_cmp ret[static 64])
 		ret[0] = *cmp;
 		ret[0].op = opposite[cmp->op];
 		ret[0].strict = !cmp->strict;
-		/* Comparisons that always hold are never kept, so neither wraps. */
+		/* Comparisons that always hold were dropped before, so neither of these can wrap.
+		 */
 		if (cmp->op == KF_CMP_LE)
 			ret[0].value++;
 		else if (cmp->op == KF_CMP_GE)

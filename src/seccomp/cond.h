@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Conditions on the arguments of one system call, with what it takes to
- * combine those of two policies: and, not, simplify. */
+/* Conditions on the arguments of one system call, and the operations that combining two policies
+ * takes: and, not, simplify. */
 
 enum kf_cmp_op { KF_CMP_EQ, KF_CMP_NE, KF_CMP_LE, KF_CMP_GE, KF_CMP_MASKED };
 
-/* One comparison of an argument, unsigned, 64 bits.  < and > are kept as <= and
- * >= of the neighbour, and @strict tells to write them as they were: libseccomp
- * 2.5 does not make the same filter of both. */
+/* One comparison of an argument, unsigned, 64 bits. < and > are kept as <= and >= of the
+ * neighbouring value.  @strict remembers that, so that they are written as they were: libseccomp
+ * 2.5 makes different filters of the two forms. */
 struct kf_cmp {
 	uint8_t index;
 	uint8_t op;
@@ -26,7 +26,7 @@ struct kf_cmp {
 
 #define KF_COND_MAX 48
 
-/* All of @c hold; none = always. */
+/* True if all of @c hold; without any it is always true. */
 struct kf_cond {
 	size_t n;
 	struct kf_cmp c[KF_COND_MAX];
@@ -34,13 +34,13 @@ struct kf_cond {
 
 enum kf_cond_kind {
 	KF_COND_EMPTY, /* never true */
-	KF_COND_EXACT, /* at most one comparison an argument: can be written as a rule */
+	KF_COND_EXACT, /* at most one comparison for each argument, so that it can be written as a
+			  rule */
 	KF_COND_WIDE,  /* true sometimes, but no rule can say when */
 };
 
-/* The OCI comparison @arg as ours.  Returns false if its operator or index is
- * none.  One that always holds leaves *ret_n at 0, one that never does sets
- * *ret_never. */
+/* Translate the OCI comparison @arg.  Returns false if its operator or its index is unknown.  For
+ * one that always holds *ret_n stays 0; for one that never holds *ret_never is set. */
 bool kf_cmp_from_arg(const struct kf_seccomp_arg *arg, struct kf_cmp *ret, size_t *ret_n,
 		     bool *ret_never);
 void kf_cmp_to_arg(const struct kf_cmp *cmp, struct kf_seccomp_arg *ret);
@@ -50,7 +50,8 @@ bool kf_cmp_holds(const struct kf_cmp *cmp, const uint64_t args[6]);
 bool kf_cond_add(struct kf_cond *cond, const struct kf_cmp *cmp);
 /* Write @cond as short as possible, sorted by argument. */
 enum kf_cond_kind kf_cond_simplify(struct kf_cond *cond);
-/* What is true when @cmp is not: any of up to 64 comparisons, in @ret; returns their number. */
+/* The negation of @cmp: true if any of up to 64 comparisons, in @ret, holds; returns their number.
+ */
 size_t kf_cmp_negate(const struct kf_cmp *cmp, struct kf_cmp ret[static 64]);
 /* Whether @b holds wherever @a does. */
 bool kf_cond_implies(const struct kf_cond *a, const struct kf_cond *b);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy answers to a system call, and which of two answers is stricter.  The intersection
+ * of two policies is made in merge.c. */
 #include "base/cleanup.h"
 #include "seccomp/cond.h"
 #include "seccomp/internal.h"

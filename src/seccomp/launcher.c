@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The system calls of the launcher, each with the place that makes it, and whether a policy would
+ * stop or deceive the launcher.  What the launcher does is in src/nono. */
 #include "seccomp/launcher.h"
 
 #include "base/cleanup.h"
@@ -27,7 +29,7 @@ static const struct kf_launcher_call calls[] = {
 	{"flock", KF_CALL_NEEDED, "sandbox/domain.c:kf_domain_decide"},
 	{"fstat", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 	{"fstatfs", KF_CALL_NEEDED, "nono/source.c:check_owner"},
-	/* What these two say is believed, an error as well. */
+	/* The launcher believes the answers of these two, errors included. */
 	{"getcwd", KF_CALL_NEEDED, "nono/vars.c:kf_vars_init"},
 	{"getdents64", KF_CALL_NEEDED, "nono/rt.c:kf_dir_next"},
 	{"geteuid", KF_CALL_NEEDED, "nono/vars.c:kf_vars_init"},
@@ -48,7 +50,7 @@ static const struct kf_launcher_call calls[] = {
 #else
 	{"readlinkat", KF_CALL_NEEDED, "nono/deny.c:kf_fd_path"},
 #endif
-	/* Without it another proof is tried (sandbox/proof.c). */
+	/* Without it sandbox/proof.c tries another proof. */
 	{"renameat2", KF_CALL_OPTIONAL, "sandbox/proof.c:rename_in_place"},
 	{"set_tid_address", KF_CALL_OPTIONAL, "libc"},
 	{"statfs", KF_CALL_OPTIONAL, "nono/given.c:kf_given_proc_closed"},
@@ -74,8 +76,8 @@ static bool lets_through(const char *action)
 	return strcmp(action, "SCMP_ACT_ALLOW") == 0 || strcmp(action, "SCMP_ACT_LOG") == 0;
 }
 
-/* Whether the launcher sees an answer for what it is. */
-static bool honest(enum kf_launcher_use use, struct kf_seccomp_verdict answer)
+/* Whether the launcher understands @answer as a refusal, or never sees it. */
+static bool is_understood(enum kf_launcher_use use, struct kf_seccomp_verdict answer)
 {
 	if (lets_through(answer.action))
 		return true;
@@ -83,8 +85,8 @@ static bool honest(enum kf_launcher_use use, struct kf_seccomp_verdict answer)
 	       (answer.data == EPERM || answer.data == ENOSYS);
 }
 
-/* A rule that takes no arguments decides for all calls of a name, whatever other rules
- * there are; runtimes differ in which of several comes first, so each one counts. */
+/* A rule without arguments decides for all calls of a name.  If there are several, runtimes differ
+ * in which comes first, so each of them counts. */
 static void judge_rule(const struct kf_seccomp_rule *rule, uint64_t *decided, uint64_t *bad)
 {
 	const struct kf_seccomp_verdict answer =
@@ -98,7 +100,7 @@ static void judge_rule(const struct kf_seccomp_rule *rule, uint64_t *decided, ui
 			continue;
 		if (!rule->nargs)
 			*decided |= UINT64_C(1) << (call - calls);
-		if (!honest(call->use, answer))
+		if (!is_understood(call->use, answer))
 			*bad |= UINT64_C(1) << (call - calls);
 	}
 }
@@ -115,7 +117,7 @@ const char *kf_seccomp_launcher_denied(const struct kf_seccomp *policy, struct k
 	for (size_t i = 0; list && i < KF_ARRAY_SIZE(calls); i++) {
 		const uint64_t bit = UINT64_C(1) << i;
 
-		if ((bad & bit) || (!(decided & bit) && !honest(calls[i].use, other)))
+		if ((bad & bit) || (!(decided & bit) && !is_understood(calls[i].use, other)))
 			list = kf_arena_printf(arena, "%s%s%s", list, *list ? ", " : "",
 					       calls[i].name);
 	}

@@ -14,15 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of one system call; real policies have at most 30 (address families). */
+/* Cells of one system call; real policies have at most 30 (address families). */
 #define CELLS_MAX  64
-/* Comparisons of conditions in one intersection; a few thousand are normal.  What comes after is
- * given the strictest verdict instead of being worked out. */
+/* Comparisons of conditions in one intersection; a few thousand are normal.  System calls that come
+ * after that many get the strictest verdict instead of an exact one. */
 #define BUDGET_MAX (1000 * 1000)
 
-/* Rules of one call that compare several arguments, of one verdict; no real
- * profile has more than a few.  libseccomp 2.5 takes exponential time to make a
- * filter of many, and makes a wrong one of several verdicts. */
+/* Rules of one call that compare several arguments and have the same verdict; no real profile has
+ * more than a few. libseccomp 2.5 takes exponential time for many such rules, and makes a wrong
+ * filter of those with several verdicts. */
 #define PAIRS_MAX  8
 
 struct cell {
@@ -32,14 +32,14 @@ struct cell {
 
 struct cells {
 	size_t n;
-	/* Some are missing, with this verdict or a weaker one. */
+	/* Some cells are missing; their verdict is this one or a weaker one. */
 	bool lost;
 	struct kf_seccomp_verdict lost_verdict;
 	struct cell c[CELLS_MAX];
 };
 
 /* One name of one rule, sorted by name. */
-struct entry {
+struct rule_entry {
 	const char *name;
 	const struct kf_seccomp_rule *rule;
 };
@@ -47,7 +47,7 @@ struct entry {
 struct side {
 	const struct kf_seccomp *policy;
 	struct kf_seccomp_verdict otherwise; /* default */
-	struct entry *entries;
+	struct rule_entry *entries;
 	size_t nentries;
 	size_t at; /* first entry of the current name */
 	size_t n;  /* its number of entries */
@@ -66,7 +66,7 @@ struct merge {
 	struct kf_arena *arena;
 	struct kf_seccomp_verdict otherwise;
 	struct side a, b;
-	struct cells rules, work, regions; /* raw rules of a call; scratch; result of a call */
+	struct cells rules, work, regions; /* the rules of a call; scratch; its result */
 	bool mixed; /* the result of this call is not the same for all arguments */
 	struct kf_seccomp_verdict first;
 	bool any;
@@ -80,14 +80,14 @@ static bool same_verdict(struct kf_seccomp_verdict a, struct kf_seccomp_verdict 
 	return kf_seccomp_action_compare(a.action, b.action) == 0 && a.data == b.data;
 }
 
-static bool beats(struct kf_seccomp_verdict a, struct kf_seccomp_verdict b)
+static bool is_stricter(struct kf_seccomp_verdict a, struct kf_seccomp_verdict b)
 {
 	return !same_verdict(a, b) && same_verdict(kf_seccomp_stricter(a, b), a);
 }
 
 static int compare_entries(const void *a, const void *b)
 {
-	const struct entry *x = a, *y = b;
+	const struct rule_entry *x = a, *y = b;
 
 	return strcmp(x->name, y->name);
 }
@@ -108,7 +108,7 @@ static int side_init(struct side *side, const struct kf_seccomp *policy, struct 
 	for (size_t i = 0; i < policy->nrules; i++)
 		for (size_t k = 0; k < policy->rules[i].nnames; k++)
 			side->entries[side->nentries++] =
-				(struct entry){policy->rules[i].names[k], &policy->rules[i]};
+				(struct rule_entry){policy->rules[i].names[k], &policy->rules[i]};
 	if (n)
 		qsort(side->entries, n, sizeof(*side->entries), compare_entries);
 	return 0;
@@ -129,7 +129,7 @@ static struct kf_seccomp_verdict rule_verdict(const struct kf_seccomp_rule *rule
 	return kf_seccomp_verdict(rule->action, rule->has_errno, rule->errno_ret);
 }
 
-/* The only verdict there is for the current name, if no condition decides. */
+/* The verdict for the current name, if no condition decides. */
 static bool constant_verdict(const struct side *side, struct kf_seccomp_verdict *ret)
 {
 	struct kf_seccomp_verdict v = side->otherwise;
@@ -145,7 +145,7 @@ static bool constant_verdict(const struct side *side, struct kf_seccomp_verdict 
 	return true;
 }
 
-/* The strictest that the current name can meet on this side. */
+/* The strictest verdict that this side can give for the current name. */
 static struct kf_seccomp_verdict strictest_verdict(const struct side *side)
 {
 	struct kf_seccomp_verdict v = side->otherwise;
@@ -172,7 +172,7 @@ static bool add_cell(struct merge *m, struct cells *cells, const struct kf_cond 
 	return true;
 }
 
-/* The conditions of one rule, as one cell or as one a comparison. */
+/* Add the conditions of one rule: one cell, or one for each comparison if the rule splits. */
 static bool add_rule(struct merge *m, struct cells *cells, const struct kf_seccomp_rule *rule)
 {
 	bool split = kf_seccomp_rule_splits(rule), dead = false;
@@ -195,7 +195,7 @@ static bool add_rule(struct merge *m, struct cells *cells, const struct kf_secco
 	return split || dead || add_cell(m, cells, &cond, rule_verdict(rule));
 }
 
-static bool disjoint(struct merge *m, const struct kf_cond *a, const struct kf_cond *b)
+static bool are_disjoint(struct merge *m, const struct kf_cond *a, const struct kf_cond *b)
 {
 	struct kf_cond both = *a;
 
@@ -207,14 +207,14 @@ static bool disjoint(struct merge *m, const struct kf_cond *a, const struct kf_c
 	return kf_cond_simplify(&both) == KF_COND_EMPTY;
 }
 
-/* Append to @to the part of cells @from[0..n) where @minus does not hold. */
-static bool subtract(struct merge *m, const struct cell *from, size_t n,
-		     const struct kf_cond *minus, struct cells *to)
+/* Append to @to the parts of the cells @from[0..n) where @minus does not hold. */
+static bool subtract_cond(struct merge *m, const struct cell *from, size_t n,
+			  const struct kf_cond *minus, struct cells *to)
 {
 	struct kf_cmp negated[64];
 
 	for (size_t i = 0; i < n; i++) {
-		if (disjoint(m, &from[i].cond, minus)) {
+		if (are_disjoint(m, &from[i].cond, minus)) {
 			if (!add_cell(m, to, &from[i].cond, from[i].verdict))
 				return false;
 			continue;
@@ -222,8 +222,8 @@ static bool subtract(struct merge *m, const struct cell *from, size_t n,
 		for (size_t k = 0; k < minus->n; k++) {
 			size_t nnegated = kf_cmp_negate(&minus->c[k], negated);
 
-			/* "Any of these bits differs" takes a rule a bit, and
-			 * libseccomp does not come back from such sets. */
+			/* "Any of these bits differs" would need one rule for each bit, and
+			 * libseccomp takes too long for such sets. */
 			if (nnegated > 1)
 				return false;
 			for (size_t j = 0; j < nnegated; j++) {
@@ -238,10 +238,10 @@ static bool subtract(struct merge *m, const struct cell *from, size_t n,
 	return true;
 }
 
-/* The cells of @cond after all rules that are stricter than @verdict (with
- * @all, all rules) took their part, appended to @to. */
-static bool remaining(struct merge *m, const struct kf_cond *cond,
-		      struct kf_seccomp_verdict verdict, bool all, struct cells *to)
+/* Append to @to what is left of @cond when all rules that are stricter than @verdict (with @all,
+ * all rules) have taken their part. */
+static bool add_remaining(struct merge *m, const struct kf_cond *cond,
+			  struct kf_seccomp_verdict verdict, bool all, struct cells *to)
 {
 	struct cells *work = &m->work;
 
@@ -252,11 +252,11 @@ static bool remaining(struct merge *m, const struct kf_cond *cond,
 		const struct cell *rule = &m->rules.c[i];
 		size_t end = work->n;
 
-		if (!all && !beats(rule->verdict, verdict))
+		if (!all && !is_stricter(rule->verdict, verdict))
 			continue;
-		if (!subtract(m, work->c, end, &rule->cond, work))
+		if (!subtract_cond(m, work->c, end, &rule->cond, work))
 			return false;
-		/* Only the newest generation counts; move it down to make room. */
+		/* Only the cells of the last round count; move them down to make room. */
 		work->n -= end;
 		memmove(work->c, work->c + end, work->n * sizeof(*work->c));
 	}
@@ -266,14 +266,14 @@ static bool remaining(struct merge *m, const struct kf_cond *cond,
 	return true;
 }
 
-static void lose(struct cells *cells, struct kf_seccomp_verdict verdict)
+static void lose_cell(struct cells *cells, struct kf_seccomp_verdict verdict)
 {
 	cells->lost_verdict =
 		cells->lost ? kf_seccomp_stricter(cells->lost_verdict, verdict) : verdict;
 	cells->lost = true;
 }
 
-/* Divide the arguments of the current name.  False if that is too complicated. */
+/* Divide the arguments of the current name into cells.  False if that is too complicated. */
 static bool make_cells(struct merge *m, struct side *side)
 {
 	const struct kf_cond always = {.n = 0};
@@ -284,15 +284,16 @@ static bool make_cells(struct merge *m, struct side *side)
 		if (!add_rule(m, &m->rules, side->entries[side->at + i].rule))
 			return false;
 	for (size_t i = 0; i < m->rules.n; i++)
-		if (!remaining(m, &m->rules.c[i].cond, m->rules.c[i].verdict, false, &side->cells))
-			lose(&side->cells, m->rules.c[i].verdict);
-	if (!remaining(m, &always, side->otherwise, true, &side->cells))
-		lose(&side->cells, side->otherwise);
+		if (!add_remaining(m, &m->rules.c[i].cond, m->rules.c[i].verdict, false,
+				   &side->cells))
+			lose_cell(&side->cells, m->rules.c[i].verdict);
+	if (!add_remaining(m, &always, side->otherwise, true, &side->cells))
+		lose_cell(&side->cells, side->otherwise);
 	return true;
 }
 
-/* Whether what is missing of @side would get a rule: left out, it gets the
- * default, and that is fine if it is at least as strict. */
+/* Whether the cells that are missing of @side would have become rules.  Without a rule the call
+ * gets the default, which is fine if that is at least as strict. */
 static bool loss_matters(const struct merge *m, const struct side *side, const struct side *other)
 {
 	struct kf_seccomp_verdict v;
@@ -303,7 +304,7 @@ static bool loss_matters(const struct merge *m, const struct side *side, const s
 	return kf_seccomp_action_compare(v.action, m->otherwise.action) > 0;
 }
 
-/* Add a region of the result, unless another one with this verdict covers it. */
+/* Add a region to the result, unless another one with the same verdict covers it. */
 static bool add_region(struct merge *m, const struct kf_cond *cond,
 		       struct kf_seccomp_verdict verdict)
 {
@@ -321,7 +322,7 @@ static bool add_region(struct merge *m, const struct kf_cond *cond,
 	return add_cell(m, r, cond, verdict);
 }
 
-/* Keep track of whether all cells of a call end up alike. */
+/* Note whether all cells of a call end up with the same verdict. */
 static void note_verdict(struct merge *m, struct kf_seccomp_verdict v)
 {
 	m->mixed |= m->any && !same_verdict(m->first, v);
@@ -329,7 +330,7 @@ static void note_verdict(struct merge *m, struct kf_seccomp_verdict v)
 	m->any = true;
 }
 
-/* The common part of two cells.  False if it has to be a rule and cannot. */
+/* Add the common part of two cells.  False if it has to be a rule and cannot be one. */
 static bool join_cells(struct merge *m, const struct cell *x, const struct cell *y)
 {
 	struct kf_seccomp_verdict v = kf_seccomp_stricter(x->verdict, y->verdict);
@@ -348,12 +349,12 @@ static bool join_cells(struct merge *m, const struct cell *x, const struct cell 
 		return true;
 	if (kind == KF_COND_EXACT)
 		return add_region(m, &both, v);
-	/* Left out, as in loss_matters(). */
+	/* Without a rule the default answers, as in loss_matters(). */
 	return kf_seccomp_action_compare(v.action, m->otherwise.action) <= 0;
 }
 
 /* Fill m->regions for the current name.  False if rules cannot say it. */
-static bool join(struct merge *m)
+static bool join_sides(struct merge *m)
 {
 	size_t pairs = 0;
 	bool alike = true;
@@ -369,7 +370,7 @@ static bool join(struct merge *m)
 			if (!join_cells(m, &m->a.cells.c[i], &m->b.cells.c[k]))
 				return false;
 	if (!m->mixed && m->regions.n) {
-		/* The regions together are everything: no condition at all. */
+		/* All regions together cover every argument: one rule without a condition. */
 		m->regions.n = 1;
 		m->regions.c[0].cond.n = 0;
 	}
@@ -416,14 +417,14 @@ static int merge_name(struct merge *m, const char *name, struct kf_err *err)
 	side_seek(&m->a, name);
 	side_seek(&m->b, name);
 	if (!constant_verdict(&m->a, &va) || !constant_verdict(&m->b, &vb)) {
-		if (join(m)) {
+		if (join_sides(m)) {
 			for (size_t i = 0; i < m->regions.n; i++)
 				if (add_output(m, name, m->regions.c[i].verdict,
 					       &m->regions.c[i].cond, err) < 0)
 					return -1;
 			return 0;
 		}
-		/* Beyond what rules can say: the strictest that it can meet. */
+		/* Rules cannot express it: use the strictest verdict of each side. */
 		va = strictest_verdict(&m->a);
 		vb = strictest_verdict(&m->b);
 	}
@@ -446,14 +447,14 @@ static int merge_names(struct merge *m, struct kf_err *err)
 	}
 }
 
-/* EPERM need not be said. */
+/* Whether a rule has to name its errno; EPERM is the default. */
 static bool says_errno(struct kf_seccomp_verdict v)
 {
 	return v.data != EPERM &&
 	       (strcmp(v.action, "SCMP_ACT_ERRNO") == 0 || strcmp(v.action, "SCMP_ACT_TRACE") == 0);
 }
 
-/* The outputs as rules: names without a condition share one a verdict. */
+/* Write the outputs as rules; names without a condition share one rule for each verdict. */
 static int write_rules(const struct merge *m, struct kf_seccomp *ret, struct kf_err *err)
 {
 	struct kf_seccomp_rule *rules = kf_arena_calloc(m->arena, m->nout, sizeof(*rules));
@@ -518,7 +519,8 @@ static int merge_header(const struct merge *m, struct kf_seccomp *ret, struct kf
 	for (size_t i = 0; i < a->narchitectures; i++)
 		if (strcmp(a->architectures[i], native[0]) != 0 && has_arch(b, a->architectures[i]))
 			arches[ret->narchitectures++] = a->architectures[i];
-	/* SPEC_ALLOW weakens (no mitigation of speculative stores): only if both have it. */
+	/* SPEC_ALLOW switches a mitigation off (speculative stores): keep it only if both have it.
+	 */
 	for (size_t i = 0; i < a->nflags + b->nflags; i++) {
 		const char *flag = i < a->nflags ? a->flags[i] : b->flags[i - a->nflags];
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The names of the seccomp levels, and the policy that belongs to each; the policies themselves are
+ * generated from seccomp.table. */
 #include "seccomp/seccomp.h"
 
 #include "base/cleanup.h"

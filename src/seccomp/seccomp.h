@@ -15,7 +15,7 @@
 
 struct kf_seccomp_arg {
 	uint32_t index;
-	/* With SCMP_CMP_MASKED_EQ: the mask, and what is compared. */
+	/* With SCMP_CMP_MASKED_EQ @value is the mask and @value_two what is compared. */
 	uint64_t value, value_two;
 	const char *op;
 };
@@ -89,27 +89,27 @@ struct kf_seccomp_verdict {
  * functions below take only what passed. */
 int kf_seccomp_check(const struct kf_seccomp *policy, struct kf_err *err);
 
-/* What @policy answers to @call.  Of several rules that match, the strictest
- * counts: runtimes differ there, and none is stricter than that.  A call of an
- * architecture that is neither listed nor this machine's kills the thread. */
+/* What @policy answers to @call.  If several rules match, the strictest counts: runtimes differ
+ * there, and none is stricter than that.  A call of an architecture that is neither listed nor this
+ * machine's kills the thread. */
 struct kf_seccomp_verdict kf_seccomp_eval(const struct kf_seccomp *policy,
 					  const struct kf_seccomp_call *call);
 
 /* Order of strictness, as the kernel decides between stacked filters; an
  * unknown action is the strictest.  Negative, 0, positive like strcmp(). */
 int kf_seccomp_action_compare(const char *a, const char *b);
-/* Whether a process gets past @action: allow, log, and those that ask somebody. */
+/* Whether the call may still be made after @action: allow, log, and the actions that ask a listener
+ * or a tracer. */
 bool kf_seccomp_action_passes(const char *action);
 
-/* Whether @policy asks a listener about any call.  Only the runtime can install such a
- * filter: it is who passes the listener's descriptor on. */
+/* Whether @policy asks a listener about any call.  Only the runtime can install such a filter,
+ * because it passes the listener's descriptor on. */
 bool kf_seccomp_notifies(const struct kf_seccomp *policy);
 
-/* One policy that answers every call as @a and @b stacked would: the stricter
- * of the two.  Where the policy language cannot say that, the result is
- * stricter still, never weaker.  Of two different errors ENOSYS wins, which
- * libraries understand, then the smaller.  Both must have passed
- * kf_seccomp_check().  The result lives in @arena and borrows from both. */
+/* Make one policy that answers every call as @a and @b stacked would: with the stricter of the two
+ * answers.  Where the policy language cannot say that, the result is stricter still, never weaker.
+ * Of two different errors ENOSYS wins, since libraries understand it, then the smaller number.
+ * Both must have passed kf_seccomp_check().  The result lives in @arena and borrows from both. */
 int kf_seccomp_intersect(const struct kf_seccomp *a, const struct kf_seccomp *b,
 			 struct kf_arena *arena, struct kf_seccomp *ret, struct kf_err *err);
 

@@ -4,7 +4,7 @@
 
 #include "seccomp/seccomp.h"
 
-/* What seccomp_table.py makes of seccomp.table. */
+/* The tables that seccomp_table.py generates from seccomp.table. */
 struct kf_seccomp_table {
 	const char *arch; /* as uname(2) says it */
 	struct kf_seccomp levels[KF_SECCOMP_LEVEL_RESTRICTED + 1];
