@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which paths the mounts, devices, masked and read-only paths of a container may have.  Cleaning a
+ * path as text is in base/path.c; the plan (plan.c) asks here. */
 #include "plan/paths.h"
 
 #include "base/cleanup.h"
@@ -97,7 +99,7 @@ int kf_path_check(enum kf_path_use use, const char *path, char ret_clean[static 
 
 bool kf_proc_mount_is_proc(const struct kf_view_mount *mount)
 {
-	/* A bind mount is one by its options, whatever its type says. */
+	/* The options make a mount a bind mount, whatever its type says. */
 	for (size_t i = 0; i < mount->noptions; i++)
 		if (strcmp(mount->options[i], "bind") == 0 ||
 		    strcmp(mount->options[i], "rbind") == 0)

@@ -9,10 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Which paths a container may bring, where whoever puts something there - runc, crun, the
- * agent in a virtual machine - reads the path in its own way.  So only such spellings are
- * let in that all of them must read alike, and nothing may come to lie over what the
- * launcher is reached by or reads. */
+/* Which paths a container may bring. runc, crun and the agent in a virtual machine each read a path
+ * in their own way, so only spellings are accepted that all of them must read alike.  And nothing
+ * may be mounted over what the launcher is started from or reads. */
 
 enum kf_path_use {
 	KF_PATH_MOUNT,	  /* mounts[].destination */
@@ -21,16 +20,16 @@ enum kf_path_use {
 	KF_PATH_READONLY, /* linux.readonlyPaths[] */
 };
 
-/* Files below /proc, "NAME" or "DIR/NAME", that may be mounted over (lxcfs, FIPS mode);
- * what runc lets be, less net/dev, to which a symlink leads.  NULL-terminated.  The
- * chart's admission policy has the same list: tests/chart compares. */
+/* Files below /proc, "NAME" or "DIR/NAME", that may be mounted over (lxcfs, FIPS mode): those that
+ * runc accepts, without net/dev, which a symlink leads to.  NULL-terminated.  The chart's admission
+ * policy has the same list; tests/chart compares them. */
 extern const char *const kf_proc_files[];
 
-/* Check @path, and write it without doubled slashes, "." and a slash at its end into
- * @ret_clean.  Refused, with a reason in *err: relative ones, "..", "/", what does not fit;
- * below /proc all but kf_proc_files for mounts, everything for devices, and for the
- * others what could hide from the launcher what it reads of itself.  A mount at /proc
- * itself is the caller's to judge, see kf_proc_mount_is_proc(). */
+/* Check @path and write it into @ret_clean without doubled slashes, "." and a slash at its end.
+ * Refused, with a reason in *err: relative paths, "..", "/", paths that do not fit.  Below /proc a
+ * mount may only be at one of kf_proc_files, a device nowhere, and the other uses must not hide
+ * from the launcher what it reads of itself.  A mount at /proc itself is left to the caller: see
+ * kf_proc_mount_is_proc(). */
 int kf_path_check(enum kf_path_use use, const char *path, char ret_clean[static PATH_MAX],
 		  struct kf_err *err);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The decision about a container: skip, sandbox or refuse, and the new arguments, mounts and
+ * seccomp policy; and the check of the finished container.  It reads a kf_view; nri-plan/ and oci/
+ * make views and apply the decision. */
 #include "plan/plan.h"
 
 #include "base/cleanup.h"
@@ -19,7 +22,7 @@
 #define PREFIX_LEN_PATH 5 /* LAUNCHER wrap --profile NAME -- */
 #define PREFIX_LEN_FD	9 /* LAUNCHER wrap --policy-fd N --report-fd N --profile NAME -- */
 
-static int refuse(struct kf_plan *plan, const char *reason, struct kf_err *err)
+static int refuse_container(struct kf_plan *plan, const char *reason, struct kf_err *err)
 {
 	if (!reason)
 		return kf_fail_nomem(err, "plan");
@@ -86,34 +89,36 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 	if (!named)
 		name = settings->default_profile;
 	if (!kf_profile_name_valid(name))
-		return refuse(plan,
-			      kf_arena_printf(arena,
-					      "annotation %s: '%.80s' is not a profile name "
-					      "(letters, digits, '_' and '-', at most %d)",
-					      key, name, KF_LIMIT_PROFILE_NAME),
-			      err);
+		return refuse_container(
+			plan,
+			kf_arena_printf(arena,
+					"annotation %s: '%.80s' is not a profile name "
+					"(letters, digits, '_' and '-', at most %d)",
+					key, name, KF_LIMIT_PROFILE_NAME),
+			err);
 	/* The default profile is the administrator's choice; the list limits pods. */
 	if (named && !profile_allowed(settings, name) &&
 	    strcmp(name, settings->default_profile) != 0)
-		return refuse(plan,
-			      kf_arena_printf(arena,
-					      "annotation %s: profile '%s' is not allowed on this "
-					      "node; allowed are: %s",
-					      key, name, list_profiles(settings, arena)),
-			      err);
+		return refuse_container(
+			plan,
+			kf_arena_printf(arena,
+					"annotation %s: profile '%s' is not allowed on this "
+					"node; allowed are: %s",
+					key, name, list_profiles(settings, arena)),
+			err);
 	plan->profile = kf_settings_profile(settings, name);
 	if (!plan->profile)
-		return refuse(plan,
-			      kf_arena_printf(arena,
-					      "%s '%s' does not exist on this node; there are: %s",
-					      named ? "profile" : "default profile", name,
-					      list_profiles(settings, arena)),
-			      err);
+		return refuse_container(
+			plan,
+			kf_arena_printf(arena, "%s '%s' does not exist on this node; there are: %s",
+					named ? "profile" : "default profile", name,
+					list_profiles(settings, arena)),
+			err);
 	return 0;
 }
 
-/* By what a pod can change the machine that it is to run in, or have Kata take
- * a container for something else: the key, or with a dot at its end all that begin so. */
+/* Annotations with which a pod can change the machine that it is to run in, or make Kata take a
+ * container for something else.  A name with a dot at its end stands for all that begin with it. */
 static const char *const machine_annotations[] = {
 	"io.katacontainers.",
 	"io.kubernetes.cri.container-type",
@@ -135,8 +140,8 @@ static bool machine_annotation(const struct kf_settings *settings, const char *k
 	return false;
 }
 
-/* Where no guard follows the pod may be a virtual machine: its kernel, its agent
- * and the guest's seccomp are part of the sandbox. */
+/* If no guard follows, the pod may be a virtual machine: its kernel, its agent and the guest's
+ * seccomp policy are part of the sandbox, so the pod must not change them. */
 static int check_machine(const struct kf_settings *settings, const struct kf_view *view,
 			 const struct kf_launch *launch, struct kf_arena *arena,
 			 struct kf_plan *plan, struct kf_err *err)
@@ -145,7 +150,7 @@ static int check_machine(const struct kf_settings *settings, const struct kf_vie
 		return 0;
 	for (size_t i = 0; i < view->nannotations; i++)
 		if (machine_annotation(settings, view->annotations[i].key))
-			return refuse(
+			return refuse_container(
 				plan,
 				kf_arena_printf(
 					arena,
@@ -157,11 +162,11 @@ static int check_machine(const struct kf_settings *settings, const struct kf_vie
 	return 0;
 }
 
-static bool denied(const struct kf_profile_info *profile, const char *destination)
+static bool is_denied(const struct kf_profile_info *profile, const char *destination)
 {
 	const char *at = kf_policy_run_path(destination);
 
-	/* No mount lies at "~/...". */
+	/* Mount destinations are absolute, so rules that begin with "~" cannot match. */
 	for (size_t i = 0; i < profile->ndeny; i++)
 		if (profile->deny[i][0] == '/' &&
 		    kf_path_under(at, kf_policy_run_path(profile->deny[i])))
@@ -169,7 +174,7 @@ static bool denied(const struct kf_profile_info *profile, const char *destinatio
 	return false;
 }
 
-/* The last component of the launcher's path cut off, is it what is mounted? */
+/* Whether @mount is our own: its source is the directory that the launcher lies in. */
 static bool is_launcher_mount(const struct kf_settings *settings, const struct kf_view_mount *mount,
 			      const char *clean)
 {
@@ -179,8 +184,8 @@ static bool is_launcher_mount(const struct kf_settings *settings, const struct k
 	       strncmp(mount->source, settings->launcher, n) == 0;
 }
 
-/* What has nothing to do with profiles: the same for the plan, and for the verifier when
- * all plugins have spoken. */
+/* Checks that do not depend on a profile: the plan makes them, and the verifier again after all
+ * other plugins. */
 static int check_paths(enum kf_path_use use, const struct kf_view_paths *paths, struct kf_err *err)
 {
 	KF_UNINIT char clean[PATH_MAX];
@@ -219,7 +224,7 @@ static int plan_paths(const struct kf_view *view, struct kf_arena *arena, struct
 	    check_paths(KF_PATH_MASKED, &view->masked, &why) == 0 &&
 	    check_paths(KF_PATH_READONLY, &view->read_only, &why) == 0)
 		return 0;
-	return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+	return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
 }
 
 /* The last of "rw" and "ro" counts. */
@@ -262,11 +267,12 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 		struct kf_err why;
 
 		if (check_mount(&view->mounts[i], clean, &why) < 0)
-			return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
 		if (launch->by_fd && is_launcher_mount(settings, &view->mounts[i], clean))
-			continue; /* the plugin's, of no use and no harm */
+			continue; /* the plugin's mount of the launcher: the guard does not need it,
+				     and it does no harm */
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
-			return refuse(
+			return refuse_container(
 				plan,
 				kf_arena_printf(arena,
 						"mount '%.200s': the path " KF_LAUNCHER_DIR
@@ -274,7 +280,7 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 						"it elsewhere",
 						destination),
 				err);
-		if (denied(plan->profile, clean))
+		if (is_denied(plan->profile, clean))
 			remove[n++] = destination;
 		else if (kf_policy_is_pod_file(clean) && !plan->profile->writes_pod_files &&
 			 !is_read_only(&view->mounts[i]))
@@ -287,8 +293,8 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 	return 0;
 }
 
-/* An added variable loses to the last duplicate in the container's own
- * environment (NRI generator), so a duplicate would leave a lie behind. */
+/* The runtime (NRI generator) keeps the last of several values of one variable.  So if the
+ * environment sets our variable more than once, the value that we set would be lost. */
 static bool env_ambiguous(const struct kf_view *view)
 {
 	size_t n = strlen(KF_ENV_PROFILE), seen = 0;
@@ -304,8 +310,8 @@ static bool all_digits(const char *s)
 	return *s && !s[strspn(s, "0123456789")];
 }
 
-/* LAUNCHER wrap --policy-fd N --report-fd N --profile NAME --, as a bundle has it that is
- * created a second time. */
+/* The guard's own prefix "LAUNCHER wrap --policy-fd N --report-fd N --profile NAME --": a bundle
+ * has it when it is used to create a container a second time. */
 static size_t fd_prefix(const char *const *args, size_t nargs, const char **ret_profile)
 {
 	static const char fd[] = "/proc/self/fd/";
@@ -344,9 +350,9 @@ static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
 	size_t nrest = view->nargs, n = 0;
 	const char **args, *wrapped = NULL;
 
-	/* The plugin came first and wrapped for the same profile: one sandbox is
-	 * enough, and its path is replaced by the descriptor.  Any other prefix
-	 * is the workload's own command and ends up inside ours. */
+	/* The plugin has wrapped for the same profile already: one sandbox is enough, and the
+	 * launcher's path is replaced by the descriptor.  Any other prefix is the workload's own
+	 * command and stays inside ours. */
 	if (launch->by_fd) {
 		size_t skip = kf_plan_prefix(launch, rest, nrest, &wrapped);
 
@@ -381,8 +387,8 @@ static int plan_args(const struct kf_view *view, const struct kf_launch *launch,
 	return 0;
 }
 
-/* The configured level, or what the administrator gave the profile, which may
- * be weaker.  No level at all means hands off, for every profile. */
+/* The level that is configured, or the one that the administrator gave the profile, which may be
+ * weaker.  If no level is configured, the policy is left alone for every profile. */
 static const struct kf_seccomp *chosen_seccomp(const struct kf_settings *settings,
 					       const struct kf_profile_info *profile)
 {
@@ -393,16 +399,16 @@ static const struct kf_seccomp *chosen_seccomp(const struct kf_settings *setting
 	return kf_seccomp_builtin(level, KF_SECCOMP_ARCH);
 }
 
-/* Whether the launcher itself runs under the policy that the container gets.  With the
- * guard it installs that policy itself, after everything else; but a filter that
- * asks a listener has to be installed by the runtime, which hands the listener on. */
+/* Whether the launcher itself runs under the container's policy.  With the guard the launcher
+ * installs the policy itself, after everything else.  But a policy that asks a listener has to be
+ * installed by the runtime, which passes the listener's descriptor on. */
 static bool launcher_is_filtered(const struct kf_launch *launch, const struct kf_seccomp *policy)
 {
 	return !launch->by_fd || kf_seccomp_notifies(policy);
 }
 
-/* @policy is what the container gets.  Judged is what the pod brought to it: our own
- * levels let the launcher pass (test_seccomp.c), and the stricter of two answers is an
+/* @policy is what the container gets.  Only the part that the pod brought is checked: our own
+ * levels let the launcher pass (test_seccomp.c), and the stricter of two answers is always an
  * answer of one of them. */
 static int check_launcher_calls(const struct kf_launch *launch, const struct kf_view *view,
 				const struct kf_seccomp *policy, struct kf_arena *arena,
@@ -414,18 +420,20 @@ static int check_launcher_calls(const struct kf_launch *launch, const struct kf_
 		denied = kf_seccomp_launcher_denied(view->seccomp, arena);
 	if (denied && !*denied)
 		return 0;
-	return refuse(plan,
-		      denied ? kf_arena_printf(arena,
-					       "the pod's seccomp profile may deny or change what "
-					       "the sandbox launcher needs: %s; allow these calls "
-					       "in it, whatever their arguments, or use type "
-					       "RuntimeDefault",
-					       denied)
-			     : NULL,
-		      err);
+	return refuse_container(
+		plan,
+		denied ? kf_arena_printf(arena,
+					 "the pod's seccomp profile may deny or change what "
+					 "the sandbox launcher needs: %s; allow these calls "
+					 "in it, whatever their arguments, or use type "
+					 "RuntimeDefault",
+					 denied)
+		       : NULL,
+		err);
 }
 
-/* @ours and the pod's own policy in one, or what an earlier plan made of these two. */
+/* The intersection of @ours and the pod's own policy; the one that an earlier plan made of the same
+ * two is used again. */
 static int intersect_seccomp(const struct kf_seccomp *ours, const struct kf_view *view,
 			     struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
 {
@@ -444,15 +452,15 @@ static int intersect_seccomp(const struct kf_seccomp *ours, const struct kf_view
 	if (kf_seccomp_intersect(ours, view->seccomp, arena, both, &why) < 0)
 		return why.code == ENOMEM
 			       ? kf_fail_nomem(err, "plan")
-			       : refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			       : refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
 	plan->seccomp = both;
 	plan->intersected = ours;
 	return 0;
 }
 
-/* Never weaker than what the pod asked for: where its rules can be seen, both
- * policies' intersection; where they cannot, only what we know not to be
- * stricter is replaced. */
+/* The result is never weaker than what the pod asked for.  If its rules can be seen, it is the
+ * intersection of both policies; if not, only a policy that cannot be stricter than ours is
+ * replaced. */
 static int plan_seccomp(const struct kf_settings *settings, const struct kf_view *view,
 			const struct kf_launch *launch, struct kf_arena *arena,
 			struct kf_plan *plan, struct kf_err *err)
@@ -460,13 +468,13 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 	const struct kf_seccomp *ours = chosen_seccomp(settings, plan->profile);
 	struct kf_err why = {0};
 
-	/* The guard sees the pod's rules, always, and answers for all of it; an answer of the
-	 * plugin's would only be an adjustment for other plugins and validators to object to. */
+	/* The guard always sees the pod's rules and sets the whole policy.  If the plugin set one
+	 * too, other plugins and validators might object to it. */
 	if (launch->guard_follows)
 		return 0;
 	if (view->seccomp) {
 		if (!view->nknown && kf_seccomp_check(view->seccomp, &why) < 0)
-			return refuse(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
 		if (ours && intersect_seccomp(ours, view, arena, plan, err) < 0)
 			return -1;
 		if (plan->decision != KF_SANDBOX)
@@ -475,14 +483,15 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 					    arena, plan, err);
 	}
 	if (view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
-		return refuse(plan,
-			      ours ? "the pod's own seccomp profile (Localhost) would be "
-				     "replaced, because this runtime does not show its "
-				     "rules" HIDDEN_REMEDY
-				   : "the pod's own seccomp profile (Localhost) may deny or "
-				     "change what the sandbox launcher needs, and this "
-				     "runtime does not show its rules" HIDDEN_REMEDY,
-			      err);
+		return refuse_container(
+			plan,
+			ours ? "the pod's own seccomp profile (Localhost) would be "
+			       "replaced, because this runtime does not show its "
+			       "rules" HIDDEN_REMEDY
+			     : "the pod's own seccomp profile (Localhost) may deny or "
+			       "change what the sandbox launcher needs, and this "
+			       "runtime does not show its rules" HIDDEN_REMEDY,
+			err);
 	}
 	plan->seccomp = ours;
 	return 0;
@@ -506,15 +515,16 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 	    check_machine(settings, view, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX && (!view->nargs || !*view->args[0])) {
-		if (refuse(&plan, "the container has no command: nothing to start in the sandbox",
-			   err) < 0)
+		if (refuse_container(
+			    &plan, "the container has no command: nothing to start in the sandbox",
+			    err) < 0)
 			return -1;
 	}
 	if (plan.decision == KF_SANDBOX && env_ambiguous(view)) {
-		if (refuse(&plan,
-			   "the environment sets " KF_ENV_PROFILE
-			   " more than once; remove it from the image or the pod",
-			   err) < 0)
+		if (refuse_container(&plan,
+				     "the environment sets " KF_ENV_PROFILE
+				     " more than once; remove it from the image or the pod",
+				     err) < 0)
 			return -1;
 	}
 	if (plan.decision == KF_SANDBOX &&
@@ -566,7 +576,7 @@ int kf_verify_container(const struct kf_settings *settings, const struct kf_view
 			return kf_fail(err, EPERM,
 				       "mount '%.200s' lies under the launcher's " KF_LAUNCHER_DIR,
 				       view->mounts[i].destination);
-		if (denied(plan.profile, dir))
+		if (is_denied(plan.profile, dir))
 			return kf_fail(err, EPERM,
 				       "mount '%.200s' lies at a path which the profile denies",
 				       view->mounts[i].destination);

@@ -10,9 +10,8 @@
 
 #include <stdbool.h>
 
-/* The one place where it is decided what happens to a container.  Pure: no
- * I/O, no clock, no globals; the plugin, the guard and "kubefence explain" call
- * it and can therefore never disagree. */
+/* The one place where it is decided what happens to a container.  Pure: no I/O, no clock, no
+ * globals.  The plugin and the guard both call it, so they never disagree. */
 
 enum kf_decision { KF_SKIP, KF_SANDBOX, KF_REFUSE };
 
@@ -22,7 +21,7 @@ struct kf_launch {
 	int launcher_fd; /* with by_fd: their numbers inside the container */
 	int policy_fd;
 	int report_fd; /* where the launcher tells that it could not start the program */
-	/* The plugin: the guard runs after us for this handler, and sees to the container's
+	/* For the plugin: the guard runs after it for this handler, and sets the container's
 	 * seccomp policy. */
 	bool guard_follows;
 };
@@ -39,18 +38,18 @@ struct kf_plan {
 	bool already_wrapped; /* @args is a rewrite of the plugin's own prefix, same profile */
 	const char *const *remove_mounts; /* destinations, as the view spells them */
 	size_t nremove_mounts;
-	/* Those of the pod's own files, to be mounted read-only: what an image's symlinks make
-	 * of their paths no rule of the launcher's can foresee. */
+	/* The pod's own files, to be mounted read-only: the image's symlinks can lead to them by
+	 * paths that no rule of the launcher can foresee. */
 	const struct kf_view_mount *const *read_only;
 	size_t nread_only;
 	const struct kf_seccomp *seccomp; /* to be set; NULL = leave as it is */
-	/* The level of ours of which @seccomp is an intersection that was worked out
-	 * now, in the arena: see struct kf_seccomp_known.  Else NULL. */
+	/* Our level, if @seccomp is an intersection with it that was worked out now, in the arena
+	 * (see struct kf_seccomp_known); otherwise NULL. */
 	const struct kf_seccomp *intersected;
 };
 
-/* Decide about @view.  Results live in @arena and borrow from @settings and
- * @view.  Returns -1 only when memory runs out (ENOMEM): callers refuse then. */
+/* Decide about @view.  Results live in @arena and borrow from @settings and @view.  Returns -1 only
+ * when memory runs out (ENOMEM); the caller then refuses the container. */
 int kf_plan_container(const struct kf_settings *settings, const struct kf_view *view,
 		      const struct kf_launch *launch, struct kf_arena *arena, struct kf_plan *ret,
 		      struct kf_err *err);
@@ -62,11 +61,11 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 size_t kf_plan_prefix(const struct kf_launch *launch, const char *const *args, size_t nargs,
 		      const char **ret_profile);
 
-/* Check a container as it is about to start (after every other plugin) against
- * what kf_plan_container() must have made of it: args outermost ours with the
- * right profile, the last mount at or under /nono our own launcher directory,
- * and no mount where the profile denies one.  Out of scope is fine.  Returns 0, or -1 and *err with
- * the reason. */
+/* Check a container as it is about to start, after every other plugin, against what
+ * kf_plan_container() must have made of it: our prefix comes first in its arguments and names the
+ * right profile, the last mount at or under /nono is our own launcher directory, and there is no
+ * mount where the profile denies one.  A container that is not in scope passes.  Returns 0, or -1
+ * and *err with the reason. */
 int kf_verify_container(const struct kf_settings *settings, const struct kf_view *view,
 			struct kf_err *err);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Questions to a node's settings: whether a handler is in scope, and which profile has a name.  The
+ * settings are read by config/. */
 #include "plan/settings.h"
 
 #include <string.h>

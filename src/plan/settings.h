@@ -38,8 +38,8 @@ struct kf_settings {
 	size_t nallowed_profiles;
 	enum kf_seccomp_level seccomp;
 	enum kf_exec_mode exec;
-	/* Annotations of Kata's that pods may have all the same; the guard, which
-	 * no machine has, does not look at them. */
+	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
+	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;
 	size_t nkata_annotations;
 	const struct kf_profile_info *profiles; /* all that exist on this node */

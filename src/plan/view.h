@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* What is known of one container before it is created, wherever that came
- * from: NRI's messages (nri/view) or an OCI bundle (oci/view).  Everything is
- * borrowed from there.  Absent strings are "", never NULL. */
+/* What is known of one container before it is created.  It comes from NRI's messages
+ * (nri-plan/view) or from an OCI bundle (oci/view), and everything is borrowed from there.  Absent
+ * strings are "", never NULL. */
 
 struct kf_view_annotation {
 	const char *key, *value;
@@ -55,7 +55,7 @@ struct kf_view {
 	struct kf_view_paths masked, read_only; /* NRI does not tell */
 	enum kf_view_seccomp seccomp_source;
 	const struct kf_seccomp *seccomp; /* its rules; NULL if there are none or they are hidden */
-	/* For exactly these rules; saves working them out again.  Optional. */
+	/* Intersections with exactly these rules that were worked out before.  Optional. */
 	const struct kf_seccomp_known *known;
 	size_t nknown;
 };
