@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's TOML configuration: reading it, checking every key, reporting every mistake.  The
+ * files that the plugin writes for the guard are settings_text.c and runtime_text.c. */
 #include "config/config.h"
 
 #include "base/cleanup.h"
@@ -19,17 +21,17 @@
 
 #define LIST_MAX 256 /* as in the settings the guard reads */
 
-struct reader {
+struct config_reader {
 	struct kf_arena *arena;
 	struct kf_diags *diags;
 	struct kf_config out;
 	const char *file;
-	const char *key; /* being read */
-	bool elsewhere;	 /* the launcher is not among our files */
+	const char *key; /* the key that is being read */
+	bool elsewhere;	 /* the launcher's file is on another machine */
 	struct kf_origin at;
 };
 
-static struct kf_origin origin(const struct reader *r, const struct kf_toml_pos *pos)
+static struct kf_origin origin_of(const struct config_reader *r, const struct kf_toml_pos *pos)
 {
 	return (struct kf_origin){.file = r->file, .line = pos->line, .column = pos->column};
 }
@@ -38,7 +40,7 @@ static struct kf_origin origin(const struct reader *r, const struct kf_toml_pos 
 #define mistake(r, fmt, ...) \
 	kf_diag_error((r)->diags, &(r)->at, "%s: " fmt, (r)->key __VA_OPT__(, ) __VA_ARGS__)
 
-static const char *copy(struct reader *r, const char *s)
+static const char *copy_string(struct config_reader *r, const char *s)
 {
 	const char *p = kf_arena_strdup(r->arena, s);
 
@@ -47,7 +49,7 @@ static const char *copy(struct reader *r, const char *s)
 	return p;
 }
 
-static const char *read_string(struct reader *r, const struct kf_toml_node *value)
+static const char *read_string(struct config_reader *r, const struct kf_toml_node *value)
 {
 	if (value->kind != KF_TOML_STRING) {
 		mistake(r, "must be a string, not %s", kf_toml_kind_name(value->kind));
@@ -66,8 +68,8 @@ static const char *read_string(struct reader *r, const struct kf_toml_node *valu
 
 typedef bool valid_fn(const char *name);
 
-/* A list of distinct @what; each element is checked, so that every mistake shows. */
-static const char *const *read_list(struct reader *r, const struct kf_toml_node *value,
+/* Read a list of distinct @what.  Each element is checked, so that every mistake is reported. */
+static const char *const *read_list(struct config_reader *r, const struct kf_toml_node *value,
 				    valid_fn *valid, const char *what, size_t *ret_n)
 {
 	const char **list;
@@ -91,7 +93,7 @@ static const char *const *read_list(struct reader *r, const struct kf_toml_node 
 		const char *s;
 		size_t i = 0;
 
-		r->at = origin(r, &e->begin);
+		r->at = origin_of(r, &e->begin);
 		s = read_string(r, e);
 		if (!s)
 			continue;
@@ -104,7 +106,7 @@ static const char *const *read_list(struct reader *r, const struct kf_toml_node 
 		if (i < n)
 			mistake(r, "'%s' is in the list twice; remove one", s);
 		else
-			list[n++] = copy(r, s);
+			list[n++] = copy_string(r, s);
 	}
 	*ret_n = n;
 	return list;
@@ -117,7 +119,7 @@ static const char *const *read_list(struct reader *r, const struct kf_toml_node 
 	"a profile name (letters, digits, '_' and '-', not first, at most " \
 	"64), such as \"default\""
 
-static void read_runtime_classes(struct reader *r, const struct kf_toml_node *value)
+static void read_runtime_classes(struct config_reader *r, const struct kf_toml_node *value)
 {
 	struct kf_settings *s = &r->out.settings;
 
@@ -127,7 +129,7 @@ static void read_runtime_classes(struct reader *r, const struct kf_toml_node *va
 			   "handler, such as [\"nono-runc\"]");
 }
 
-static void read_default_profile(struct reader *r, const struct kf_toml_node *value)
+static void read_default_profile(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
 
@@ -137,12 +139,12 @@ static void read_default_profile(struct reader *r, const struct kf_toml_node *va
 	else if (s && !kf_profile_name_valid(s))
 		mistake(r, "'%.80s' is not " WHAT_PROFILE, s);
 	else if (s)
-		r->out.settings.default_profile = copy(r, s);
+		r->out.settings.default_profile = copy_string(r, s);
 }
 
-/* An absolute path without "..", "//" and the like: it becomes part of mounts
- * and of settings that are compared byte by byte. */
-static const char *read_path(struct reader *r, const char *s)
+/* An absolute path without "..", "//" and the like: it becomes part of mounts and of settings that
+ * are compared byte by byte. */
+static const char *read_path(struct config_reader *r, const char *s)
 {
 	char clean[PATH_MAX];
 
@@ -158,7 +160,7 @@ static const char *read_path(struct reader *r, const char *s)
 		mistake(r, "'%.200s' is not a plain path; write '%.200s'", s, clean);
 		return NULL;
 	}
-	return copy(r, s);
+	return copy_string(r, s);
 }
 
 bool kf_config_check_launcher(const char *path, const struct kf_origin *at, struct kf_diags *diags)
@@ -184,7 +186,7 @@ bool kf_config_check_launcher(const char *path, const struct kf_origin *at, stru
 	return false;
 }
 
-static void read_nono_bin_path(struct reader *r, const struct kf_toml_node *value)
+static void read_nono_bin_path(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
 
@@ -211,7 +213,7 @@ static void read_nono_bin_path(struct reader *r, const struct kf_toml_node *valu
 		r->out.settings.launcher = s;
 }
 
-static void read_socket_path(struct reader *r, const struct kf_toml_node *value)
+static void read_socket_path(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 	const char *s = read_string(r, value);
@@ -226,10 +228,10 @@ static void read_socket_path(struct reader *r, const struct kf_toml_node *value)
 			"for " NRI_SOCKET_PATH,
 			s);
 	else
-		r->out.socket_path = copy(r, s);
+		r->out.socket_path = copy_string(r, s);
 }
 
-static void read_seccomp_profile(struct reader *r, const struct kf_toml_node *value)
+static void read_seccomp_profile(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
 	enum kf_seccomp_level level;
@@ -245,13 +247,13 @@ static void read_seccomp_profile(struct reader *r, const struct kf_toml_node *va
 			s);
 }
 
-static void read_vm_rootfs_classes(struct reader *r, const struct kf_toml_node *value)
+static void read_vm_rootfs_classes(struct config_reader *r, const struct kf_toml_node *value)
 {
 	r->out.vm_rootfs_classes = read_list(r, value, kf_handler_name_valid, WHAT_HANDLER,
 					     &r->out.nvm_rootfs_classes);
 }
 
-static void read_allowed_profiles(struct reader *r, const struct kf_toml_node *value)
+static void read_allowed_profiles(struct config_reader *r, const struct kf_toml_node *value)
 {
 	struct kf_settings *s = &r->out.settings;
 
@@ -264,7 +266,7 @@ static bool kata_annotation_valid(const char *s)
 	return strncmp(s, "io.katacontainers.", 18) == 0 && s[18];
 }
 
-static void read_kata_annotations(struct reader *r, const struct kf_toml_node *value)
+static void read_kata_annotations(struct config_reader *r, const struct kf_toml_node *value)
 {
 	struct kf_settings *s = &r->out.settings;
 
@@ -274,7 +276,7 @@ static void read_kata_annotations(struct reader *r, const struct kf_toml_node *v
 					&s->nkata_annotations);
 }
 
-static void read_exec(struct reader *r, const struct kf_toml_node *value)
+static void read_exec(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
 
@@ -286,7 +288,7 @@ static void read_exec(struct reader *r, const struct kf_toml_node *value)
 		mistake(r, "'%.80s' is unknown; use \"sandbox\" or \"deny\"", s);
 }
 
-static void read_profiles_dir(struct reader *r, const struct kf_toml_node *value)
+static void read_profiles_dir(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
 
@@ -294,11 +296,11 @@ static void read_profiles_dir(struct reader *r, const struct kf_toml_node *value
 		r->out.profiles_dir = read_path(r, s);
 }
 
-/* Every key there is. */
+/* All keys. */
 static const struct {
 	const char *name;
 	const char *example; /* of a required key */
-	void (*read)(struct reader *r, const struct kf_toml_node *value);
+	void (*read)(struct config_reader *r, const struct kf_toml_node *value);
 } keys[] = {
 	{"runtime_classes", "[\"nono-runc\"]", read_runtime_classes},
 	{"default_profile", "\"default\"", read_default_profile},
@@ -312,10 +314,10 @@ static const struct {
 	{"profiles_dir", NULL, read_profiles_dir},
 };
 
-static void unknown_key(struct reader *r, const struct kf_toml_node *node)
+static void unknown_key(struct config_reader *r, const struct kf_toml_node *node)
 {
 	const char *names[KF_ARRAY_SIZE(keys) + 1] = {0}, *meant;
-	struct kf_origin at = origin(r, &node->key_begin);
+	struct kf_origin at = origin_of(r, &node->key_begin);
 
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(keys); i++)
 		names[i] = keys[i].name;
@@ -327,7 +329,7 @@ static void unknown_key(struct reader *r, const struct kf_toml_node *node)
 		kf_diag_error(r->diags, &at, "%.80s: unknown key; remove it", node->key);
 }
 
-static void read_document(struct reader *r, const struct kf_toml_node *root)
+static void read_document(struct config_reader *r, const struct kf_toml_node *root)
 {
 	for (const struct kf_toml_node *node = root->first_child; node; node = node->next) {
 		unsigned i = 0;
@@ -339,7 +341,7 @@ static void read_document(struct reader *r, const struct kf_toml_node *root)
 			continue;
 		}
 		r->key = node->key;
-		r->at = origin(r, &node->begin);
+		r->at = origin_of(r, &node->begin);
 		keys[i].read(r, node);
 	}
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(keys); i++) {
@@ -352,10 +354,11 @@ static void read_document(struct reader *r, const struct kf_toml_node *root)
 	}
 }
 
-static int parse(const char *text, size_t n, const char *file, bool elsewhere,
-		 struct kf_arena *arena, struct kf_config *ret, struct kf_diags *diags)
+static int parse_document(const char *text, size_t n, const char *file, bool elsewhere,
+			  struct kf_arena *arena, struct kf_config *ret, struct kf_diags *diags)
 {
-	struct reader r = {.arena = arena, .diags = diags, .file = file, .elsewhere = elsewhere};
+	struct config_reader r = {
+		.arena = arena, .diags = diags, .file = file, .elsewhere = elsewhere};
 	size_t before = diags->nerrors;
 	struct kf_toml toml;
 	struct kf_err err;
@@ -382,22 +385,22 @@ static int parse(const char *text, size_t n, const char *file, bool elsewhere,
 int kf_config_parse(const char *text, size_t n, const char *file, struct kf_arena *arena,
 		    struct kf_config *ret, struct kf_diags *diags)
 {
-	return parse(text, n, file, false, arena, ret, diags);
+	return parse_document(text, n, file, false, arena, ret, diags);
 }
 
 int kf_config_parse_elsewhere(const char *text, size_t n, const char *file, struct kf_arena *arena,
 			      struct kf_config *ret, struct kf_diags *diags)
 {
-	return parse(text, n, file, true, arena, ret, diags);
+	return parse_document(text, n, file, true, arena, ret, diags);
 }
 
-static int load(const char *path, bool elsewhere, struct kf_arena *arena, struct kf_config *ret,
-		struct kf_diags *diags)
+static int load_file(const char *path, bool elsewhere, struct kf_arena *arena,
+		     struct kf_config *ret, struct kf_diags *diags)
 {
 	struct kf_origin whole = {.file = path};
 	KF_FREE char *text = NULL;
 	struct kf_err err;
-	/* A ConfigMap's files are symlinks. */
+	/* No O_NOFOLLOW: the files of a ConfigMap are symlinks. */
 	KF_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t n;
 
@@ -411,17 +414,17 @@ static int load(const char *path, bool elsewhere, struct kf_arena *arena, struct
 		kf_diag_error(diags, &whole, "cannot be read: %s", err.msg);
 		return -1;
 	}
-	return parse(text, n, path, elsewhere, arena, ret, diags);
+	return parse_document(text, n, path, elsewhere, arena, ret, diags);
 }
 
 int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *ret,
 		   struct kf_diags *diags)
 {
-	return load(path, false, arena, ret, diags);
+	return load_file(path, false, arena, ret, diags);
 }
 
 int kf_config_load_elsewhere(const char *path, struct kf_arena *arena, struct kf_config *ret,
 			     struct kf_diags *diags)
 {
-	return load(path, true, arena, ret, diags);
+	return load_file(path, true, arena, ret, diags);
 }

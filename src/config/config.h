@@ -28,8 +28,8 @@ struct kf_config {
  * What *ret points to lives in @arena. */
 int kf_config_load(const char *path, struct kf_arena *arena, struct kf_config *ret,
 		   struct kf_diags *diags);
-/* The same for a plugin that runs, or is to run, in front of other files than
- * ours: nothing is said about the launcher. */
+/* The same for a plugin on another machine or in another container, whose files are not ours: the
+ * launcher's file is not looked at. */
 int kf_config_load_elsewhere(const char *path, struct kf_arena *arena, struct kf_config *ret,
 			     struct kf_diags *diags);
 int kf_config_parse_elsewhere(const char *text, size_t n, const char *file, struct kf_arena *arena,
@@ -37,9 +37,8 @@ int kf_config_parse_elsewhere(const char *text, size_t n, const char *file, stru
 /* kf_config_load() from memory; @file is for messages. */
 int kf_config_parse(const char *text, size_t n, const char *file, struct kf_arena *arena,
 		    struct kf_config *ret, struct kf_diags *diags);
-/* Check that the launcher is what it has to be: there, no symlink, a regular
- * file, executable.  @at: where it is configured.  Part of kf_config_load() and kf_config_parse().
- */
+/* Check that the launcher is there and is an executable regular file, not a symlink.  @at: where it
+ * is configured.  Part of kf_config_load() and kf_config_parse(). */
 bool kf_config_check_launcher(const char *path, const struct kf_origin *at, struct kf_diags *diags);
 
 #endif

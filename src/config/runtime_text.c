@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The file that names the real runtime of each handler: writing, reading, looking up.  Node set-up
+ * (src/node) decides what is in it. */
 #include "config/runtime_text.h"
 
 #include "base/cleanup.h"
@@ -37,8 +39,9 @@ static int by_handler(const void *a, const void *b)
 		      ((const struct kf_runtime *)b)->handler);
 }
 
-/* The rules that writer and reader share; @sorted in the order of the names. */
-static int check(const struct kf_runtime *sorted, size_t n, struct kf_err *err)
+/* Check what both the writer and the reader demand; @sorted is in the order of the handlers' names.
+ */
+static int check_runtimes(const struct kf_runtime *sorted, size_t n, struct kf_err *err)
 {
 	if (n > RUNTIMES_MAX)
 		return kf_fail(err, E2BIG, "more than %d handlers", RUNTIMES_MAX);
@@ -69,7 +72,7 @@ int kf_runtimes_format(const struct kf_runtime *runtimes, size_t n, struct kf_bu
 	if (n)
 		memcpy(sorted, runtimes, n * sizeof(*sorted));
 	qsort(sorted, n, sizeof(*sorted), by_handler);
-	if (check(sorted, n, err) < 0)
+	if (check_runtimes(sorted, n, err) < 0)
 		return -1;
 	kf_buf_adds(buf, HEADER);
 	for (size_t i = 0; i < n; i++)
@@ -112,7 +115,7 @@ static int parse_lines(char *text, struct kf_runtimes *out, struct kf_err *err)
 			return kf_fail(err, E2BIG, "more than %d handlers", RUNTIMES_MAX);
 		out->v[out->n++] = (struct kf_runtime){.handler = line, .path = path};
 	}
-	return check(out->v, out->n, err);
+	return check_runtimes(out->v, out->n, err);
 }
 
 int kf_runtimes_parse(const char *text, size_t n, struct kf_runtimes *ret, struct kf_err *err)

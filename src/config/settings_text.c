@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The settings as a file that the plugin writes and the guard reads.  The TOML file that an
+ * administrator writes is read in config.c. */
 #include "config/settings_text.h"
 
 #include "base/cleanup.h"
@@ -19,8 +21,8 @@ static const char *const exec_modes[] = {
 	[KF_EXEC_DENY] = "deny",
 };
 
-/* The rules that writer and reader share. */
-static int check(const struct kf_settings *s, struct kf_err *err)
+/* Check what both the writer and the reader demand. */
+static int check_settings(const struct kf_settings *s, struct kf_err *err)
 {
 	char clean[PATH_MAX];
 
@@ -49,7 +51,7 @@ int kf_settings_format(const struct kf_settings *s, struct kf_buf *buf, struct k
 	char sum[KF_SHA256_HEX + 1];
 	size_t start = buf->n;
 
-	if (check(s, err) < 0)
+	if (check_settings(s, err) < 0)
 		return -1;
 	kf_buf_adds(buf, HEADER);
 	for (size_t i = 0; i < s->nhandlers; i++)
@@ -65,12 +67,12 @@ int kf_settings_format(const struct kf_settings *s, struct kf_buf *buf, struct k
 	return buf->failed ? kf_fail_nomem(err, "settings") : 0;
 }
 
-struct parser {
-	char *line, *next; /* the line at hand, where the one after it begins */
+struct settings_parser {
+	char *line, *next; /* the current line, and where the next one begins */
 	unsigned number;
 };
 
-static void advance(struct parser *p)
+static void next_line(struct settings_parser *p)
 {
 	char *end;
 
@@ -82,41 +84,41 @@ static void advance(struct parser *p)
 	p->next = end ? end : p->line + strlen(p->line);
 }
 
-/* The value if the line at hand is "@key VALUE"; moves on then. */
-static char *take(struct parser *p, const char *key)
+/* The value if the current line is "@key VALUE"; moves to the next line then. */
+static char *take_value(struct settings_parser *p, const char *key)
 {
 	size_t n = strlen(key);
 	char *value = p->line + n + 1;
 
 	if (strncmp(p->line, key, n) != 0 || p->line[n] != ' ')
 		return NULL;
-	advance(p);
+	next_line(p);
 	return value;
 }
 
-static const char *const *take_list(struct parser *p, const char *key, const char **list,
+static const char *const *take_list(struct settings_parser *p, const char *key, const char **list,
 				    size_t *ret_n)
 {
 	size_t n = 0;
 
-	while (n < LIST_MAX && (list[n] = take(p, key)))
+	while (n < LIST_MAX && (list[n] = take_value(p, key)))
 		n++;
 	*ret_n = n;
 	return list;
 }
 
-static int parse(char *text, const char **lists, struct kf_settings *s, struct kf_err *err)
+static int parse_lines(char *text, const char **lists, struct kf_settings *s, struct kf_err *err)
 {
-	struct parser p = {.next = text + strlen(HEADER), .number = 1};
+	struct settings_parser p = {.next = text + strlen(HEADER), .number = 1};
 	const char *level, *mode;
 
-	advance(&p);
+	next_line(&p);
 	s->handlers = take_list(&p, "handler", lists, &s->nhandlers);
-	s->default_profile = take(&p, "default");
-	s->launcher = take(&p, "launcher");
+	s->default_profile = take_value(&p, "default");
+	s->launcher = take_value(&p, "launcher");
 	s->allowed_profiles = take_list(&p, "allowed", lists + LIST_MAX, &s->nallowed_profiles);
-	level = take(&p, "seccomp");
-	mode = level ? take(&p, "exec") : NULL;
+	level = take_value(&p, "seccomp");
+	mode = level ? take_value(&p, "exec") : NULL;
 	if (!mode || *p.line)
 		return kf_fail(err, EINVAL, "settings: line %u: not understood, or out of order",
 			       p.number);
@@ -128,7 +130,7 @@ static int parse(char *text, const char **lists, struct kf_settings *s, struct k
 	else if (strcmp(mode, exec_modes[KF_EXEC_SANDBOX]) != 0)
 		return kf_fail(err, EINVAL, "settings: exec '%s' is neither sandbox nor deny",
 			       mode);
-	return check(s, err);
+	return check_settings(s, err);
 }
 
 int kf_settings_parse(const char *text, size_t n, struct kf_settings_text *ret, struct kf_err *err)
@@ -150,13 +152,13 @@ int kf_settings_parse(const char *text, size_t n, struct kf_settings_text *ret, 
 	    text[n - trailer - 1] != '\n')
 		return kf_fail(err, EINVAL, "settings: checksum is missing or wrong");
 	body = n - trailer;
-	/* One block: the lists, which need the alignment, then the text. */
+	/* One block holds the lists, which need the alignment, and behind them the text. */
 	out.text = calloc(1, 2 * (LIST_MAX + 1) * sizeof(char *) + body + 1);
 	if (!out.text)
 		return kf_fail_nomem(err, "settings");
 	lists = (const char **)(void *)out.text;
 	memcpy(lists + 2 * (LIST_MAX + 1), text, body);
-	if (parse((char *)(lists + 2 * (LIST_MAX + 1)), lists, &out.settings, err) < 0) {
+	if (parse_lines((char *)(lists + 2 * (LIST_MAX + 1)), lists, &out.settings, err) < 0) {
 		kf_settings_text_done(&out);
 		return -1;
 	}
