@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs in processes of their own for a daemon with an event loop: the process that starts them, the
+ * messages to it, and the loop's side.  What the jobs do is given by the daemon. */
 #include "event/job.h"
 
 #include "base/cleanup.h"
@@ -22,7 +24,8 @@ KF_CALLS(kf_job_calls, KF_CALL(pipe2), KF_CALL(sendmsg), KF_CALL(wait4));
 
 /* ---- the process that starts jobs, and the jobs ---- */
 
-/* What travels: which job, its order, and the descriptor that its result is written to. */
+/* A message to the process that starts jobs: the kind of the job and its order.  The descriptor
+ * that the result is written to travels beside it. */
 struct message {
 	uint32_t kind;
 	alignas(max_align_t) char order[ORDER_MAX];
@@ -30,15 +33,16 @@ struct message {
 
 #define MESSAGE_HEAD offsetof(struct message, order)
 
-union control {
+union job_control {
 	struct cmsghdr head;
 	char room[CMSG_SPACE(sizeof(int))];
 };
 
-/* One message into *@m; the descriptor, or -1: there are no more. */
-static int receive(int fd, struct message *m, size_t *ret_n)
+/* Read one message into *@m.  Returns the descriptor for the result, or -1 if no more messages
+ * come. */
+static int receive_order(int fd, struct message *m, size_t *ret_n)
 {
-	union control control;
+	union job_control control;
 	struct iovec iov = {m, sizeof(*m)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
@@ -60,7 +64,7 @@ static int receive(int fd, struct message *m, size_t *ret_n)
 	return got;
 }
 
-/* Live no longer than @parent. */
+/* End this process when @parent ends. */
 static void bind_life(pid_t parent)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -88,11 +92,13 @@ static _Noreturn void start_jobs(int fd, const struct kf_job_kind *kinds, size_t
 	size_t n;
 	int to;
 
-	(void)signal(SIGCHLD, SIG_IGN); /* nobody waits for a job: its result's end tells */
-	while ((to = receive(fd, &m, &n)) >= 0) {
+	(void)signal(
+		SIGCHLD,
+		SIG_IGN); /* nobody waits for a job: the end of its result says that it ended */
+	while ((to = receive_order(fd, &m, &n)) >= 0) {
 		const struct kf_job_kind *kind = m.kind < nkinds ? &kinds[m.kind] : NULL;
 
-		/* A job that cannot be started has no result. */
+		/* If a job cannot be started, its result is empty. */
 		if (kind && n == MESSAGE_HEAD + kind->order && fork() == 0) {
 			bind_life(self);
 			(void)close(fd);
@@ -100,7 +106,7 @@ static _Noreturn void start_jobs(int fd, const struct kf_job_kind *kinds, size_t
 		}
 		(void)close(to);
 	}
-	_exit(0); /* the jobs die with it */
+	_exit(0); /* the jobs end with this process */
 }
 
 /* ---- the loop's side ---- */
@@ -143,7 +149,7 @@ void kf_jobs_stop(struct kf_jobs *jobs)
 		;
 }
 
-static void release(struct kf_job *job)
+static void release_job(struct kf_job *job)
 {
 	event_free(job->event);
 	(void)close(job->fd);
@@ -161,13 +167,13 @@ static void on_result(evutil_socket_t fd, short what, void *ctx)
 		job->have += (size_t)n;
 	if ((n > 0 && job->have < job->size) || (n < 0 && (errno == EAGAIN || errno == EINTR)))
 		return;
-	/* As a container's first process we inherit what programs of the host's leave behind. */
+	/* As a container's first process the daemon inherits the host's orphans; collect them. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-	/* done() may start the next one. */
+	/* done() may use @job again for the next one. */
 	ended = *job;
 	ended.result = KF_STEAL(job->result);
-	release(job);
+	release_job(job);
 	ended.done(ended.ctx, ended.have == ended.size ? ended.result : NULL);
 	free(ended.result);
 }
@@ -176,7 +182,7 @@ static int send_order(const struct kf_jobs *jobs, size_t kind, const void *order
 		      struct kf_err *err)
 {
 	char head[MESSAGE_HEAD] = {0};
-	union control control = {.room = {0}};
+	union job_control control = {.room = {0}};
 	struct iovec iov[2] = {{head, sizeof(head)},
 			       {(void *)(uintptr_t)order, jobs->kinds[kind].order}};
 	struct msghdr msg = {.msg_iov = iov,
@@ -233,5 +239,5 @@ int kf_job_start(const struct kf_jobs *jobs, size_t kind, const void *order, str
 void kf_job_drop(struct kf_job *job)
 {
 	if (job->running)
-		release(job);
+		release_job(job);
 }

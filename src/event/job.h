@@ -12,10 +12,10 @@
 struct event;
 struct event_base;
 
-/* What blocks, or needs rights that the process with the event loop has given up, is done by
- * processes of its own.  They are started, one for each job, by a process that is forked before
- * the loop gives up its rights.  It knows a fixed list of jobs, and takes from the loop which of
- * them is to be done and an order of fixed size, never code or an address. */
+/* Work that blocks, or that needs rights which the process with the event loop has given up, is
+ * done by processes of its own.  One process, forked before the loop gives up its rights, starts
+ * them, one for each job.  It knows a fixed list of jobs.  From the loop it takes only which job is
+ * to be done, and an order of fixed size: never code or an address. */
 
 struct kf_job_kind {
 	size_t order, result; /* sizes; no pointers in either */
@@ -40,7 +40,7 @@ struct kf_job {
 	void *ctx;
 };
 
-/* What the loop needs for the functions below. */
+/* The system calls that the loop needs for the functions below. */
 extern const struct kf_calls kf_job_calls;
 
 /* Start the process that starts jobs; @ctx is for their work().  It ends with this one, or with
@@ -54,7 +54,7 @@ void kf_jobs_stop(struct kf_jobs *jobs);
 int kf_job_start(const struct kf_jobs *jobs, size_t kind, const void *order, struct kf_job *job,
 		 struct event_base *base, void (*done)(void *ctx, const void *result), void *ctx,
 		 struct kf_err *err);
-/* Take no result from it any more; done() is not called. */
+/* Forget the job: its result is not read, and done() is not called. */
 void kf_job_drop(struct kf_job *job);
 
 #endif

@@ -15,11 +15,11 @@
 #include <time.h>
 
 #define READY_MAX 1024
-/* Periods after which nobody believes the file any more. */
+/* After this many periods without a write the file counts as stale. */
 #define STALE	  4
 
-/* Not the clock that somebody may set. */
-static int64_t uptime(void)
+/* Seconds since boot: a clock that nobody can set. */
+static int64_t boot_time(void)
 {
 	struct timespec t = {0};
 
@@ -39,7 +39,7 @@ int kf_ready_write(const char *path, bool ready, unsigned period, const char *me
 	dir = open(*parent ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return kf_fail_sys(err, "--ready-file: directory of '%s'", path);
-	n = snprintf(text, sizeof(text), "%d %" PRId64 " %u %s\n", ready, uptime(), period,
+	n = snprintf(text, sizeof(text), "%d %" PRId64 " %u %s\n", ready, boot_time(), period,
 		     message);
 	if (n >= (int)sizeof(text))
 		n = (int)sizeof(text) - 1;
@@ -57,7 +57,7 @@ int kf_ready_check(const char *path, struct kf_err *err)
 		return kf_fail_wrap(err, "the agent has not said anything yet");
 	if (sscanf(text, "%d %" SCNd64 " %u %n", &ready, &then, &period, &at) != 3 || !at)
 		return kf_fail(err, EINVAL, "'%s' is not the agent's", path);
-	age = uptime() - then;
+	age = boot_time() - then;
 	if (age < 0 || age > (int64_t)period * STALE)
 		return kf_fail(err, ETIMEDOUT, "the agent has said nothing for %" PRId64 " s", age);
 	text[strcspn(text, "\n")] = '\0';

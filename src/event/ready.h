@@ -7,11 +7,11 @@
 
 #include <stdbool.h>
 
-/* Say in the file @path whether all is well, and why not in @message; said again every @period
- * seconds, or nobody believes it any more. */
+/* Write to the file @path whether the daemon is ready, and why not in @message.  To be called every
+ * @period seconds; otherwise the file becomes stale. */
 int kf_ready_write(const char *path, bool ready, unsigned period, const char *message,
 		   struct kf_err *err);
-/* 0: ready, and said so not long ago. */
+/* 0 if the file says ready and is not stale. */
 int kf_ready_check(const char *path, struct kf_err *err);
 
 #endif

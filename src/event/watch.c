@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A watch of directories, by inotify.  It tells that something changed, not what: who is called
- * looks at everything again. */
+/* A watch of directories, with inotify.  It tells that something changed, not what: the function
+ * that is called looks at everything again. */
 #include "event/watch.h"
 
 #include "base/cleanup.h"
@@ -19,8 +19,8 @@
 
 struct kf_watch {
 	int fd;
-	/* Watch descriptors: the directory in which only @name counts, and the last one in which
-	 * everything does, which may be the same. */
+	/* Watch descriptors: @named is the directory in which only @name counts, @whole the last
+	 * one in which everything counts; they may be the same. */
 	int named, whole;
 	char name[NAME_MAX + 1];
 	struct timeval quiet_time;
@@ -55,7 +55,8 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 			at += sizeof(*e) + e->len;
 		}
 	}
-	/* Not put off by further changes: under a steady stream of them we still act. */
+	/* Further changes do not start the time again: under a steady stream of changes the daemon
+	 * still acts. */
 	if (any && !evtimer_pending(w->quiet, NULL))
 		(void)evtimer_add(w->quiet, &w->quiet_time);
 }
