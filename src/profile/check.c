@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* What only the whole profile can tell: denials against grants, hosts that
- * nothing would filter, grants that would give the system away. */
+/* Checks of a whole, resolved profile: denials against grants, hosts that nothing would filter,
+ * grants that would give the system away.  Mistakes within a single entry are found in read.c. */
 
 static void remove_item(struct kf_items *items, size_t i)
 {
@@ -14,7 +14,7 @@ static void remove_item(struct kf_items *items, size_t i)
 	items->n--;
 }
 
-static const char *canonical(struct kf_profile_ctx *ctx, const char *path)
+static const char *canonical_path(struct kf_profile_ctx *ctx, const char *path)
 {
 	const char *s = kf_profile_path_canonical(ctx->arena, path);
 
@@ -25,26 +25,27 @@ static const char *canonical(struct kf_profile_ctx *ctx, const char *path)
 
 #define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
 
-/* One entry of bypass_protection and what it meets. */
+/* One entry of bypass_protection and what it applies to. */
 struct lift {
 	const struct kf_item *at;
 	const char *path;     /* canonical */
-	bool known;	      /* some denial or read-only path has to do with it */
-	bool granted, needed; /* a grant of somebody's own goes with it; there must be one */
-	bool narrow;	      /* one that lies there: then what lies above is not meant */
+	bool known;	      /* it meets some denial or read-only path */
+	bool granted, needed; /* a grant of the user's goes with it; such a grant is needed */
+	bool narrow;	      /* a grant lies at or below @path, so grants above it are not meant */
 };
 
-static bool covers(struct kf_profile_ctx *ctx, const char *above, const struct kf_item *item)
+static bool covers_item(struct kf_profile_ctx *ctx, const char *above, const struct kf_item *item)
 {
-	return kf_profile_path_under(canonical(ctx, item->s), above);
+	return kf_profile_path_under(canonical_path(ctx, item->s), above);
 }
 
-/* Whether @grant is what @lift is for: it lies there, or, if none does, above it as far as
- * somebody's own profile says so.  What a built-in one grants all over the home was not meant. */
+/* Whether @lift was written for @grant: the grant lies at or below the lifted path or, if none
+ * does, above it and in the user's own profile.  A built-in profile that grants the whole home is
+ * not meant. */
 static bool goes_with(struct kf_profile_ctx *ctx, const struct lift *lift,
 		      const struct kf_item *grant)
 {
-	const char *path = canonical(ctx, grant->s);
+	const char *path = canonical_path(ctx, grant->s);
 
 	if (grant->at.group)
 		return false;
@@ -54,9 +55,10 @@ static bool goes_with(struct kf_profile_ctx *ctx, const struct lift *lift,
 	       kf_profile_path_under(lift->path, path);
 }
 
-/* What else may be done at @path: by grants above it that are not @lift's, and by sets. */
-static unsigned otherwise(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
-			  const struct lift *lift, const char *path)
+/* The access that @path has anyway: by grants above it that do not belong to @lift, and by sets
+ * such as volumes and homes. */
+static unsigned access_otherwise(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
+				 const struct lift *lift, const char *path)
 {
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 	unsigned access = 0;
@@ -66,15 +68,15 @@ static unsigned otherwise(struct kf_profile_ctx *ctx, const struct kf_profile *p
 		access = RWX;
 	for (size_t i = 0; i < grants->n; i++)
 		if (!goes_with(ctx, lift, &grants->v[i]) &&
-		    kf_profile_path_under(path, canonical(ctx, grants->v[i].s)))
+		    kf_profile_path_under(path, canonical_path(ctx, grants->v[i].s)))
 			access |= grants->v[i].access;
 	return access;
 }
 
-/* @item, which lies at or below @deny, written as that is. */
+/* Write the path of @item, which lies at or below @deny, in the way @deny is written. */
 static void spell_like(struct kf_profile_ctx *ctx, struct kf_item *item, const struct kf_item *deny)
 {
-	const char *path = canonical(ctx, item->s) + strlen(canonical(ctx, deny->s));
+	const char *path = canonical_path(ctx, item->s) + strlen(canonical_path(ctx, deny->s));
 	const char *s = kf_arena_printf(ctx->arena, "%s%s", deny->s, path);
 
 	if (!s)
@@ -83,7 +85,7 @@ static void spell_like(struct kf_profile_ctx *ctx, struct kf_item *item, const s
 		item->s = s;
 }
 
-/* Whether the launcher will see @grant as one from @deny, as the two are written. */
+/* Whether the launcher will take @grant for an exception from @deny, as the two are written. */
 static bool is_exception(const struct kf_item *grant, const struct kf_item *deny)
 {
 	const struct kf_rule rule = {.kind = KF_RULE_FS, .arg = grant->s};
@@ -92,9 +94,9 @@ static bool is_exception(const struct kf_item *grant, const struct kf_item *deny
 	return kf_policy_is_exception(&rule, &denial);
 }
 
-/* Make @grant an exception from @deny, which stays. */
-static void except(struct kf_profile_ctx *ctx, struct kf_profile *profile, struct kf_item *grant,
-		   const struct kf_item *deny)
+/* Make @grant an exception from @deny; the denial itself stays. */
+static void make_exception(struct kf_profile_ctx *ctx, struct kf_profile *profile,
+			   struct kf_item *grant, const struct kf_item *deny)
 {
 	const struct kf_items *denies = &profile->lists[KF_LIST_DENY];
 
@@ -102,7 +104,7 @@ static void except(struct kf_profile_ctx *ctx, struct kf_profile *profile, struc
 		spell_like(ctx, grant, deny);
 	grant->lifted = true;
 	for (size_t i = 0; i < denies->n; i++) {
-		if (covers(ctx, canonical(ctx, denies->v[i].s), grant) &&
+		if (covers_item(ctx, canonical_path(ctx, denies->v[i].s), grant) &&
 		    !is_exception(grant, &denies->v[i]))
 			kf_diag_error(
 				ctx->diags, kf_profile_blame(ctx, &grant->at),
@@ -112,36 +114,36 @@ static void except(struct kf_profile_ctx *ctx, struct kf_profile *profile, struc
 	}
 }
 
-/* @grant, which lies above @path, as an exception from @deny for that path alone. */
+/* Make an exception from @deny for @path alone, with the access of @grant, which lies above it. */
 static void except_part(struct kf_profile_ctx *ctx, struct kf_profile *profile,
 			const struct kf_item *grant, const char *path, const struct lift *lift,
 			const struct kf_item *deny)
 {
 	struct kf_item part = {.s = path, .access = grant->access, .at = lift->at->at};
 
-	except(ctx, profile, &part, deny);
+	make_exception(ctx, profile, &part, deny);
 	kf_profile_put(ctx, profile, KF_LIST_GRANT, &part);
 }
 
-/* Make the grants that go with @lift exceptions from @deny.  With @whole those too that grant
- * all that it denies. */
+/* Make the grants that go with @lift exceptions from @deny.  With @whole this includes those that
+ * grant everything that it denies. */
 static void except_grants(struct kf_profile_ctx *ctx, struct kf_profile *profile, struct lift *lift,
 			  const struct kf_item *deny, bool whole)
 {
-	const char *denied = canonical(ctx, deny->s);
+	const char *denied = canonical_path(ctx, deny->s);
 
 	for (size_t i = 0, n = profile->lists[KF_LIST_GRANT].n; i < n; i++) {
 		struct kf_item *grant = &profile->lists[KF_LIST_GRANT].v[i];
-		const char *path = canonical(ctx, grant->s);
+		const char *path = canonical_path(ctx, grant->s);
 
 		if (!goes_with(ctx, lift, grant) ||
 		    (!whole && kf_profile_path_under(denied, path) &&
 		     kf_profile_path_under(denied, lift->path)))
 			continue;
 		if (kf_profile_path_under(path, denied) && kf_profile_path_under(path, lift->path))
-			except(ctx, profile, grant, deny);
+			make_exception(ctx, profile, grant, deny);
 		else if (!kf_profile_path_under(lift->path, path))
-			continue; /* about something else below the lift */
+			continue; /* this grant is about another path below the lift */
 		else if (kf_profile_path_under(lift->path, denied))
 			except_part(ctx, profile, grant, lift->at->s, lift, deny);
 		else
@@ -150,27 +152,28 @@ static void except_grants(struct kf_profile_ctx *ctx, struct kf_profile *profile
 	}
 }
 
-/* What the grants that go with @lift say about all that @deny denies, if that is lifted. */
+/* The access that the grants that go with @lift give to everything that @deny denies, once it is
+ * lifted. */
 static unsigned granted_whole(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
 			      const struct lift *lift, const struct kf_item *deny)
 {
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
-	const char *denied = canonical(ctx, deny->s);
+	const char *denied = canonical_path(ctx, deny->s);
 	unsigned access = 0;
 
 	for (size_t i = 0; kf_profile_path_under(denied, lift->path) && i < grants->n; i++)
 		if (goes_with(ctx, lift, &grants->v[i]) &&
-		    kf_profile_path_under(denied, canonical(ctx, grants->v[i].s)))
+		    kf_profile_path_under(denied, canonical_path(ctx, grants->v[i].s)))
 			access |= grants->v[i].access;
 	return access;
 }
 
-/* What @lift does to denial @i; whether that is still there. */
+/* Apply @lift to denial @i; returns whether the denial is still there. */
 static bool lift_denial(struct kf_profile_ctx *ctx, struct kf_profile *profile, struct lift *lift,
 			size_t i)
 {
 	const struct kf_item deny = profile->lists[KF_LIST_DENY].v[i];
-	const char *denied = canonical(ctx, deny.s);
+	const char *denied = canonical_path(ctx, deny.s);
 	unsigned access, more;
 
 	if (!kf_profile_path_under(denied, lift->path) &&
@@ -178,15 +181,16 @@ static bool lift_denial(struct kf_profile_ctx *ctx, struct kf_profile *profile, 
 		return true;
 	lift->known = lift->needed = true;
 	access = granted_whole(ctx, profile, lift, &deny);
-	more = otherwise(ctx, profile, lift, denied) & ~access;
+	more = access_otherwise(ctx, profile, lift, denied) & ~access;
 	if (!access || (more & KF_FS_READ)) {
-		/* No mount takes reading away: what is not granted stays denied. */
+		/* The denial has to stay: no read-only mount can take reading away. */
 		except_grants(ctx, profile, lift, &deny, access != 0);
 		return true;
 	}
 	lift->granted = true;
 	remove_item(&profile->lists[KF_LIST_DENY], i);
-	/* What lies above must not grant writing there instead; executing is warned of later. */
+	/* A grant above must not give write access there, so the path becomes read-only.  If it
+	 * gives execution, a later check warns. */
 	if (more & KF_FS_WRITE)
 		kf_profile_put(
 			ctx, profile, KF_LIST_READONLY,
@@ -194,13 +198,13 @@ static bool lift_denial(struct kf_profile_ctx *ctx, struct kf_profile *profile, 
 	return false;
 }
 
-/* Read-only paths are lifted as they are written, and what grants them is there already. */
+/* A read-only path is lifted if it is written in the same way; the grant for it exists already. */
 static void lift_readonly(struct kf_profile_ctx *ctx, struct kf_profile *profile, struct lift *lift)
 {
 	struct kf_items *kept = &profile->lists[KF_LIST_READONLY];
 
 	for (size_t i = 0; i < kept->n;) {
-		const char *path = canonical(ctx, kept->v[i].s);
+		const char *path = canonical_path(ctx, kept->v[i].s);
 
 		if (strcmp(path, lift->path) == 0) {
 			lift->known = true;
@@ -225,12 +229,12 @@ static void apply_bypass(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 
 	profile->lists[KF_LIST_BYPASS] = (struct kf_items){0};
 	for (size_t b = 0; b < lifts.n; b++) {
-		struct lift lift = {.at = &lifts.v[b], .path = canonical(ctx, lifts.v[b].s)};
+		struct lift lift = {.at = &lifts.v[b], .path = canonical_path(ctx, lifts.v[b].s)};
 		const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 
 		for (size_t i = 0; i < grants->n; i++)
-			lift.narrow |=
-				!grants->v[i].at.group && covers(ctx, lift.path, &grants->v[i]);
+			lift.narrow |= !grants->v[i].at.group &&
+				       covers_item(ctx, lift.path, &grants->v[i]);
 
 		lift_readonly(ctx, profile, &lift);
 		for (size_t i = 0; i < profile->lists[KF_LIST_DENY].n;)
@@ -285,8 +289,9 @@ static void check_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 	}
 }
 
-/* A denial covers all below it.  It beats what groups and bases grant; a grant
- * written as late or later than the denial would silently not work. */
+/* Apply the denials.  A denial covers everything below it and is stronger than grants of groups and
+ * bases.  A grant that is written as late as the denial or later would silently have no effect:
+ * that is an error. */
 static void apply_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 {
 	struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
@@ -298,10 +303,10 @@ static void apply_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 		return;
 	}
 	for (size_t d = 0; d < denies->n; d++)
-		places[d] = canonical(ctx, denies->v[d].s);
+		places[d] = canonical_path(ctx, denies->v[d].s);
 	for (size_t i = 0; i < grants->n;) {
 		const struct kf_item *grant = &grants->v[i], *by = NULL;
-		const char *path = canonical(ctx, grant->s);
+		const char *path = canonical_path(ctx, grant->s);
 
 		for (size_t d = 0; !grant->lifted && d < denies->n; d++)
 			if (kf_profile_path_under(path, places[d]) &&
@@ -321,7 +326,7 @@ static void apply_denies(struct kf_profile_ctx *ctx, struct kf_profile *profile)
 	}
 }
 
-/* Directories that programs come from, or that are the kernel's. */
+/* Directories that hold programs, or that belong to the kernel. */
 static const char *const precious[] = {
 	"/bin",	 "/boot", "/dev",  "/etc", "/lib",     "/lib32",   "/lib64",	 "/libx32",
 	"/nono", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin",
@@ -355,18 +360,18 @@ static void check_grants(struct kf_profile_ctx *ctx, const struct kf_profile *pr
 	}
 }
 
-/* Whether what lies at @path cannot be written whatever grants it. */
+/* Whether @path stays read-only, whatever grants writing there. */
 static bool is_kept(struct kf_profile_ctx *ctx, const struct kf_profile *profile, const char *path)
 {
 	const struct kf_items *kept = &profile->lists[KF_LIST_READONLY];
 
 	for (size_t i = 0; i < kept->n; i++)
-		if (kf_profile_path_under(path, canonical(ctx, kept->v[i].s)))
+		if (kf_profile_path_under(path, canonical_path(ctx, kept->v[i].s)))
 			return true;
 	return false;
 }
 
-/* Where "image": true grants nothing (nono/grants.c has the same list). */
+/* Directories in which "image": true grants nothing (nono/grants.c has the same list). */
 static const char *const not_image[] = {"/proc", "/sys", "/dev", "/run", "/tmp", "/home", "/root"};
 
 static bool in_image(const char *path)
@@ -377,12 +382,13 @@ static bool in_image(const char *path)
 	return *path == '/';
 }
 
-/* What else may be done where @grant lies, and *ret_by: what grants that, in words. */
-static unsigned beyond(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
-		       const struct kf_item *grant, const char **ret_by)
+/* The access at @grant's path that it does not give itself, and *ret_by: what gives it, in words.
+ */
+static unsigned access_beyond(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
+			      const struct kf_item *grant, const char **ret_by)
 {
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
-	const char *path = canonical(ctx, grant->s);
+	const char *path = canonical_path(ctx, grant->s);
 	const unsigned missing = RWX & ~grant->access;
 	unsigned most = 0;
 
@@ -395,10 +401,10 @@ static unsigned beyond(struct kf_profile_ctx *ctx, const struct kf_profile *prof
 	}
 	for (size_t i = 0; i < grants->n; i++) {
 		const struct kf_item *other = &grants->v[i];
-		const char *above = canonical(ctx, other->s);
+		const char *above = canonical_path(ctx, other->s);
 		const unsigned more = other->access & missing;
 
-		/* Reading here and writing there, of one path, is reading and writing. */
+		/* Two grants of one path add up: reading in one and writing in the other. */
 		if (!kf_profile_path_under(path, above) || (more | most) == most ||
 		    (strcmp(path, above) == 0 && (grant->access & ~other->access)))
 			continue;
@@ -416,7 +422,8 @@ static unsigned beyond(struct kf_profile_ctx *ctx, const struct kf_profile *prof
 	return most;
 }
 
-/* Rights add up: a grant that says less than what lies above it does not make that less. */
+/* Rights add up: a grant below another one cannot take away what the upper one gives.  Warn about
+ * those that look as if they should. */
 static void check_narrower(struct kf_profile_ctx *ctx, const struct kf_profile *profile)
 {
 	static const char *const words[] = {
@@ -437,8 +444,8 @@ static void check_narrower(struct kf_profile_ctx *ctx, const struct kf_profile *
 
 		if (grant->lifted || kf_profile_is_builtin(&grant->at))
 			continue;
-		more = beyond(ctx, profile, grant, &by);
-		if (is_kept(ctx, profile, canonical(ctx, grant->s)))
+		more = access_beyond(ctx, profile, grant, &by);
+		if (is_kept(ctx, profile, canonical_path(ctx, grant->s)))
 			more &= ~(unsigned)KF_FS_WRITE;
 		if (more && by)
 			kf_diag_warning(

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From the resolved profile to rules in a canonical order, and to flat text. */
+/* Compiling: from the resolved profile to rules in a canonical order, and to flat text.  How a rule
+ * is written is in format.c, where a profile comes from in resolve.c. */
 
 struct emitter {
 	struct kf_profile_ctx *ctx;
@@ -17,7 +18,7 @@ struct emitter {
 	size_t n, cap;
 };
 
-static void emit(struct emitter *e, const struct kf_origin *at, struct kf_rule rule)
+static void emit_rule(struct emitter *e, const struct kf_origin *at, struct kf_rule rule)
 {
 	if (e->n < e->cap) {
 		e->rules[e->n] = rule;
@@ -34,7 +35,8 @@ static int compare_items(const void *a, const void *b)
 		return c;
 	if (x->u != y->u)
 		return x->u < y->u ? -1 : 1;
-	/* Where a thing is said twice, the latest and the profile's own are shown. */
+	/* If an entry occurs twice, the profile's own is shown before a group's, and the latest
+	 * before earlier ones. */
 	if (!x->at.group != !y->at.group)
 		return x->at.group ? 1 : -1;
 	if (x->at.order != y->at.order)
@@ -42,7 +44,7 @@ static int compare_items(const void *a, const void *b)
 	return x->access > y->access ? -1 : x->access < y->access;
 }
 
-/* @list sorted, each key once, the access of equals united. */
+/* @list sorted, with each key once; equal keys have their access united. */
 static struct kf_items canonical_list(struct kf_profile_ctx *ctx, const struct kf_items *list)
 {
 	struct kf_items out = {.v = kf_arena_calloc(ctx->arena, list->n, sizeof(*list->v))};
@@ -71,7 +73,7 @@ static void emit_scalar(struct emitter *e, const struct kf_profile *p, enum kf_s
 			const char *value, struct kf_rule rule)
 {
 	if (kf_profile_is(p, id, value))
-		emit(e, &p->scalars[id].at, rule);
+		emit_rule(e, &p->scalars[id].at, rule);
 }
 
 static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
@@ -88,35 +90,35 @@ static void emit_filesystem(struct emitter *e, const struct kf_profile *p)
 		    (struct kf_rule){.kind = KF_RULE_FS_PROCESSES});
 	emit_scalar(e, p, KF_SCALAR_DEVICES, "true", (struct kf_rule){.kind = KF_RULE_FS_DEVICES});
 	for (size_t i = 0; i < grants->n; i++)
-		emit(e, &grants->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_FS,
-				      .arg = grants->v[i].s,
-				      .access = grants->v[i].access});
+		emit_rule(e, &grants->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_FS,
+					   .arg = grants->v[i].s,
+					   .access = grants->v[i].access});
 	for (size_t i = 0; i < denies->n; i++)
-		emit(e, &denies->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_FS_DENY, .arg = denies->v[i].s});
+		emit_rule(e, &denies->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_FS_DENY, .arg = denies->v[i].s});
 	for (size_t i = 0; i < kept->n; i++)
-		emit(e, &kept->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_FS_READONLY,
-				      .arg = kept->v[i].s,
-				      .access = kept->v[i].access});
+		emit_rule(e, &kept->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_FS_READONLY,
+					   .arg = kept->v[i].s,
+					   .access = kept->v[i].access});
 	for (size_t i = 0; i < quiet->n; i++)
-		emit(e, &quiet->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_FS_QUIET, .arg = quiet->v[i].s});
+		emit_rule(e, &quiet->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_FS_QUIET, .arg = quiet->v[i].s});
 }
 
 static void emit_ports(struct emitter *e, const struct kf_items *ports, enum kf_rule_kind kind)
 {
 	for (size_t i = 0; i < ports->n; i++)
-		emit(e, &ports->v[i].at,
-		     (struct kf_rule){.kind = kind,
-				      .port = (uint16_t)ports->v[i].u,
-				      .port_last = (uint16_t)ports->v[i].u2});
+		emit_rule(e, &ports->v[i].at,
+			  (struct kf_rule){.kind = kind,
+					   .port = (uint16_t)ports->v[i].u,
+					   .port_last = (uint16_t)ports->v[i].u2});
 }
 
 static void emit_env(struct emitter *e, const struct kf_profile *p)
 {
-	/* @other: with case_insensitive_vars, and for values that are paths. */
+	/* @other: the form for case_insensitive_vars, and for values that are paths. */
 	static const struct {
 		enum kf_list list;
 		const char *verb, *other;
@@ -125,10 +127,10 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 		     {KF_LIST_ENV_SET, "set", "expand"}};
 	const bool any_case = kf_profile_is(p, KF_SCALAR_ENV_ANYCASE, "true");
 
-	/* "Keep only these", and there are none. */
+	/* The profile keeps only an empty list of variables. */
 	if (p->scalars[KF_SCALAR_ENV_KEEP_SET].s && !p->lists[KF_LIST_ENV_KEEP].n)
-		emit(e, &p->scalars[KF_SCALAR_ENV_KEEP_SET].at,
-		     (struct kf_rule){.kind = KF_RULE_ENV, .verb = "drop", .arg = "*"});
+		emit_rule(e, &p->scalars[KF_SCALAR_ENV_KEEP_SET].at,
+			  (struct kf_rule){.kind = KF_RULE_ENV, .verb = "drop", .arg = "*"});
 	for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++) {
 		const struct kf_items *list = &p->lists[verbs[v].list];
 
@@ -143,10 +145,10 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 
 			if (!arg)
 				e->ctx->diags->nomem = true;
-			emit(e, &item->at,
-			     (struct kf_rule){.kind = KF_RULE_ENV,
-					      .verb = other ? verbs[v].other : verbs[v].verb,
-					      .arg = arg});
+			emit_rule(e, &item->at,
+				  (struct kf_rule){.kind = KF_RULE_ENV,
+						   .verb = other ? verbs[v].other : verbs[v].verb,
+						   .arg = arg});
 		}
 	}
 }
@@ -158,22 +160,22 @@ static void emit_rest(struct emitter *e, const struct kf_profile *p)
 	const struct kf_items *recipe = &p->lists[KF_LIST_RECIPE];
 
 	for (size_t i = 0; i < limits->n; i++)
-		emit(e, &limits->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_RLIMIT,
-				      .verb = limits->v[i].s,
-				      .soft = limits->v[i].u,
-				      .hard = limits->v[i].u2});
+		emit_rule(e, &limits->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_RLIMIT,
+					   .verb = limits->v[i].s,
+					   .soft = limits->v[i].u,
+					   .hard = limits->v[i].u2});
 	for (size_t i = 0; i < hints->n; i++) {
 		const char *arg = kf_arena_printf(e->ctx->arena, "hint %s %s", hints->v[i].s,
 						  hints->v[i].value);
 
 		if (!arg)
 			e->ctx->diags->nomem = true;
-		emit(e, &hints->v[i].at, (struct kf_rule){.kind = KF_RULE_NOTE, .arg = arg});
+		emit_rule(e, &hints->v[i].at, (struct kf_rule){.kind = KF_RULE_NOTE, .arg = arg});
 	}
 	for (size_t i = 0; i < recipe->n; i++)
-		emit(e, &recipe->v[i].at,
-		     (struct kf_rule){.kind = KF_RULE_NOTE, .arg = recipe->v[i].s});
+		emit_rule(e, &recipe->v[i].at,
+			  (struct kf_rule){.kind = KF_RULE_NOTE, .arg = recipe->v[i].s});
 }
 
 static void emit_all(struct emitter *e, const struct kf_profile *p)
@@ -181,9 +183,9 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 	static const struct kf_rule scope_signal = {.kind = KF_RULE_SCOPE, .verb = "signal"};
 
 	if (p->scalars[KF_SCALAR_SECCOMP].s)
-		emit(e, &p->scalars[KF_SCALAR_SECCOMP].at,
-		     (struct kf_rule){.kind = KF_RULE_SECCOMP,
-				      .arg = p->scalars[KF_SCALAR_SECCOMP].s});
+		emit_rule(e, &p->scalars[KF_SCALAR_SECCOMP].at,
+			  (struct kf_rule){.kind = KF_RULE_SECCOMP,
+					   .arg = p->scalars[KF_SCALAR_SECCOMP].s});
 	emit_filesystem(e, p);
 	emit_scalar(e, p, KF_SCALAR_BLOCK, "true", (struct kf_rule){.kind = KF_RULE_NET_BLOCK});
 	emit_ports(e, &p->lists[KF_LIST_CONNECT], KF_RULE_NET_CONNECT);
@@ -200,7 +202,7 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 	emit_rest(e, p);
 }
 
-/* The working directory as the grant that it is. */
+/* Add the grant that "workdir" stands for. */
 static void grant_workdir(struct kf_profile_ctx *ctx, struct kf_profile *p)
 {
 	static const struct {
@@ -220,7 +222,7 @@ static void grant_workdir(struct kf_profile_ctx *ctx, struct kf_profile *p)
 	p->scalars[KF_SCALAR_WORKDIR].s = NULL;
 }
 
-/* Ranges that overlap are one; what lies side by side was written apart and stays so. */
+/* Unite ranges that overlap.  Neighbouring ranges were written apart and stay apart. */
 static void unite_ranges(struct kf_items *ports)
 {
 	size_t n = 0;
@@ -253,7 +255,7 @@ static int to_text(struct kf_profile_ctx *ctx, struct kf_compiled *c, struct kf_
 		return kf_fail(err, EFBIG, "%s: compiles to more than %d bytes", c->file,
 			       KF_LIMIT_POLICY_TEXT);
 	}
-	/* What the launcher would refuse must not get that far. */
+	/* Parse the text as the launcher does: what it would refuse is an error here. */
 	if (kf_policy_parse(text.p, text.n, &parsed, err) < 0) {
 		kf_diag_error(ctx->diags, &(struct kf_origin){.file = c->file},
 			      "cannot be expressed: %s", err ? err->msg : "");
@@ -270,7 +272,7 @@ static int to_text(struct kf_profile_ctx *ctx, struct kf_compiled *c, struct kf_
 	return copy ? 0 : kf_fail_nomem(err, "profile");
 }
 
-static int failed(struct kf_diags *diags, const char *name, struct kf_err *err)
+static int report_failure(struct kf_diags *diags, const char *name, struct kf_err *err)
 {
 	kf_diags_sort(diags);
 	if (diags->nomem)
@@ -297,10 +299,10 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 		kf_diag_error(diags, &(struct kf_origin){.file = name},
 			      "not a profile name: letters, digits, '_' and '-', at most %d",
 			      KF_LIMIT_PROFILE_NAME);
-		return failed(diags, name, err);
+		return report_failure(diags, name, err);
 	}
 	if (kf_profile_resolve(&ctx, name, &c) < 0)
-		return failed(diags, name, err);
+		return report_failure(diags, name, err);
 	grant_workdir(&ctx, &c.profile);
 	kf_profile_check(&ctx, &c.profile);
 	for (unsigned l = 0; l < KF_NLISTS; l++) {
@@ -315,13 +317,13 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 	if (!e.rules || !e.origins)
 		diags->nomem = true;
 	if (diags->nerrors || diags->nomem)
-		return failed(diags, name, err);
+		return report_failure(diags, name, err);
 	emit_all(&e, &c.profile);
 	c.rules = e.rules;
 	c.origins = e.origins;
 	c.nrules = e.n;
 	if (diags->nomem)
-		return failed(diags, name, err);
+		return report_failure(diags, name, err);
 	if (to_text(&ctx, &c, err) < 0)
 		return -1;
 	kf_diags_sort(diags);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the compiler writes and the launcher reads: flat policy text. */
+/* Writing flat policy text, which the launcher reads with flat/flat.c. */
 #include "profile/format.h"
 
 #include "base/sha256.h"

@@ -6,10 +6,9 @@
 #include "base/buf.h"
 #include "flat/flat.h"
 
-/* The text of @nrules rules, header and checksum included: what
- * kf_policy_parse() reads back as the same rules, and refuses if one is not
- * expressible (so parse what you formatted before you rely on it).  @line is
- * ignored.  A failure of @out is the caller's to check. */
+/* Append the text of @nrules rules, with header and checksum. kf_policy_parse() reads the same
+ * rules back from it, or refuses it if a rule cannot be expressed: so parse the text before you
+ * rely on it.  @line is ignored.  The caller checks whether @out failed. */
 void kf_policy_format(const char *name, const struct kf_rule *rules, size_t nrules,
 		      struct kf_buf *out);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The table of all keys of a profile, and looking keys up in it.  How a value is read is in read.c.
+ */
 #include "profile/keys.h"
 
 #include "base/cleanup.h"
@@ -26,7 +28,7 @@
 	"it would check only the program a container starts with, never its children; " \
 	"take execution away by path: {\"path\": ..., \"access\": \"r\"} in filesystem.grant"
 
-/* One row a key. */
+/* One row for each key. */
 /* clang-format off */
 const struct kf_profile_key kf_profile_keys[] = {
 	{"$schema", KF_KEY_NOTHING, "For editors."},
@@ -213,8 +215,8 @@ const char *kf_profile_access_name(unsigned access)
 	return "rwx"; /* "x" and "wx" do not occur: both come with read */
 }
 
-/* What of the key's name is behind "SECTION.", NULL if it is of another section. */
-static const char *within(const char *section, const char *key)
+/* The part of the key's name behind "SECTION."; NULL if the key is of another section. */
+static const char *key_within(const char *section, const char *key)
 {
 	size_t n = strlen(section);
 
@@ -227,7 +229,7 @@ static const char *within(const char *section, const char *key)
 const struct kf_profile_key *kf_profile_key(const char *section, const char *name)
 {
 	for (size_t i = 0; i < kf_nprofile_keys; i++) {
-		const char *last = within(section, kf_profile_keys[i].name);
+		const char *last = key_within(section, kf_profile_keys[i].name);
 
 		if (last && strcmp(last, name) == 0)
 			return &kf_profile_keys[i];
@@ -240,7 +242,7 @@ void kf_profile_key_names(const char *section, const char **ret, size_t max)
 	size_t n = 0;
 
 	for (size_t i = 0; i < kf_nprofile_keys && n < max; i++) {
-		const char *last = within(section, kf_profile_keys[i].name);
+		const char *last = key_within(section, kf_profile_keys[i].name);
 
 		if (last && !kf_profile_keys[i].modern)
 			ret[n++] = last;

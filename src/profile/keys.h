@@ -9,9 +9,9 @@
 
 enum kf_key_kind {
 	KF_KEY_SECTION,	  /* an object with keys of its own */
-	KF_KEY_NOTHING,	  /* has no effect anywhere and says so by its nature ("author") */
-	KF_KEY_IGNORED,	  /* means nothing in a container: a warning with the reason */
-	KF_KEY_REFUSED,	  /* cannot be enforced here and must not be pretended: an error */
+	KF_KEY_NOTHING,	  /* has no effect anywhere, as everybody expects ("author") */
+	KF_KEY_IGNORED,	  /* has no meaning in a container */
+	KF_KEY_REFUSED,	  /* cannot be enforced here */
 	KF_KEY_EXTENDS,	  /* name or list of names */
 	KF_KEY_STRING,	  /* one line of text, into @scalar */
 	KF_KEY_TEXTS,	  /* one or several lines, into @list */
@@ -31,7 +31,7 @@ enum kf_key_kind {
 	KF_KEY_OVERRIDES, /* object system: profile */
 };
 
-/* In place of "unless" in a hint that has none: no program has such an option. */
+/* Stands for "unless" in a hint that has none: no program has such an option. */
 #define KF_HINT_ALWAYS "--always"
 
 /* Bit n: into the list KF_LIST_CONNECT + n. */

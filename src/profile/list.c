@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The lists of a profile: adding entries, finding equal ones, merging a profile into its heir; and
+ * where an entry comes from.  Checks of the whole profile are in check.c. */
 #include "base/limits.h"
 #include "profile/internal.h"
 
@@ -45,7 +47,7 @@ void kf_profile_add(struct kf_profile_ctx *ctx, struct kf_items *list, const str
 }
 
 /* FNV-1a. */
-static uint32_t hash(const char *s)
+static uint32_t hash_string(const char *s)
 {
 	uint32_t h = 2166136261u;
 
@@ -61,12 +63,12 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 	struct kf_items *items = &profile->lists[list];
 	bool map = is_map(list);
 
-	item->hash = hash(item->s);
+	item->hash = hash_string(item->s);
 	for (size_t i = 0; i < items->n; i++) {
 		if (items->v[i].hash != item->hash)
 			continue;
 		if (map ? same_key(&items->v[i], item) : same_item(&items->v[i], item)) {
-			/* Said again, it counts as said last. */
+			/* The entry counts as written where it is written last. */
 			if (map)
 				items->v[i] = *item;
 			else if (item->at.order > items->v[i].at.order)
@@ -87,9 +89,9 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 	items->full = true;
 }
 
-/* Whether what @base says stands, whatever its heir's @said is. */
-static bool kept(struct kf_profile_ctx *ctx, const struct kf_profile *base, enum kf_scalar_id id,
-		 const struct kf_scalar *said)
+/* Whether the value of @base stays, whatever its heir says. */
+static bool keeps_value(struct kf_profile_ctx *ctx, const struct kf_profile *base,
+			enum kf_scalar_id id, const struct kf_scalar *said)
 {
 	if (id != KF_SCALAR_BLOCK && id != KF_SCALAR_ENV_ANYCASE)
 		return false;
@@ -113,7 +115,7 @@ void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
 			kf_profile_put(ctx, base, (enum kf_list)l, &child->lists[l].v[i]);
 	}
 	for (unsigned i = 0; i < KF_NSCALARS; i++) {
-		if (kept(ctx, base, (enum kf_scalar_id)i, &child->scalars[i]))
+		if (keeps_value(ctx, base, (enum kf_scalar_id)i, &child->scalars[i]))
 			continue;
 		if (child->scalars[i].s)
 			base->scalars[i] = child->scalars[i];

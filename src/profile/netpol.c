@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A NetworkPolicy or CiliumNetworkPolicy for the hosts of a profile, as YAML.  The command that
+ * prints it is in src/kubefence/profile. */
 #include "profile/netpol.h"
 
 #include <string.h>
@@ -10,20 +12,22 @@ static bool is_blocked(const struct kf_compiled *c)
 	return s && strcmp(s, "true") == 0;
 }
 
-/* Whether nothing goes out: ports that the profile names go out of a blocked network too. */
-static bool closed(const struct kf_compiled *c)
+/* Whether no connection may go out.  Ports that the profile names are open even if it blocks the
+ * network. */
+static bool is_closed(const struct kf_compiled *c)
 {
 	return is_blocked(c) && !c->profile.lists[KF_LIST_CONNECT].n &&
 	       !c->profile.lists[KF_LIST_CONNECT_UDP].n;
 }
 
-/* Whether names are resolved over @port 53 of UDP or TCP: as the launcher lets it. */
+/* Whether names may be resolved over port 53 of UDP or TCP: the launcher decides in the same way.
+ */
 static bool asks_dns(const struct kf_compiled *c, bool tcp)
 {
 	const struct kf_items *ports =
 		&c->profile.lists[tcp ? KF_LIST_CONNECT : KF_LIST_CONNECT_UDP];
 
-	/* A list closes what is not in it. */
+	/* A list of ports closes all others. */
 	if (!is_blocked(c) && (tcp || !ports->n))
 		return true;
 	for (size_t i = 0; i < ports->n; i++)
@@ -32,7 +36,7 @@ static bool asks_dns(const struct kf_compiled *c, bool tcp)
 	return false;
 }
 
-static void head(const struct kf_netpol *o, struct kf_buf *out)
+static void add_head(const struct kf_netpol *o, struct kf_buf *out)
 {
 	bool cilium = o->kind == KF_NETPOL_CILIUM;
 
@@ -57,8 +61,9 @@ static void protocol_ports(const struct kf_item *v, size_t n, const char *protoc
 	}
 }
 
-/* The ports that connections may go to: the profile's, else HTTPS. */
-static void ports(const struct kf_compiled *c, const char *indent, bool cilium, struct kf_buf *out)
+/* Add the ports that connections may go to: the profile's, or HTTPS if it names none. */
+static void add_ports(const struct kf_compiled *c, const char *indent, bool cilium,
+		      struct kf_buf *out)
 {
 	static const struct kf_item https = {.u = 443, .u2 = 443};
 	const struct kf_items *tcp = &c->profile.lists[KF_LIST_CONNECT];
@@ -92,12 +97,12 @@ static void kubernetes_dns(const struct kf_compiled *c, struct kf_buf *out)
 				    protocols[tcp]);
 }
 
-static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
+static void add_kubernetes(const struct kf_compiled *c, struct kf_buf *out)
 {
 	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
 
 	kf_buf_adds(out, "  policyTypes: [Egress]\n");
-	if (closed(c)) {
+	if (is_closed(c)) {
 		kf_buf_adds(out, "  egress: []\n");
 		return;
 	}
@@ -105,7 +110,7 @@ static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
 	kubernetes_dns(c, out);
 	if (!domains->n) {
 		kf_buf_adds(out, "    # The profile's ports, wherever they are.\n    - ports:\n");
-		ports(c, "        ", false, out);
+		add_ports(c, "        ", false, out);
 		return;
 	}
 	kf_buf_adds(
@@ -125,11 +130,11 @@ static void kubernetes(const struct kf_compiled *c, struct kf_buf *out)
 		"            cidr: \"::/0\"\n"
 		"            except: [\"fc00::/7\", \"fe80::/10\"]\n"
 		"      ports:\n");
-	ports(c, "        ", false, out);
+	add_ports(c, "        ", false, out);
 }
 
-/* The hosts, one a line behind @indent. */
-static void names(const struct kf_items *domains, const char *indent, struct kf_buf *out)
+/* Add the hosts, one on each line, behind @indent. */
+static void add_names(const struct kf_items *domains, const char *indent, struct kf_buf *out)
 {
 	for (size_t i = 0; i < domains->n; i++) {
 		const char *s = domains->v[i].s;
@@ -158,16 +163,16 @@ static void cilium_dns(const struct kf_compiled *c, struct kf_buf *out)
 		    "          rules:\n"
 		    "            dns:\n",
 		    asks_dns(c, false) ? "ANY" : "TCP");
-	names(domains, "              ", out);
+	add_names(domains, "              ", out);
 	if (!domains->n)
 		kf_buf_adds(out, "              - matchPattern: \"*\"\n");
 }
 
-static void cilium(const struct kf_compiled *c, struct kf_buf *out)
+static void add_cilium(const struct kf_compiled *c, struct kf_buf *out)
 {
 	const struct kf_items *domains = &c->profile.lists[KF_LIST_DOMAIN];
 
-	if (closed(c)) {
+	if (is_closed(c)) {
 		kf_buf_adds(out, "  # One rule that matches nothing: egress is denied.\n  "
 				 "egress:\n    - {}\n");
 		return;
@@ -176,21 +181,21 @@ static void cilium(const struct kf_compiled *c, struct kf_buf *out)
 	cilium_dns(c, out);
 	if (domains->n) {
 		kf_buf_adds(out, "    - toFQDNs:\n");
-		names(domains, "        ", out);
+		add_names(domains, "        ", out);
 		kf_buf_adds(out, "      toPorts:\n        - ports:\n");
 	} else {
 		kf_buf_adds(out, "    # The profile's ports, wherever they are.\n"
 				 "    - toPorts:\n        - ports:\n");
 	}
-	ports(c, "            ", true, out);
+	add_ports(c, "            ", true, out);
 }
 
 void kf_netpol_write(const struct kf_compiled *compiled, const struct kf_netpol *options,
 		     struct kf_buf *out)
 {
-	head(options, out);
+	add_head(options, out);
 	if (options->kind == KF_NETPOL_CILIUM)
-		cilium(compiled, out);
+		add_cilium(compiled, out);
 	else
-		kubernetes(compiled, out);
+		add_kubernetes(compiled, out);
 }

@@ -4,7 +4,7 @@
 
 #include "profile/profile.h"
 
-/* Egress policy of the cluster that does what network.allow_domain says. */
+/* An egress policy for the cluster's network that enforces network.allow_domain. */
 enum kf_netpol_kind {
 	KF_NETPOL_KUBERNETES, /* NetworkPolicy: knows addresses and ports only */
 	KF_NETPOL_CILIUM,     /* CiliumNetworkPolicy: host names */

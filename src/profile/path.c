@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Paths of profiles: checking them, replacing variables, and comparing different spellings of one
+ * place.  Paths of containers are checked in plan/paths.c. */
 #include "base/path.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -35,36 +37,37 @@ static size_t word_length(const char *s)
 	return n;
 }
 
-static const char *bad(struct kf_profile_ctx *ctx, const struct kf_origin *at, const char *raw,
-		       const char *why)
+static const char *fail_path(struct kf_profile_ctx *ctx, const struct kf_origin *at,
+			     const char *raw, const char *why)
 {
 	kf_diag_error(ctx->diags, at, "path '%.200s': %s", raw, why);
 	return NULL;
 }
 
-/* @root (a variable or "~", not checked) and the absolute @rest behind it. */
-static const char *join(struct kf_profile_ctx *ctx, const struct kf_origin *at, const char *raw,
-			const char *root, const char *rest)
+/* Join @root (a variable or "~", not checked) and the absolute @rest. */
+static const char *join_path(struct kf_profile_ctx *ctx, const struct kf_origin *at,
+			     const char *raw, const char *root, const char *rest)
 {
 	char clean[KF_LIMIT_PROFILE_PATH + 8];
 
 	for (const char *p = rest; (p = strstr(p, "..")); p += 2)
 		if (p > rest && p[-1] == '/' && (p[2] == '/' || !p[2]))
-			return bad(ctx, at, raw,
-				   "'..' means different places depending on symlinks; write the "
-				   "place itself");
+			return fail_path(
+				ctx, at, raw,
+				"'..' means different places depending on symlinks; write the "
+				"place itself");
 	for (const char *p = rest; (p = strchr(p, '$')); p++) {
 		if (strncmp(p, "$UID", 4) == 0 && !word_char(p[4]))
 			continue;
-		return bad(ctx, at, raw,
-			   p[1] == '{' ? "variables are written $NAME, without braces"
-				       : "only $UID may stand inside a path; other variables "
-					 "stand at its start");
+		return fail_path(ctx, at, raw,
+				 p[1] == '{' ? "variables are written $NAME, without braces"
+					     : "only $UID may stand inside a path; other variables "
+					       "stand at its start");
 	}
 	if (!*rest || strcmp(rest, "/") == 0)
 		rest = *root ? "" : "/";
 	else if (!kf_path_clean(rest, clean, sizeof(clean)))
-		return bad(ctx, at, raw, "too long");
+		return fail_path(ctx, at, raw, "too long");
 	else
 		rest = clean;
 	const char *path = kf_arena_printf(ctx->arena, "%s%s", root, rest);
@@ -80,9 +83,9 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 	char name[64];
 
 	if (raw[1] == '{')
-		return bad(ctx, at, raw, "variables are written $NAME, without braces");
+		return fail_path(ctx, at, raw, "variables are written $NAME, without braces");
 	if (!n || n >= sizeof(name))
-		return bad(ctx, at, raw, "no variable behind '$'");
+		return fail_path(ctx, at, raw, "no variable behind '$'");
 	memcpy(name, raw + 1, n);
 	name[n] = '\0';
 	if (strcmp(name, "NONO_CONFIG") == 0 || strcmp(name, "NONO_PACKAGES") == 0) {
@@ -95,13 +98,13 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 		if (strcmp(*v, name) != 0)
 			continue;
 		if (strcmp(name, "UID") == 0)
-			return bad(ctx, at, raw, "$UID is a number; it cannot start a path");
+			return fail_path(ctx, at, raw, "$UID is a number; it cannot start a path");
 		if (raw[n + 1] && raw[n + 1] != '/')
-			return bad(ctx, at, raw, "a '/' must follow the variable");
+			return fail_path(ctx, at, raw, "a '/' must follow the variable");
 		if (strcmp(name, "HOME") == 0)
-			return join(ctx, at, raw, "~", raw + n + 1);
+			return join_path(ctx, at, raw, "~", raw + n + 1);
 		const char *root = kf_arena_printf(ctx->arena, "$%s", name);
-		return root ? join(ctx, at, raw, root, raw + n + 1) : NULL;
+		return root ? join_path(ctx, at, raw, root, raw + n + 1) : NULL;
 	}
 	kf_diag_error(ctx->diags, at,
 		      "path '%.200s': $%s is not known%s; there are ~, $HOME, $WORKDIR, $TMPDIR, "
@@ -127,28 +130,30 @@ bool kf_profile_path_variable(const char *s)
 const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *at, const char *raw)
 {
 	if (!*raw)
-		return bad(ctx, at, raw, "empty");
+		return fail_path(ctx, at, raw, "empty");
 	if (strlen(raw) > KF_LIMIT_PROFILE_PATH)
-		return bad(ctx, at, raw, "too long");
+		return fail_path(ctx, at, raw, "too long");
 	for (const char *p = raw; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7F)
-			return bad(ctx, at, raw, "control characters cannot be expressed");
+			return fail_path(ctx, at, raw, "control characters cannot be expressed");
 	if (raw[strlen(raw) - 1] == ' ')
-		return bad(ctx, at, raw, "a space at the end cannot be expressed");
+		return fail_path(ctx, at, raw, "a space at the end cannot be expressed");
 	if (*raw == '@')
-		return bad(ctx, at, raw,
-			   "dynamic tokens run programs and are not supported; for git's files "
-			   "include the group 'git_config'");
+		return fail_path(
+			ctx, at, raw,
+			"dynamic tokens run programs and are not supported; for git's files "
+			"include the group 'git_config'");
 	if (strpbrk(raw, "*?"))
-		return bad(ctx, at, raw,
-			   "the kernel knows no patterns; name the directory that holds the files");
+		return fail_path(
+			ctx, at, raw,
+			"the kernel knows no patterns; name the directory that holds the files");
 	if (*raw == '$')
 		return from_variable(ctx, at, raw);
 	if (*raw == '~') {
 		if (raw[1] && raw[1] != '/')
-			return bad(ctx, at, raw,
-				   "homes of other users cannot be looked up; use ~/");
-		return join(ctx, at, raw, "~", raw + 1);
+			return fail_path(ctx, at, raw,
+					 "homes of other users cannot be looked up; use ~/");
+		return join_path(ctx, at, raw, "~", raw + 1);
 	}
 	if (*raw != '/') {
 		kf_diag_error(
@@ -158,7 +163,7 @@ const char *kf_profile_path(struct kf_profile_ctx *ctx, const struct kf_origin *
 			raw, strncmp(raw, "./", 2) == 0 ? raw + 2 : raw);
 		return NULL;
 	}
-	return join(ctx, at, raw, "", raw);
+	return join_path(ctx, at, raw, "", raw);
 }
 
 const char *kf_profile_path_canonical(struct kf_arena *arena, const char *path)

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The profile language: nono's profile JSON and ours on top, resolved and
- * compiled to flat policy text.  Pure: texts in, texts out. */
+/* The profile language: nono's profile JSON with our additions, resolved and compiled to flat
+ * policy text.  Pure: texts in, texts out. */
 
 /* One profile file.  @name: what "extends" and pods call it (the file's name
  * without .json or .jsonc).  All borrowed. */
@@ -37,10 +37,10 @@ extern const size_t kf_nprofile_builtins;
 /* The groups profiles may include, likewise. */
 extern const struct kf_profile_source kf_profile_groups;
 
-/* What lists of a profile hold, and in which list: */
+/* The lists of a profile, and the members of struct kf_item that each uses. */
 enum kf_list {
 	KF_LIST_RECIPE,	 /* s: a line for people */
-	KF_LIST_HINT,	 /* s: program, value: what to say when it is started */
+	KF_LIST_HINT,	 /* what to print when it is started */
 	KF_LIST_INCLUDE, /* s: group */
 	KF_LIST_EXCLUDE,
 	KF_LIST_GRANT,	  /* s: path, access */
@@ -91,22 +91,22 @@ struct kf_item {
 	unsigned access; /* KF_FS_* */
 	uint64_t u, u2;
 	uint32_t hash; /* of @s, to find equals quickly */
-	bool lifted;   /* GRANT: in spite of a denial above it, which stays */
+	bool lifted;   /* GRANT: an exception from a denial above it, which stays */
 	struct kf_origin at;
 };
 
 struct kf_items {
 	struct kf_item *v;
 	size_t n, cap;
-	bool full; /* there were more; reported */
+	bool full; /* more entries were dropped; reported */
 };
 
 struct kf_scalar {
-	const char *s; /* NULL: not said */
+	const char *s; /* NULL: not set */
 	struct kf_origin at;
 };
 
-/* A profile as typed values: one file's, or what several merged into. */
+/* A profile as typed values: of one file, or merged from several. */
 struct kf_profile {
 	struct kf_items lists[KF_NLISTS];
 	struct kf_scalar scalars[KF_NSCALARS];
@@ -125,10 +125,9 @@ struct kf_compiled {
 	size_t n;
 };
 
-/* Compile profile @name of @library.  Problems, errors and warnings both, are
- * in @diags (initialised with the same @arena, which must allow
- * KF_LIMIT_PROFILE_MEMORY).  -1 if there was an error: *err is the first, and
- * *ret untouched. */
+/* Compile profile @name of @library.  All problems, errors and warnings, are in @diags (initialised
+ * with the same @arena, which must allow KF_LIMIT_PROFILE_MEMORY). -1 if there was an error: then
+ * *err is the first one and *ret is untouched. */
 int kf_profile_compile(const struct kf_profile_library *library, const char *name,
 		       struct kf_arena *arena, struct kf_diags *diags, struct kf_compiled *ret,
 		       struct kf_err *err);
@@ -140,8 +139,8 @@ void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct k
 /* JSON Schema (draft 2020-12) of the language, for editors. */
 void kf_profile_schema(struct kf_buf *out);
 
-/* Whether @file is one that a profile directory's reader takes: NAME.json or
- * NAME.jsonc with a valid NAME.  Writes NAME into @ret_name. */
+/* Whether @file has the name of a profile file: NAME.json or NAME.jsonc with a valid NAME, which is
+ * written into @ret_name. */
 bool kf_profile_file_name(const char *file, char *ret_name, size_t size);
 
 #endif

@@ -5,17 +5,18 @@
 
 #include <string.h>
 
-/* One file's JSON into typed values, by the table of keys. */
+/* Reading: from one file's JSON to typed values, by the table of keys (keys.c).  Bases and groups
+ * are added in resolve.c, checks of the whole profile are in check.c. */
 
-struct reader {
+struct profile_reader {
 	struct kf_profile_ctx *ctx;
 	struct kf_profile *profile;
-	struct kf_items *extends; /* NULL: no bases here, a group or an override */
+	struct kf_items *extends; /* NULL in groups and overrides, which have no bases */
 	struct kf_profile *over;  /* likewise */
 	const char *group;
 };
 
-static struct kf_origin origin(const struct reader *r, const struct kf_jsonc *v)
+static struct kf_origin origin_of(const struct profile_reader *r, const struct kf_jsonc *v)
 {
 	struct kf_origin at = v->at;
 
@@ -23,7 +24,7 @@ static struct kf_origin origin(const struct reader *r, const struct kf_jsonc *v)
 	return at;
 }
 
-static const char *join_names(struct reader *r, const char *const *names)
+static const char *join_names(struct profile_reader *r, const char *const *names)
 {
 	const char *s = "";
 
@@ -32,8 +33,8 @@ static const char *join_names(struct reader *r, const char *const *names)
 	return s ? s : "";
 }
 
-static bool want(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v,
-		 enum kf_jsonc_kind kind)
+static bool check_kind(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v, enum kf_jsonc_kind kind)
 {
 	if (v->kind == kind)
 		return true;
@@ -42,22 +43,24 @@ static bool want(struct reader *r, const struct kf_profile_key *key, const struc
 	return false;
 }
 
-static void put(struct reader *r, enum kf_list list, struct kf_item item, const struct kf_jsonc *v)
+static void put_item(struct profile_reader *r, enum kf_list list, struct kf_item item,
+		     const struct kf_jsonc *v)
 {
-	item.at = origin(r, v);
+	item.at = origin_of(r, v);
 	kf_profile_put(r->ctx, r->profile, list, &item);
 }
 
-static void set_scalar(struct reader *r, enum kf_scalar_id id, const char *s,
+static void set_scalar(struct profile_reader *r, enum kf_scalar_id id, const char *s,
 		       const struct kf_jsonc *v)
 {
-	r->profile->scalars[id] = (struct kf_scalar){.s = s, .at = origin(r, v)};
+	r->profile->scalars[id] = (struct kf_scalar){.s = s, .at = origin_of(r, v)};
 }
 
-/* A line of text: what the flat text and a terminal can show. */
-static bool one_line(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+/* Whether @v is one line of text that the flat text can hold and a terminal can show. */
+static bool one_line(struct profile_reader *r, const struct kf_profile_key *key,
+		     const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_STRING))
+	if (!check_kind(r, key, v, KF_JSONC_STRING))
 		return false;
 	for (const char *p = v->s; *p; p++) {
 		if ((unsigned char)*p >= 0x20 && *p != 0x7F)
@@ -71,10 +74,10 @@ static bool one_line(struct reader *r, const struct kf_profile_key *key, const s
 	return true;
 }
 
-/* A list's entry: a string, or {FIELD: string, "when": predicate}.  NULL if it
- * is neither (reported) or does not count on this platform. */
-static const struct kf_jsonc *entry(struct reader *r, const struct kf_profile_key *key,
-				    const struct kf_jsonc *v, const char *field)
+/* Read a list's entry: a string, or {FIELD: string, "when": predicate}. NULL if it is neither
+ * (reported) or does not apply on this platform. */
+static const struct kf_jsonc *read_entry(struct profile_reader *r, const struct kf_profile_key *key,
+					 const struct kf_jsonc *v, const char *field)
 {
 	const struct kf_jsonc *value = NULL, *when = NULL;
 	bool ok = true;
@@ -113,12 +116,12 @@ static const struct kf_jsonc *entry(struct reader *r, const struct kf_profile_ke
 			      field);
 		return NULL;
 	}
-	if (!want(r, key, value, KF_JSONC_STRING) || !ok)
+	if (!check_kind(r, key, value, KF_JSONC_STRING) || !ok)
 		return NULL;
 	return when && !kf_profile_when(r->ctx, when) ? NULL : value;
 }
 
-static void read_extends(struct reader *r, const struct kf_profile_key *key,
+static void read_extends(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
 	if (!r->extends) {
@@ -136,21 +139,22 @@ static void read_extends(struct reader *r, const struct kf_profile_key *key,
 		return;
 	}
 	for (const struct kf_jsonc *e = v->child; e; e = e->next)
-		if (want(r, key, e, KF_JSONC_STRING))
+		if (check_kind(r, key, e, KF_JSONC_STRING))
 			kf_profile_add(r->ctx, r->extends,
 				       &(struct kf_item){.s = e->s, .at = e->at});
 }
 
-static void read_string(struct reader *r, const struct kf_profile_key *key,
+static void read_string(struct profile_reader *r, const struct kf_profile_key *key,
 			const struct kf_jsonc *v)
 {
-	if (v->kind == KF_JSONC_NULL) /* only what null clears gets here */
+	if (v->kind == KF_JSONC_NULL) /* null gets here only for keys that it clears */
 		set_scalar(r, key->scalar, "", v);
 	else if (one_line(r, key, v))
 		set_scalar(r, key->scalar, v->s, v);
 }
 
-static void read_texts(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_texts(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v)
 {
 	const struct kf_jsonc *e = v;
 
@@ -158,19 +162,21 @@ static void read_texts(struct reader *r, const struct kf_profile_key *key, const
 		e = v->child;
 	for (; e; e = v->kind == KF_JSONC_ARRAY ? e->next : NULL)
 		if (one_line(r, key, e))
-			put(r, key->list, (struct kf_item){.s = e->s}, e);
+			put_item(r, key->list, (struct kf_item){.s = e->s}, e);
 }
 
-static void read_bool(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_bool(struct profile_reader *r, const struct kf_profile_key *key,
+		      const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_BOOL))
+	if (!check_kind(r, key, v, KF_JSONC_BOOL))
 		return;
 	set_scalar(r, key->scalar, v->b ? "true" : "false", v);
 }
 
-static void read_enum(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_enum(struct profile_reader *r, const struct kf_profile_key *key,
+		      const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_STRING))
+	if (!check_kind(r, key, v, KF_JSONC_STRING))
 		return;
 	for (const char *const *value = key->values; *value; value++) {
 		if (strcmp(*value, v->s) == 0) {
@@ -183,25 +189,27 @@ static void read_enum(struct reader *r, const struct kf_profile_key *key, const 
 		      kf_profile_did_you_mean(r->ctx, v->s, key->values));
 }
 
-static void read_names(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_names(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
-		const struct kf_jsonc *name = entry(r, key, e, "name");
+		const struct kf_jsonc *name = read_entry(r, key, e, "name");
 
 		if (name)
-			put(r, key->list, (struct kf_item){.s = name->s}, name);
+			put_item(r, key->list, (struct kf_item){.s = name->s}, name);
 	}
 }
 
-static void read_paths(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_paths(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
-		const struct kf_jsonc *raw = entry(r, key, e, "path");
-		const struct kf_origin at = raw ? origin(r, raw) : v->at;
+		const struct kf_jsonc *raw = read_entry(r, key, e, "path");
+		const struct kf_origin at = raw ? origin_of(r, raw) : v->at;
 		const char *path = raw ? kf_profile_path(r->ctx, &at, raw->s) : NULL;
 
 		unsigned access = key->access;
@@ -211,18 +219,18 @@ static void read_paths(struct reader *r, const struct kf_profile_key *key, const
 		if ((key->list == KF_LIST_READONLY || key->list == KF_LIST_DENY) &&
 		    raw->s[strlen(raw->s) - 1] == '/')
 			access = KF_READONLY_DIRECTORY;
-		put(r, key->list, (struct kf_item){.s = path, .access = access}, raw);
+		put_item(r, key->list, (struct kf_item){.s = path, .access = access}, raw);
 	}
 }
 
 /* Creating a socket needs the right to make one in its directory. */
-static void read_socket(struct reader *r, const struct kf_profile_key *key,
+static void read_socket(struct profile_reader *r, const struct kf_profile_key *key,
 			const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
-		const struct kf_jsonc *raw = entry(r, key, e, "path");
+		const struct kf_jsonc *raw = read_entry(r, key, e, "path");
 		const char *path = raw ? kf_profile_path(r->ctx, &raw->at, raw->s) : NULL;
 		const char *slash = path ? strrchr(path, '/') : NULL;
 
@@ -242,14 +250,14 @@ static void read_socket(struct reader *r, const struct kf_profile_key *key,
 		kf_diag_warning(r->ctx->diags, &raw->at,
 				"socket '%.200s': its whole directory '%.200s' becomes writable",
 				raw->s, dir);
-		put(r, key->list, (struct kf_item){.s = dir, .access = key->access}, raw);
+		put_item(r, key->list, (struct kf_item){.s = dir, .access = key->access}, raw);
 	}
 }
 
-static void read_grants(struct reader *r, const struct kf_profile_key *key,
+static void read_grants(struct profile_reader *r, const struct kf_profile_key *key,
 			const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
 		const struct kf_jsonc *raw, *access = NULL;
@@ -264,7 +272,7 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key,
 		for (const struct kf_jsonc *m = e->child; m; m = m->next)
 			if (strcmp(m->key, "access") == 0)
 				access = m;
-		raw = entry(r, key, e, "path");
+		raw = read_entry(r, key, e, "path");
 		if (!access || access->kind != KF_JSONC_STRING || !kf_profile_access(access->s)) {
 			kf_diag_error(r->ctx->diags, access ? &access->at : &e->at,
 				      "an entry of %s needs \"access\", one of: %s", key->name,
@@ -273,25 +281,27 @@ static void read_grants(struct reader *r, const struct kf_profile_key *key,
 		}
 		path = raw ? kf_profile_path(r->ctx, &raw->at, raw->s) : NULL;
 		if (path)
-			put(r, key->list,
-			    (struct kf_item){.s = path, .access = kf_profile_access(access->s)},
-			    raw);
+			put_item(r, key->list,
+				 (struct kf_item){.s = path,
+						  .access = kf_profile_access(access->s)},
+				 raw);
 	}
 }
 
-static void put_ports(struct reader *r, const struct kf_profile_key *key, uint64_t first,
+static void put_ports(struct profile_reader *r, const struct kf_profile_key *key, uint64_t first,
 		      uint64_t last, const struct kf_jsonc *v)
 {
 	const struct kf_item item = {.u = first, .u2 = last};
 
 	for (unsigned list = KF_LIST_CONNECT; list <= KF_LIST_BIND_UDP; list++)
 		if (key->access & 1u << (list - KF_LIST_CONNECT))
-			put(r, list, item, v);
+			put_item(r, list, item, v);
 }
 
-static void read_ports(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_ports(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
 		if (e->kind != KF_JSONC_NUMBER || !e->is_uint || e->u < 1 || e->u > 65535) {
@@ -308,10 +318,10 @@ static bool is_port(const struct kf_jsonc *v)
 	return v->kind == KF_JSONC_NUMBER && v->is_uint && v->u >= 1 && v->u <= 65535;
 }
 
-static void read_ranges(struct reader *r, const struct kf_profile_key *key,
+static void read_ranges(struct profile_reader *r, const struct kf_profile_key *key,
 			const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
 		if (e->kind != KF_JSONC_ARRAY || e->nchildren != 2 || !is_port(e->child) ||
@@ -331,7 +341,7 @@ static bool valid_domain(const char *s)
 	if (!*s || strlen(s) > 253)
 		return false;
 	for (; *s; s++) {
-		/* "*" is a whole label. */
+		/* "*" must be a whole label. */
 		bool alnum = (*s == '*' && !label && (!s[1] || s[1] == '.')) ||
 			     (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
 			     (*s >= '0' && *s <= '9');
@@ -347,13 +357,13 @@ static bool valid_domain(const char *s)
 	return s[-1] != '-';
 }
 
-static void read_domains(struct reader *r, const struct kf_profile_key *key,
+static void read_domains(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
-		const struct kf_jsonc *name = entry(r, key, e, "domain");
+		const struct kf_jsonc *name = read_entry(r, key, e, "domain");
 
 		if (!name)
 			continue;
@@ -363,7 +373,7 @@ static void read_domains(struct reader *r, const struct kf_profile_key *key,
 				      "scheme, port or path)",
 				      key->name, name->s);
 		else
-			put(r, key->list, (struct kf_item){.s = name->s}, name);
+			put_item(r, key->list, (struct kf_item){.s = name->s}, name);
 	}
 }
 
@@ -380,15 +390,15 @@ static bool valid_variable(const char *s, bool pattern)
 	return n > 0 && !s[n];
 }
 
-static void read_env_names(struct reader *r, const struct kf_profile_key *key,
+static void read_env_names(struct profile_reader *r, const struct kf_profile_key *key,
 			   const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_ARRAY))
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
 		return;
 	if (key->list == KF_LIST_ENV_KEEP)
 		set_scalar(r, KF_SCALAR_ENV_KEEP_SET, "true", v);
 	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
-		if (!want(r, key, e, KF_JSONC_STRING))
+		if (!check_kind(r, key, e, KF_JSONC_STRING))
 			continue;
 		if (!valid_variable(e->s, true))
 			kf_diag_error(
@@ -396,7 +406,7 @@ static void read_env_names(struct reader *r, const struct kf_profile_key *key,
 				"%s: '%.80s' is not a variable's name, with or without * in it",
 				key->name, e->s);
 		else
-			put(r, key->list, (struct kf_item){.s = e->s}, e);
+			put_item(r, key->list, (struct kf_item){.s = e->s}, e);
 	}
 }
 
@@ -406,8 +416,8 @@ static bool starts_with_place(const char *s)
 	return (*s == '~' && (!s[1] || s[1] == '/')) || kf_profile_path_variable(s);
 }
 
-/* Nono replaces variables in values; where one is the start of a path, so do we. */
-static void read_env_value(struct reader *r, const struct kf_profile_key *key,
+/* Nono replaces variables in values.  So do we, if the value is a path that begins with one. */
+static void read_env_value(struct profile_reader *r, const struct kf_profile_key *key,
 			   const struct kf_jsonc *m)
 {
 	struct kf_item item = {.s = m->key, .value = m->s};
@@ -428,13 +438,13 @@ static void read_env_value(struct reader *r, const struct kf_profile_key *key,
 		}
 	}
 	if (item.value)
-		put(r, key->list, item, m);
+		put_item(r, key->list, item, m);
 }
 
-static void read_env_set(struct reader *r, const struct kf_profile_key *key,
+static void read_env_set(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_OBJECT))
+	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		if (m->kind == KF_JSONC_NULL || !one_line(r, key, m))
@@ -466,10 +476,10 @@ static bool read_limit(const struct kf_jsonc *v, uint64_t *ret)
 	return true;
 }
 
-static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
+static void read_rlimits(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_OBJECT))
+	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		const struct kf_jsonc *soft = m, *hard = m;
@@ -499,11 +509,12 @@ static void read_rlimits(struct reader *r, const struct kf_profile_key *key,
 			kf_diag_error(r->ctx->diags, &m->at, "limit '%s': soft is above hard",
 				      m->key);
 		else
-			put(r, key->list, item, m);
+			put_item(r, key->list, item, m);
 	}
 }
 
-static void read_hint(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_hint(struct profile_reader *r, const struct kf_profile_key *key,
+		      const struct kf_jsonc *v)
 {
 	static const char *const names[] = {"text", "unless", NULL};
 	const struct kf_jsonc *text = NULL, *unless = NULL;
@@ -532,15 +543,16 @@ static void read_hint(struct reader *r, const struct kf_profile_key *key, const 
 	value = kf_arena_printf(r->ctx->arena, "%s %s", unless ? unless->s : KF_HINT_ALWAYS,
 				text->s);
 	if (value)
-		put(r, key->list, (struct kf_item){.s = v->key, .value = value}, v);
+		put_item(r, key->list, (struct kf_item){.s = v->key, .value = value}, v);
 }
 
-static void read_hints(struct reader *r, const struct kf_profile_key *key, const struct kf_jsonc *v)
+static void read_hints(struct profile_reader *r, const struct kf_profile_key *key,
+		       const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_OBJECT))
+	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
-		if (!want(r, key, m, KF_JSONC_OBJECT))
+		if (!check_kind(r, key, m, KF_JSONC_OBJECT))
 			continue;
 		if (!*m->key || strpbrk(m->key, " /"))
 			kf_diag_error(r->ctx->diags, &m->key_at,
@@ -551,14 +563,14 @@ static void read_hints(struct reader *r, const struct kf_profile_key *key, const
 	}
 }
 
-/* Whether @v is what a key means that is not there. */
+/* Whether @v means the same as a missing key. */
 static bool says_nothing(const struct kf_jsonc *v)
 {
 	return v->kind == KF_JSONC_NULL || (v->kind == KF_JSONC_BOOL && !v->b) ||
 	       ((v->kind == KF_JSONC_ARRAY || v->kind == KF_JSONC_OBJECT) && !v->child);
 }
 
-static void read_ignored(struct reader *r, const struct kf_profile_key *key,
+static void read_ignored(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
 	if (!says_nothing(v))
@@ -566,7 +578,7 @@ static void read_ignored(struct reader *r, const struct kf_profile_key *key,
 				key->help);
 }
 
-static void read_refused(struct reader *r, const struct kf_profile_key *key,
+static void read_refused(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
 	if (says_nothing(v))
@@ -578,11 +590,11 @@ static void read_refused(struct reader *r, const struct kf_profile_key *key,
 	kf_diag_error(r->ctx->diags, &v->key_at, "%s cannot be enforced: %s", key->name, key->help);
 }
 
-static void read_section(struct reader *r, const struct kf_profile_key *key,
+static void read_section(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v);
-static void read_members(struct reader *r, const char *section, const struct kf_jsonc *v);
+static void read_members(struct profile_reader *r, const char *section, const struct kf_jsonc *v);
 
-static void read_overrides(struct reader *r, const struct kf_profile_key *key,
+static void read_overrides(struct profile_reader *r, const struct kf_profile_key *key,
 			   const struct kf_jsonc *v)
 {
 	static const char *const systems[] = {"linux", "macos", "windows", NULL};
@@ -591,10 +603,10 @@ static void read_overrides(struct reader *r, const struct kf_profile_key *key,
 		kf_diag_error(r->ctx->diags, &v->key_at, "platform_overrides cannot be nested");
 		return;
 	}
-	if (!want(r, key, v, KF_JSONC_OBJECT))
+	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
-		struct reader own = {.ctx = r->ctx, .profile = r->over};
+		struct profile_reader own = {.ctx = r->ctx, .profile = r->over};
 		size_t i = 0;
 
 		while (systems[i] && strcmp(systems[i], m->key) != 0)
@@ -603,18 +615,19 @@ static void read_overrides(struct reader *r, const struct kf_profile_key *key,
 			kf_diag_error(r->ctx->diags, &m->key_at, "unknown system '%.80s' in %s%s",
 				      m->key, key->name,
 				      kf_profile_did_you_mean(r->ctx, m->key, systems));
-		else if (m->kind != KF_JSONC_NULL && want(r, key, m, KF_JSONC_OBJECT) && i == 0)
+		else if (m->kind != KF_JSONC_NULL && check_kind(r, key, m, KF_JSONC_OBJECT) &&
+			 i == 0)
 			read_members(&own, "", m);
 	}
 }
 
-static void read_nothing(struct reader *r, const struct kf_profile_key *key,
+static void read_nothing(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
-	(void)want(r, key, v, KF_JSONC_STRING);
+	(void)check_kind(r, key, v, KF_JSONC_STRING);
 }
 
-static void (*const readers[])(struct reader *r, const struct kf_profile_key *key,
+static void (*const readers[])(struct profile_reader *r, const struct kf_profile_key *key,
 			       const struct kf_jsonc *v) = {
 	[KF_KEY_SECTION] = read_section,     [KF_KEY_NOTHING] = read_nothing,
 	[KF_KEY_IGNORED] = read_ignored,     [KF_KEY_REFUSED] = read_refused,
@@ -629,7 +642,7 @@ static void (*const readers[])(struct reader *r, const struct kf_profile_key *ke
 	[KF_KEY_OVERRIDES] = read_overrides,
 };
 
-static void read_member(struct reader *r, const char *section, const struct kf_jsonc *m)
+static void read_member(struct profile_reader *r, const char *section, const struct kf_jsonc *m)
 {
 	const struct kf_profile_key *key = kf_profile_key(section, m->key);
 	const char *names[48];
@@ -641,7 +654,7 @@ static void read_member(struct reader *r, const char *section, const struct kf_j
 			      kf_profile_did_you_mean(r->ctx, m->key, names));
 		return;
 	}
-	/* Null is what is not there; but one key is cleared by it. */
+	/* Null means that the key is missing, except for the one key that null clears. */
 	if (m->kind == KF_JSONC_NULL && strcmp(key->name, "network.network_profile") != 0)
 		return;
 	if (key->modern && key->kind != KF_KEY_SECTION)
@@ -650,17 +663,17 @@ static void read_member(struct reader *r, const char *section, const struct kf_j
 	readers[key->kind](r, key, m);
 }
 
-static void read_members(struct reader *r, const char *section, const struct kf_jsonc *v)
+static void read_members(struct profile_reader *r, const char *section, const struct kf_jsonc *v)
 {
 	for (const struct kf_jsonc *m = v->child; m; m = m->next)
 		read_member(r, section, m);
 }
 
-/* The table of keys bounds how deep this nests. */
-static void read_section(struct reader *r, const struct kf_profile_key *key,
+/* A recursion; the table of keys bounds its depth. */
+static void read_section(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
-	if (!want(r, key, v, KF_JSONC_OBJECT))
+	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	read_members(r, key->name, v);
 }
@@ -668,7 +681,7 @@ static void read_section(struct reader *r, const struct kf_profile_key *key,
 void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 		     struct kf_profile_file *ret)
 {
-	struct reader r = {
+	struct profile_reader r = {
 		.ctx = ctx, .profile = &ret->profile, .extends = &ret->extends, .over = &ret->over};
 
 	if (root->kind != KF_JSONC_OBJECT) {
@@ -682,7 +695,7 @@ void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_jsonc *section,
 				const char *group, struct kf_profile *ret)
 {
-	struct reader r = {.ctx = ctx, .profile = ret, .group = group};
+	struct profile_reader r = {.ctx = ctx, .profile = ret, .group = group};
 
 	read_section(&r, kf_profile_key("", "filesystem"), section);
 }

@@ -4,24 +4,25 @@
 
 #include <string.h>
 
-/* Inheritance: a profile's bases from left to right, then itself. */
+/* Inheritance: merging a profile's bases, from left to right, and then the profile itself.  One
+ * file is read in read.c, groups are expanded in groups.c. */
 
 struct node {
 	enum { NEW, OPEN, DONE } state;
 	struct kf_profile profile; /* its bases and itself */
-	struct kf_profile over;	   /* their platform_overrides, which count last of all */
+	struct kf_profile over;	   /* their platform_overrides, which are merged last */
 };
 
 struct resolver {
 	struct kf_profile_ctx *ctx;
-	struct node *nodes; /* one a source of the library */
+	struct node *nodes; /* one for each source of the library */
 	size_t stack[KF_LIMIT_PROFILE_EXTENDS + 1];
 	size_t depth, nread;
 	unsigned order;
 };
 
 /* Index of the first source called @name at or behind @from; library->n if there is none. */
-static size_t find(const struct kf_profile_library *library, const char *name, size_t from)
+static size_t find_source(const struct kf_profile_library *library, const char *name, size_t from)
 {
 	size_t i = from;
 
@@ -30,7 +31,7 @@ static size_t find(const struct kf_profile_library *library, const char *name, s
 	return i;
 }
 
-static const char *suggestion(struct resolver *r, const char *word)
+static const char *suggest_profile(struct resolver *r, const char *word)
 {
 	const struct kf_profile_library *library = r->ctx->library;
 	const char **names = kf_arena_calloc(r->ctx->arena, library->n + 1, sizeof(*names));
@@ -54,9 +55,10 @@ static void report_cycle(struct resolver *r, size_t to, const struct kf_origin *
 		      r->ctx->library->v[to].name);
 }
 
-static void resolve(struct resolver *r, size_t index);
+static void resolve_source(struct resolver *r, size_t index);
 
-/* Packs of nono's registry that are not called as the built-in profile which does their job. */
+/* Packs of nono's registry that have another name than the built-in profile for the same purpose.
+ */
 static const char *pack_profile(struct resolver *r, const char *name)
 {
 	static const char *const others[][2] = {{"claude", "claude-code"},
@@ -72,7 +74,7 @@ static const char *pack_profile(struct resolver *r, const char *name)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strcmp(others[i][0], word) == 0)
 			return others[i][1];
-	n = find(r->ctx->library, word, 0);
+	n = find_source(r->ctx->library, word, 0);
 	return n < r->ctx->library->n ? r->ctx->library->v[n].name : NULL;
 }
 
@@ -92,7 +94,7 @@ static void refuse_fetch(struct resolver *r, const struct kf_item *base)
 			      base->s);
 }
 
-/* Remember where somebody's own profile brings in a built-in one. */
+/* Remember the place where a user's profile extends a built-in one. */
 static void note_import(struct resolver *r, size_t heir, size_t index, const struct kf_origin *at)
 {
 	const struct kf_profile_library *library = r->ctx->library;
@@ -115,7 +117,7 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 	const struct kf_profile_library *library = r->ctx->library;
 	/* A profile of the administrator's may replace a built-in and extend it. */
 	size_t from = strcmp(library->v[heir].name, base->s) == 0 ? heir + 1 : 0;
-	size_t i = find(library, base->s, from);
+	size_t i = find_source(library, base->s, from);
 
 	if (strpbrk(base->s, "/@")) {
 		refuse_fetch(r, base);
@@ -124,7 +126,7 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 			      base->s, base->s);
 	} else if (i == library->n) {
 		kf_diag_error(r->ctx->diags, &base->at, "there is no profile '%.80s'%s", base->s,
-			      suggestion(r, base->s));
+			      suggest_profile(r, base->s));
 	} else if (r->nodes[i].state == OPEN) {
 		report_cycle(r, i, &base->at);
 	} else if (r->nodes[i].state == NEW && r->depth == KF_LIMIT_PROFILE_EXTENDS) {
@@ -136,22 +138,22 @@ static void resolve_base(struct resolver *r, size_t heir, const struct kf_item *
 	} else {
 		if (r->nodes[i].state == NEW)
 			note_import(r, heir, i, &base->at);
-		resolve(r, i);
+		resolve_source(r, i);
 		kf_profile_merge(r->ctx, &into->profile, &r->nodes[i].profile);
 		kf_profile_merge(r->ctx, &into->over, &r->nodes[i].over);
 	}
 }
 
-/* Bases come before their heirs. */
-static void number(struct kf_profile *profile, unsigned order)
+/* Number the entries, so that those of bases come before those of their heirs. */
+static void number_entries(struct kf_profile *profile, unsigned order)
 {
 	for (unsigned l = 0; l < KF_NLISTS; l++)
 		for (size_t i = 0; i < profile->lists[l].n; i++)
 			profile->lists[l].v[i].at.order = order;
 }
 
-/* Read source @index and put its bases under it; at most once each. */
-static void resolve(struct resolver *r, size_t index)
+/* Read source @index and merge its bases below it; each source is read at most once. */
+static void resolve_source(struct resolver *r, size_t index)
 {
 	const struct kf_profile_source *source = &r->ctx->library->v[index];
 	struct node *node = &r->nodes[index];
@@ -168,9 +170,9 @@ static void resolve(struct resolver *r, size_t index)
 		kf_profile_read(r->ctx, root, &file);
 	for (size_t i = 0; i < file.extends.n; i++)
 		resolve_base(r, index, &file.extends.v[i], node);
-	number(&file.profile, ++r->order);
-	/* Whether to start from the base groups is each root's own matter; that one
-	 * of them did is what counts in the end. */
+	number_entries(&file.profile, ++r->order);
+	/* Each root decides for itself whether it starts from the base groups; in the end one root
+	 * that does is enough. */
 	struct kf_scalar base = file.profile.scalars[KF_SCALAR_BASE_GROUPS];
 
 	file.profile.scalars[KF_SCALAR_BASE_GROUPS].s = NULL;
@@ -189,11 +191,11 @@ static void resolve(struct resolver *r, size_t index)
 int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_compiled *ret)
 {
 	struct resolver r = {.ctx = ctx};
-	size_t i = find(ctx->library, name, 0);
+	size_t i = find_source(ctx->library, name, 0);
 
 	if (i == ctx->library->n) {
 		kf_diag_error(ctx->diags, &(struct kf_origin){.file = name},
-			      "there is no such profile%s", suggestion(&r, name));
+			      "there is no such profile%s", suggest_profile(&r, name));
 		return -1;
 	}
 	r.nodes = kf_arena_calloc(ctx->arena, ctx->library->n, sizeof(*r.nodes));
@@ -202,8 +204,8 @@ int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_c
 		ctx->diags->nomem = true;
 		return -1;
 	}
-	resolve(&r, i);
-	number(&r.nodes[i].over, ++r.order);
+	resolve_source(&r, i);
+	number_entries(&r.nodes[i].over, ++r.order);
 	kf_profile_merge(ctx, &r.nodes[i].profile, &r.nodes[i].over);
 	const struct kf_scalar *said = &r.nodes[i].profile.scalars[KF_SCALAR_NAME];
 

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* JSON Schema from the same table that the reader uses. */
+/* The JSON Schema of profiles, written from the same table that the reader uses (keys.c). */
 
 #define WHEN                                                                                  \
 	"\"when\": {\"description\": \"linux, macos or a negation\", \"anyOf\": [{\"type\": " \
@@ -15,7 +15,7 @@
 	"\"object\", \"required\": [\"" field "\"], \"additionalProperties\": false, "      \
 	"\"properties\": {\"" field "\": {\"type\": \"string\"}, " WHEN "}}]}"
 
-/* What stands inside a key's schema besides its description. */
+/* The contents of a key's schema without its description. */
 static const char *const fragments[] = {
 	[KF_KEY_NOTHING] = "\"type\": [\"string\", \"null\"]",
 	[KF_KEY_IGNORED] = "",
@@ -66,27 +66,27 @@ static const char *const fragments[] = {
 			 "\"unless\": {\"type\": \"string\"}}}",
 };
 
-static void strings(struct kf_buf *out, const char *const *values)
+static void add_strings(struct kf_buf *out, const char *const *values)
 {
 	for (const char *const *v = values; *v; v++)
 		kf_buf_addf(out, "%s\"%s\"", v == values ? "" : ", ", *v);
 }
 
-static void rlimits(struct kf_buf *out)
+static void add_rlimits(struct kf_buf *out)
 {
 	static const char limit[] =
 		"{\"anyOf\": [{\"type\": [\"integer\", \"null\"], \"minimum\": 0}, {\"const\": "
 		"\"unlimited\"}]}";
 
 	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"propertyNames\": {\"enum\": [");
-	strings(out, kf_profile_rlimits);
+	add_strings(out, kf_profile_rlimits);
 	kf_buf_addf(out,
 		    "]}, \"additionalProperties\": {\"anyOf\": [%s, {\"type\": \"array\", "
 		    "\"minItems\": 2, \"maxItems\": 2, \"items\": %s}]}",
 		    limit, limit);
 }
 
-static void description(struct kf_buf *out, const struct kf_profile_key *key)
+static void add_description(struct kf_buf *out, const struct kf_profile_key *key)
 {
 	kf_buf_adds(out, "\"description\": \"");
 	if (key->modern) {
@@ -103,28 +103,28 @@ static void description(struct kf_buf *out, const struct kf_profile_key *key)
 	kf_buf_adds(out, "\"");
 }
 
-static void section(struct kf_buf *out, const char *name, unsigned depth);
+static void add_section(struct kf_buf *out, const char *name, unsigned depth);
 
-static void property(struct kf_buf *out, const struct kf_profile_key *key, unsigned depth)
+static void add_property(struct kf_buf *out, const struct kf_profile_key *key, unsigned depth)
 {
-	description(out, key);
+	add_description(out, key);
 	if (key->kind == KF_KEY_SECTION) {
 		kf_buf_adds(out, ", ");
-		section(out, key->name, depth + 1);
+		add_section(out, key->name, depth + 1);
 	} else if (key->kind == KF_KEY_ENUM) {
 		kf_buf_adds(out, ", \"enum\": [");
-		strings(out, key->values);
+		add_strings(out, key->values);
 		kf_buf_adds(out, ", null]");
 	} else if (key->kind == KF_KEY_RLIMITS) {
 		kf_buf_adds(out, ", ");
-		rlimits(out);
+		add_rlimits(out);
 	} else if (*fragments[key->kind]) {
 		kf_buf_addf(out, ", %s", fragments[key->kind]);
 	}
 }
 
-/* One section holds a section, none deeper: the table bounds the depth. */
-static void section(struct kf_buf *out, const char *name, unsigned depth)
+/* A recursion; the table bounds its depth: sections are nested twice at most. */
+static void add_section(struct kf_buf *out, const char *name, unsigned depth)
 {
 	size_t n = strlen(name);
 	bool first = true;
@@ -143,7 +143,7 @@ static void section(struct kf_buf *out, const char *name, unsigned depth)
 		if (strchr(last, '.'))
 			continue;
 		kf_buf_addf(out, "%s\n%*s\"%s\": {", first ? "" : ",", (int)(2 * depth), "", last);
-		property(out, key, depth);
+		add_property(out, key, depth);
 		kf_buf_adds(out, "}");
 		first = false;
 	}
@@ -156,6 +156,6 @@ void kf_profile_schema(struct kf_buf *out)
 			 "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"
 			 "  \"$id\": \"urn:kubefence:profile\",\n"
 			 "  \"title\": \"kubefence profile\",\n  ");
-	section(out, "", 2);
+	add_section(out, "", 2);
 	kf_buf_adds(out, "\n}\n");
 }

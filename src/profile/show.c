@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-/* The resolved profile as JSON: no bases, no groups, everything spelled out. */
+/* Writing the resolved profile as JSON, without bases and groups.  The flat text is written in
+ * format.c. */
 
 struct writer {
 	struct kf_buf *out;
@@ -16,8 +17,8 @@ struct writer {
 	const struct kf_origin *note;
 };
 
-/* What follows on a line: the comma that the next entry makes necessary, and
- * where the entry before it comes from. */
+/* End an entry's line: with a comma if another entry follows, and a comment that says where the
+ * entry comes from. */
 static void end_entry(struct writer *w, bool comma)
 {
 	if (comma)
@@ -31,7 +32,7 @@ static void end_entry(struct writer *w, bool comma)
 		kf_buf_adds(w->out, "  ");
 }
 
-static void quoted(struct writer *w, const char *s)
+static void write_quoted(struct writer *w, const char *s)
 {
 	kf_buf_adds(w->out, "\"");
 	kf_buf_add_json(w->out, s);
@@ -39,26 +40,26 @@ static void quoted(struct writer *w, const char *s)
 }
 
 /* Start an entry, with @key in an object. */
-static void entry(struct writer *w, const char *key)
+static void begin_entry(struct writer *w, const char *key)
 {
 	end_entry(w, !w->first);
 	w->first = false;
 	if (key) {
-		quoted(w, key);
+		write_quoted(w, key);
 		kf_buf_adds(w->out, ": ");
 	}
 }
 
-static void open_(struct writer *w, const char *key, const char *bracket)
+static void begin_group(struct writer *w, const char *key, const char *bracket)
 {
 	if (w->depth)
-		entry(w, key);
+		begin_entry(w, key);
 	kf_buf_adds(w->out, bracket);
 	w->depth++;
 	w->first = true;
 }
 
-static void close_(struct writer *w, const char *bracket)
+static void end_group(struct writer *w, const char *bracket)
 {
 	w->depth--;
 	end_entry(w, false);
@@ -66,40 +67,41 @@ static void close_(struct writer *w, const char *bracket)
 	w->first = false;
 }
 
-static void string(struct writer *w, const char *key, const struct kf_scalar *scalar)
+static void write_string(struct writer *w, const char *key, const struct kf_scalar *scalar)
 {
 	if (!scalar->s)
 		return;
-	entry(w, key);
-	quoted(w, scalar->s);
+	begin_entry(w, key);
+	write_quoted(w, scalar->s);
 	w->note = &scalar->at;
 }
 
-static void boolean(struct writer *w, const char *key, const struct kf_scalar *scalar)
+static void write_boolean(struct writer *w, const char *key, const struct kf_scalar *scalar)
 {
 	if (!scalar->s)
 		return;
-	entry(w, key);
+	begin_entry(w, key);
 	kf_buf_adds(w->out, scalar->s);
 	w->note = &scalar->at;
 }
 
-/* Lists of strings. */
-static void list(struct writer *w, const char *key, const struct kf_items *items, bool always)
+/* Write a list of strings. */
+static void write_list(struct writer *w, const char *key, const struct kf_items *items, bool always)
 {
 	if (!items->n && !always)
 		return;
-	open_(w, key, "[");
+	begin_group(w, key, "[");
 	for (size_t i = 0; i < items->n; i++) {
-		entry(w, NULL);
-		quoted(w, items->v[i].s);
+		begin_entry(w, NULL);
+		write_quoted(w, items->v[i].s);
 		w->note = &items->v[i].at;
 	}
-	close_(w, "]");
+	end_group(w, "]");
 }
 
-/* The single ports of @items, or the ranges among them. */
-static void ports(struct writer *w, const char *key, const struct kf_items *items, bool ranges)
+/* Write the single ports of @items, or the ranges. */
+static void write_ports(struct writer *w, const char *key, const struct kf_items *items,
+			bool ranges)
 {
 	bool any = false;
 
@@ -107,77 +109,77 @@ static void ports(struct writer *w, const char *key, const struct kf_items *item
 		any |= (items->v[i].u != items->v[i].u2) == ranges;
 	if (!any)
 		return;
-	open_(w, key, "[");
+	begin_group(w, key, "[");
 	for (size_t i = 0; i < items->n; i++) {
 		const struct kf_item *item = &items->v[i];
 
 		if ((item->u != item->u2) != ranges)
 			continue;
-		entry(w, NULL);
+		begin_entry(w, NULL);
 		if (ranges)
 			kf_buf_addf(w->out, "[%u, %u]", (unsigned)item->u, (unsigned)item->u2);
 		else
 			kf_buf_addf(w->out, "%u", (unsigned)item->u);
 		w->note = &item->at;
 	}
-	close_(w, "]");
+	end_group(w, "]");
 }
 
-static void map(struct writer *w, const char *key, const struct kf_items *items)
+static void write_map(struct writer *w, const char *key, const struct kf_items *items)
 {
 	if (!items->n)
 		return;
-	open_(w, key, "{");
+	begin_group(w, key, "{");
 	for (size_t i = 0; i < items->n; i++) {
-		entry(w, items->v[i].s);
-		quoted(w, items->v[i].value);
+		begin_entry(w, items->v[i].s);
+		write_quoted(w, items->v[i].value);
 		w->note = &items->v[i].at;
 	}
-	close_(w, "}");
+	end_group(w, "}");
 }
 
-static void hints(struct writer *w, const struct kf_items *items)
+static void write_hints(struct writer *w, const struct kf_items *items)
 {
 	if (!items->n)
 		return;
-	open_(w, "hints", "{");
+	begin_group(w, "hints", "{");
 	for (size_t i = 0; i < items->n; i++) {
 		const char *words = items->v[i].value, *text = strchr(words, ' ');
 
-		open_(w, items->v[i].s, "{");
-		entry(w, "text");
-		quoted(w, text + 1);
+		begin_group(w, items->v[i].s, "{");
+		begin_entry(w, "text");
+		write_quoted(w, text + 1);
 		if ((size_t)(text - words) != strlen(KF_HINT_ALWAYS) ||
 		    strncmp(words, KF_HINT_ALWAYS, strlen(KF_HINT_ALWAYS)) != 0) {
 			KF_FREE char *option = strndup(words, (size_t)(text - words));
 
 			w->out->failed |= !option;
-			entry(w, "unless");
-			quoted(w, option ? option : "");
+			begin_entry(w, "unless");
+			write_quoted(w, option ? option : "");
 		}
-		close_(w, "}");
+		end_group(w, "}");
 	}
-	close_(w, "}");
+	end_group(w, "}");
 }
 
-static void grants(struct writer *w, const struct kf_items *items)
+static void write_grants(struct writer *w, const struct kf_items *items)
 {
 	if (!items->n)
 		return;
-	open_(w, "grant", "[");
+	begin_group(w, "grant", "[");
 	for (size_t i = 0; i < items->n; i++) {
-		entry(w, NULL);
+		begin_entry(w, NULL);
 		kf_buf_adds(w->out, "{\"path\": ");
-		quoted(w, items->v[i].s);
+		write_quoted(w, items->v[i].s);
 		kf_buf_addf(w->out, ", \"access\": \"%s\"}",
 			    kf_profile_access_name(items->v[i].access));
 		w->note = &items->v[i].at;
 	}
-	close_(w, "]");
+	end_group(w, "]");
 }
 
-/* What a denial that stays is lifted for. */
-static void bypass(struct writer *w, const struct kf_items *items)
+/* Write the grants that are exceptions from a denial. */
+static void write_bypass(struct writer *w, const struct kf_items *items)
 {
 	bool any = false;
 
@@ -185,33 +187,33 @@ static void bypass(struct writer *w, const struct kf_items *items)
 		any |= items->v[i].lifted;
 	if (!any)
 		return;
-	open_(w, "bypass_protection", "[");
+	begin_group(w, "bypass_protection", "[");
 	for (size_t i = 0; i < items->n; i++) {
 		if (!items->v[i].lifted)
 			continue;
-		entry(w, NULL);
-		quoted(w, items->v[i].s);
+		begin_entry(w, NULL);
+		write_quoted(w, items->v[i].s);
 		w->note = &items->v[i].at;
 	}
-	close_(w, "]");
+	end_group(w, "]");
 }
 
-static void readonly(struct writer *w, const struct kf_items *items)
+static void write_readonly(struct writer *w, const struct kf_items *items)
 {
 	if (!items->n)
 		return;
-	open_(w, "readonly", "[");
+	begin_group(w, "readonly", "[");
 	for (size_t i = 0; i < items->n; i++) {
-		entry(w, NULL);
+		begin_entry(w, NULL);
 		kf_buf_adds(w->out, "\"");
 		kf_buf_add_json(w->out, items->v[i].s);
 		kf_buf_adds(w->out, items->v[i].access & KF_READONLY_DIRECTORY ? "/\"" : "\"");
 		w->note = &items->v[i].at;
 	}
-	close_(w, "]");
+	end_group(w, "]");
 }
 
-static void limit(struct writer *w, uint64_t v)
+static void write_limit(struct writer *w, uint64_t v)
 {
 	if (v == UINT64_MAX)
 		kf_buf_adds(w->out, "\"unlimited\"");
@@ -219,25 +221,25 @@ static void limit(struct writer *w, uint64_t v)
 		kf_buf_addf(w->out, "%llu", (unsigned long long)v);
 }
 
-static void rlimits(struct writer *w, const struct kf_items *items)
+static void write_rlimits(struct writer *w, const struct kf_items *items)
 {
 	if (!items->n)
 		return;
-	open_(w, "rlimits", "{");
+	begin_group(w, "rlimits", "{");
 	for (size_t i = 0; i < items->n; i++) {
-		entry(w, items->v[i].s);
+		begin_entry(w, items->v[i].s);
 		kf_buf_adds(w->out, "[");
-		limit(w, items->v[i].u);
+		write_limit(w, items->v[i].u);
 		kf_buf_adds(w->out, ", ");
-		limit(w, items->v[i].u2);
+		write_limit(w, items->v[i].u2);
 		kf_buf_adds(w->out, "]");
 		w->note = &items->v[i].at;
 	}
-	close_(w, "}");
+	end_group(w, "}");
 }
 
-static bool any(const struct kf_profile *p, const enum kf_list *lists, size_t nlists,
-		const enum kf_scalar_id *scalars, size_t nscalars)
+static bool has_any(const struct kf_profile *p, const enum kf_list *lists, size_t nlists,
+		    const enum kf_scalar_id *scalars, size_t nscalars)
 {
 	for (size_t i = 0; i < nlists; i++)
 		if (p->lists[lists[i]].n)
@@ -248,19 +250,19 @@ static bool any(const struct kf_profile *p, const enum kf_list *lists, size_t nl
 	return false;
 }
 
-static void meta(struct writer *w, const char *name, const struct kf_profile *p)
+static void write_meta(struct writer *w, const char *name, const struct kf_profile *p)
 {
 	const struct kf_scalar named = {.s = name};
 
-	open_(w, "meta", "{");
-	string(w, "name", &named);
-	string(w, "description", &p->scalars[KF_SCALAR_DESCRIPTION]);
-	list(w, "recipe", &p->lists[KF_LIST_RECIPE], false);
-	hints(w, &p->lists[KF_LIST_HINT]);
-	close_(w, "}");
+	begin_group(w, "meta", "{");
+	write_string(w, "name", &named);
+	write_string(w, "description", &p->scalars[KF_SCALAR_DESCRIPTION]);
+	write_list(w, "recipe", &p->lists[KF_LIST_RECIPE], false);
+	write_hints(w, &p->lists[KF_LIST_HINT]);
+	end_group(w, "}");
 }
 
-static void filesystem(struct writer *w, const struct kf_profile *p)
+static void write_filesystem(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_list lists[] = {KF_LIST_GRANT, KF_LIST_DENY, KF_LIST_READONLY,
 					     KF_LIST_QUIET};
@@ -268,73 +270,73 @@ static void filesystem(struct writer *w, const struct kf_profile *p)
 						    KF_SCALAR_VOLUMES, KF_SCALAR_PROCESSES,
 						    KF_SCALAR_DEVICES};
 
-	if (!any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
+	if (!has_any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
-	open_(w, "filesystem", "{");
-	boolean(w, "image", &p->scalars[KF_SCALAR_IMAGE]);
-	boolean(w, "homes", &p->scalars[KF_SCALAR_HOMES]);
-	boolean(w, "volumes", &p->scalars[KF_SCALAR_VOLUMES]);
-	boolean(w, "processes", &p->scalars[KF_SCALAR_PROCESSES]);
-	boolean(w, "devices", &p->scalars[KF_SCALAR_DEVICES]);
-	grants(w, &p->lists[KF_LIST_GRANT]);
-	list(w, "deny", &p->lists[KF_LIST_DENY], false);
-	readonly(w, &p->lists[KF_LIST_READONLY]);
-	list(w, "quiet", &p->lists[KF_LIST_QUIET], false);
-	bypass(w, &p->lists[KF_LIST_GRANT]);
-	close_(w, "}");
+	begin_group(w, "filesystem", "{");
+	write_boolean(w, "image", &p->scalars[KF_SCALAR_IMAGE]);
+	write_boolean(w, "homes", &p->scalars[KF_SCALAR_HOMES]);
+	write_boolean(w, "volumes", &p->scalars[KF_SCALAR_VOLUMES]);
+	write_boolean(w, "processes", &p->scalars[KF_SCALAR_PROCESSES]);
+	write_boolean(w, "devices", &p->scalars[KF_SCALAR_DEVICES]);
+	write_grants(w, &p->lists[KF_LIST_GRANT]);
+	write_list(w, "deny", &p->lists[KF_LIST_DENY], false);
+	write_readonly(w, &p->lists[KF_LIST_READONLY]);
+	write_list(w, "quiet", &p->lists[KF_LIST_QUIET], false);
+	write_bypass(w, &p->lists[KF_LIST_GRANT]);
+	end_group(w, "}");
 }
 
-static void network(struct writer *w, const struct kf_profile *p)
+static void write_network(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_list lists[] = {KF_LIST_CONNECT, KF_LIST_BIND, KF_LIST_CONNECT_UDP,
 					     KF_LIST_BIND_UDP, KF_LIST_DOMAIN};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_BLOCK, KF_SCALAR_DOMAINS_BY};
 
-	if (!any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
+	if (!has_any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
-	open_(w, "network", "{");
-	boolean(w, "block", &p->scalars[KF_SCALAR_BLOCK]);
-	ports(w, "connect_port", &p->lists[KF_LIST_CONNECT], false);
-	ports(w, "connect_port_range", &p->lists[KF_LIST_CONNECT], true);
-	ports(w, "listen_port", &p->lists[KF_LIST_BIND], false);
-	ports(w, "listen_port_range", &p->lists[KF_LIST_BIND], true);
-	ports(w, "connect_udp_port", &p->lists[KF_LIST_CONNECT_UDP], false);
-	ports(w, "connect_udp_port_range", &p->lists[KF_LIST_CONNECT_UDP], true);
-	ports(w, "listen_udp_port", &p->lists[KF_LIST_BIND_UDP], false);
-	ports(w, "listen_udp_port_range", &p->lists[KF_LIST_BIND_UDP], true);
-	list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
-	string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
-	close_(w, "}");
+	begin_group(w, "network", "{");
+	write_boolean(w, "block", &p->scalars[KF_SCALAR_BLOCK]);
+	write_ports(w, "connect_port", &p->lists[KF_LIST_CONNECT], false);
+	write_ports(w, "connect_port_range", &p->lists[KF_LIST_CONNECT], true);
+	write_ports(w, "listen_port", &p->lists[KF_LIST_BIND], false);
+	write_ports(w, "listen_port_range", &p->lists[KF_LIST_BIND], true);
+	write_ports(w, "connect_udp_port", &p->lists[KF_LIST_CONNECT_UDP], false);
+	write_ports(w, "connect_udp_port_range", &p->lists[KF_LIST_CONNECT_UDP], true);
+	write_ports(w, "listen_udp_port", &p->lists[KF_LIST_BIND_UDP], false);
+	write_ports(w, "listen_udp_port_range", &p->lists[KF_LIST_BIND_UDP], true);
+	write_list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
+	write_string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
+	end_group(w, "}");
 }
 
-static void environment(struct writer *w, const struct kf_profile *p)
+static void write_environment(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_list lists[] = {KF_LIST_ENV_DROP, KF_LIST_ENV_SET};
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_ENV_KEEP_SET, KF_SCALAR_ENV_ANYCASE};
 
-	if (!any(p, lists, 2, scalars, 2))
+	if (!has_any(p, lists, 2, scalars, 2))
 		return;
-	open_(w, "environment", "{");
-	list(w, "allow_vars", &p->lists[KF_LIST_ENV_KEEP],
-	     p->scalars[KF_SCALAR_ENV_KEEP_SET].s != NULL);
-	list(w, "deny_vars", &p->lists[KF_LIST_ENV_DROP], false);
-	boolean(w, "case_insensitive_vars", &p->scalars[KF_SCALAR_ENV_ANYCASE]);
-	map(w, "set_vars", &p->lists[KF_LIST_ENV_SET]);
-	close_(w, "}");
+	begin_group(w, "environment", "{");
+	write_list(w, "allow_vars", &p->lists[KF_LIST_ENV_KEEP],
+		   p->scalars[KF_SCALAR_ENV_KEEP_SET].s != NULL);
+	write_list(w, "deny_vars", &p->lists[KF_LIST_ENV_DROP], false);
+	write_boolean(w, "case_insensitive_vars", &p->scalars[KF_SCALAR_ENV_ANYCASE]);
+	write_map(w, "set_vars", &p->lists[KF_LIST_ENV_SET]);
+	end_group(w, "}");
 }
 
-static void security(struct writer *w, const struct kf_profile *p)
+static void write_security(struct writer *w, const struct kf_profile *p)
 {
 	static const enum kf_scalar_id scalars[] = {KF_SCALAR_SIGNAL, KF_SCALAR_IPC,
 						    KF_SCALAR_MEMFD_EXEC};
 
-	if (!any(p, NULL, 0, scalars, 3))
+	if (!has_any(p, NULL, 0, scalars, 3))
 		return;
-	open_(w, "security", "{");
-	string(w, "signal_mode", &p->scalars[KF_SCALAR_SIGNAL]);
-	string(w, "ipc_mode", &p->scalars[KF_SCALAR_IPC]);
-	boolean(w, "memfd_exec", &p->scalars[KF_SCALAR_MEMFD_EXEC]);
-	close_(w, "}");
+	begin_group(w, "security", "{");
+	write_string(w, "signal_mode", &p->scalars[KF_SCALAR_SIGNAL]);
+	write_string(w, "ipc_mode", &p->scalars[KF_SCALAR_IPC]);
+	write_boolean(w, "memfd_exec", &p->scalars[KF_SCALAR_MEMFD_EXEC]);
+	end_group(w, "}");
 }
 
 void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct kf_buf *out)
@@ -343,17 +345,17 @@ void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct k
 	const struct kf_scalar no = {.s = "false"};
 	struct writer w = {.out = out, .comments = comments};
 
-	open_(&w, NULL, "{");
-	meta(&w, compiled->name, p);
-	open_(&w, "groups", "{");
-	boolean(&w, "base", &no);
-	close_(&w, "}");
-	string(&w, "seccomp", &p->scalars[KF_SCALAR_SECCOMP]);
-	filesystem(&w, p);
-	network(&w, p);
-	environment(&w, p);
-	security(&w, p);
-	rlimits(&w, &p->lists[KF_LIST_RLIMIT]);
-	close_(&w, "}");
+	begin_group(&w, NULL, "{");
+	write_meta(&w, compiled->name, p);
+	begin_group(&w, "groups", "{");
+	write_boolean(&w, "base", &no);
+	end_group(&w, "}");
+	write_string(&w, "seccomp", &p->scalars[KF_SCALAR_SECCOMP]);
+	write_filesystem(&w, p);
+	write_network(&w, p);
+	write_environment(&w, p);
+	write_security(&w, p);
+	write_rlimits(&w, &p->lists[KF_LIST_RLIMIT]);
+	end_group(&w, "}");
 	kf_buf_adds(out, "\n");
 }

@@ -3,13 +3,12 @@
 
 #include <string.h>
 
-/* Platform predicates: "linux", "macos:>=15", "linux:debian:>=12", "!linux:nixos".
- * A profile is compiled before its image is known, so only the operating system
- * can be decided. */
+/* Platform predicates: "linux", "macos:>=15", "linux:debian:>=12", "!linux:nixos".  A profile is
+ * compiled before its image is known, so only the operating system can be decided here. */
 
-enum answer { NO, YES, UNKNOWN };
+enum when_answer { NO, YES, UNKNOWN };
 
-static enum answer predicate(const char *s)
+static enum when_answer eval_predicate(const char *s)
 {
 	bool negated = *s == '!';
 	size_t n;
@@ -34,10 +33,10 @@ static bool known_system(const char *s)
 	return false;
 }
 
-static enum answer one(struct kf_profile_ctx *ctx, const struct kf_jsonc *v)
+static enum when_answer eval_value(struct kf_profile_ctx *ctx, const struct kf_jsonc *v)
 {
 	static const char *const names[] = {"linux", "macos", NULL};
-	enum answer a;
+	enum when_answer a;
 
 	if (v->kind != KF_JSONC_STRING) {
 		kf_diag_error(ctx->diags, &v->at, "'when' is a predicate such as \"linux\", not %s",
@@ -51,7 +50,7 @@ static enum answer one(struct kf_profile_ctx *ctx, const struct kf_jsonc *v)
 			v->s, kf_profile_did_you_mean(ctx, v->s, names));
 		return UNKNOWN;
 	}
-	a = predicate(v->s);
+	a = eval_predicate(v->s);
 	if (a == UNKNOWN)
 		kf_diag_error(
 			ctx->diags, &v->at,
@@ -66,11 +65,11 @@ bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_jsonc *when)
 	size_t yes = 0, no = 0;
 
 	if (when->kind != KF_JSONC_ARRAY)
-		return one(ctx, when) == YES;
+		return eval_value(ctx, when) == YES;
 	if (!when->child)
 		kf_diag_error(ctx->diags, &when->at, "'when' has no predicate in it");
 	for (const struct kf_jsonc *v = when->child; v; v = v->next) {
-		switch (one(ctx, v)) {
+		switch (eval_value(ctx, v)) {
 		case YES:
 			yes++;
 			break;
@@ -82,7 +81,8 @@ bool kf_profile_when(struct kf_profile_ctx *ctx, const struct kf_jsonc *when)
 		}
 	}
 	if (yes && no) {
-		/* All of them or any of them?  Nono's documentation does not tell. */
+		/* Nono's documentation does not say whether all of them or any of them must hold.
+		 */
 		kf_diag_error(ctx->diags, &when->at,
 			      "these predicates disagree; write one entry for each");
 		return false;
