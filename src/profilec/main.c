@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kf-profilec [NAME...]: runs while building; writes the built-in profiles' flat
- * texts as the C table kf_builtins, for programs that do not compile profiles.
- * With names, the rules of these as the launcher's tables (flat/builtin.h). */
+/* kf-profilec [NAME...] runs while building.  It writes the built-in profiles' flat texts as the C
+ * table kf_builtins, for programs that do not compile profiles; with names, the rules of these as
+ * the launcher's tables (flat/builtin.h). */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "flat/builtin.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of the rules of all policies, each once. */
+/* The arguments of the rules of all policies, each once. */
 struct args {
 	char *at[UCHAR_MAX];
 	size_t n;
@@ -41,11 +41,11 @@ static int write_row(const char *name, const struct kf_compiled *compiled, struc
 	return 0;
 }
 
-/* Where among @args the argument of @rule is, to which it is added; -1 if the tables cannot
+/* The place of @rule's argument in @args; it is added if it is not there. -1 if the tables cannot
  * hold the rule. */
-static long place(struct args *args, const struct kf_rule *rule)
+static long place_argument(struct args *args, const struct kf_rule *rule)
 {
-	size_t i, at = 1; /* after the empty one */
+	size_t i, at = 1; /* behind the empty argument */
 
 	if (rule->verb || rule->soft || rule->hard || rule->port || (rule->arg && !*rule->arg))
 		return -1;
@@ -78,7 +78,7 @@ static int write_policy(const char *name, const struct kf_compiled *compiled, st
 	}
 	for (size_t i = 0; r == 0 && i < policy.nrules; i++) {
 		const struct kf_rule *rule = &policy.rules[i];
-		long at = place(args, rule);
+		long at = place_argument(args, rule);
 
 		if (at < 0 || policy.nrules > KF_BUILTIN_RULES_MAX ||
 		    rule->line != i + KF_BUILTIN_FIRST_LINE) {
@@ -93,7 +93,7 @@ static int write_policy(const char *name, const struct kf_compiled *compiled, st
 	return r;
 }
 
-/* One profile; problems, warnings too, go to stderr. */
+/* Compile and write one profile; problems, including warnings, go to stderr. */
 static int write_builtin(const struct kf_profile_library *library, const char *name,
 			 struct args *args,
 			 int (*write)(const char *name, const struct kf_compiled *compiled,
@@ -116,7 +116,7 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 		fputs(messages.p, stderr);
 	else if (r < 0)
 		fprintf(stderr, "%s\n", err.msg);
-	/* What we ship has nothing to complain about. */
+	/* A built-in profile must not even have warnings. */
 	r = r < 0 || diags.n ? -1 : 0;
 	kf_buf_done(&messages);
 	kf_arena_done(&arena);
