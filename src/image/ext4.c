@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Putting files into an ext4 file system inside an image, with libext2fs and without mounting it.
+ * That the file system is consistent is checked first, in ext4_check.c; where it lies is found in
+ * layout.c. */
 #include "base/cleanup.h"
 #include "image/ext4_int.h"
 
@@ -6,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Features whose every structure libext2fs keeps right when files come and go. */
+/* Features that libext2fs keeps consistent when files are added and removed. */
 #define INCOMPAT                                                           \
 	(EXT2_FEATURE_INCOMPAT_FILETYPE | EXT2_FEATURE_INCOMPAT_META_BG |  \
 	 EXT3_FEATURE_INCOMPAT_EXTENTS | EXT4_FEATURE_INCOMPAT_64BIT |     \
@@ -77,7 +80,8 @@ int kf_ext4_open(int fd, const char *name, uint64_t offset, uint64_t size, bool 
 		kf_ext4_fail(e, code, "open its file system", err);
 		goto fail;
 	}
-	/* Copies of the superblock stay as they are, as under a mounted one. */
+	/* Backup copies of the superblock are not updated; the kernel does not update them either.
+	 */
 	e->fs->flags |= EXT2_FLAG_MASTER_SB_ONLY;
 	e->fs->now = e->fs->super->s_mkfs_time ? (time_t)e->fs->super->s_mkfs_time : 1;
 	if (check_features(e, err) < 0)
@@ -120,7 +124,8 @@ int kf_ext4_close(struct kf_ext4 *e, struct kf_err *err)
 	return r;
 }
 
-/* Make @name in directory @dir be @ino, with one more block if there is no room. */
+/* Give inode @ino the name @name in directory @dir; the directory grows by a block if it is full.
+ */
 static errcode_t link_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino)
 {
 	errcode_t code = ext2fs_link(e->fs, dir, name, ino, EXT2_FT_REG_FILE);
@@ -141,10 +146,10 @@ static errcode_t make_dir(struct kf_ext4 *e, ext2_ino_t dir, const char *name)
 	return code ?: ext2fs_mkdir(e->fs, dir, 0, name);
 }
 
-/* The directory of @path, made if @make (else *ret_dir = 0 if there is none), and
- * the last name. */
-static int parent(struct kf_ext4 *e, const char *path, bool make, ext2_ino_t *ret_dir,
-		  const char **ret_name, struct kf_err *err)
+/* The directory of @path, and the last name.  A missing directory is made if @make; otherwise
+ * *ret_dir is 0. */
+static int open_parent(struct kf_ext4 *e, const char *path, bool make, ext2_ino_t *ret_dir,
+		       const char **ret_name, struct kf_err *err)
 {
 	ext2_ino_t dir = EXT2_ROOT_INO, next;
 	const char *p = path;
@@ -186,7 +191,8 @@ static int parent(struct kf_ext4 *e, const char *path, bool make, ext2_ino_t *re
 	return 0;
 }
 
-static errcode_t compare(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_t n, bool *same)
+static errcode_t compare_file(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_t n,
+			      bool *same)
 {
 	ext2_file_t file;
 	errcode_t code = ext2fs_file_open(e->fs, ino, 0, &file);
@@ -206,9 +212,10 @@ static errcode_t compare(struct kf_ext4 *e, ext2_ino_t ino, const char *data, si
 	return code;
 }
 
-/* @name in @dir: *ret_ino is 0 if there is none. */
-static int examine(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const void *data, size_t n,
-		   mode_t mode, ext2_ino_t *ret_ino, bool *ret_same, struct kf_err *err)
+/* Look at @name in @dir; *ret_ino is 0 if it does not exist. */
+static int examine_file(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const void *data,
+			size_t n, mode_t mode, ext2_ino_t *ret_ino, bool *ret_same,
+			struct kf_err *err)
 {
 	struct ext2_inode inode;
 	errcode_t code;
@@ -222,7 +229,7 @@ static int examine(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const vo
 		code = ext2fs_read_inode(e->fs, *ret_ino, &inode);
 	if (!code && inode.i_mode == (LINUX_S_IFREG | mode) && inode.i_links_count == 1 &&
 	    inode_uid(inode) == 0 && inode_gid(inode) == 0 && EXT2_I_SIZE(&inode) == n)
-		code = compare(e, *ret_ino, data, n, ret_same);
+		code = compare_file(e, *ret_ino, data, n, ret_same);
 	if (code)
 		return kf_ext4_fail(e, code, name, err);
 	if (!LINUX_S_ISREG(inode.i_mode) && !LINUX_S_ISLNK(inode.i_mode))
@@ -232,7 +239,7 @@ static int examine(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const vo
 	return 0;
 }
 
-/* Take @name of @ino away, and the inode with its last name. */
+/* Remove @name of @ino, and the inode with its last name. */
 static errcode_t unlink_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino)
 {
 	struct ext2_inode_large inode;
@@ -258,7 +265,7 @@ static errcode_t unlink_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name
 	return code;
 }
 
-static errcode_t fill(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_t n)
+static errcode_t fill_file(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_t n)
 {
 	ext2_file_t file;
 	errcode_t code = ext2fs_file_open(e->fs, ino, EXT2_FILE_WRITE, &file);
@@ -270,8 +277,8 @@ static errcode_t fill(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_
 	return code ?: ext2fs_file_close(file);
 }
 
-static errcode_t create(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const char *data,
-			size_t n, mode_t mode)
+static errcode_t create_file(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const char *data,
+			     size_t n, mode_t mode)
 {
 	struct ext2_inode inode = {
 		.i_mode = (__u16)(LINUX_S_IFREG | mode),
@@ -287,7 +294,7 @@ static errcode_t create(struct kf_ext4 *e, ext2_ino_t dir, const char *name, con
 	if (code)
 		return code;
 	code = ext2fs_inode_size_set(e->fs, &inode, (ext2_off64_t)n);
-	/* An empty tree; its root lies in the inode. */
+	/* Make an empty extent tree; its root lies in the inode. */
 	if (!code && ext2fs_has_feature_extents(e->fs->super)) {
 		code = ext2fs_extent_open2(e->fs, ino, &inode, &handle);
 		if (!code)
@@ -298,7 +305,7 @@ static errcode_t create(struct kf_ext4 *e, ext2_ino_t dir, const char *name, con
 		return code;
 	ext2fs_inode_alloc_stats2(e->fs, ino, +1, 0);
 	code = link_name(e, dir, name, ino);
-	return code ?: fill(e, ino, data, n);
+	return code ?: fill_file(e, ino, data, n);
 }
 
 int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
@@ -309,13 +316,13 @@ int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n,
 	errcode_t code;
 	bool same;
 
-	if (parent(e, path, true, &dir, &name, err) < 0 ||
-	    examine(e, dir, name, data, n, mode, &old, &same, err) < 0)
+	if (open_parent(e, path, true, &dir, &name, err) < 0 ||
+	    examine_file(e, dir, name, data, n, mode, &old, &same, err) < 0)
 		return -1;
 	if (same)
 		return 0;
 	code = old ? unlink_name(e, dir, name, old) : 0;
-	code = code ?: create(e, dir, name, data, n, mode);
+	code = code ?: create_file(e, dir, name, data, n, mode);
 	return code ? kf_ext4_fail(e, code, path, err) : 0;
 }
 
@@ -326,8 +333,8 @@ int kf_ext4_there(struct kf_ext4 *e, const char *path, const void *data, size_t 
 	const char *name;
 
 	*ret = false;
-	if (parent(e, path, false, &dir, &name, err) < 0 ||
-	    (dir && examine(e, dir, name, data, n, mode, &ino, ret, err) < 0))
+	if (open_parent(e, path, false, &dir, &name, err) < 0 ||
+	    (dir && examine_file(e, dir, name, data, n, mode, &ino, ret, err) < 0))
 		return -1;
 	*ret_inode = ino;
 	return 0;

@@ -12,29 +12,29 @@
  * loop device.  Nothing depends on the clock, so the same input gives the same bytes. */
 struct kf_ext4;
 
-/* Open what lies at @offset of the file @fd, at most @size bytes; @name is for messages.
- * Refused: what needs recovery or repair, is read-only, or has features that
- * this does not keep consistent. */
+/* Open the file system at @offset of the file @fd, at most @size bytes; @name is for messages.
+ * Refused are file systems that need recovery or repair, are read-only, or have features that this
+ * code does not keep consistent. */
 int kf_ext4_open(int fd, const char *name, uint64_t offset, uint64_t size, bool write,
 		 struct kf_ext4 **ret, struct kf_err *err);
 
-/* Walk all inodes: each block in use belongs to one of them and is marked so,
- * no other is.  What would be overwritten otherwise is found before. */
+/* Walk all inodes and check that each block in use belongs to one of them and is marked as used,
+ * and that no other block is.  So a write cannot overwrite other data. */
 int kf_ext4_check(struct kf_ext4 *e, struct kf_err *err);
 
-/* A file of root's at absolute @path with exactly these contents, in place of what
- * has that name now (a file or symbolic link); directories are made as needed, 0755.
- * Left alone if it is there already.  No symbolic link is followed. */
+/* Put a file of root's with exactly these contents at absolute @path, replacing a file or symbolic
+ * link there; missing directories are made, 0755.  Nothing is written if it is there already.  No
+ * symbolic link is followed. */
 int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
 		struct kf_err *err);
 
-/* Whether it is there.  *ret_inode is its number. */
+/* Whether exactly this file is there.  *ret_inode is its number. */
 int kf_ext4_there(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
 		  bool *ret, unsigned *ret_inode, struct kf_err *err);
 
-/* Write everything out and close.  @e is gone in any case. */
+/* Write everything out and close.  @e is released in any case. */
 int kf_ext4_close(struct kf_ext4 *e, struct kf_err *err);
-/* Close without; NULL is fine.  What was put may or may not be there. */
+/* Close without writing out; NULL is fine.  Files that were put may or may not be there. */
 void kf_ext4_drop(struct kf_ext4 *e);
 
 #endif

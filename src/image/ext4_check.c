@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The consistency check of an ext4 file system before it is written to: blocks against inodes and
+ * bitmaps.  Writing is in ext4.c. */
 #include "image/ext4_int.h"
 
 #include <stdbool.h>
 
 struct survey {
 	ext2fs_block_bitmap seen;
-	bool shared; /* this inode's blocks are others' as well */
-	blk64_t bad; /* the first block that should not be where it is */
+	bool shared; /* other inodes may have this inode's blocks */
+	blk64_t bad; /* the first block that is wrong */
 };
 
-static int visit(ext2_filsys fs, blk64_t *block, e2_blkcnt_t count, blk64_t ref_block,
-		 int ref_offset, void *ctx)
+static int visit_block(ext2_filsys fs, blk64_t *block, e2_blkcnt_t count, blk64_t ref_block,
+		       int ref_offset, void *ctx)
 {
 	struct survey *s = ctx;
 
@@ -25,7 +27,7 @@ static int visit(ext2_filsys fs, blk64_t *block, e2_blkcnt_t count, blk64_t ref_
 	return 0;
 }
 
-/* Superblocks, descriptors, bitmaps and inode tables. */
+/* Mark superblocks, descriptors, bitmaps and inode tables as used. */
 static void mark_fixed(ext2_filsys fs, ext2fs_block_bitmap seen)
 {
 	for (dgrp_t g = 0; g < fs->group_desc_count; g++) {
@@ -52,12 +54,12 @@ static int check_inode(struct kf_ext4 *e, ext2_ino_t ino, struct ext2_inode *ino
 			"'%s': inode %u is in use and marked free; run e2fsck -f on it first",
 			e->name, ino);
 	if (acl && acl < ext2fs_blocks_count(e->fs->super))
-		ext2fs_mark_block_bitmap2(s->seen, acl); /* files may share one */
+		ext2fs_mark_block_bitmap2(s->seen, acl); /* several files may share one */
 	if ((inode->i_flags & EXT4_INLINE_DATA_FL) || !ext2fs_inode_has_valid_blocks2(e->fs, inode))
 		return 0;
-	/* The reserved descriptors, counted among the fixed ones already. */
+	/* The reserved descriptors were marked by mark_fixed() already. */
 	s->shared = ino == EXT2_RESIZE_INO || ino == EXT2_BAD_INO;
-	code = ext2fs_block_iterate3(e->fs, ino, BLOCK_FLAG_READ_ONLY, NULL, visit, s);
+	code = ext2fs_block_iterate3(e->fs, ino, BLOCK_FLAG_READ_ONLY, NULL, visit_block, s);
 	if (code)
 		return kf_ext4_fail(e, code, "walk its inodes", err);
 	if (s->bad)
@@ -68,7 +70,8 @@ static int check_inode(struct kf_ext4 *e, ext2_ino_t ino, struct ext2_inode *ino
 	return 0;
 }
 
-static int walk(struct kf_ext4 *e, ext2_inode_scan scan, struct survey *s, struct kf_err *err)
+static int walk_inodes(struct kf_ext4 *e, ext2_inode_scan scan, struct survey *s,
+		       struct kf_err *err)
 {
 	for (;;) {
 		struct ext2_inode inode;
@@ -98,7 +101,7 @@ int kf_ext4_check(struct kf_ext4 *e, struct kf_err *err)
 	if (code) {
 		r = kf_ext4_fail(e, code, "walk its inodes", err);
 	} else {
-		r = walk(e, scan, &s, err);
+		r = walk_inodes(e, scan, &s, err);
 		ext2fs_close_inode_scan(scan);
 	}
 	if (r == 0 && ext2fs_compare_block_bitmap(s.seen, e->fs->block_map))

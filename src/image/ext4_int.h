@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What ext4.c and ext4_check.c share. */
 #ifndef KF_IMAGE_EXT4_INT_H
 #define KF_IMAGE_EXT4_INT_H
 
@@ -11,7 +12,7 @@ struct kf_ext4 {
 	const char *name;
 };
 
-/* -1 with what libext2fs's @code means for "@what PATH". */
+/* Fails with the text of libext2fs's @code for "@what PATH". */
 int kf_ext4_fail(const struct kf_ext4 *e, errcode_t code, const char *what, struct kf_err *err);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the root file system in a disk image: bare, in an MBR or in a GPT.  Reading and writing
+ * it is in ext4.c. */
 #include "image/layout.h"
 
 #include "base/cleanup.h"
@@ -24,7 +26,7 @@ struct part {
 	unsigned number;
 };
 
-struct table {
+struct part_table {
 	struct part v[PARTITIONS];
 	size_t n;
 };
@@ -46,8 +48,8 @@ static uint64_t le64(const unsigned char *p)
 	return le64toh(v);
 }
 
-/* Whether @n bytes at @offset are @magic; what lies behind the end is not. */
-static bool has(int fd, uint64_t offset, const char *magic, size_t n)
+/* Whether @n bytes at @offset are @magic; false behind the end of the file. */
+static bool has_magic(int fd, uint64_t offset, const char *magic, size_t n)
 {
 	char buf[16];
 
@@ -57,10 +59,10 @@ static bool has(int fd, uint64_t offset, const char *magic, size_t n)
 
 static bool is_ext4(int fd, uint64_t offset)
 {
-	return has(fd, offset + SUPER + 56, "\x53\xef", 2);
+	return has_magic(fd, offset + SUPER + 56, "\x53\xef", 2);
 }
 
-/* Only zeros, as far as one can tell from its beginning. */
+/* Whether the beginning of the partition is all zeros. */
 static bool is_empty(int fd, const struct part *part)
 {
 	static const char zeros[4096];
@@ -71,8 +73,8 @@ static bool is_empty(int fd, const struct part *part)
 	return got >= 0 && memcmp(buf, zeros, (size_t)got) == 0;
 }
 
-static int add(struct table *t, unsigned number, uint64_t first, uint64_t sectors,
-	       uint64_t image_size, const char *name, struct kf_err *err)
+static int add_part(struct part_table *t, unsigned number, uint64_t first, uint64_t sectors,
+		    uint64_t image_size, const char *name, struct kf_err *err)
 {
 	uint64_t offset, size, end;
 
@@ -89,7 +91,7 @@ static int add(struct table *t, unsigned number, uint64_t first, uint64_t sector
 	return 0;
 }
 
-static int read_gpt(int fd, const char *name, uint64_t image_size, struct table *t,
+static int read_gpt(int fd, const char *name, uint64_t image_size, struct part_table *t,
 		    struct kf_err *err)
 {
 	static const unsigned char unused[16];
@@ -114,14 +116,14 @@ static int read_gpt(int fd, const char *name, uint64_t image_size, struct table 
 		if (le64(entry + 40) < le64(entry + 32))
 			return kf_fail(err, EINVAL, "'%s': partition %u ends before it begins",
 				       name, i + 1);
-		if (add(t, i + 1, le64(entry + 32), le64(entry + 40) - le64(entry + 32) + 1,
-			image_size, name, err) < 0)
+		if (add_part(t, i + 1, le64(entry + 32), le64(entry + 40) - le64(entry + 32) + 1,
+			     image_size, name, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int read_mbr(int fd, const char *name, uint64_t image_size, struct table *t,
+static int read_mbr(int fd, const char *name, uint64_t image_size, struct part_table *t,
 		    struct kf_err *err)
 {
 	unsigned char sector[SECTOR];
@@ -133,13 +135,14 @@ static int read_mbr(int fd, const char *name, uint64_t image_size, struct table 
 
 		if (p[4] == 0xee) /* the protective one of a GPT */
 			return read_gpt(fd, name, image_size, t, err);
-		if (p[4] && add(t, i + 1, le32(p + 8), le32(p + 12), image_size, name, err) < 0)
+		if (p[4] &&
+		    add_part(t, i + 1, le32(p + 8), le32(p + 12), image_size, name, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* What else people call a root file system. */
+/* Refuse other file systems, each with its own advice. */
 static int refuse_other(int fd, const char *name, uint64_t offset, struct kf_err *err)
 {
 	static const struct {
@@ -156,7 +159,7 @@ static int refuse_other(int fd, const char *name, uint64_t offset, struct kf_err
 	};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(known); i++)
-		if (has(fd, offset + known[i].at, known[i].magic, known[i].n))
+		if (has_magic(fd, offset + known[i].at, known[i].magic, known[i].n))
 			return kf_fail(err, ENOTSUP,
 				       "'%s' holds no ext4 file system, it is %s; only ext4 images "
 				       "can be changed in place",
@@ -164,13 +167,13 @@ static int refuse_other(int fd, const char *name, uint64_t offset, struct kf_err
 	return kf_fail(err, EINVAL, "'%s' holds no ext4 file system, bare or in a partition", name);
 }
 
-static int from_table(int fd, const char *name, const struct table *t, struct kf_image_layout *ret,
-		      struct kf_err *err)
+static int from_table(int fd, const char *name, const struct part_table *t,
+		      struct kf_image_layout *ret, struct kf_err *err)
 {
 	const struct part *found = NULL;
 
 	for (const struct part *p = t->v; p < t->v + t->n; p++) {
-		if (has(fd, p->offset, "verity\0\0", 8))
+		if (has_magic(fd, p->offset, "verity\0\0", 8))
 			return kf_fail(err, ENOTSUP, "'%s' " VERITY_TEXT, name);
 		if (!is_ext4(fd, p->offset))
 			continue;
@@ -184,7 +187,8 @@ static int from_table(int fd, const char *name, const struct table *t, struct kf
 	if (!found)
 		return refuse_other(fd, name, t->n ? t->v[0].offset : 0, err);
 	for (const struct part *p = t->v; p < t->v + t->n; p++)
-		/* Kata's measured images have their hashes there, without a superblock. */
+		/* Measured images of Kata keep their hashes in another partition, without a
+		 * superblock. */
 		if (p != found && !is_empty(fd, p))
 			return kf_fail(err, ENOTSUP,
 				       "'%s': partition %u is no file system, as in an image that "
@@ -195,7 +199,7 @@ static int from_table(int fd, const char *name, const struct table *t, struct kf
 	return 0;
 }
 
-/* Hashes behind a bare file system. */
+/* Whether something, such as hashes, lies behind a bare file system. */
 static bool has_tail(int fd, uint64_t image_size)
 {
 	unsigned char super[104];
@@ -203,14 +207,15 @@ static bool has_tail(int fd, uint64_t image_size)
 
 	if (pread(fd, super, sizeof(super), SUPER) != (ssize_t)sizeof(super))
 		return false;
-	/* Of a file system with more than 2^32 blocks this is not the end: no harm. */
+	/* With more than 2^32 blocks this number is too small, and the image is refused, which does
+	 * no harm. */
 	end = (uint64_t)le32(super + 4) << (10 + (le32(super + 24) & 15));
-	return end < image_size && has(fd, end, "verity\0\0", 8);
+	return end < image_size && has_magic(fd, end, "verity\0\0", 8);
 }
 
 int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err)
 {
-	struct table t = {.n = 0};
+	struct part_table t = {.n = 0};
 	struct stat st;
 	uint64_t size;
 
@@ -223,7 +228,7 @@ int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, 
 		*ret = (struct kf_image_layout){0, size, 0};
 		return 0;
 	}
-	if (!has(fd, 510, "\x55\xaa", 2))
+	if (!has_magic(fd, 510, "\x55\xaa", 2))
 		return refuse_other(fd, name, 0, err);
 	if (read_mbr(fd, name, size, &t, err) < 0)
 		return -1;

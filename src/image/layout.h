@@ -12,10 +12,9 @@ struct kf_image_layout {
 	unsigned partition;    /* from 1; 0: the image is the file system */
 };
 
-/* Find the one ext4 file system of the image @fd (@name for messages): bare, or in
- * an MBR or GPT partition.  An image that is measured (dm-verity), or that has
- * more in it than can be understood, is refused with advice: changing it would
- * make it useless. */
+/* Find the only ext4 file system of the image @fd (@name for messages): bare, or in an MBR or GPT
+ * partition.  Refused with advice are images that are measured (dm-verity), since a change would
+ * make them useless, and images with contents that are not understood. */
 int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err);
 
 #endif
