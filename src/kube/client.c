@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A client for single requests to the Kubernetes API, with libevent and OpenSSL.  What is asked,
+ * and what an answer means, is decided in marks.c and by the callers. */
 #include "kube/client.h"
 
 #include "base/cleanup.h"
@@ -31,7 +33,7 @@ struct call {
 	const struct kf_kube_request *request;
 	struct event_base *base;
 	SSL_CTX *ctx;
-	SSL *ssl; /* our reference, to ask it afterwards */
+	SSL *ssl; /* our own reference: it is asked after the connection is closed */
 	struct evhttp_connection *conn;
 	char *body;
 	int status; /* 0 = no answer came */
@@ -72,7 +74,7 @@ int kf_kube_in_cluster(struct kf_kube *ret, struct kf_err *err)
 	return 0;
 }
 
-/* The kubelet keeps these as symlinks that it swaps, so they are followed. */
+/* The kubelet replaces these files by swapping symlinks, so symlinks are followed. */
 static int slurp_account(const struct kf_kube *kube, const char *name, size_t max, char **ret,
 			 size_t *ret_n, struct kf_err *err)
 {
@@ -102,7 +104,7 @@ static int make_context(struct call *c, struct kf_err *err)
 	int certs = 0;
 	size_t n;
 
-	/* No file of the image around us decides what TLS is. */
+	/* No configuration file of the image may change how TLS works. */
 	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	c->ctx = SSL_CTX_new(TLS_client_method());
 	if (!c->ctx || SSL_CTX_set_min_proto_version(c->ctx, TLS1_2_VERSION) != 1)
@@ -164,7 +166,7 @@ static void on_done(struct evhttp_request *req, void *arg)
 {
 	struct call *c = arg;
 
-	/* After an error there may be a part of an answer. */
+	/* After an error the answer may be incomplete, so only the error counts. */
 	if (!c->fault && (!req || evhttp_request_get_response_code(req) == 0)) {
 		c->fault = "cannot connect";
 	} else if (!c->fault) {
@@ -180,7 +182,7 @@ static void on_done(struct evhttp_request *req, void *arg)
 	(void)event_base_loopbreak(c->base);
 }
 
-static int connection(struct call *c, const struct timeval *timeout, struct kf_err *err)
+static int open_connection(struct call *c, const struct timeval *timeout, struct kf_err *err)
 {
 	struct bufferevent *bev;
 
@@ -194,7 +196,8 @@ static int connection(struct call *c, const struct timeval *timeout, struct kf_e
 		SSL_free(c->ssl);
 		return kf_fail_nomem(err, "connection");
 	}
-	/* Go servers close without a TLS shutdown; HTTP's own lengths tell a cut answer. */
+	/* Go servers close without a TLS shutdown; HTTP's own lengths show whether an answer was
+	 * cut. */
 	bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 	c->conn = evhttp_connection_base_bufferevent_new(c->base, NULL, bev, c->kube->host,
 							 c->kube->port);
@@ -248,9 +251,9 @@ static bool add_headers(const struct call *c, struct evhttp_request *req, const 
 		return false;
 	}
 	(void)snprintf(length, sizeof(length), "%zu", n);
-	/* Each refuses what would be a second header.  libevent adds the length to POST and
-	 * PUT only.  No "Connection: close": where answer and TLS close arrive together,
-	 * libevent tells of the close first and the answer is lost. */
+	/* Each call fails if the header would break the request. libevent adds the length to POST
+	 * and PUT only.  No "Connection: close": if the answer and the TLS close arrive together,
+	 * libevent reports the close first and the answer is lost. */
 	return evhttp_add_header(headers, "Host", host) == 0 &&
 	       evhttp_add_header(headers, "Authorization", bearer) == 0 &&
 	       evhttp_add_header(headers, "Accept", r->accept ? r->accept : "application/json") ==
@@ -281,7 +284,7 @@ static int send_request(struct call *c, struct kf_err *err)
 		evhttp_request_free(req);
 		return kf_fail(err, EINVAL, "%s %s: request cannot be built", r->method, r->path);
 	}
-	/* The request is the connection's from here on, also on failure. */
+	/* From here on the connection owns the request, also on failure. */
 	if (evhttp_make_request(c->conn, req, type, r->path) < 0)
 		return kf_fail(err, EIO, "%s %s: cannot connect to %s:%u", r->method, r->path,
 			       c->kube->host, c->kube->port);
@@ -314,7 +317,7 @@ static int code_of(int status)
 	}
 }
 
-static int judge(const struct call *c, struct kf_err *err)
+static int check_answer(const struct call *c, struct kf_err *err)
 {
 	const struct kf_kube_request *r = c->request;
 	json_object *status = NULL;
@@ -345,11 +348,11 @@ int kf_kube_do(const struct kf_kube *kube, const struct kf_kube_request *request
 					.tv_usec = kube->timeout_ms % 1000 * 1000};
 
 	if (make_context(&c, err) < 0 || make_session(&c, err) < 0 ||
-	    connection(&c, &timeout, err) < 0 || send_request(&c, err) < 0)
+	    open_connection(&c, &timeout, err) < 0 || send_request(&c, err) < 0)
 		return -1;
 	(void)event_base_loopexit(c.base, &timeout);
 	(void)event_base_dispatch(c.base);
-	if (judge(&c, err) < 0)
+	if (check_answer(&c, err) < 0)
 		return -1;
 	if (ret_answer)
 		*ret_answer = KF_STEAL(c.body);
@@ -357,7 +360,7 @@ int kf_kube_do(const struct kf_kube *kube, const struct kf_kube_request *request
 }
 
 KF_CALLS(kf_kube_calls,
-	 /* an event loop of its own; OpenSSL asks whether it runs for somebody else */
+	 /* an event loop of its own; OpenSSL checks whether the process is setuid */
 	 KF_CALL(epoll_create1), KF_CALL(pipe2), KF_CALL(getuid), KF_CALL(geteuid), KF_CALL(getgid),
 	 KF_CALL(getegid),
 	 /* TCP to the server */

@@ -38,7 +38,7 @@ int kf_kube_in_cluster(struct kf_kube *ret, struct kf_err *err);
 
 /* Whether @host is an address: a name is looked up, as getaddrinfo(3) does. */
 bool kf_kube_numeric(const char *host);
-/* What a request needs. */
+/* The system calls that a request needs. */
 extern const struct kf_calls kf_kube_calls;
 
 /* Answers outside of 200..299 are errors with the API's own message; err->code

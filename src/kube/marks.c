@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the agent knows -> what its Node object says -> patches; and the requests to clean up. */
+/* What the agent knows becomes what its Node object says, and that becomes patches; and the
+ * requests to clean up, which stand in an annotation.  Pure: client.c makes the requests. */
 #include "kube/marks.h"
 
 #include "base/cleanup.h"
@@ -14,14 +15,14 @@
 
 #define SINCE	" since "
 
-static void say(struct kf_marks *m, const char *reason, const char *message)
+static void set_reason(struct kf_marks *m, const char *reason, const char *message)
 {
 	(void)snprintf(m->reason, sizeof(m->reason), "%s", reason);
 	(void)snprintf(m->message, sizeof(m->message), "%s",
 		       *message ? message : "no reason is known");
 }
 
-static void stamp(time_t t, char ret[static KF_REQUEST_SIZE / 2])
+static void format_time(time_t t, char ret[static KF_REQUEST_SIZE / 2])
 {
 	struct tm tm = {0};
 
@@ -33,12 +34,12 @@ void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SI
 {
 	char a[KF_REQUEST_SIZE / 2], b[KF_REQUEST_SIZE / 2];
 
-	stamp(until, a);
-	stamp(start, b);
+	format_time(until, a);
+	format_time(start, b);
 	(void)snprintf(ret, KF_REQUEST_SIZE, "%.32s" SINCE "%.32s", a, b);
 }
 
-/* The time that @s begins with; false if it is none. */
+/* Read the time that @s begins with; false if there is none. */
 static bool time_at(const char *s, time_t *ret, const char **ret_end)
 {
 	struct tm tm = {0};
@@ -71,33 +72,36 @@ void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
 
 	switch (facts->phase) {
 	case KF_PHASE_GONE:
-		/* Not for the Node object: for the probe and the log. */
+		/* Nothing is written to the Node object; the message is for the probe and the log.
+		 */
 		m = (struct kf_marks){.present = false};
-		say(&m, "Uninstalled",
-		    "the node was cleaned up, as its annotation " KF_ANNOTATION " asked");
+		set_reason(&m, "Uninstalled",
+			   "the node was cleaned up, as its annotation " KF_ANNOTATION " asked");
 		break;
 	case KF_PHASE_STARTING:
-		say(&m, "SettingUp", "the node is being set up");
+		set_reason(&m, "SettingUp", "the node is being set up");
 		break;
 	case KF_PHASE_UNINSTALLING:
-		say(&m, "Uninstalling", facts->detail);
+		set_reason(&m, "Uninstalling", facts->detail);
 		break;
 	case KF_PHASE_FAILED:
-		say(&m, "SetupFailed", facts->detail);
+		set_reason(&m, "SetupFailed", facts->detail);
 		break;
 	case KF_PHASE_DONE:
 		if (facts->abi == 0)
-			say(&m, "LandlockUnavailable", "the kernel has no Landlock, or it is off");
+			set_reason(&m, "LandlockUnavailable",
+				   "the kernel has no Landlock, or it is off");
 		else if (!facts->runtime)
-			say(&m, "RuntimeUnavailable", facts->detail);
+			set_reason(&m, "RuntimeUnavailable", facts->detail);
 		else if (facts->served == KF_SERVED_MISSING)
-			say(&m, facts->late ? "HandlersMissing" : "WaitingForHandlers",
-			    "the kubelet does not list all handlers in status.runtimeHandlers");
+			set_reason(
+				&m, facts->late ? "HandlersMissing" : "WaitingForHandlers",
+				"the kubelet does not list all handlers in status.runtimeHandlers");
 		else if (!facts->plugin)
-			say(&m, "PluginDisconnected", facts->plugin_why);
+			set_reason(&m, "PluginDisconnected", facts->plugin_why);
 		else {
 			m.ready = true;
-			say(&m, "Ready", "");
+			set_reason(&m, "Ready", "");
 			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s",
 				       *facts->guarded ? facts->guarded : "none");
 		}
@@ -146,21 +150,22 @@ static void read_view(json_object *node, const char *const *handlers, size_t nha
 	ret->cancelled = !ret->uninstall;
 }
 
-/* @object takes over @value; allocation failures show in the caller's final check. */
-static void add(json_object *object, const char *key, json_object *value)
+/* Add @value to @object, which takes it over; the caller checks at the end whether an allocation
+ * failed. */
+static void add_member(json_object *object, const char *key, json_object *value)
 {
 	if (!object || json_object_object_add(object, key, value) < 0)
 		json_object_put(value);
 }
 
-/* {"metadata":{"labels":{...},"annotations":{...}},"spec":{"taints":[...]}}, as far as it differs.
- */
-static void label(json_object *node, json_object *patch, const char *key, const char *want)
+/* Make {"metadata":{"labels":{...},"annotations":{...}},"spec":{"taints":[...]}} with only what
+ * differs. */
+static void patch_label(json_object *node, json_object *patch, const char *key, const char *want)
 {
 	const char *have = kf_json_meta(node, "labels", key);
 
 	if (want ? !have || strcmp(have, want) != 0 : have != NULL)
-		add(patch, key, want ? json_object_new_string(want) : NULL);
+		add_member(patch, key, want ? json_object_new_string(want) : NULL);
 }
 
 static json_object *metadata_patch(json_object *node, const struct kf_marks *m, bool cancelled)
@@ -170,22 +175,22 @@ static json_object *metadata_patch(json_object *node, const struct kf_marks *m, 
 	char abi[16];
 
 	(void)snprintf(abi, sizeof(abi), "%d", m->abi);
-	label(node, labels, KF_LABEL_READY, !m->present ? NULL : m->ready ? "true" : "false");
-	label(node, labels, KF_LABEL_ABI, m->abi > 0 ? abi : NULL);
+	patch_label(node, labels, KF_LABEL_READY, !m->present ? NULL : m->ready ? "true" : "false");
+	patch_label(node, labels, KF_LABEL_ABI, m->abi > 0 ? abi : NULL);
 	if (json_object_object_length(labels))
-		add(patch, "labels", labels);
+		add_member(patch, "labels", labels);
 	else
 		json_object_put(labels);
-	/* A request that was taken back or forgotten is ours to clear away. */
+	/* The agent removes a request that was cancelled or has run out. */
 	if (cancelled) {
 		annotations = json_object_new_object();
-		add(annotations, KF_ANNOTATION, NULL);
-		add(patch, "annotations", annotations);
+		add_member(annotations, KF_ANNOTATION, NULL);
+		add_member(patch, "annotations", annotations);
 	}
 	return patch;
 }
 
-/* The list is replaced as a whole, hence *ret_there: it must be the one we have read. */
+/* A patch replaces the whole list, so it also names the version of the object that was read. */
 static json_object *taints_patch(json_object *node, const struct kf_marks *m, bool *ret_changed)
 {
 	json_object *taints = kf_json_at(node, "spec.taints");
@@ -205,8 +210,8 @@ static json_object *taints_patch(json_object *node, const struct kf_marks *m, bo
 	if (!ours) {
 		json_object *taint = json_object_new_object();
 
-		add(taint, "key", json_object_new_string(KF_TAINT));
-		add(taint, "effect", json_object_new_string("NoSchedule"));
+		add_member(taint, "key", json_object_new_string(KF_TAINT));
+		add_member(taint, "effect", json_object_new_string("NoSchedule"));
 		(void)json_object_array_add(list, taint);
 	}
 	return list;
@@ -221,15 +226,16 @@ static json_object *object_patch(json_object *node, const struct kf_marks *m, bo
 	taints = taints_patch(node, m, &tainted);
 	if (tainted) {
 		spec = json_object_new_object();
-		add(spec, "taints", taints);
-		add(patch, "spec", spec);
+		add_member(spec, "taints", taints);
+		add_member(patch, "spec", spec);
 	}
-	/* A request that came after the one that was taken back must survive this, too. */
+	/* The version keeps a newer request from being removed with the cancelled one. */
 	if (tainted || cancelled)
-		add(metadata, "resourceVersion",
-		    json_object_new_string(kf_json_string(node, "metadata.resourceVersion")));
+		add_member(
+			metadata, "resourceVersion",
+			json_object_new_string(kf_json_string(node, "metadata.resourceVersion")));
 	if (json_object_object_length(metadata))
-		add(patch, "metadata", metadata);
+		add_member(patch, "metadata", metadata);
 	else
 		json_object_put(metadata);
 	return patch;
@@ -247,27 +253,28 @@ static json_object *condition_patch(json_object *node, const struct kf_marks *m,
 				  strcmp(kf_json_string(have, "reason"), m->reason) == 0 &&
 				  strcmp(kf_json_string(have, "message"), m->message) == 0)
 		return NULL;
-	stamp(now, at);
+	format_time(now, at);
 	c = json_object_new_object();
-	add(c, "type", json_object_new_string(KF_CONDITION));
+	add_member(c, "type", json_object_new_string(KF_CONDITION));
 	if (!m->present) {
-		add(c, "$patch", json_object_new_string("delete"));
+		add_member(c, "$patch", json_object_new_string("delete"));
 	} else {
 		bool same = have && strcmp(kf_json_string(have, "status"), want) == 0;
 
-		add(c, "status", json_object_new_string(want));
-		add(c, "reason", json_object_new_string(m->reason));
-		add(c, "message", json_object_new_string(m->message));
-		add(c, "lastHeartbeatTime", json_object_new_string(at));
-		add(c, "lastTransitionTime",
-		    json_object_new_string(same ? kf_json_string(have, "lastTransitionTime") : at));
+		add_member(c, "status", json_object_new_string(want));
+		add_member(c, "reason", json_object_new_string(m->reason));
+		add_member(c, "message", json_object_new_string(m->message));
+		add_member(c, "lastHeartbeatTime", json_object_new_string(at));
+		add_member(c, "lastTransitionTime",
+			   json_object_new_string(same ? kf_json_string(have, "lastTransitionTime")
+						       : at));
 	}
 	list = json_object_new_array();
 	(void)json_object_array_add(list, c);
 	status = json_object_new_object();
-	add(status, "conditions", list);
+	add_member(status, "conditions", list);
 	patch = json_object_new_object();
-	add(patch, "status", status);
+	add_member(patch, "status", status);
 	return patch;
 }
 

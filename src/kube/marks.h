@@ -8,22 +8,22 @@
 #include <stddef.h>
 #include <time.h>
 
-/* What a Node object tells about us, and how it comes to that.  Pure: no
- * request is made here. */
+/* What the agent tells in its Node object, and how it is worked out.  Pure: no request is made
+ * here. */
 
 #define KF_LABEL_READY	  "nono.sh/ready"
 #define KF_LABEL_ABI	  "nono.sh/landlock-abi"
 #define KF_TAINT	  "nono.sh/agent-not-ready" /* effect NoSchedule */
 #define KF_CONDITION	  "nono.sh/Ready"
-/* A request that the node shall be cleaned up, or "cancelled". */
+/* The annotation that asks to clean the node up: a time, or "cancelled". */
 #define KF_ANNOTATION	  "nono.sh/uninstall"
 #define KF_CANCELLED	  "cancelled"
 
 #define KF_MARKS_HANDLERS 32
 
-/* "UNTIL since START", both RFC 3339 in UTC: whoever asks says until when the request counts,
- * should nothing more be heard, and when the uninstallation began, which tells its own from
- * others'. */
+/* The format of a request: "UNTIL since START", both RFC 3339 in UTC.  UNTIL: when the request runs
+ * out if nobody renews it.  START: when the uninstallation began, so that it knows its own requests
+ * from others'. */
 #define KF_REQUEST_SIZE	  80
 void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE]);
 
@@ -34,8 +34,8 @@ enum kf_request {
 	KF_REQUEST_STALE, /* ours, and about to run out */
 	KF_REQUEST_LATER, /* of an uninstallation that began after ours */
 };
-/* What the annotation @value (may be NULL) is to an uninstallation that began at @start; one
- * that counts for less than @least seconds more than @now is about to run out. */
+/* What the annotation @value (may be NULL) means to an uninstallation that began at @start.  A
+ * request that runs out within @least seconds of @now is stale. */
 enum kf_request kf_request_of(const char *value, time_t start, time_t now, unsigned least);
 
 enum kf_phase {
@@ -65,7 +65,7 @@ struct kf_facts {
 	bool late;	       /* they had their time to show up there */
 };
 
-/* What the Node object shall say. */
+/* The marks that the Node object is to have. */
 struct kf_marks {
 	bool present; /* false: nothing of ours at all */
 	bool ready;
@@ -75,27 +75,27 @@ struct kf_marks {
 	char message[320];
 };
 
-/* The label protocol: false before the node is touched, true after everything
- * is proved, false again as soon as something is not. */
+/* The marks for @facts.  The label is false before the node is touched, true after everything is
+ * proved, and false again as soon as something fails. */
 void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret);
-/* Whether the message of a node that is ready says that @handler has the guard. */
+/* Whether the message of a ready node says that @handler has the guard. */
 bool kf_marks_guards(const char *message, const char *handler);
 bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b);
 
-/* What a Node object (JSON) says. */
+/* What the agent reads from its Node object. */
 struct kf_node_view {
 	enum kf_served served; /* of the handlers asked for */
-	bool uninstall;	       /* an annotation asks for it, and has not run out */
+	bool uninstall;	       /* the annotation asks to clean up, and has not run out */
 	bool cancelled;	       /* ... or takes that back, or has run out */
 };
 
 /* Read @node; @now judges the annotation. */
 int kf_marks_view(const char *node, const char *const *handlers, size_t nhandlers, time_t now,
 		  struct kf_node_view *ret, struct kf_err *err);
-/* The patches that make @node say @marks: *ret_patch for the object
+/* The patches that give @node these @marks: *ret_patch for the object
  * (application/merge-patch+json) and *ret_status for its status
- * (application/strategic-merge-patch+json), NULL where nothing is to change; the
- * caller's.  A cancelled request is cleared away with them.  @now stamps the condition. */
+ * (application/strategic-merge-patch+json).  Each is NULL if nothing has to change, and otherwise
+ * the caller's.  A cancelled request is removed as well.  @now is the time of the condition. */
 int kf_marks_patch(const char *node, const struct kf_marks *marks, bool cancelled, time_t now,
 		   char **ret_patch, char **ret_status, struct kf_err *err);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading members of objects that the Kubernetes API sends.  The strict reading of OCI bundles is
+ * in json/json.c. */
 #include "kube/object.h"
 
 #include <json-c/json.h>

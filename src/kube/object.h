@@ -6,8 +6,8 @@
 
 struct json_object;
 
-/* Reading what the Kubernetes API sends.  All take NULL and values of other types for what
- * is not there, and return what belongs to the object. */
+/* Reading objects that the Kubernetes API sends.  NULL and values of another type count as absent.
+ * Returned values belong to the object. */
 
 /* The value at @path ("status.phase"; no key of its has a dot), NULL if there is none. */
 struct json_object *kf_json_at(struct json_object *object, const char *path);
