@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A server for probes and for Prometheus: one request for a connection, then it is closed.  The
- * table of connections is what bounds it, not the other sides: a full one gives up the oldest, so
- * that whoever asks is answered while others only hold on. */
+/* The HTTP server for probes and Prometheus: connections, limits and answers.  Each connection has
+ * one request and is closed then.  The table of connections is the limit: if it is full, the oldest
+ * is closed, so that whoever asks is answered even while others only hold connections.  Requests
+ * are parsed in http_request.c. */
 #include "observe/http.h"
 
 #include "base/cleanup.h"
@@ -19,25 +20,29 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ACCEPT_MAX	64	    /* before others of the event loop get their turn */
-#define BACKLOG		4096	    /* as many as Linux lets wait unless told otherwise */
-#define DEADLINE	5000	    /* milliseconds from accept to the last byte, come what may */
-#define GRACE		50	    /* milliseconds to ask in, however many others wait */
-#define PAUSE		1000	    /* milliseconds without accepting when that fails */
-#define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
-#define IGNORED_MAX	(64 * 1024) /* bytes behind a request, for the other side to see its answer */
-#define METRICS_MAX	(256 * 1024)
-#define READYZ_MAX	(4 * 1024)
-#define ANSWER_MAX	(METRICS_MAX + 1024)
-#define ADDRESS_MAX	64
+#define ACCEPT_MAX	64   /* then the event loop handles other events */
+#define BACKLOG		4096 /* as many as Linux lets wait unless told otherwise */
+#define DEADLINE	5000 /* milliseconds from accept to the last byte */
+#define GRACE                                                                                      \
+	50 /* milliseconds that a new connection has to send its request, however many others wait \
+	    */
+#define PAUSE	   1000	       /* milliseconds without accepting when that fails */
+#define TELL_AGAIN (60 * 1000) /* milliseconds between two messages about that */
+#define IGNORED_MAX                                                                              \
+	(64 * 1024) /* bytes behind a request that are read and dropped, so that the client sees \
+		       its answer */
+#define METRICS_MAX (256 * 1024)
+#define READYZ_MAX  (4 * 1024)
+#define ANSWER_MAX  (METRICS_MAX + 1024)
+#define ADDRESS_MAX 64
 
 struct connection {
 	struct kf_http *http;
 	struct event *event;
 	int fd;
 	int64_t since;
-	struct kf_buf request; /* what has come of it */
-	struct kf_buf answer;  /* empty: there is more of the request to come */
+	struct kf_buf request; /* as much as has arrived */
+	struct kf_buf answer;  /* empty while the request is incomplete */
 	size_t sent, ignored;
 };
 
@@ -61,13 +66,13 @@ static int64_t now_ms(void)
 
 /* ---- answers ---- */
 
-struct answer {
+struct http_answer {
 	int code;
 	const char *reason, *type, *text;
 	size_t n;
 };
 
-static void reply(struct kf_buf *out, bool head, const struct answer *a)
+static void add_reply(struct kf_buf *out, bool head, const struct http_answer *a)
 {
 	kf_buf_addf(out,
 		    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -82,8 +87,9 @@ static void reply(struct kf_buf *out, bool head, const struct answer *a)
 static void reply_text(struct kf_buf *out, bool head, int code, const char *reason,
 		       const char *text)
 {
-	reply(out, head,
-	      &(struct answer){code, reason, "text/plain; charset=utf-8", text, strlen(text)});
+	add_reply(out, head,
+		  &(struct http_answer){code, reason, "text/plain; charset=utf-8", text,
+					strlen(text)});
 }
 
 static void on_healthz(const struct kf_http *http, bool head, struct kf_buf *out)
@@ -116,9 +122,10 @@ static void on_metrics(const struct kf_http *http, bool head, struct kf_buf *out
 	if (text.failed)
 		reply_text(out, head, 500, "Internal Server Error", "out of memory\n");
 	else
-		reply(out, head,
-		      &(struct answer){200, "OK", "text/plain; version=0.0.4; charset=utf-8",
-				       text.p ? text.p : "", text.n});
+		add_reply(out, head,
+			  &(struct http_answer){200, "OK",
+						"text/plain; version=0.0.4; charset=utf-8",
+						text.p ? text.p : "", text.n});
 }
 
 static void on_index(const struct kf_http *http, bool head, struct kf_buf *out)
@@ -144,11 +151,12 @@ static const struct {
 	{405, "Method Not Allowed", "only GET and HEAD are answered\n"},
 	{413, "Content Too Large", "a request with a body is not answered\n"},
 	{431, "Request Header Fields Too Large", "the headers are too long\n"},
-	{400, "Bad Request", "that is no HTTP/1.1 request\n"}, /* the last: any other */
+	{400, "Bad Request",
+	 "that is no HTTP/1.1 request\n"}, /* the last one stands for all others */
 };
 
-static void answer(const struct kf_http *http, int status, const struct kf_http_request *request,
-		   struct kf_buf *out)
+static void answer_request(const struct kf_http *http, int status,
+			   const struct kf_http_request *request, struct kf_buf *out)
 {
 	size_t i = 0;
 
@@ -170,7 +178,7 @@ static void answer(const struct kf_http *http, int status, const struct kf_http_
 
 /* ---- connections ---- */
 
-static void drop(struct kf_http *http, size_t at)
+static void drop_at(struct kf_http *http, size_t at)
 {
 	struct connection *c = http->open[at];
 
@@ -188,18 +196,19 @@ static void drop_connection(struct connection *c)
 {
 	for (size_t i = 0; i < c->http->nopen; i++) {
 		if (c->http->open[i] == c) {
-			drop(c->http, i);
+			drop_at(c->http, i);
 			return;
 		}
 	}
 }
 
-static bool answered(const struct connection *c)
+static bool is_answered(const struct connection *c)
 {
 	return c->answer.n && c->sent == c->answer.n;
 }
 
-/* Others wait in the backlog; the listener stays readable, so it must not be watched meanwhile. */
+/* Stop accepting for @ms; other clients wait in the backlog.  The listener stays readable, so it
+ * must not be watched meanwhile. */
 static bool pause_listener(struct kf_http *http, int64_t ms)
 {
 	(void)event_del(http->listener);
@@ -207,15 +216,15 @@ static bool pause_listener(struct kf_http *http, int64_t ms)
 	return false;
 }
 
-/* Give up a connection for another: one that has its answer, else the oldest, if it had the time
- * to ask.  False: not now; the listener pauses until that will be so. */
+/* Close a connection to make room: one that has its answer, or the oldest if it had time to ask.
+ * If none can be closed, the listener pauses until one can; returns false then. */
 static bool make_room(struct kf_http *http)
 {
 	int64_t left = PAUSE;
 
 	for (size_t i = 0; i < http->nopen; i++) {
-		if (answered(http->open[i])) {
-			drop(http, i);
+		if (is_answered(http->open[i])) {
+			drop_at(http, i);
 			return true;
 		}
 	}
@@ -223,7 +232,7 @@ static bool make_room(struct kf_http *http)
 		left = http->open[0]->since + GRACE - now_ms();
 	if (left > 0)
 		return pause_listener(http, left);
-	drop(http, 0);
+	drop_at(http, 0);
 	return true;
 }
 
@@ -239,7 +248,7 @@ static int send_some(struct connection *c)
 			return errno == EAGAIN ? 0 : -1;
 		c->sent += (size_t)n;
 	}
-	/* Closing at once would reset the connection under an answer that is not read yet. */
+	/* Closing at once would reset the connection before the client has read the answer. */
 	return shutdown(c->fd, SHUT_WR);
 }
 
@@ -256,7 +265,7 @@ static int receive_some(struct connection *c)
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? 0 : -1;
-	if (c->answer.n) { /* what comes behind a request is not for us */
+	if (c->answer.n) { /* bytes behind the request are dropped */
 		c->ignored += (size_t)n;
 		return c->ignored <= IGNORED_MAX ? 0 : -1;
 	}
@@ -266,7 +275,7 @@ static int receive_some(struct connection *c)
 	status = kf_http_request_parse(c->request.p, c->request.n, &request);
 	if (!status)
 		return 0;
-	answer(c->http, status, &request, &c->answer);
+	answer_request(c->http, status, &request, &c->answer);
 	kf_buf_done(&c->request);
 	return c->answer.failed ? -1 : send_some(c);
 }
@@ -276,21 +285,21 @@ static int watch_connection(struct connection *c);
 static void on_connection(evutil_socket_t fd, short what, void *ctx)
 {
 	struct connection *c = ctx;
-	bool sending = c->answer.n && !answered(c);
+	bool sending = c->answer.n && !is_answered(c);
 	int r = sending ? send_some(c) : receive_some(c);
 
 	(void)fd;
 	(void)what;
-	if (r == 0 && sending != (c->answer.n && !answered(c)))
+	if (r == 0 && sending != (c->answer.n && !is_answered(c)))
 		r = watch_connection(c);
 	if (r < 0)
 		drop_connection(c);
 }
 
-/* For what it has to do next. */
+/* Watch the connection for reading or writing, whichever comes next. */
 static int watch_connection(struct connection *c)
 {
-	const short what = c->answer.n && !answered(c) ? EV_WRITE : EV_READ;
+	const short what = c->answer.n && !is_answered(c) ? EV_WRITE : EV_READ;
 
 	if (c->event)
 		event_free(c->event);
@@ -319,7 +328,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	while (http->nopen && http->open[0]->since + DEADLINE <= now)
-		drop(http, 0);
+		drop_at(http, 0);
 	if (http->paused_until && http->paused_until <= now) {
 		http->paused_until = 0;
 		(void)event_add(http->listener, NULL);
@@ -344,10 +353,10 @@ static void add_connection(struct kf_http *http, int fd)
 	if (watch_connection(c) < 0)
 		drop_connection(c);
 	else
-		on_connection(fd, EV_READ, c); /* mostly the request is there already */
+		on_connection(fd, EV_READ, c); /* mostly the request has arrived already */
 }
 
-/* No descriptor or no memory: the next try fails as well, unless one of ours is given up. */
+/* No descriptor or no memory: accepting will fail again unless we close a connection. */
 static bool cannot_accept(struct kf_http *http)
 {
 	const int64_t now = now_ms();
@@ -361,7 +370,7 @@ static bool cannot_accept(struct kf_http *http)
 	return make_room(http);
 }
 
-/* Whether to go on. */
+/* Accept one connection.  Returns whether to accept more. */
 static bool accept_one(struct kf_http *http)
 {
 	int c;
@@ -382,7 +391,7 @@ static bool accept_one(struct kf_http *http)
 	case ENOMEM:
 		return cannot_accept(http);
 	default:
-		return true; /* that one connection's own: accept(2) */
+		return true; /* an error of that one connection, see accept(2) */
 	}
 }
 
@@ -409,8 +418,8 @@ static int bind_socket(const struct sockaddr *to, socklen_t n, const char *name,
 	return 0;
 }
 
-/* A socket in a directory that only root enters, so its mode does not matter.  What a
- * predecessor left is in the way; that none runs is the caller's to know. */
+/* Listen on a unix socket.  Only root can enter its directory, so its mode does not matter.  A
+ * socket that an earlier process left is removed; the caller knows that none runs. */
 static int bind_path(const char *path, int *ret, struct kf_err *err)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
@@ -466,7 +475,7 @@ void kf_http_free(struct kf_http *http)
 	if (!http)
 		return;
 	while (http->nopen)
-		drop(http, 0);
+		drop_at(http, 0);
 	if (http->listener)
 		event_free(http->listener);
 	if (http->timer)
@@ -476,5 +485,5 @@ void kf_http_free(struct kf_http *http)
 	free(http);
 }
 
-/* Its listening sockets are there already. */
+/* The listening sockets exist already when the filter is installed. */
 KF_CALLS(kf_http_calls, KF_CALL(accept4), KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(shutdown));

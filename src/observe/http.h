@@ -8,29 +8,29 @@
 
 struct event_base;
 
-/* What the server tells. */
+/* Where the server's answers come from. */
 struct kf_http_source {
-	/* NULL if ready, else why not. */
+	/* NULL if ready, otherwise the reason. */
 	const char *(*not_ready)(void *ctx);
-	/* Append to what /readyz says lines about what we are connected to. */
+	/* Append lines about our connection to the answer of /readyz. */
 	void (*connection)(void *ctx, struct kf_buf *out);
 	/* Append the metrics in Prometheus' text format. */
 	void (*metrics)(void *ctx, struct kf_buf *out);
-	/* No connection can be accepted, for want of descriptors or memory; at most once a minute.
-	 */
+	/* Called at most once a minute while no connection can be accepted, for lack of descriptors
+	 * or memory. */
 	void (*trouble)(void *ctx, const struct kf_err *err);
 	void *ctx;
 };
 
 struct kf_http;
 
-/* Serve /healthz (alive), /readyz, /metrics and a list of these at / on @address:
- * "127.0.0.1:9464", "[::1]:9464", ":9464" for all addresses, or the path of a unix socket, which
- * replaces what is there.  Read-only, one small request for a connection, a few seconds for it, and
- * a fixed number of connections: those that ask nothing make room.  @source is copied. */
+/* Serve /healthz (alive), /readyz, /metrics and a list of these at / on @address: "127.0.0.1:9464",
+ * "[::1]:9464", ":9464" for all addresses, or the path of a unix socket, which replaces an existing
+ * file.  Read-only.  Each connection has one small request and a few seconds for it.  The number of
+ * connections is fixed; those that ask nothing are closed first.  @source is copied. */
 int kf_http_listen(struct event_base *base, const char *address,
 		   const struct kf_http_source *source, struct kf_http **ret, struct kf_err *err);
-/* What it needs once it listens. */
+/* The system calls of the server once it listens. */
 extern const struct kf_calls kf_http_calls;
 /* NULL is fine. */
 void kf_http_free(struct kf_http *http);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The parser of an HTTP request: the request line and those headers that matter.  It knows no
+ * socket; connections are in http.c. */
 #include "observe/http_request.h"
 
 #include <string.h>
@@ -7,19 +9,19 @@
 enum { MORE = 0, OK = 200, BAD = 400, METHOD = 405, BODY = 413, TOO_LARGE = 431 };
 
 /* Part of a request: neither owned nor terminated. */
-struct span {
+struct http_span {
 	const char *p;
 	size_t n;
 };
 
-/* Take the next line off @text, without its end; false if there is no whole one. */
-static bool next_line(struct span *text, struct span *ret)
+/* Take the next line off @text, without its end; false if the line is not complete. */
+static bool next_line(struct http_span *text, struct http_span *ret)
 {
 	const char *end = memchr(text->p, '\n', text->n);
 
 	if (!end)
 		return false;
-	*ret = (struct span){text->p, (size_t)(end - text->p)};
+	*ret = (struct http_span){text->p, (size_t)(end - text->p)};
 	text->n -= ret->n + 1;
 	text->p = end + 1;
 	if (ret->n && ret->p[ret->n - 1] == '\r')
@@ -27,7 +29,7 @@ static bool next_line(struct span *text, struct span *ret)
 	return true;
 }
 
-static bool has_control(struct span s)
+static bool has_control(struct http_span s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		if (((unsigned char)s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
@@ -35,24 +37,24 @@ static bool has_control(struct span s)
 	return false;
 }
 
-static bool is(struct span s, const char *word)
+static bool is_word(struct http_span s, const char *word)
 {
 	return s.n == strlen(word) && memcmp(s.p, word, s.n) == 0;
 }
 
 /* Take a word off @line, and the one space behind it. */
-static struct span next_word(struct span *line)
+static struct http_span next_word(struct http_span *line)
 {
 	const char *space = memchr(line->p, ' ', line->n);
-	struct span word = {line->p, space ? (size_t)(space - line->p) : line->n};
+	struct http_span word = {line->p, space ? (size_t)(space - line->p) : line->n};
 
 	line->p += word.n + (space != NULL);
 	line->n -= word.n + (space != NULL);
 	return word;
 }
 
-/* The path of "/path?query" and of "http://host/path?query", which proxies send. */
-static bool find_path(struct span target, struct kf_http_request *ret)
+/* Find the path of "/path?query" and of "http://host/path?query", which proxies send. */
+static bool find_path(struct http_span target, struct kf_http_request *ret)
 {
 	static const char scheme[] = "http://";
 	const size_t n = sizeof(scheme) - 1;
@@ -74,31 +76,31 @@ static bool find_path(struct span target, struct kf_http_request *ret)
 	return true;
 }
 
-static int parse_line(struct span line, struct kf_http_request *ret)
+static int parse_line(struct http_span line, struct kf_http_request *ret)
 {
-	struct span method = next_word(&line), target = next_word(&line);
+	struct http_span method = next_word(&line), target = next_word(&line);
 
 	if (!method.n || !find_path(target, ret) ||
-	    (!is(line, "HTTP/1.1") && !is(line, "HTTP/1.0")))
+	    (!is_word(line, "HTTP/1.1") && !is_word(line, "HTTP/1.0")))
 		return BAD;
-	ret->head = is(method, "HEAD");
-	return ret->head || is(method, "GET") ? OK : METHOD;
+	ret->head = is_word(method, "HEAD");
+	return ret->head || is_word(method, "GET") ? OK : METHOD;
 }
 
-static bool named(struct span header, const char *name)
+static bool has_name(struct http_span header, const char *name)
 {
 	size_t n = strlen(name);
 
 	return header.n > n && header.p[n] == ':' && strncasecmp(header.p, name, n) == 0;
 }
 
-static int check_header(struct span header)
+static int check_header(struct http_span header)
 {
 	if (header.p[0] == ' ' || header.p[0] == '\t' || !memchr(header.p, ':', header.n))
 		return BAD;
-	if (named(header, "transfer-encoding"))
+	if (has_name(header, "transfer-encoding"))
 		return BODY;
-	if (!named(header, "content-length"))
+	if (!has_name(header, "content-length"))
 		return OK;
 	for (size_t i = sizeof("content-length"); i < header.n; i++)
 		if (!strchr("0 \t", header.p[i]))
@@ -108,12 +110,12 @@ static int check_header(struct span header)
 
 int kf_http_request_parse(const char *text, size_t n, struct kf_http_request *ret)
 {
-	struct span rest = {text, n}, line;
+	struct http_span rest = {text, n}, line;
 	struct kf_http_request request = {0};
 	int status = MORE;
 
-	/* The first fault decides, but only once all has come: an answer in the middle of
-	 * what the other side is still sending would be lost. */
+	/* The first mistake decides, but only when the whole request has arrived: an answer while
+	 * the client still sends would be lost. */
 	while (next_line(&rest, &line)) {
 		if (!line.n && status == OK)
 			*ret = request;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Request line and headers together. */
+/* The size of request line and headers together. */
 #define KF_HTTP_REQUEST_MAX 8192
 
 struct kf_http_request {
@@ -14,9 +14,9 @@ struct kf_http_request {
 	size_t npath;
 };
 
-/* Read the request of which @n bytes at @text have come so far.  0: more is needed; 200: *ret is
- * set; any other number is the status to refuse it with.  Only what asks, and sends no body, is
- * accepted. */
+/* Read a request of which @n bytes at @text have arrived.  Returns 0 if more is needed, 200 if *ret
+ * is set, or the status to refuse the request with.  Only GET and HEAD without a body are accepted.
+ */
 int kf_http_request_parse(const char *text, size_t n, struct kf_http_request *ret);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's counters in Prometheus' text format.  They are served by http.c. */
 #include "observe/metrics.h"
 
 #include <inttypes.h>
@@ -49,7 +50,7 @@ void kf_metrics_format(const struct kf_metrics *metrics, struct kf_buf *out)
 	for (unsigned i = 0; i < KF_NMETRICS; i++) {
 		int n = (int)strcspn(table[i].metric, "{");
 
-		/* Rows without a help belong to the family of the row before. */
+		/* A row without a help belongs to the family of the row before. */
 		if (table[i].help)
 			kf_buf_addf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", n, table[i].metric,
 				    table[i].help, n, table[i].metric, table[i].type);

@@ -56,7 +56,7 @@ static inline void kf_metric_set(struct kf_metrics *metrics, enum kf_metric whic
 	metrics->value[which] = value;
 }
 
-/* A CreateContainer request took that long to answer. */
+/* Count one CreateContainer request that took @microseconds to answer. */
 void kf_metric_observe(struct kf_metrics *metrics, uint64_t microseconds);
 /* Append the Prometheus text format, version 0.0.4. */
 void kf_metrics_format(const struct kf_metrics *metrics, struct kf_buf *out);

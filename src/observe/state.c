@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The state directory: one small file for each sandboxed container, for people and for "kubefence
+ * status".  No decision depends on it. */
 #include "observe/state.h"
 
 #include "base/buf.h"
@@ -31,7 +33,7 @@ int kf_state_open(const char *dir, struct kf_state *ret, struct kf_err *err)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return kf_fail_sys(err, "state directory '%s'", dir);
-	/* The directory itself: that works on a read-only file system too. */
+	/* Lock the directory itself, which works on a read-only file system, too. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK
 			       ? kf_fail(err, EBUSY,
@@ -51,7 +53,7 @@ void kf_state_close(struct kf_state *state)
 	state->dirfd = -1;
 }
 
-/* Names come from the runtime; none may lead out of the directory. */
+/* Whether @name, which comes from the runtime, stays in the directory. */
 static bool name_valid(const char *name)
 {
 	return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
@@ -66,7 +68,7 @@ static void add_member(struct kf_buf *b, const char *key, const char *value)
 	kf_buf_adds(b, "\"");
 }
 
-static void format(struct kf_buf *b, const struct kf_state_entry *e)
+static void format_entry(struct kf_buf *b, const struct kf_state_entry *e)
 {
 	time_t seconds = (time_t)e->time;
 	char stamp[sizeof("-2147483648-12-31T23:59:60Z")];
@@ -84,14 +86,14 @@ static void format(struct kf_buf *b, const struct kf_state_entry *e)
 	kf_buf_adds(b, "}\n");
 }
 
-/* Everything is beneath the directory, which is root's alone: no links to fear. */
+/* All paths lie below the directory, which only root can change: no symlink can be there. */
 struct paths {
 	char container[2 * NAME_MAX + 2];
 	char temp[2 * NAME_MAX + 2 + sizeof(TEMP_NAME)];
 	char file[2 * NAME_MAX + 2 + sizeof(FILE_NAME)];
 };
 
-static void join(const char *dir, const char *name, char *ret)
+static void join_path(const char *dir, const char *name, char *ret)
 {
 	size_t n = strlen(dir);
 
@@ -104,25 +106,26 @@ static bool make_paths(const char *pod_uid, const char *container_id, struct pat
 {
 	if (!name_valid(pod_uid) || !name_valid(container_id))
 		return false;
-	join(pod_uid, container_id, ret->container);
-	join(ret->container, TEMP_NAME, ret->temp);
-	join(ret->container, FILE_NAME, ret->file);
+	join_path(pod_uid, container_id, ret->container);
+	join_path(ret->container, TEMP_NAME, ret->temp);
+	join_path(ret->container, FILE_NAME, ret->file);
 	return true;
 }
 
 static int make_directories(int dirfd, const char *pod_uid, const struct paths *paths,
 			    struct kf_err *err)
 {
-	/* Most pods have one container: theirs is the first of both. */
+	/* For most pods this is their only container, so both directories are missing: make the
+	 * pod's first. */
 	if ((mkdirat(dirfd, pod_uid, 0700) == 0 || errno == EEXIST) &&
 	    (mkdirat(dirfd, paths->container, 0700) == 0 || errno == EEXIST))
 		return 0;
 	return kf_fail_sys(err, "state directory '%s'", paths->container);
 }
 
-/* Readers see the old or the new text, never a part. */
-static int replace(int dirfd, const struct paths *paths, const void *data, size_t n,
-		   struct kf_err *err)
+/* Replace the file at once: readers see the old or the new text, never a part. */
+static int replace_file(int dirfd, const struct paths *paths, const void *data, size_t n,
+			struct kf_err *err)
 {
 	KF_CLOSE int fd = openat(dirfd, paths->temp,
 				 O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -148,12 +151,12 @@ int kf_state_write(const struct kf_state *state, const struct kf_state_entry *en
 		return kf_fail(err, ENOENT, "there is no state directory");
 	if (!make_paths(entry->pod_uid, entry->container_id, &paths))
 		return kf_fail(err, EINVAL, "pod UID or container ID is no file name");
-	format(&text, entry);
+	format_entry(&text, entry);
 	if (text.failed)
 		return kf_fail_nomem(err, FILE_NAME);
 	if (make_directories(state->dirfd, entry->pod_uid, &paths, err) < 0)
 		return -1;
-	return replace(state->dirfd, &paths, text.p, text.n, err);
+	return replace_file(state->dirfd, &paths, text.p, text.n, err);
 }
 
 bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id)
@@ -165,7 +168,7 @@ bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char 
 	       fstatat(state->dirfd, paths.file, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Only what we put there; a directory that holds more stays. */
+/* Remove only our own files; a directory that holds others stays. */
 static void remove_container(int pod, const char *container_id)
 {
 	KF_CLOSE int fd = openat(pod, container_id, DIR_FLAGS);
@@ -187,17 +190,18 @@ void kf_state_remove(const struct kf_state *state, const char *pod_uid, const ch
 	if (pod < 0)
 		return;
 	remove_container(pod, container_id);
-	(void)unlinkat(state->dirfd, pod_uid, AT_REMOVEDIR); /* fails while there are others */
+	(void)unlinkat(state->dirfd, pod_uid,
+		       AT_REMOVEDIR); /* fails while other containers have entries */
 }
 
-struct walk {
+struct state_walk {
 	bool (*keep)(void *ctx, const char *pod_uid, const char *container_id);
 	void *ctx;
 	unsigned removed;
-	bool failed; /* not everything was seen */
+	bool failed; /* something could not be read */
 };
 
-/* NULL: there is none, or it cannot be read, which *failed tells. */
+/* Open a directory.  NULL if it does not exist, or cannot be read, which sets *failed. */
 static DIR *open_dir(int at, const char *name, bool *failed)
 {
 	int fd = openat(at, name, DIR_FLAGS);
@@ -209,7 +213,7 @@ static DIR *open_dir(int at, const char *name, bool *failed)
 	return d;
 }
 
-static struct dirent *next(DIR *d, bool *failed)
+static struct dirent *next_entry(DIR *d, bool *failed)
 {
 	struct dirent *e;
 
@@ -219,14 +223,14 @@ static struct dirent *next(DIR *d, bool *failed)
 	return e;
 }
 
-static void walk_pod(const struct kf_state *state, const char *pod_uid, struct walk *w)
+static void walk_pod(const struct kf_state *state, const char *pod_uid, struct state_walk *w)
 {
 	DIR *d = open_dir(state->dirfd, pod_uid, &w->failed);
 	struct dirent *e;
 
 	if (!d)
 		return;
-	while ((e = next(d, &w->failed))) {
+	while ((e = next_entry(d, &w->failed))) {
 		if (!name_valid(e->d_name) || w->keep(w->ctx, pod_uid, e->d_name))
 			continue;
 		remove_container(dirfd(d), e->d_name);
@@ -246,20 +250,20 @@ static bool keep_none(void *ctx, const char *pod_uid, const char *container_id)
 
 void kf_state_remove_pod(const struct kf_state *state, const char *pod_uid)
 {
-	struct walk w = {.keep = keep_none};
+	struct state_walk w = {.keep = keep_none};
 
 	if (state->dirfd >= 0 && name_valid(pod_uid))
 		walk_pod(state, pod_uid, &w);
 }
 
-static void walk_all(const struct kf_state *state, struct walk *w)
+static void walk_all(const struct kf_state *state, struct state_walk *w)
 {
 	DIR *d = state->dirfd < 0 ? NULL : open_dir(state->dirfd, ".", &w->failed);
 	struct dirent *e;
 
 	if (!d)
 		return;
-	while ((e = next(d, &w->failed)))
+	while ((e = next_entry(d, &w->failed)))
 		if (name_valid(e->d_name))
 			walk_pod(state, e->d_name, w);
 	(void)closedir(d);
@@ -269,22 +273,22 @@ unsigned kf_state_reconcile(const struct kf_state *state,
 			    bool (*keep)(void *ctx, const char *pod_uid, const char *container_id),
 			    void *ctx)
 {
-	struct walk w = {.keep = keep, .ctx = ctx};
+	struct state_walk w = {.keep = keep, .ctx = ctx};
 
 	walk_all(state, &w);
 	return w.removed;
 }
 
-struct search {
+struct profile_search {
 	const struct kf_state *state;
-	char member[NAME_MAX + 16]; /* as it is written */
+	char member[NAME_MAX + 16]; /* as it is written in the file */
 	bool found;
 };
 
-/* An entry that cannot be read may be the one. */
+/* An entry that cannot be read counts as one that uses the profile. */
 static bool search_one(void *ctx, const char *pod_uid, const char *container_id)
 {
-	struct search *s = ctx;
+	struct profile_search *s = ctx;
 	KF_FREE char *text = NULL;
 	struct paths paths;
 	struct kf_err err;
@@ -295,13 +299,13 @@ static bool search_one(void *ctx, const char *pod_uid, const char *container_id)
 		s->found = strstr(text, s->member) != NULL;
 	else
 		s->found = err.code != ENOENT && err.code != ENOTDIR;
-	return true; /* nothing is taken away */
+	return true; /* keep every entry */
 }
 
 bool kf_state_uses_profile(const struct kf_state *state, const char *profile)
 {
-	struct search s = {.state = state};
-	struct walk w = {.keep = search_one, .ctx = &s};
+	struct profile_search s = {.state = state};
+	struct state_walk w = {.keep = search_one, .ctx = &s};
 
 	if (state->dirfd < 0)
 		return true;

@@ -9,15 +9,16 @@
 #include <stdint.h>
 
 #define KF_STATE_DIR	"/var/run/nono-nri"
-/* In it, a unix socket: /readyz and the rest of observe/http.h, for others on the node. */
+/* A unix socket in it serves /readyz and the rest of observe/http.h to other programs on the node.
+ */
 #define KF_STATE_SOCKET ".http"
 
-/* DIR/POD_UID/CONTAINER_ID/metadata.json for every container of ours: what
- * administrators and "kubefence status" look at.  Directories 0700, files 0600.
+/* DIR/POD_UID/CONTAINER_ID/metadata.json for every sandboxed container: for administrators and
+ * "kubefence status".  Directories have mode 0700, files 0600.
  *
- * It is information: nothing is decided by it, so that a full or read-only
- * disk costs a warning and never a container.  Nothing is synced to disk
- * either, since containers do not outlive the machine. */
+ * This is information only: no decision depends on it, so a full or read-only disk causes a warning
+ * and never stops a container.  Nothing is synced to disk, since containers do not outlive the
+ * machine. */
 struct kf_state {
 	int dirfd; /* negative: there is no directory; writing fails, removing does nothing */
 };
@@ -29,10 +30,10 @@ struct kf_state_entry {
 	const char *unsandboxed;
 };
 
-/* Make and open @dir and lock it against a second instance.  EBUSY: there
- * is one; any other failure leaves a state without a directory. */
+/* Make and open @dir and lock it against a second plugin.  EBUSY: another one has it; after any
+ * other failure the state has no directory. */
 int kf_state_open(const char *dir, struct kf_state *ret, struct kf_err *err);
-/* What the others of these functions need. */
+/* The system calls of the functions below. */
 extern const struct kf_calls kf_state_calls;
 /* Releases the lock. */
 void kf_state_close(struct kf_state *state);
@@ -42,13 +43,14 @@ int kf_state_write(const struct kf_state *state, const struct kf_state_entry *en
 		   struct kf_err *err);
 /* Whether there is an entry. */
 bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id);
-/* Whether some container runs under @profile; true when that cannot be told. */
+/* Whether some container runs under @profile; true if that cannot be determined. */
 bool kf_state_uses_profile(const struct kf_state *state, const char *profile);
-/* Take an entry away, and its pod's directory with the last one.  Absent is fine. */
+/* Remove an entry, and its pod's directory with the last one.  Nothing happens if it does not
+ * exist. */
 void kf_state_remove(const struct kf_state *state, const char *pod_uid, const char *container_id);
-/* All of a pod's. */
+/* Remove all entries of a pod. */
 void kf_state_remove_pod(const struct kf_state *state, const char *pod_uid);
-/* Take away all entries that @keep does not want; the number of those. */
+/* Remove all entries that @keep does not want; returns their number. */
 unsigned kf_state_reconcile(const struct kf_state *state,
 			    bool (*keep)(void *ctx, const char *pod_uid, const char *container_id),
 			    void *ctx);
