@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Carrying out the plan on a bundle's JSON: arguments, environment, mounts, masked paths, seccomp
+ * policy.  What is to be changed is decided in plan/; the bundle is read in view.c. */
 #include "oci/apply.h"
 
 #include "base/cleanup.h"
@@ -14,9 +16,9 @@
 
 #define ENV_MAX (sizeof(KF_ENV_PROFILE "=") + KF_LIMIT_PROFILE_NAME)
 
-/* Set @key of @obj to @value, which may be NULL for want of memory; takes it. */
-static int set(struct json_object *obj, const char *key, struct json_object *value,
-	       struct kf_err *err)
+/* Set @key of @obj to @value, which is taken over; a NULL @value means that memory ran out. */
+static int set_member(struct json_object *obj, const char *key, struct json_object *value,
+		      struct kf_err *err)
 {
 	if (value && json_object_object_add(obj, key, value) == 0)
 		return 0;
@@ -24,8 +26,9 @@ static int set(struct json_object *obj, const char *key, struct json_object *val
 	return kf_fail_nomem(err, key);
 }
 
-/* Container @key of @obj, made if it is absent or null; NULL if out of memory. */
-static struct json_object *ensure(struct json_object *obj, const char *key, enum json_type type)
+/* The object or list @key of @obj, made if it is absent or null; NULL if out of memory. */
+static struct json_object *ensure_member(struct json_object *obj, const char *key,
+					 enum json_type type)
 {
 	struct json_object *value = json_object_object_get(obj, key);
 
@@ -40,7 +43,7 @@ static struct json_object *ensure(struct json_object *obj, const char *key, enum
 
 static int set_env(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
-	struct json_object *env = ensure(oci->process, "env", json_type_array), *value;
+	struct json_object *env = ensure_member(oci->process, "env", json_type_array), *value;
 	char text[ENV_MAX];
 	size_t n, i;
 
@@ -49,7 +52,7 @@ static int set_env(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err
 	n = json_object_array_length(env);
 	for (i = 0; i < n; i++)
 		if (strncmp(oci->view.env[i], KF_ENV_PROFILE "=", sizeof(KF_ENV_PROFILE)) == 0)
-			break; /* the plan refuses a second one */
+			break; /* there is no second one: the plan would have refused it */
 	(void)snprintf(text, sizeof(text), KF_ENV_PROFILE "=%s", plan->profile->name);
 	value = json_object_new_string(text);
 	if (value && json_object_array_put_idx(env, i, value) == 0)
@@ -58,7 +61,7 @@ static int set_env(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err
 	return kf_fail_nomem(err, "env");
 }
 
-static bool removed(const struct kf_plan *plan, const char *destination)
+static bool is_removed(const struct kf_plan *plan, const char *destination)
 {
 	for (size_t i = 0; i < plan->nremove_mounts; i++)
 		if (strcmp(plan->remove_mounts[i], destination) == 0)
@@ -66,9 +69,9 @@ static bool removed(const struct kf_plan *plan, const char *destination)
 	return false;
 }
 
-/* Write the path @text as kf_path_clean() does, if it is not so already: as member @key
- * of the object @in, or if that is NULL as element @i of the array @in.  The plan has let
- * the path pass, so no reader can mean anything else by it. */
+/* Replace the path @text by its clean form, unless it is clean: as member @key of the object @in
+ * or, if @key is NULL, as element @i of the array @in.  The plan accepted the path, so every reader
+ * understands the same by both forms. */
 static int write_clean(struct json_object *in, const char *key, size_t i, const char *text,
 		       struct kf_err *err)
 {
@@ -81,7 +84,7 @@ static int write_clean(struct json_object *in, const char *key, size_t i, const 
 		return 0;
 	value = json_object_new_string(clean);
 	if (key)
-		return set(in, key, value, err);
+		return set_member(in, key, value, err);
 	if (value && json_object_array_put_idx(in, i, value) == 0)
 		return 0;
 	json_object_put(value);
@@ -135,7 +138,7 @@ static int mount_class(const char *destination)
 	return kf_path_under(destination, "/proc") ? BELOW_PROC : BEFORE_INSIDE;
 }
 
-/* However it is written. */
+/* Whether the path, in whatever form it is written, is inside /nono. */
 static bool is_inside(const char *destination)
 {
 	char clean[PATH_MAX];
@@ -144,7 +147,8 @@ static bool is_inside(const char *destination)
 	       kf_path_under(clean, KF_LAUNCHER_DIR);
 }
 
-/* The mounts that stay, with clean destinations: the plan's strings live in those that go. */
+/* Collect the mounts that stay, with clean destinations.  The plan's strings live in the mounts
+ * that are removed. */
 static int remaining_mounts(const struct kf_oci *oci, struct json_object *mounts,
 			    const struct kf_plan *plan, struct json_object *ret, struct kf_err *err)
 {
@@ -155,7 +159,7 @@ static int remaining_mounts(const struct kf_oci *oci, struct json_object *mounts
 		const char *destination =
 			json_object_get_string(json_object_object_get(m, "destination"));
 
-		if (!destination || removed(plan, destination) ||
+		if (!destination || is_removed(plan, destination) ||
 		    (oci->inside.decided && is_inside(destination)))
 			continue;
 		if (write_clean(m, "destination", 0, destination, err) < 0)
@@ -166,7 +170,7 @@ static int remaining_mounts(const struct kf_oci *oci, struct json_object *mounts
 	return 0;
 }
 
-/* Bind @source at @destination, to be read. */
+/* Add a read-only bind mount of @source at @destination. */
 static int add_bind(struct json_object *mounts, const char *source, const char *destination,
 		    struct kf_err *err)
 {
@@ -177,11 +181,11 @@ static int add_bind(struct json_object *mounts, const char *source, const char *
 		json_object_put(m);
 		return kf_fail_nomem(err, "mounts");
 	}
-	if (set(m, "destination", json_object_new_string(destination), err) < 0 ||
-	    set(m, "type", json_object_new_string("bind"), err) < 0 ||
-	    set(m, "source", json_object_new_string(source), err) < 0)
+	if (set_member(m, "destination", json_object_new_string(destination), err) < 0 ||
+	    set_member(m, "type", json_object_new_string("bind"), err) < 0 ||
+	    set_member(m, "source", json_object_new_string(source), err) < 0)
 		return -1;
-	return set(m, "options", kf_json_strings_new(options, KF_ARRAY_SIZE(options)), err);
+	return set_member(m, "options", kf_json_strings_new(options, KF_ARRAY_SIZE(options)), err);
 }
 
 static int add_inside(const struct kf_oci *oci, struct json_object *mounts, struct kf_err *err)
@@ -206,7 +210,7 @@ static bool meant_read_only(const struct kf_plan *plan, const char *destination)
 
 static int make_read_only(struct json_object *mount, struct kf_err *err)
 {
-	struct json_object *options = ensure(mount, "options", json_type_array);
+	struct json_object *options = ensure_member(mount, "options", json_type_array);
 	struct json_object *ro = json_object_new_string("ro");
 
 	if (options && ro && json_object_array_add(options, ro) == 0)
@@ -215,7 +219,7 @@ static int make_read_only(struct json_object *mount, struct kf_err *err)
 	return kf_fail_nomem(err, "mounts");
 }
 
-/* Before destinations are written anew, as the plan's strings are those. */
+/* This comes before the destinations are cleaned, since the plan's strings are the old ones. */
 static int make_mounts_read_only(struct json_object *mounts, const struct kf_plan *plan,
 				 struct kf_err *err)
 {
@@ -232,11 +236,11 @@ static int make_mounts_read_only(struct json_object *mounts, const struct kf_pla
 	return 0;
 }
 
-/* Take the plan's mounts away, and put /proc, and what is meant to lie below it, behind all other
- * mounts, and in front of it what is at /nono, which a symlink may lead to as well.  A destination
- * that is a symlink of the image or of a volume can lead into /proc (crun follows it there) and
- * would put a file of the pod's in the place of /proc/self/fd/N, by which the launcher is reached;
- * now /proc covers it. */
+/* Remove the mounts that the plan names, and order the others: first all others, then those at
+ * /nono, then /proc and what lies below it.  A destination that is a symlink of the image or of a
+ * volume can lead into /proc (crun follows it there) and would put a file of the pod's in the place
+ * of /proc/self/fd/N, through which the launcher is started.  As /proc is mounted later, it covers
+ * such a file.  A symlink may lead to /nono as well. */
 static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
 	KF_CLEANUP(kf_json_put) struct json_object *rest = json_object_new_array();
@@ -265,13 +269,13 @@ static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct k
 	if (!proc)
 		return kf_fail(err, EINVAL,
 			       "no /proc is mounted: the sandbox launcher is reached through it");
-	return set(oci->root, "mounts", KF_STEAL(ordered), err);
+	return set_member(oci->root, "mounts", KF_STEAL(ordered), err);
 }
 
 static int add_masks(struct json_object *linux_, const char *const *masks, size_t nmasks,
 		     struct kf_err *err)
 {
-	struct json_object *paths = ensure(linux_, "maskedPaths", json_type_array);
+	struct json_object *paths = ensure_member(linux_, "maskedPaths", json_type_array);
 
 	if (!paths)
 		return kf_fail_nomem(err, "maskedPaths");
@@ -286,11 +290,12 @@ static int add_masks(struct json_object *linux_, const char *const *masks, size_
 	return 0;
 }
 
-/* What the kubelet leaves open in /proc that is the kernel's own, asks for no capability, and
- * would be writable now that processes may be written about. */
+/* A file that belongs to the kernel, that the kubelet leaves open in /proc and that needs no
+ * capability.  It would be writable for profiles that grant writing in /proc. */
 #define KERNELS_OWN "/proc/dynamic_debug"
 
-/* Where the caller closes /proc, close it entirely; a privileged container's stays open. */
+/* If the runtime was asked to protect /proc, protect all of it; a privileged container's stays
+ * open. */
 static int close_proc(struct json_object *linux_, struct kf_err *err)
 {
 	struct json_object *paths = linux_ ? json_object_object_get(linux_, "readonlyPaths") : NULL;
@@ -310,19 +315,19 @@ static int close_proc(struct json_object *linux_, struct kf_err *err)
 	return kf_fail_nomem(err, "readonlyPaths");
 }
 
-/* The runtime is not given the policy; the bundle keeps the pod's own, for when it is created
- * again. */
+/* Take the policy out of linux.seccomp.  The pod's own policy is kept in an annotation, for a
+ * bundle that is used again to create a container. */
 static int take_seccomp(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
 {
 	struct json_object *annotations;
 	size_t n;
 
 	if (oci->seccomp) {
-		annotations = ensure(oci->root, "annotations", json_type_object);
+		annotations = ensure_member(oci->root, "annotations", json_type_object);
 		if (!annotations)
 			return kf_fail_nomem(err, "annotations");
-		if (set(annotations, KF_OCI_ANNOTATION_SECCOMP,
-			json_object_new_string(kf_json_text(oci->seccomp, &n)), err) < 0)
+		if (set_member(annotations, KF_OCI_ANNOTATION_SECCOMP,
+			       json_object_new_string(kf_json_text(oci->seccomp, &n)), err) < 0)
 			return -1;
 	}
 	json_object_object_del(linux_, "seccomp");
@@ -340,22 +345,24 @@ static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const ch
 		return -1;
 	if (!nmasks && !plan->seccomp && !oci->launcher_filters)
 		return 0;
-	linux_ = ensure(oci->root, "linux", json_type_object);
+	linux_ = ensure_member(oci->root, "linux", json_type_object);
 	if (!linux_)
 		return kf_fail_nomem(err, "linux");
 	if (nmasks && add_masks(linux_, masks, nmasks, err) < 0)
 		return -1;
 	if (oci->launcher_filters)
 		return take_seccomp(oci, linux_, err);
-	return plan->seccomp ? set(linux_, "seccomp", kf_oci_seccomp_new(plan->seccomp), err) : 0;
+	return plan->seccomp ? set_member(linux_, "seccomp", kf_oci_seccomp_new(plan->seccomp), err)
+			     : 0;
 }
 
 int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 		 size_t nmasks, struct kf_err *err)
 {
-	if (set(oci->process, "args", kf_json_strings_new(plan->args, plan->nargs), err) < 0 ||
+	if (set_member(oci->process, "args", kf_json_strings_new(plan->args, plan->nargs), err) <
+		    0 ||
 	    set_env(oci, plan, err) < 0 ||
-	    set(oci->process, "noNewPrivileges", json_object_new_boolean(1), err) < 0)
+	    set_member(oci->process, "noNewPrivileges", json_object_new_boolean(1), err) < 0)
 		return -1;
 	return oci->process == oci->root ? 0 : apply_config(oci, plan, masks, nmasks, err);
 }
@@ -363,17 +370,18 @@ int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *con
 int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
 		    struct kf_err *err)
 {
-	struct json_object *hooks = ensure(oci->root, "hooks", json_type_object);
-	struct json_object *list = hooks ? ensure(hooks, "createContainer", json_type_array) : NULL;
+	struct json_object *hooks = ensure_member(oci->root, "hooks", json_type_object);
+	struct json_object *list =
+		hooks ? ensure_member(hooks, "createContainer", json_type_array) : NULL;
 	struct json_object *hook = json_object_new_object();
 
 	if (!list || !hook || json_object_array_add(list, hook) < 0) {
 		json_object_put(hook);
 		return kf_fail_nomem(err, "hooks");
 	}
-	return set(hook, "path", json_object_new_string(path), err) < 0
+	return set_member(hook, "path", json_object_new_string(path), err) < 0
 		       ? -1
-		       : set(hook, "args", kf_json_strings_new(args, nargs), err);
+		       : set_member(hook, "args", kf_json_strings_new(args, nargs), err);
 }
 
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n)

@@ -8,20 +8,22 @@
 
 #include <stddef.h>
 
-/* Carry out @plan (KF_SANDBOX) on @oci's JSON: process.args, NONO_PROFILE in
- * process.env, process.noNewPrivileges; in a config.json also: the plan's mounts
- * taken away, what @oci says is inside mounted at /nono, and /proc after all others, the paths that
- * the plan judged written clean, the @nmasks paths @masks added to linux.maskedPaths, what else of
- * /proc is the kernel's own to linux.readonlyPaths if there are any, linux.seccomp if the plan has
- * one, or taken out if @oci says that the launcher installs it.  All else stays as it was,
- * numbers and order included. The view is stale afterwards.  On failure (out of memory) the
- * JSON is half changed: throw it away. */
+/* Carry out @plan (KF_SANDBOX) on @oci's JSON.  Set process.args, NONO_PROFILE in process.env and
+ * process.noNewPrivileges.  In a config.json also:
+ * - remove the plan's mounts, mount what @oci says is inside at /nono, and put /proc behind all
+ *   others;
+ * - clean the paths that the plan has checked;
+ * - add the @nmasks paths @masks to linux.maskedPaths, and the kernel's own files of /proc to
+ *   linux.readonlyPaths if that is not empty;
+ * - set linux.seccomp if the plan has a policy, or remove it if @oci says that the launcher
+ *   installs it.
+ * Everything else stays as it was, including numbers and order.  The view is stale afterwards.  On
+ * failure (out of memory) the JSON is half changed: throw it away. */
 int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 		 size_t nmasks, struct kf_err *err);
 
-/* Have the runtime run host program @path with @args, last of all createContainer
- * hooks: in the container's mount namespace, when everything is mounted and the host
- * can still be seen. */
+/* Let the runtime run the host program @path with @args as the last createContainer hook: in the
+ * container's mount namespace, when everything is mounted and the host is still visible. */
 int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
 		    struct kf_err *err);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and replacing the files of a bundle on disk.  Their contents are parsed in view.c. */
 #include "oci/bundle.h"
 
 #include "base/cleanup.h"

@@ -17,12 +17,12 @@ struct kf_oci_file {
 	unsigned mode, uid, gid;
 };
 
-/* Read file @name in directory @dir (opened with symlinks followed: /var/run is
- * one), itself not a symlink, at most KF_LIMIT_OCI_JSON bytes. */
+/* Read file @name in directory @dir, at most KF_LIMIT_OCI_JSON bytes.  The file must not be a
+ * symlink; the way to @dir may be one, as /var/run is. */
 int kf_oci_file_read(const char *dir, const char *name, struct kf_oci_file *ret,
 		     struct kf_err *err);
-/* Put the @n bytes @text in its place by rename, with the same owner and mode.
- * Not synced: what a crash leaves of a bundle is of no use to anybody. */
+/* Replace the file by the @n bytes at @text, with rename, keeping owner and mode.  Not synced: a
+ * bundle is of no use after a crash. */
 int kf_oci_file_replace(const struct kf_oci_file *file, const char *text, size_t n,
 			struct kf_err *err);
 void kf_oci_file_done(struct kf_oci_file *file);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The paths that a profile's denials and read-only rules stand for in one container: variables and
+ * homes are replaced by all values that they could have. apply.c adds the paths to the bundle. */
 #include "oci/mask.h"
 
 #include "base/cleanup.h"
@@ -13,13 +15,13 @@
 #include <sys/syscall.h>
 
 #define PASSWD_MAX (1024 * 1024)
-/* Paths in all: more than a profile and an honest environment come to. */
+/* The most paths: more than a profile and a normal environment need. */
 #define MASKS_MAX  4096
 
-/* What a variable stands for when the environment does not say. */
+/* The value of a variable that the environment does not set. */
 static const struct variable {
 	const char *name;
-	const char *fallback; /* below home, or absolute; NULL: the rule is moot */
+	const char *fallback; /* below the home, or absolute; NULL: such a rule has no effect */
 } variables[] = {
 	{"HOME", ""},
 	{"TMPDIR", "/tmp"},
@@ -33,14 +35,14 @@ static const struct variable {
 struct masks {
 	struct kf_oci *oci;
 	const char *verb; /* "deny" or "readonly" */
-	bool spare_root;  /* leave out what a variable that stands for "/" makes */
+	bool spare_root;  /* leave out paths whose variable stands for "/" */
 	const char **homes;
 	size_t nhomes;
 	const char **v;
 	size_t n;
 };
 
-/* The home of @uid by the lines of @text, which is changed; NULL if none has it. */
+/* Find the home of @uid in the lines of @text, which is changed; NULL if no line has it. */
 static const char *find_home(char *text, long uid)
 {
 	for (char *line = text, *next; line; line = next) {
@@ -109,11 +111,12 @@ static int find_homes(struct masks *m, int rootfs_fd, struct kf_err *err)
 	const struct kf_view *view = &m->oci->view;
 	const char *home = "";
 
-	/* One of each: every HOME, the image's word, and "/". */
+	/* Room for every HOME, the image's entry, and "/". */
 	m->homes = kf_arena_calloc(&m->oci->arena, view->nenv + 2, sizeof(*m->homes));
 	if (!m->homes)
 		return kf_fail_nomem(err, "mask");
-	/* Where the denied files lie must be known: what cannot be read is not "no home". */
+	/* The place of denied files must be known, so a file that cannot be read does not mean "no
+	 * home". */
 	if (rootfs_fd >= 0 &&
 	    kf_oci_passwd_home(rootfs_fd, m->oci->uid, &m->oci->arena, &home, err) < 0)
 		return kf_fail_wrap(err, "what the profile denies below '~' cannot be masked");
@@ -128,8 +131,8 @@ static int find_homes(struct masks *m, int rootfs_fd, struct kf_err *err)
 	return 0;
 }
 
-static int add(struct masks *m, const char *rule, const char *dir, const char *middle,
-	       const char *rest, struct kf_err *err)
+static int add_path(struct masks *m, const char *rule, const char *dir, const char *middle,
+		    const char *rest, struct kf_err *err)
 {
 	struct kf_arena *arena = &m->oci->arena;
 	const char *joined = kf_arena_printf(arena, "%s/%s/%s", dir, middle, rest);
@@ -159,7 +162,7 @@ static int add_in_homes(struct masks *m, const char *rule, const char *middle, c
 			struct kf_err *err)
 {
 	for (size_t i = 0; i < m->nhomes; i++)
-		if (add(m, rule, m->homes[i], middle, rest, err) < 0)
+		if (add_path(m, rule, m->homes[i], middle, rest, err) < 0)
 			return -1;
 	return 0;
 }
@@ -172,7 +175,7 @@ static int add_variable(struct masks *m, const char *rule, const char *name, siz
 	bool found = false;
 
 	if (n == 7 && memcmp(name, "WORKDIR", 7) == 0)
-		return add(m, rule, m->oci->cwd, "", rest, err);
+		return add_path(m, rule, m->oci->cwd, "", rest, err);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(variables); i++)
 		if (strlen(variables[i].name) == n && memcmp(variables[i].name, name, n) == 0)
 			v = &variables[i];
@@ -186,12 +189,12 @@ static int add_variable(struct masks *m, const char *rule, const char *name, siz
 		if (!value || !*value)
 			continue;
 		found = true;
-		if (add(m, rule, value, "", rest, err) < 0)
+		if (add_path(m, rule, value, "", rest, err) < 0)
 			return -1;
 	}
 	if (found || !v->fallback)
 		return 0;
-	return v->fallback[0] == '/' ? add(m, rule, v->fallback, "", rest, err)
+	return v->fallback[0] == '/' ? add_path(m, rule, v->fallback, "", rest, err)
 				     : add_in_homes(m, rule, v->fallback, rest, err);
 }
 
@@ -214,7 +217,7 @@ static int add_rule(struct masks *m, const char *rule, struct kf_err *err)
 	if (!path)
 		return kf_fail_nomem(err, "mask");
 	if (*path == '/')
-		return add(m, rule, "", "", path, err);
+		return add_path(m, rule, "", "", path, err);
 	if (*path == '~')
 		return add_in_homes(m, rule, "", path + 1, err);
 	n = strcspn(path, "/");
@@ -222,7 +225,7 @@ static int add_rule(struct masks *m, const char *rule, struct kf_err *err)
 }
 
 /* @homes: some rules need home directories. */
-static int init(struct masks *m, bool homes, int rootfs_fd, struct kf_err *err)
+static int init_masks(struct masks *m, bool homes, int rootfs_fd, struct kf_err *err)
 {
 	if (homes && find_homes(m, rootfs_fd, err) < 0)
 		return -1;
@@ -238,7 +241,7 @@ int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int 
 
 	for (size_t i = 0; i < profile->ndeny; i++)
 		homes |= profile->deny[i][0] != '/';
-	if (init(&m, homes, rootfs_fd, err) < 0)
+	if (init_masks(&m, homes, rootfs_fd, err) < 0)
 		return -1;
 	for (size_t i = 0; i < profile->ndeny; i++)
 		if (add_rule(&m, profile->deny[i], err) < 0)
@@ -269,7 +272,7 @@ int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, i
 
 	for (size_t i = 0; i < profile->nreadonly; i++)
 		homes |= profile->readonly[i].arg[0] != '/';
-	if (init(&m, homes, rootfs_fd, err) < 0)
+	if (init_masks(&m, homes, rootfs_fd, err) < 0)
 		return -1;
 	v = kf_arena_calloc(&oci->arena, MASKS_MAX, sizeof(*v));
 	if (!v)

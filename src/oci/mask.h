@@ -9,31 +9,30 @@
 
 #include <stddef.h>
 
-/* Paths to mask so that @profile's denials hold in @oci's container: clean and
- * absolute, variables expanded.  "~" stands for every place that the launcher or
- * a program could take for the home directory: each HOME of the environment and
- * the directory that /etc/passwd below @rootfs_fd (-1: unknown) gives the user.
- * The array lives in oci->arena.  A denial that comes out as "/" is an error, and so is one that
- * stands for nobody knows what. */
+/* The paths to mask so that @profile's denials hold in @oci's container: clean and absolute,
+ * variables replaced.  "~" stands for every directory that the launcher or a program could take for
+ * the home: each HOME of the environment, and the directory that /etc/passwd below @rootfs_fd (-1:
+ * unknown) names for the user.  The array lives in oci->arena.  A denial that becomes "/", or whose
+ * variable has no known value, is an error. */
 int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		 const char *const **ret, size_t *ret_n, struct kf_err *err);
 
 /* A path that "fs readonly" stands for. */
 struct kf_oci_readonly {
 	const char *path;
-	bool directory; /* what to take it for if there is nothing */
+	bool directory; /* whether to make a directory if nothing is there */
 	bool workdir;	/* written with $WORKDIR */
 };
 
-/* The same for @profile's "fs readonly".  Where a variable stands for "/" it is left
- * out: then nothing grants writing there.  So is what is written with $WORKDIR if that
- * is a home directory: a project's settings for an agent are a home's state. */
+/* The same for @profile's "fs readonly".  A rule whose variable stands for "/" is left out: then
+ * nothing grants writing there.  A rule with $WORKDIR is left out if that is a home: a project's
+ * settings for an agent are then files that the agent itself writes. */
 int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err);
 
-/* Home directory of @uid by etc/passwd below @rootfs_fd, which may be an enemy's:
- * symlinks stay inside, size and type are checked.  "" if the file is not there or does not know
- * @uid; one that is there and cannot be read is an error. */
+/* The home directory of @uid according to etc/passwd below @rootfs_fd.  An enemy may have made that
+ * root: symlinks stay inside it, size and type of the file are checked.  "" if the file does not
+ * exist or does not name @uid; a file that cannot be read is an error. */
 int kf_oci_passwd_home(int rootfs_fd, long uid, struct kf_arena *arena, const char **ret,
 		       struct kf_err *err);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* linux.seccomp of a bundle, read into a policy and written from one.  Policies are compared and
+ * combined in src/seccomp. */
 #include "oci/seccomp.h"
 
 #include "base/cleanup.h"
@@ -8,8 +10,8 @@
 
 #define WHERE "linux.seccomp"
 
-static int get(struct json_object *obj, const char *key, enum json_type type,
-	       struct json_object **ret, struct kf_err *err)
+static int get_member(struct json_object *obj, const char *key, enum json_type type,
+		      struct json_object **ret, struct kf_err *err)
 {
 	return kf_json_member(obj, WHERE, key, type, ret, err);
 }
@@ -19,7 +21,7 @@ static int get_string(struct json_object *obj, const char *key, const char **ret
 {
 	struct json_object *value;
 
-	if (get(obj, key, json_type_string, &value, err) < 0)
+	if (get_member(obj, key, json_type_string, &value, err) < 0)
 		return -1;
 	*ret = value ? json_object_get_string(value) : NULL;
 	return 0;
@@ -30,10 +32,10 @@ static int get_u64(struct json_object *obj, const char *key, uint64_t max, bool 
 {
 	struct json_object *value;
 
-	if (get(obj, key, json_type_int, &value, err) < 0)
+	if (get_member(obj, key, json_type_int, &value, err) < 0)
 		return -1;
 	*ret = value ? json_object_get_uint64(value) : 0;
-	/* get_uint64() answers 0 for negative numbers. */
+	/* json_object_get_uint64() returns 0 for negative numbers. */
 	if (value && (*ret > max || json_object_get_int64(value) < 0))
 		return kf_fail(err, EINVAL, WHERE ".%s: out of range", key);
 	if (ret_has)
@@ -46,7 +48,7 @@ static int get_strings(struct json_object *obj, const char *key, struct kf_arena
 {
 	struct json_object *array;
 
-	if (get(obj, key, json_type_array, &array, err) < 0)
+	if (get_member(obj, key, json_type_array, &array, err) < 0)
 		return -1;
 	return kf_json_strings(array, WHERE, key, arena, ret, ret_n, err);
 }
@@ -58,7 +60,7 @@ static int read_args(struct json_object *obj, struct kf_arena *arena, struct kf_
 	struct kf_seccomp_arg *args;
 	size_t n;
 
-	if (get(obj, "args", json_type_array, &array, err) < 0)
+	if (get_member(obj, "args", json_type_array, &array, err) < 0)
 		return -1;
 	n = array ? json_object_array_length(array) : 0;
 	args = kf_arena_calloc(arena, n + 1, sizeof(*args));
@@ -91,7 +93,7 @@ static int read_rules(struct json_object *obj, struct kf_arena *arena, struct kf
 	struct kf_seccomp_rule *rules;
 	size_t n;
 
-	if (get(obj, "syscalls", json_type_array, &array, err) < 0)
+	if (get_member(obj, "syscalls", json_type_array, &array, err) < 0)
 		return -1;
 	n = array ? json_object_array_length(array) : 0;
 	rules = kf_arena_calloc(arena, n + 1, sizeof(*rules));
@@ -143,8 +145,8 @@ int kf_oci_seccomp_view(struct json_object *obj, struct kf_arena *arena,
 	return 0;
 }
 
-/* Add @value, which may be NULL for want of memory, to @obj; takes it. */
-static bool put(struct json_object *obj, const char *key, struct json_object *value)
+/* Add @value to @obj, which takes it over; a NULL @value means that memory ran out. */
+static bool put_member(struct json_object *obj, const char *key, struct json_object *value)
 {
 	if (value && json_object_object_add(obj, key, value) == 0)
 		return true;
@@ -157,22 +159,24 @@ static struct json_object *rule_new(const struct kf_seccomp_rule *rule)
 	KF_CLEANUP(kf_json_put) struct json_object *obj = json_object_new_object();
 	KF_CLEANUP(kf_json_put) struct json_object *args = json_object_new_array();
 
-	if (!obj || !args || !put(obj, "names", kf_json_strings_new(rule->names, rule->nnames)) ||
-	    !put(obj, "action", json_object_new_string(rule->action)) ||
-	    (rule->has_errno && !put(obj, "errnoRet", json_object_new_int64(rule->errno_ret))))
+	if (!obj || !args ||
+	    !put_member(obj, "names", kf_json_strings_new(rule->names, rule->nnames)) ||
+	    !put_member(obj, "action", json_object_new_string(rule->action)) ||
+	    (rule->has_errno &&
+	     !put_member(obj, "errnoRet", json_object_new_int64(rule->errno_ret))))
 		return NULL;
 	for (size_t i = 0; i < rule->nargs; i++) {
 		const struct kf_seccomp_arg *a = &rule->args[i];
 		struct json_object *arg = json_object_new_object();
 
 		if (!kf_json_append(args, arg) ||
-		    !put(arg, "index", json_object_new_int64(a->index)) ||
-		    !put(arg, "value", json_object_new_uint64(a->value)) ||
-		    !put(arg, "valueTwo", json_object_new_uint64(a->value_two)) ||
-		    !put(arg, "op", json_object_new_string(a->op)))
+		    !put_member(arg, "index", json_object_new_int64(a->index)) ||
+		    !put_member(arg, "value", json_object_new_uint64(a->value)) ||
+		    !put_member(arg, "valueTwo", json_object_new_uint64(a->value_two)) ||
+		    !put_member(arg, "op", json_object_new_string(a->op)))
 			return NULL;
 	}
-	if (rule->nargs && !put(obj, "args", KF_STEAL(args)))
+	if (rule->nargs && !put_member(obj, "args", KF_STEAL(args)))
 		return NULL;
 	return KF_STEAL(obj);
 }
@@ -183,22 +187,23 @@ struct json_object *kf_oci_seccomp_new(const struct kf_seccomp *seccomp)
 	struct json_object *rules = json_object_new_array();
 
 	if (!obj || !rules ||
-	    !put(obj, "defaultAction", json_object_new_string(seccomp->default_action))) {
+	    !put_member(obj, "defaultAction", json_object_new_string(seccomp->default_action))) {
 		json_object_put(rules);
 		return NULL;
 	}
-	if (!put(obj, "syscalls", rules) ||
+	if (!put_member(obj, "syscalls", rules) ||
 	    (seccomp->has_default_errno &&
-	     !put(obj, "defaultErrnoRet", json_object_new_int64(seccomp->default_errno))) ||
+	     !put_member(obj, "defaultErrnoRet", json_object_new_int64(seccomp->default_errno))) ||
 	    (seccomp->narchitectures &&
-	     !put(obj, "architectures",
-		  kf_json_strings_new(seccomp->architectures, seccomp->narchitectures))) ||
+	     !put_member(obj, "architectures",
+			 kf_json_strings_new(seccomp->architectures, seccomp->narchitectures))) ||
 	    (seccomp->nflags &&
-	     !put(obj, "flags", kf_json_strings_new(seccomp->flags, seccomp->nflags))) ||
+	     !put_member(obj, "flags", kf_json_strings_new(seccomp->flags, seccomp->nflags))) ||
 	    (seccomp->listener_path &&
-	     !put(obj, "listenerPath", json_object_new_string(seccomp->listener_path))) ||
+	     !put_member(obj, "listenerPath", json_object_new_string(seccomp->listener_path))) ||
 	    (seccomp->listener_metadata &&
-	     !put(obj, "listenerMetadata", json_object_new_string(seccomp->listener_metadata))))
+	     !put_member(obj, "listenerMetadata",
+			 json_object_new_string(seccomp->listener_metadata))))
 		return NULL;
 	for (size_t i = 0; i < seccomp->nrules; i++)
 		if (!kf_json_append(rules, rule_new(&seccomp->rules[i])))

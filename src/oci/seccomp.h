@@ -8,10 +8,10 @@
 
 struct json_object;
 
-/* linux.seccomp both ways.  The table lives in @arena and borrows from @obj. */
+/* Read linux.seccomp.  The policy lives in @arena and borrows from @obj. */
 int kf_oci_seccomp_view(struct json_object *obj, struct kf_arena *arena,
 			const struct kf_seccomp **ret, struct kf_err *err);
-/* New object, the caller's; NULL if out of memory. */
+/* Write it: a new object, the caller's; NULL if out of memory. */
 struct json_object *kf_oci_seccomp_new(const struct kf_seccomp *seccomp);
 
 #endif

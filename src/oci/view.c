@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a bundle's config.json or process file into what the plan looks at, and refusing what
+ * would bypass the sandbox.  Changes are made in apply.c. */
 #include "oci/view.h"
 
 #include "base/cleanup.h"
@@ -8,8 +10,8 @@
 
 #include <string.h>
 
-/* Who asked for the container.  All that containerd and CRI-O say about a
- * container stands in annotations of config.json, under their own names. */
+/* The annotations of config.json in which containerd and CRI-O, each under its own names, say which
+ * pod the container belongs to. */
 static const struct family {
 	const char *type, *sandbox_id;
 	const char *namespace_, *pod, *pod_uid, *container;
@@ -32,16 +34,16 @@ static const struct family {
 	},
 };
 
-/* crun only.  The container's program, or the filter it runs under, would come
- * from somewhere else than process.args and linux.seccomp. */
+/* Annotations of crun's: with them the container's program or its filter would come from another
+ * place than process.args and linux.seccomp. */
 static const char *const refused_annotations[] = {
 	"module.wasm.image/variant",
 	"run.oci.handler",
 	"run.oci.seccomp_bpf_data",
 };
 
-static int member(struct json_object *obj, const char *where, const char *key, enum json_type type,
-		  struct json_object **ret, struct kf_err *err)
+static int read_member(struct json_object *obj, const char *where, const char *key,
+		       enum json_type type, struct json_object **ret, struct kf_err *err)
 {
 	*ret = NULL;
 	return obj ? kf_json_member(obj, where, key, type, ret, err) : 0;
@@ -52,20 +54,20 @@ static int member_string(struct json_object *obj, const char *where, const char 
 {
 	struct json_object *value;
 
-	if (member(obj, where, key, json_type_string, &value, err) < 0)
+	if (read_member(obj, where, key, json_type_string, &value, err) < 0)
 		return -1;
 	*ret = value ? json_object_get_string(value) : "";
 	return 0;
 }
 
-/* Array of strings @key of @obj; absent is empty. */
+/* The list of strings @key of @obj; an absent one is empty. */
 static int member_strings(struct kf_oci *oci, struct json_object *obj, const char *where,
 			  const char *key, const char *const **ret, size_t *ret_n,
 			  struct kf_err *err)
 {
 	struct json_object *array;
 
-	if (member(obj, where, key, json_type_array, &array, err) < 0)
+	if (read_member(obj, where, key, json_type_array, &array, err) < 0)
 		return -1;
 	return kf_json_strings(array, where, key, &oci->arena, ret, ret_n, err);
 }
@@ -79,9 +81,10 @@ static int read_process(struct kf_oci *oci, struct kf_err *err)
 	    member_strings(oci, oci->process, "process", "env", &oci->view.env, &oci->view.nenv,
 			   err) < 0 ||
 	    member_string(oci->process, "process", "cwd", &oci->cwd, err) < 0 ||
-	    member(oci->process, "process", "noNewPrivileges", json_type_boolean, &nnp, err) < 0 ||
-	    member(oci->process, "process", "user", json_type_object, &user, err) < 0 ||
-	    member(user, "process.user", "uid", json_type_int, &uid, err) < 0)
+	    read_member(oci->process, "process", "noNewPrivileges", json_type_boolean, &nnp, err) <
+		    0 ||
+	    read_member(oci->process, "process", "user", json_type_object, &user, err) < 0 ||
+	    read_member(user, "process.user", "uid", json_type_int, &uid, err) < 0)
 		return -1;
 	oci->uid = uid ? (long)json_object_get_int64(uid) : 0;
 	return 0;
@@ -93,7 +96,7 @@ static int read_mounts(struct kf_oci *oci, struct kf_err *err)
 	struct kf_view_mount *mounts;
 	size_t n;
 
-	if (member(oci->root, "config.json", "mounts", json_type_array, &array, err) < 0)
+	if (read_member(oci->root, "config.json", "mounts", json_type_array, &array, err) < 0)
 		return -1;
 	n = array ? json_object_array_length(array) : 0;
 	mounts = kf_arena_calloc(&oci->arena, n + 1, sizeof(*mounts));
@@ -123,7 +126,7 @@ static int read_devices(struct kf_oci *oci, struct json_object *linux_, struct k
 	const char **paths;
 	size_t n;
 
-	if (member(linux_, "linux", "devices", json_type_array, &array, err) < 0)
+	if (read_member(linux_, "linux", "devices", json_type_array, &array, err) < 0)
 		return -1;
 	n = array ? json_object_array_length(array) : 0;
 	paths = kf_arena_calloc(&oci->arena, n + 1, sizeof(*paths));
@@ -153,7 +156,7 @@ static int read_paths(struct kf_oci *oci, struct json_object *linux_, struct kf_
 			      err);
 }
 
-static const char *annotation(const struct kf_oci *oci, const char *key)
+static const char *pod_annotation(const struct kf_oci *oci, const char *key)
 {
 	const char *value = kf_view_annotation(&oci->view, key);
 
@@ -168,7 +171,7 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 	bool sandbox = false, other = false;
 	size_t n = 0;
 
-	if (member(oci->root, "config.json", "annotations", json_type_object, &map, err) < 0)
+	if (read_member(oci->root, "config.json", "annotations", json_type_object, &map, err) < 0)
 		return -1;
 	v = kf_arena_calloc(&oci->arena, map ? (size_t)json_object_object_length(map) + 1 : 1,
 			    sizeof(*v));
@@ -186,19 +189,19 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 	view->nannotations = n;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(families); i++) {
 		const struct family *f = &families[i];
-		const char *type = annotation(oci, f->type);
+		const char *type = pod_annotation(oci, f->type);
 
 		if (!*type)
 			continue;
 		if (strcmp(type, "sandbox") == 0 && *view->container_id &&
-		    strcmp(annotation(oci, f->sandbox_id), view->container_id) == 0)
+		    strcmp(pod_annotation(oci, f->sandbox_id), view->container_id) == 0)
 			sandbox = true;
 		else
 			other = true;
-		view->namespace_ = annotation(oci, f->namespace_);
-		view->pod = annotation(oci, f->pod);
-		view->pod_uid = annotation(oci, f->pod_uid);
-		view->container = annotation(oci, f->container);
+		view->namespace_ = pod_annotation(oci, f->namespace_);
+		view->pod = pod_annotation(oci, f->pod);
+		view->pod_uid = pod_annotation(oci, f->pod_uid);
+		view->container = pod_annotation(oci, f->container);
 	}
 	oci->pause = sandbox && !other;
 	return 0;
@@ -208,9 +211,9 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 {
 	struct json_object *hooks, *start, *create;
 
-	if (member(oci->root, "config.json", "hooks", json_type_object, &hooks, err) < 0 ||
-	    member(hooks, "hooks", "startContainer", json_type_array, &start, err) < 0 ||
-	    member(hooks, "hooks", "createContainer", json_type_array, &create, err) < 0)
+	if (read_member(oci->root, "config.json", "hooks", json_type_object, &hooks, err) < 0 ||
+	    read_member(hooks, "hooks", "startContainer", json_type_array, &start, err) < 0 ||
+	    read_member(hooks, "hooks", "createContainer", json_type_array, &create, err) < 0)
 		return -1;
 	if (start && json_object_array_length(start))
 		return kf_fail(err, EPERM,
@@ -225,8 +228,8 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 	return 0;
 }
 
-/* A bundle that is created a second time says in an annotation what was taken out of it.  A pod
- * that sets this annotation itself asks for a policy like any other. */
+/* If a bundle is used a second time to create a container, an annotation has the policy that was
+ * taken out.  A pod that sets this annotation itself only asks for a policy, as it may. */
 static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct kf_err *err)
 {
 	const char *taken = kf_view_annotation(&oci->view, KF_OCI_ANNOTATION_SECCOMP);
@@ -253,10 +256,11 @@ static int read_config(struct kf_oci *oci, struct kf_err *err)
 {
 	struct json_object *root, *linux_, *seccomp;
 
-	if (member(oci->root, "config.json", "process", json_type_object, &oci->process, err) < 0 ||
-	    member(oci->root, "config.json", "root", json_type_object, &root, err) < 0 ||
-	    member(oci->root, "config.json", "linux", json_type_object, &linux_, err) < 0 ||
-	    member(linux_, "linux", "seccomp", json_type_object, &seccomp, err) < 0 ||
+	if (read_member(oci->root, "config.json", "process", json_type_object, &oci->process, err) <
+		    0 ||
+	    read_member(oci->root, "config.json", "root", json_type_object, &root, err) < 0 ||
+	    read_member(oci->root, "config.json", "linux", json_type_object, &linux_, err) < 0 ||
+	    read_member(linux_, "linux", "seccomp", json_type_object, &seccomp, err) < 0 ||
 	    member_string(linux_, "linux", "mountLabel", &oci->mount_label, err) < 0 ||
 	    member_string(root, "root", "path", &oci->rootfs, err) < 0)
 		return -1;
@@ -268,9 +272,9 @@ static int read_config(struct kf_oci *oci, struct kf_err *err)
 	return oci->pause ? 0 : refuse_escapes(oci, err);
 }
 
-static int parse(const char *text, size_t n, const char *name, const char *handler, const char *id,
-		 int (*read_root)(struct kf_oci *oci, struct kf_err *err), struct kf_oci *ret,
-		 struct kf_err *err)
+static int parse_file(const char *text, size_t n, const char *name, const char *handler,
+		      const char *id, int (*read_root)(struct kf_oci *oci, struct kf_err *err),
+		      struct kf_oci *ret, struct kf_err *err)
 {
 	struct kf_oci oci = {
 		.view =
@@ -304,13 +308,13 @@ static int parse(const char *text, size_t n, const char *name, const char *handl
 int kf_oci_parse_config(const char *text, size_t n, const char *handler, const char *id,
 			struct kf_oci *ret, struct kf_err *err)
 {
-	return parse(text, n, "config.json", handler, id, read_config, ret, err);
+	return parse_file(text, n, "config.json", handler, id, read_config, ret, err);
 }
 
 int kf_oci_parse_process(const char *text, size_t n, const char *handler, const char *id,
 			 struct kf_oci *ret, struct kf_err *err)
 {
-	return parse(text, n, "process file", handler, id, NULL, ret, err);
+	return parse_file(text, n, "process file", handler, id, NULL, ret, err);
 }
 
 void kf_oci_done(struct kf_oci *oci)
