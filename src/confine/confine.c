@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* How a daemon gives up its rights: Landlock, capabilities, seccomp, in this order.  What a daemon
+ * still needs is said by itself; the seccomp program is made in filter.c. */
 #include "confine/confine.h"
 
 #include "base/cleanup.h"
@@ -20,7 +22,7 @@
 
 /* ---- Landlock ---- */
 
-/* @path, or the nearest directory above it that exists. */
+/* Open @path, or the nearest directory above it that exists. */
 static int open_nearest(const char *path)
 {
 	char at[PATH_MAX];
@@ -37,7 +39,8 @@ static int open_nearest(const char *path)
 	return fd;
 }
 
-static int allow(const struct kf_landlock *ll, const struct kf_place *place, struct kf_err *err)
+static int allow_place(const struct kf_landlock *ll, const struct kf_place *place,
+		       struct kf_err *err)
 {
 	const bool connect = place->access & KF_PLACE_CONNECT;
 	KF_CLOSE int fd =
@@ -45,7 +48,7 @@ static int allow(const struct kf_landlock *ll, const struct kf_place *place, str
 	unsigned access = (place->access & KF_PLACE_READ ? KF_FS_READ : 0) |
 			  (place->access & KF_PLACE_WRITE ? KF_FS_WRITE : 0);
 
-	/* Nothing there, or no directory: nothing is granted. */
+	/* Nothing is granted for a path that does not exist. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
 	if (fd < 0)
@@ -56,12 +59,13 @@ static int allow(const struct kf_landlock *ll, const struct kf_place *place, str
 	return 0;
 }
 
-static int fill(const struct kf_landlock *ll, const struct kf_confinement *c, struct kf_err *err)
+static int fill_ruleset(const struct kf_landlock *ll, const struct kf_confinement *c,
+			struct kf_err *err)
 {
 	for (size_t i = 0; i < c->nplaces; i++)
-		if (c->places[i].path && allow(ll, &c->places[i], err) < 0)
+		if (c->places[i].path && allow_place(ll, &c->places[i], err) < 0)
 			return -1;
-	/* Who asks is given a port of his own, as if he had asked for port 0. */
+	/* A socket that asks gets a port of its own, as if it had bound port 0. */
 	if (c->dns && ll->abi >= KF_LANDLOCK_ABI_UDP &&
 	    (kf_landlock_allow_port(ll, KF_LANDLOCK_SEND_UDP, PORT_DNS, err) < 0 ||
 	     kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err) < 0))
@@ -72,9 +76,9 @@ static int fill(const struct kf_landlock *ll, const struct kf_confinement *c, st
 	return 0;
 }
 
-/* The three ways in which Landlock is not there, which whoever runs us has to know of but
- * which must not keep a daemon from its work. */
-static bool absent(int code)
+/* The three errors that mean that Landlock is not available.  The log says so, but the daemon works
+ * without it. */
+static bool is_absent(int code)
 {
 	return code == ENOSYS || code == EOPNOTSUPP || code == EPERM;
 }
@@ -87,7 +91,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 
 	if (kf_landlock_probe(&ret->abi, err) < 0) {
 		ret->abi = 0;
-		if (!absent(err->code))
+		if (!is_absent(err->code))
 			return -1;
 		(void)snprintf(ret->why, sizeof(ret->why), "%s", err->msg);
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0)
@@ -98,7 +102,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 	want.signal = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
 	if (kf_landlock_open(&want, &ll, err) < 0)
 		return -1;
-	r = fill(&ll, c, err) < 0 || kf_landlock_enforce(&ll, err) < 0 ? -1 : 0;
+	r = fill_ruleset(&ll, c, err) < 0 || kf_landlock_enforce(&ll, err) < 0 ? -1 : 0;
 	(void)close(ll.fd);
 	return r;
 }
@@ -136,7 +140,7 @@ int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret
 
 	if (enter_domain(confinement, &out, err) < 0 || drop_capabilities(err) < 0)
 		return -1;
-	/* Last, since it takes away the calls that the others need. */
+	/* The filter comes last, since it forbids the calls that the other steps need. */
 	if (out.filter && kf_confine_filter(confinement->calls, confinement->ncalls, err) < 0)
 		return -1;
 	*ret = out;

@@ -8,14 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How our daemons give up what they do not need, once they have what they do need:
- * a Landlock domain, no capability, no_new_privs, a seccomp filter.  The stages of each are in
- * docs/architecture.md. */
+/* How our daemons give up the rights that they do not need, once they hold what they do need: with
+ * a Landlock domain, without capabilities, with no_new_privs and a seccomp filter.
+ * docs/architecture.md lists the stages. */
 
 enum {
 	KF_PLACE_READ = 1,    /* files and directories, and what lies below */
 	KF_PLACE_WRITE = 2,   /* also make, rename and remove */
-	KF_PLACE_CONNECT = 4, /* only: connect to sockets there, or that will be there */
+	KF_PLACE_CONNECT = 4, /* only connecting to sockets there, also to later ones */
 };
 
 struct kf_place {
@@ -31,24 +31,25 @@ struct kf_confinement {
 	/* TCP ports that may be connected to; none may be bound. */
 	const uint16_t *ports;
 	size_t nports;
-	bool dns; /* of UDP the name servers' port may be asked, and no other */
+	bool dns; /* UDP may go to the port of name servers, and to no other */
 };
 
-/* What came of it, for the log. */
+/* The result, for the log. */
 struct kf_confined {
 	int abi;       /* of Landlock; 0: the kernel, or the container, has none */
 	bool filter;   /* false: built for sanitizers or valgrind, which need other calls */
-	char why[256]; /* there is no Landlock; else "" */
+	char why[256]; /* why there is no Landlock; "" if there is */
 };
 
-/* Confine this process, which has one thread, for good.  Landlock is left out, and *ret says
- * why, where the kernel does not have it; every other failure is one. */
+/* Confine this process, which has one thread, for good.  If the kernel has no Landlock, that part
+ * is left out and *ret says why; every other failure is an error. */
 int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret,
 	       struct kf_err *err);
 
-/* What every program needs: memory, signals, clocks, standard descriptors, its end. */
+/* The system calls that every program needs: memory, signals, clocks, standard descriptors, exit.
+ */
 extern const struct kf_calls kf_libc_calls;
-/* What libevent's loop needs. */
+/* The system calls of libevent's loop. */
 extern const struct kf_calls kf_event_calls;
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The seccomp program of a daemon, made from the lists of calls that its parts declare.  The
+ * launcher's program is another one, in sandbox/filter.c. */
 #include "confine/filter.h"
 
 #include "base/cleanup.h"
@@ -15,7 +17,8 @@
 #define LEAF 4 /* rows that are tried one after the other */
 
 #if defined(__x86_64__)
-#define ARCH AUDIT_ARCH_X86_64 /* x32 has the same, but other numbers, which no list has */
+#define ARCH \
+	AUDIT_ARCH_X86_64 /* x32 has the same architecture but other numbers, which no list has */
 #elif defined(__aarch64__)
 #define ARCH AUDIT_ARCH_AARCH64
 #else
@@ -30,60 +33,60 @@ struct program {
 	size_t n;
 };
 
-/* Past the end it only counts: the caller looks at the length. */
-static void emit(struct program *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+/* If there is no room, only the length is counted; the caller checks it. */
+static void emit_insn(struct program *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
 	if (p->n < KF_CONFINE_PROGRAM_MAX)
 		p->at[p->n] = (struct sock_filter){.code = code, .jt = jt, .jf = jf, .k = k};
 	p->n++;
 }
 
-static void load(struct program *p, uint32_t offset)
+static void emit_load(struct program *p, uint32_t offset)
 {
-	emit(p, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+	emit_insn(p, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
 }
 
-static void ret(struct program *p, uint32_t action)
+static void emit_return(struct program *p, uint32_t action)
 {
-	emit(p, BPF_RET | BPF_K, action, 0, 0);
+	emit_insn(p, BPF_RET | BPF_K, action, 0, 0);
 }
 
-/* The accumulator holds the call's number before and after. */
-static void allow(struct program *p, const struct kf_call *call)
+/* Allow one call; the accumulator holds the call's number before and after. */
+static void emit_allow(struct program *p, const struct kf_call *call)
 {
 	if (!call->checked) {
-		emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 1);
-		ret(p, SECCOMP_RET_ALLOW);
+		emit_insn(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 1);
+		emit_return(p, SECCOMP_RET_ALLOW);
 		return;
 	}
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 5);
-	load(p, LOWER(call->arg));
-	emit(p, BPF_ALU | BPF_AND | BPF_K, call->mask, 0, 0);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 1);
-	ret(p, SECCOMP_RET_ALLOW);
-	load(p, offsetof(struct seccomp_data, nr));
+	emit_insn(p, BPF_JMP | BPF_JEQ | BPF_K, call->nr, 0, 5);
+	emit_load(p, LOWER(call->arg));
+	emit_insn(p, BPF_ALU | BPF_AND | BPF_K, call->mask, 0, 0);
+	emit_insn(p, BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 1);
+	emit_return(p, SECCOMP_RET_ALLOW);
+	emit_load(p, offsetof(struct seccomp_data, nr));
 }
 
-static bool same(const struct kf_call *a, const struct kf_call *b)
+static bool same_call(const struct kf_call *a, const struct kf_call *b)
 {
 	return a->nr == b->nr && a->checked == b->checked && a->arg == b->arg &&
 	       a->mask == b->mask && a->value == b->value;
 }
 
-/* The rows of all lists in the order of their numbers, each once: parts share calls. */
+/* The calls of all lists in the order of their numbers, each once, since parts share calls. */
 struct rows {
 	const struct kf_call *v[KF_CONFINE_CALLS_MAX];
 	size_t n;
 };
 
-static bool insert(struct rows *rows, const struct kf_call *call)
+static bool insert_call(struct rows *rows, const struct kf_call *call)
 {
 	size_t at = rows->n;
 
 	while (at && rows->v[at - 1]->nr > call->nr)
 		at--;
 	for (size_t i = at; i && rows->v[i - 1]->nr == call->nr; i--)
-		if (same(rows->v[i - 1], call))
+		if (same_call(rows->v[i - 1], call))
 			return true;
 	if (rows->n == KF_CONFINE_CALLS_MAX)
 		return false;
@@ -93,9 +96,10 @@ static bool insert(struct rows *rows, const struct kf_call *call)
 	return true;
 }
 
-/* A binary search: the kernel runs the program for every call there is when it is installed.
- * As deep as the logarithm of our own lists is long. */
-static void search(struct program *p, const struct kf_call *const *v, size_t n, uint32_t refuse)
+/* Emit a binary search over the calls: when a program is installed, the kernel runs it once for
+ * every call that exists.  A recursion whose depth is the logarithm of our own lists' length. */
+static void emit_search(struct program *p, const struct kf_call *const *v, size_t n,
+			uint32_t refuse)
 {
 	size_t mid = n / 2, jump;
 
@@ -103,17 +107,17 @@ static void search(struct program *p, const struct kf_call *const *v, size_t n, 
 		mid++;
 	if (n <= LEAF || mid == n) {
 		for (size_t i = 0; i < n; i++)
-			allow(p, v[i]);
-		ret(p, refuse);
+			emit_allow(p, v[i]);
+		emit_return(p, refuse);
 		return;
 	}
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, v[mid]->nr, 0, 1);
+	emit_insn(p, BPF_JMP | BPF_JGE | BPF_K, v[mid]->nr, 0, 1);
 	jump = p->n;
-	emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
-	search(p, v, mid, refuse);
+	emit_insn(p, BPF_JMP | BPF_JA, 0, 0, 0);
+	emit_search(p, v, mid, refuse);
 	if (jump < KF_CONFINE_PROGRAM_MAX)
 		p->at[jump].k = (uint32_t)(p->n - jump - 1);
-	search(p, v + mid, n - mid, refuse);
+	emit_search(p, v + mid, n - mid, refuse);
 }
 
 size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_t refuse,
@@ -124,13 +128,13 @@ size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < calls[i]->n; k++)
-			if (!insert(&rows, &calls[i]->v[k]))
+			if (!insert_call(&rows, &calls[i]->v[k]))
 				return 0;
-	load(&p, offsetof(struct seccomp_data, arch));
-	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
-	ret(&p, SECCOMP_RET_KILL_PROCESS);
-	load(&p, offsetof(struct seccomp_data, nr));
-	search(&p, rows.v, rows.n, refuse);
+	emit_load(&p, offsetof(struct seccomp_data, arch));
+	emit_insn(&p, BPF_JMP | BPF_JEQ | BPF_K, ARCH, 1, 0);
+	emit_return(&p, SECCOMP_RET_KILL_PROCESS);
+	emit_load(&p, offsetof(struct seccomp_data, nr));
+	emit_search(&p, rows.v, rows.n, refuse);
 	return p.n <= KF_CONFINE_PROGRAM_MAX ? p.n : 0;
 }
 
@@ -145,10 +149,10 @@ int kf_confine_filter(const struct kf_calls *const *calls, size_t n, struct kf_e
 	fprog.len = (unsigned short)kf_confine_program(calls, n, refuse, prog);
 	if (!fprog.len)
 		return kf_fail(err, E2BIG, "the seccomp filter is too long");
-	/* The kernel's log tells what was refused, where it is audited. */
+	/* With this flag refused calls appear in the audit log. */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, &fprog) == 0)
 		return 0;
-	/* Container runtimes allow prctl(2) at least. */
+	/* If the container's policy refuses seccomp(2), prctl(2) still works. */
 	if (prctl(PR_SET_SECCOMP, (unsigned long)SECCOMP_MODE_FILTER, &fprog, 0UL, 0UL) < 0)
 		return kf_fail_sys(err, "install the seccomp filter");
 	return 0;

@@ -10,9 +10,9 @@
 #define KF_CONFINE_PROGRAM_MAX 1024
 #define KF_CONFINE_CALLS_MAX   256
 
-/* Write the program that allows what @calls name, and refuses all else with @refuse (a
- * SECCOMP_RET_ value), into @prog with room for KF_CONFINE_PROGRAM_MAX instructions.  Calls of
- * another architecture end the process.  Returns the length, or 0 if that is too much. */
+/* Write into @prog, which has room for KF_CONFINE_PROGRAM_MAX instructions, the program that allows
+ * what @calls name and refuses everything else with @refuse (a SECCOMP_RET_ value).  Calls of
+ * another architecture end the process.  Returns the length, or 0 if the program is too long. */
 size_t kf_confine_program(const struct kf_calls *const *calls, size_t n, uint32_t refuse,
 			  struct sock_filter *prog);
 

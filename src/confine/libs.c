@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the libraries that every daemon of ours links need of the kernel. */
+/* The system calls of the libraries that all our daemons link.  Each part of a daemon lists its own
+ * calls beside its code. */
 #include "confine/confine.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
 
-/* No memory is ever made executable; a process of one thread starts no other. */
+/* No memory is made executable, and no thread is started. */
 KF_CALLS(kf_libc_calls, KF_CALL(brk), KF_CALL_NOT(mmap, 2, PROT_EXEC),
 	 KF_CALL_NOT(mprotect, 2, PROT_EXEC), KF_CALL(munmap), KF_CALL(mremap), KF_CALL(madvise),
 	 KF_CALL(futex), KF_CALL(getrandom), KF_CALL(sysinfo), /* qsort(3) asks for it */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* In debug builds only: names a call that the filter refused.  Release builds do not have this
+ * file. */
 #include "confine/trap.h"
 
 #include "confine/names.h"

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 #ifdef KF_CONFINE_TRAP
-/* Have refused calls named on standard error: installs a handler of SIGSYS, which then lets
- * the call fail as *refuse would have, and changes *refuse so that it is called. */
+/* Let refused calls be named on standard error: installs a handler of SIGSYS, which lets the call
+ * fail as *refuse would have done, and changes *refuse so that the handler is called. */
 int kf_confine_trap(uint32_t *refuse, struct kf_err *err);
 #else
 /* Not in this build: only "meson setup --buildtype=debug" has it. */
