@@ -43,7 +43,7 @@ static const struct kf_launcher_call calls[] = {
 	{"openat2", KF_CALL_NEEDED, "nono/rt.c:kf_open_resolve"},
 	{"prctl", KF_CALL_NEEDED, "sandbox/landlock.c:kf_landlock_enforce"},
 	{"prlimit64", KF_CALL_NEEDED, "sandbox/process.c:kf_process_limits"},
-	{"pwrite64", KF_CALL_NEEDED, "sandbox/domain.c:put"},
+	{"pwrite64", KF_CALL_NEEDED, "sandbox/domain.c:write_at"},
 	{"read", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 #if defined(__x86_64__)
 	{"readlink", KF_CALL_NEEDED, "nono/deny.c:kf_fd_path"},
