@@ -207,8 +207,8 @@ static bool has_tail(int fd, uint64_t image_size)
 
 	if (pread(fd, super, sizeof(super), SUPER) != (ssize_t)sizeof(super))
 		return false;
-	/* With more than 2^32 blocks this number is too small, and the image is refused, which does
-	 * no harm. */
+	/* With more than 2^32 blocks this is not the end of the file system: then no hashes are
+	 * found, as if there were none. */
 	end = (uint64_t)le32(super + 4) << (10 + (le32(super + 24) & 15));
 	return end < image_size && has_magic(fd, end, "verity\0\0", 8);
 }
