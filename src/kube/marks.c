@@ -190,7 +190,8 @@ static json_object *metadata_patch(json_object *node, const struct kf_marks *m, 
 	return patch;
 }
 
-/* A patch replaces the whole list, so it also names the version of the object that was read. */
+/* A patch replaces the whole list.  So object_patch() adds the version of the object that was read,
+ * if *ret_changed. */
 static json_object *taints_patch(json_object *node, const struct kf_marks *m, bool *ret_changed)
 {
 	json_object *taints = kf_json_at(node, "spec.taints");
