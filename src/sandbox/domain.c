@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The domain file: its format, for the guard, who begins it, and the launcher, who completes and
- * follows it. */
+/* The domain file: its format, for the guard, which begins it, and for the launcher, which
+ * completes it and follows it later.  What the policy grants is decided in src/nono. */
 #include "sandbox/domain.h"
 
 #include "base/cleanup.h"
@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct kf_domain_head) % KF_DOMAIN_ALIGN == 0, "layout");
 _Static_assert(sizeof(struct kf_domain_object) % KF_DOMAIN_ALIGN == 0, "layout");
 _Static_assert(PATH_MAX <= UINT16_MAX, "length of a path");
 
-static size_t padded(size_t n)
+static size_t padded_size(size_t n)
 {
 	return (n + KF_DOMAIN_ALIGN - 1) & ~(size_t)(KF_DOMAIN_ALIGN - 1);
 }
@@ -37,9 +37,9 @@ int kf_domain_parse(const char *text, size_t n, struct kf_domain *ret, struct kf
 
 	if (!kf_domain_is(text, n) || n > KF_DOMAIN_MAX)
 		return kf_fail(err, EINVAL, "domain file: not one");
-	/* All are 32 bits: no sum of theirs overflows. */
+	/* All of them have 32 bits, so no sum of them overflows. */
 	policy = sizeof(*head);
-	filter = policy + padded(head->policy);
+	filter = policy + padded_size(head->policy);
 	objects = filter + sizeof(struct kf_filter_insn) * (size_t)head->filter;
 	if (head->policy > KF_LIMIT_POLICY_TEXT || head->filter > KF_FILTER_POLICY_MAX ||
 	    head->decided > 1 || objects + head->objects != n)
@@ -68,7 +68,7 @@ int kf_domain_begin(int fd, const char *policy, size_t npolicy, const struct kf_
 		return kf_fail(err, EFBIG, "domain file: policy or seccomp program too long");
 	if (kf_write_all(fd, &head, sizeof(head), err) < 0 ||
 	    kf_write_all(fd, policy, npolicy, err) < 0 ||
-	    kf_write_all(fd, zeros, padded(npolicy) - npolicy, err) < 0 ||
+	    kf_write_all(fd, zeros, padded_size(npolicy) - npolicy, err) < 0 ||
 	    kf_write_all(fd, filter, nfilter * sizeof(*filter), err) < 0)
 		return kf_fail_wrap(err, "domain file");
 	return 0;
@@ -82,18 +82,18 @@ const struct kf_domain_object *kf_domain_next(const struct kf_domain *domain,
 	const struct kf_domain_object *o;
 
 	if (prev)
-		at = (const char *)(prev + 1) + padded(prev->path + 1u);
+		at = (const char *)(prev + 1) + padded_size(prev->path + 1u);
 	if ((size_t)(end - at) < sizeof(*o))
 		return NULL;
 	o = (const struct kf_domain_object *)(const void *)at;
 	*ret_path = (const char *)(o + 1);
-	if ((size_t)(end - *ret_path) < padded(o->path + 1u) || (*ret_path)[o->path])
+	if ((size_t)(end - *ret_path) < padded_size(o->path + 1u) || (*ret_path)[o->path])
 		return NULL;
 	return o;
 }
 
-/* Room for @n more bytes; NULL if there is none, or not to be. */
-static char *extend(struct kf_domain_list *list, size_t n)
+/* Room for @n more bytes; NULL if memory or the limit does not allow it. */
+static char *extend_list(struct kf_domain_list *list, size_t n)
 {
 	if (list->n + n > list->cap) {
 		size_t cap = list->cap ? 2 * list->cap : 8192;
@@ -110,9 +110,9 @@ static char *extend(struct kf_domain_list *list, size_t n)
 void kf_domain_add(struct kf_domain_list *list, const struct kf_object_id *id, const char *path,
 		   unsigned access, enum kf_landlock_place place)
 {
-	const size_t len = strlen(path), room = padded(len + 1);
+	const size_t len = strlen(path), room = padded_size(len + 1);
 	struct kf_domain_object *o =
-		(struct kf_domain_object *)(void *)extend(list, sizeof(*o) + room);
+		(struct kf_domain_object *)(void *)extend_list(list, sizeof(*o) + room);
 
 	if (!o || len >= PATH_MAX)
 		return;
@@ -127,28 +127,29 @@ void kf_domain_add(struct kf_domain_list *list, const struct kf_object_id *id, c
 	list->n += sizeof(*o) + room;
 }
 
-static int put(int fd, const void *data, size_t n, off_t at, struct kf_err *err)
+static int write_at(int fd, const void *data, size_t n, off_t at, struct kf_err *err)
 {
-	ssize_t put = pwrite(fd, data, n, at);
+	ssize_t write_at = pwrite(fd, data, n, at);
 
-	if (put < 0)
+	if (write_at < 0)
 		return kf_fail_sys(err, "write the domain file");
-	return (size_t)put == n ? 0 : kf_fail(err, EIO, "write the domain file: too short");
+	return (size_t)write_at == n ? 0 : kf_fail(err, EIO, "write the domain file: too short");
 }
 
 int kf_domain_decide(int fd, const struct kf_domain *domain, const struct kf_domain_list *list,
 		     struct kf_err *err)
 {
 	struct kf_domain_head head = domain->head;
-	off_t end = (off_t)(sizeof(head) + padded(head.policy) +
+	off_t end = (off_t)(sizeof(head) + padded_size(head.policy) +
 			    sizeof(struct kf_filter_insn) * (size_t)head.filter);
 
 	head.decided = 1;
 	head.objects = (uint32_t)list->n;
-	if ((list->n && put(fd, list->at, list->n, end, err) < 0) ||
-	    put(fd, &head, sizeof(head), 0, err) < 0)
+	if ((list->n && write_at(fd, list->at, list->n, end, err) < 0) ||
+	    write_at(fd, &head, sizeof(head), 0, err) < 0)
 		return -1;
-	/* Not only by closing: the runtime may have a copy of the descriptor. */
+	/* Unlock explicitly: closing is not enough, since the runtime may have a copy of the
+	 * descriptor. */
 	if (flock(fd, LOCK_UN) < 0)
 		return kf_fail_sys(err, "unlock the domain file");
 	return 0;

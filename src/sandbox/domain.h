@@ -11,22 +11,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A container's domain file: all that decides about its sandbox, so that every process that
- * enters it gets what its first one got.  The guard writes it when the container is created and
- * hands a descriptor of it to each launcher:
+/* A container's domain file: everything that decides about its sandbox, so that every process that
+ * enters the container gets what its first process got.  The guard writes it when the container is
+ * created and passes a descriptor of it to each launcher:
  *
  *	struct kf_domain_head
  *	flat policy text           of the profile, as it was then
  *	seccomp program            struct kf_filter_insn, of the container's seccomp policy
  *	objects                    struct kf_domain_object, each with its path
  *
- * each padded to KF_DOMAIN_ALIGN bytes.  The first process resolves the policy's paths and adds
- * the objects that it granted; until then "decided" is 0 and the file is locked (flock, of the
- * open file description that the guard made).  A later process grants these objects and no
- * others: it opens each path again, without symlinks, and what it finds there must be the very
- * same object.
+ * each padded to KF_DOMAIN_ALIGN bytes.  The first process resolves the policy's paths and adds the
+ * objects that it granted; until then "decided" is 0 and the file is locked (flock, of the open
+ * file description that the guard made).  A later process grants these objects and no others: it
+ * opens each path again, without symlinks, and what it finds there must be the very same object.
  *
- * The file is the node's root's own; nothing of it comes from where a workload writes. */
+ * Only root of the node can write the file, and nothing in it comes from a place that a workload
+ * can write. */
 #define KF_DOMAIN_MAGIC "nonodom1"
 #define KF_DOMAIN_ALIGN 8u
 /* Whole file: a policy, the longest seccomp program and some 10,000 objects. */
@@ -70,17 +70,17 @@ const struct kf_domain_object *kf_domain_next(const struct kf_domain *domain,
 					      const struct kf_domain_object *prev,
 					      const char **ret_path);
 
-/* Objects on their way into the file. */
+/* A list of objects that is to be written into the file. */
 struct kf_domain_list {
 	char *at; /* from malloc() */
 	size_t n, cap;
 };
 
-/* Add the object @id, which lies at @path (no symlink in it).  What there is no room for is left
- * out: later processes then reach less, never more. */
+/* Add the object @id, which lies at @path (no symlink in it).  If there is no room it is left out:
+ * later processes then reach less, never more. */
 void kf_domain_add(struct kf_domain_list *list, const struct kf_object_id *id, const char *path,
 		   unsigned access, enum kf_landlock_place place);
-/* Complete the file @fd of @domain with @list and let those who wait for it read it. */
+/* Complete the file @fd of @domain with @list, and unlock it, so that waiting processes read it. */
 int kf_domain_decide(int fd, const struct kf_domain *domain, const struct kf_domain_list *list,
 		     struct kf_err *err);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The launcher's own seccomp program: which sockets and memory files it refuses, and how it is
+ * joined with the container's policy.  Paths and ports are Landlock's, in landlock.c; a daemon's
+ * program is made in confine/filter.c. */
 #include "sandbox/filter.h"
 
 #include "base/cleanup.h"
@@ -12,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The kernel's interface; the musl headers that the launcher is built with have none of it. */
+/* The kernel's interface; the musl headers with which the launcher is built do not have it. */
 #define LOAD_WORD	    0x20 /* BPF_LD | BPF_W | BPF_ABS */
 #define JUMP_EQUAL	    0x15 /* BPF_JMP | BPF_JEQ | BPF_K */
 #define JUMP_ANY_BIT	    0x45 /* BPF_JMP | BPF_JSET | BPF_K */
@@ -42,8 +45,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "LOW()");
 
-/* Numbers of what creates or connects sockets, and memory files.  A machine runs its own programs
- * and those of its 32-bit sibling. */
+/* Numbers of the system calls that create or connect sockets or make memory files.  A machine runs
+ * its own programs and those of its 32-bit sibling. */
 struct abi {
 	uint32_t arch, socket, socketpair, socketcall, io_uring_setup, sendto, sendmsg, sendmmsg,
 		memfd_create;
@@ -66,7 +69,7 @@ struct prog {
 	size_t n;
 };
 
-static size_t emit(struct prog *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
+static size_t emit_insn(struct prog *p, uint16_t code, uint32_t k, uint8_t jt, uint8_t jf)
 {
 	if (p->n >= KF_FILTER_MAX)
 		__builtin_trap();
@@ -74,33 +77,33 @@ static size_t emit(struct prog *p, uint16_t code, uint32_t k, uint8_t jt, uint8_
 	return p->n++;
 }
 
-static void load(struct prog *p, uint32_t offset)
+static void emit_load(struct prog *p, uint32_t offset)
 {
-	(void)emit(p, LOAD_WORD, offset, 0, 0);
+	(void)emit_insn(p, LOAD_WORD, offset, 0, 0);
 }
 
-static void ret(struct prog *p, uint32_t action)
+static void emit_return(struct prog *p, uint32_t action)
 {
-	(void)emit(p, RETURN, action, 0, 0);
+	(void)emit_insn(p, RETURN, action, 0, 0);
 }
 
-static void refuse(struct prog *p, int code)
+static void emit_refuse(struct prog *p, int code)
 {
-	ret(p, ACTION_ERRNO | (uint32_t)code);
+	emit_return(p, ACTION_ERRNO | (uint32_t)code);
 }
 
-/* if (A == k) { ... end() }: code up to end() runs only then. */
-static size_t when(struct prog *p, uint32_t k)
+/* if (A == k) { ... end_when() }: the code up to end_when() runs only then. */
+static size_t begin_when(struct prog *p, uint32_t k)
 {
-	return emit(p, JUMP_EQUAL, k, 0, 0);
+	return emit_insn(p, JUMP_EQUAL, k, 0, 0);
 }
 
-static size_t when_any_bit(struct prog *p, uint32_t k)
+static size_t begin_when_bit(struct prog *p, uint32_t k)
 {
-	return emit(p, JUMP_ANY_BIT, k, 0, 0);
+	return emit_insn(p, JUMP_ANY_BIT, k, 0, 0);
 }
 
-static void end(struct prog *p, size_t jump)
+static void end_when(struct prog *p, size_t jump)
 {
 	if (p->n - jump - 1 > UINT8_MAX)
 		__builtin_trap();
@@ -109,98 +112,99 @@ static void end(struct prog *p, size_t jump)
 
 static void when_allow(struct prog *p, uint32_t k)
 {
-	size_t j = when(p, k);
+	size_t j = begin_when(p, k);
 
-	ret(p, ACTION_ALLOW);
-	end(p, j);
+	emit_return(p, ACTION_ALLOW);
+	end_when(p, j);
 }
 
 static void protocol_only(struct prog *p, uint32_t type, uint32_t protocol)
 {
-	size_t j = when(p, type);
+	size_t j = begin_when(p, type);
 
-	load(p, LOW(2));
+	emit_load(p, LOW(2));
 	when_allow(p, 0);
 	when_allow(p, protocol);
-	refuse(p, EACCES);
-	end(p, j);
+	emit_refuse(p, EACCES);
+	end_when(p, j);
 }
 
 static void ports_only(struct prog *p, const struct kf_filter *f, uint32_t family)
 {
-	size_t j = when(p, family);
+	size_t j = begin_when(p, family);
 
-	load(p, LOW(1));
-	(void)emit(p, AND, TYPE_MASK, 0, 0);
+	emit_load(p, LOW(1));
+	(void)emit_insn(p, AND, TYPE_MASK, 0, 0);
 	if (f->tcp)
 		protocol_only(p, SOCK_STREAM, IPPROTO_TCP);
 	if (f->udp)
 		protocol_only(p, SOCK_DGRAM, IPPROTO_UDP);
-	refuse(p, EACCES);
-	end(p, j);
+	emit_refuse(p, EACCES);
+	end_when(p, j);
 }
 
-/* A new socket: arguments family, type, protocol. */
+/* Rules for a new socket: arguments family, type, protocol. */
 static void socket_rules(struct prog *p, const struct kf_filter *f, uint32_t nr)
 {
-	size_t call = when(p, nr), j;
+	size_t call = begin_when(p, nr), j;
 
 	if (f->block) {
-		load(p, LOW(0));
+		emit_load(p, LOW(0));
 		when_allow(p, AF_UNIX);
-		j = when(p, AF_NETLINK); /* libc lists addresses with it */
-		load(p, LOW(2));
+		j = begin_when(p, AF_NETLINK); /* libc lists addresses with it */
+		emit_load(p, LOW(2));
 		when_allow(p, ROUTE_NETLINK);
-		refuse(p, EACCES);
-		end(p, j);
+		emit_refuse(p, EACCES);
+		end_when(p, j);
 		if (f->tcp || f->udp) {
 			ports_only(p, f, AF_INET);
 			ports_only(p, f, AF_INET6);
 		}
-		refuse(p, EACCES);
+		emit_refuse(p, EACCES);
 	} else {
-		load(p, LOW(2)); /* Landlock's TCP rules do not see MPTCP; programs fall back */
-		j = when(p, PROTO_MPTCP);
-		refuse(p, EPROTONOSUPPORT);
-		end(p, j);
-		ret(p, ACTION_ALLOW);
+		emit_load(p,
+			  LOW(2)); /* Landlock's TCP rules do not see MPTCP; programs fall back */
+		j = begin_when(p, PROTO_MPTCP);
+		emit_refuse(p, EPROTONOSUPPORT);
+		end_when(p, j);
+		emit_return(p, ACTION_ALLOW);
 	}
-	end(p, call);
+	end_when(p, call);
 }
 
-/* Sending that connects at the same time. */
+/* Rules for sending that connects at the same time. */
 static void send_rules(struct prog *p, uint32_t nr, unsigned flags_arg)
 {
-	size_t call = when(p, nr), j;
+	size_t call = begin_when(p, nr), j;
 
-	load(p, LOW(flags_arg));
-	j = when_any_bit(p, MSG_TFO);
-	refuse(p, EOPNOTSUPP);
-	end(p, j);
-	ret(p, ACTION_ALLOW);
-	end(p, call);
+	emit_load(p, LOW(flags_arg));
+	j = begin_when_bit(p, MSG_TFO);
+	emit_refuse(p, EOPNOTSUPP);
+	end_when(p, j);
+	emit_return(p, ACTION_ALLOW);
+	end_when(p, call);
 }
 
 static void when_refuse(struct prog *p, uint32_t nr, int code)
 {
-	size_t call = when(p, nr);
+	size_t call = begin_when(p, nr);
 
-	refuse(p, code);
-	end(p, call);
+	emit_refuse(p, code);
+	end_when(p, call);
 }
 
-/* A memory file has no path that a rule could grant or not: the only way to keep programs from
- * being executed from one is that none can be. */
+/* A memory file has no path that a rule could grant or deny.  So the only way to keep programs from
+ * being executed from one is to make none of them executable. */
 static void memfd_rules(struct prog *p, uint32_t nr)
 {
-	size_t call = when(p, nr), j;
+	size_t call = begin_when(p, nr), j;
 
-	load(p, LOW(1));
-	j = when_any_bit(p, NOEXEC_SEAL);
-	ret(p, ACTION_ALLOW);
-	end(p, j);
-	refuse(p, EACCES);
-	end(p, call);
+	emit_load(p, LOW(1));
+	j = begin_when_bit(p, NOEXEC_SEAL);
+	emit_return(p, ACTION_ALLOW);
+	end_when(p, j);
+	emit_refuse(p, EACCES);
+	end_when(p, call);
 }
 
 static void network_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
@@ -208,10 +212,12 @@ static void network_rules(struct prog *p, const struct kf_filter *f, const struc
 	socket_rules(p, f, abi->socket);
 	if (f->block)
 		socket_rules(p, f, abi->socketpair);
-	/* Arguments in memory, where no filter can look: programs have socket(). */
+	/* socketcall() has its arguments in memory, where no filter can look; programs have
+	 * socket(). */
 	if (abi->socketcall != NR_NONE)
 		when_refuse(p, abi->socketcall, EACCES);
-	when_refuse(p, abi->io_uring_setup, ENOSYS); /* makes sockets unseen */
+	when_refuse(p, abi->io_uring_setup,
+		    ENOSYS); /* it would make sockets that the filter does not see */
 	if (f->restrict_connect) {
 		send_rules(p, abi->sendto, 3);
 		send_rules(p, abi->sendmsg, 2);
@@ -221,18 +227,18 @@ static void network_rules(struct prog *p, const struct kf_filter *f, const struc
 
 static void abi_rules(struct prog *p, const struct kf_filter *f, const struct abi *abi)
 {
-	load(p, DATA_NR);
+	emit_load(p, DATA_NR);
 	if (abi->arch == ARCH_X86_64) {
-		size_t x32 = when_any_bit(p, X32_BIT); /* the same calls under other numbers */
+		size_t x32 = begin_when_bit(p, X32_BIT); /* the same calls under other numbers */
 
-		refuse(p, ENOSYS);
-		end(p, x32);
+		emit_refuse(p, ENOSYS);
+		end_when(p, x32);
 	}
 	if (f->block || f->restrict_connect)
 		network_rules(p, f, abi);
 	if (f->memfd_noexec)
 		memfd_rules(p, abi->memfd_create);
-	ret(p, ACTION_ALLOW);
+	emit_return(p, ACTION_ALLOW);
 }
 
 bool kf_filter_any(const struct kf_filter *filter)
@@ -244,18 +250,18 @@ size_t kf_filter_build(const struct kf_filter *filter, struct kf_filter_insn *pr
 {
 	struct prog p = {.at = prog};
 
-	load(&p, DATA_ARCH);
+	emit_load(&p, DATA_ARCH);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(abis); i++) {
-		size_t arch = when(&p, abis[i].arch);
+		size_t arch = begin_when(&p, abis[i].arch);
 
 		abi_rules(&p, filter, &abis[i]);
-		end(&p, arch);
+		end_when(&p, arch);
 	}
-	refuse(&p, ENOSYS);
+	emit_refuse(&p, ENOSYS);
 	return p.n;
 }
 
-/* @filter and behind it @policy; what the one lets pass goes on to the other. */
+/* Build @filter and behind it @policy: calls that the first one lets pass go on to the second. */
 static size_t build_both(const struct kf_filter *filter, const struct kf_filter_policy *policy,
 			 struct kf_filter_insn *prog)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Landlock for all that we confine: which rights a kernel knows, making a ruleset, adding rules,
+ * entering it.  Which paths are granted is decided by the callers. */
 #include "sandbox/landlock.h"
 
 #include "base/cleanup.h"
@@ -48,7 +50,7 @@
 /* Rights that mean something on what is not a directory; others are EINVAL there. */
 #define FS_FILE \
 	(FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV | FS_RESOLVE_UNIX)
-/* Making device nodes is nobody's: no access of ours includes it. */
+/* No access of ours includes making device nodes. */
 #define FS_WRITE                                                                      \
 	(FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | \
 	 FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER | FS_TRUNCATE | FS_RESOLVE_UNIX)
@@ -57,8 +59,8 @@ struct ruleset_attr {
 	uint64_t handled_fs, handled_net, scoped;
 	uint64_t quiet_fs, quiet_net, quiet_scoped;
 };
-/* How much of it a kernel knows; a longer one is accepted if the rest is 0, but
- * no older kernel should have to rely on that. */
+/* The sizes of the struct that kernels know.  A longer one is accepted if the rest is 0, but old
+ * kernels are not to depend on that. */
 #define ATTR_SIZE_FS	sizeof(uint64_t)
 #define ATTR_SIZE_NET	(2 * sizeof(uint64_t))
 #define ATTR_SIZE_SCOPE (3 * sizeof(uint64_t))
@@ -73,9 +75,9 @@ struct port_attr {
 	uint64_t allowed, port;
 };
 
-/* All file-system rights of @abi.  Of what came later ABI 8 (all threads at once) and 11
- * (no_new_privs by the same call) have none, nor a use here: this process has one thread, and
- * no_new_privs is set before, on every kernel alike. */
+/* All file-system rights of @abi.  Later ABIs are not used further: 8 (all threads at once) because
+ * this process has one thread, and 11 (no_new_privs by the same call) because no_new_privs is set
+ * before, on every kernel alike.  Neither has rights of its own. */
 static uint64_t handled_fs(int abi)
 {
 	uint64_t all = FS_REFER - 1; /* ABI 1: EXECUTE to MAKE_SYM */
@@ -205,7 +207,8 @@ static int add_path(const struct kf_landlock *ll, int fd, uint64_t rights)
 
 	if (!rights || syscall(NR_ADD_RULE, ll->fd, RULE_PATH, &attr, 0) == 0)
 		return 0;
-	/* A pipe or socket behind /dev/stdout: no path, hence nothing Landlock mediates. */
+	/* A pipe or socket, such as behind /dev/stdout, has no path, so Landlock does not restrict
+	 * it. */
 	return errno == EBADFD ? 0 : -1;
 }
 
@@ -222,7 +225,8 @@ int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_pla
 	mode_t mode = place == KF_LANDLOCK_DEVICE ? S_IFCHR : S_IFDIR;
 	int r = add_path(ll, fd, kf_landlock_rights(ll->abi, access, mode, place));
 
-	/* The kernel knows what it is: rights of directories are invalid for all else. */
+	/* If the object is not a directory, the kernel refuses rights of directories with EINVAL.
+	 */
 	if (r < 0 && errno == EINVAL && S_ISDIR(mode)) {
 		if (place == KF_LANDLOCK_ELSEWHERE && is_device(fd))
 			place = KF_LANDLOCK_DEVICE;

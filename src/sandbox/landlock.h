@@ -22,7 +22,7 @@ enum kf_landlock_net {
 	KF_LANDLOCK_BIND_TCP = 1,
 	KF_LANDLOCK_CONNECT_TCP = 2,
 	KF_LANDLOCK_BIND_UDP = 4,
-	KF_LANDLOCK_SEND_UDP = 8, /* connecting is no more than naming whom one sends to */
+	KF_LANDLOCK_SEND_UDP = 8, /* connecting only sets the address to send to */
 	KF_LANDLOCK_TCP = KF_LANDLOCK_BIND_TCP | KF_LANDLOCK_CONNECT_TCP,
 	KF_LANDLOCK_UDP = KF_LANDLOCK_BIND_UDP | KF_LANDLOCK_SEND_UDP,
 };
@@ -31,19 +31,21 @@ enum kf_landlock_net {
 struct kf_landlock_want {
 	unsigned net; /* enum kf_landlock_net: only ports with a rule remain */
 	bool signal, abstract;
-	/* No network: of all of that, but of signals, what the kernel can.  That no socket is made
-	 * is seccomp's; this is about sockets that are received, and abstract ones outside. */
+	/* No network: restrict all of the above, except signals, as far as the kernel can.  Seccomp
+	 * keeps new sockets from being made; this is for sockets that are received from others, and
+	 * for abstract ones outside. */
 	bool block;
-	bool quiet; /* kf_landlock_quiet() is called; no effect where the kernel cannot */
+	bool quiet; /* kf_landlock_quiet() will be called; no effect if the kernel cannot do it */
 };
 
-/* First ABI that has what; below it the request is an error, not a silent nothing. */
+/* The first ABI with each feature; on an older one asking for it is an error, so that it is never
+ * silently missing. */
 #define KF_LANDLOCK_ABI_NET   4
 #define KF_LANDLOCK_ABI_SCOPE 6
 #define KF_LANDLOCK_ABI_UDP   10
 #define KF_LANDLOCK_ABI_QUIET 10
-/* Newest ABI that is known here, whose every right and scope is handled.  A newer kernel does
- * what it does for programs of that ABI; what it could do more is not asked for. */
+/* The newest ABI that is known here; all its rights and scopes are handled.  A newer kernel behaves
+ * as that ABI for us, and its new features are not asked for. */
 #define KF_LANDLOCK_ABI_MAX   11
 
 /* ABI version of the kernel in *ret, or an error that says why there is none. */
@@ -54,7 +56,7 @@ int kf_landlock_probe(int *ret, struct kf_err *err);
 int kf_landlock_open(const struct kf_landlock_want *want, struct kf_landlock *ret,
 		     struct kf_err *err);
 
-/* Where an object lies. */
+/* Where an object is. */
 enum kf_landlock_place {
 	KF_LANDLOCK_ELSEWHERE,
 	KF_LANDLOCK_DEV,    /* it is, or lies under, /dev: write includes ioctl() on devices */
@@ -62,21 +64,21 @@ enum kf_landlock_place {
 	KF_LANDLOCK_PROC,   /* it is, or lies under, /proc: nothing can be made or removed there */
 };
 
-/* Beside KF_FS_* bits: connect to the sockets there, as writing includes. */
+/* A bit beside KF_FS_*: connect to the sockets there, which writing includes. */
 #define KF_LANDLOCK_CONNECT 16u
 
-/* Grant @access (KF_FS_* bits of policy/flat.h, KF_LANDLOCK_CONNECT) on the object that
- * descriptor @fd stands for, and for a directory all below it; a device node is one wherever it
- * lies.  Objects that no path leads to (pipes) are left alone. */
+/* Grant @access (KF_FS_* bits of flat/flat.h, KF_LANDLOCK_CONNECT) on the object of descriptor @fd
+ * and, if it is a directory, on everything below it.  A device node counts as one wherever it is.
+ * Objects without a path (pipes) are left alone. */
 int kf_landlock_allow(const struct kf_landlock *ll, int fd, enum kf_landlock_place place,
 		      unsigned access, struct kf_err *err);
 /* Grant listing the directory @fd and those below it, not their files' contents. */
 int kf_landlock_allow_list(const struct kf_landlock *ll, int fd, struct kf_err *err);
 /* Grant connecting to the sockets below the directory @fd, which older kernels do not restrict. */
 int kf_landlock_allow_unix(const struct kf_landlock *ll, int fd, struct kf_err *err);
-/* Leave out of the audit log what is refused on the object @fd and below. */
+/* Keep refusals on the object @fd and below it out of the audit log. */
 int kf_landlock_quiet(const struct kf_landlock *ll, int fd, struct kf_err *err);
-/* Grant @net on @port, which kf_landlock_open() was to restrict. */
+/* Grant @net on @port; kf_landlock_open() must have restricted it. */
 int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net net, uint16_t port,
 			   struct kf_err *err);
 

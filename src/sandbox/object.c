@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Identity of file-system objects, from statx(2). */
+/* The identity of file-system objects, from statx(2).  It is used to recognise an object of the
+ * domain file (domain.c) again. */
 #include "sandbox/object.h"
 
 #include <errno.h>
@@ -34,7 +35,8 @@ _Static_assert(sizeof(struct status) == 256, "layout");
 
 int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 {
-	struct status st = {0}; /* whatever answers, nothing else is read from it */
+	struct status st = {0}; /* all zeroes, so that a filter that answers instead of the kernel
+				   leaves no rest of memory in it */
 	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | (*path ? 0 : EMPTY_PATH);
 
 	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_MOUNT_UNIQUE, &st) < 0)

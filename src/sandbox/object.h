@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Which object of a file system something is: no two that exist at the same time are equal.  What
- * a Landlock rule is about is kept in memory, so its number is not given to another one while a
- * process of the domain lives.  The time of birth is no part of it: overlayfs gives a directory
- * another one when something is first written there. */
+/* The identity of a file-system object: no two objects that exist at the same time have the same.
+ * The kernel keeps an object of a Landlock rule in memory, so its number is not used again while a
+ * process of the domain lives.  The time of birth is not part of it, since overlayfs gives a
+ * directory another one when something is first written there. */
 struct kf_object_id {
 	uint64_t dev, ino;
 };
@@ -20,8 +20,8 @@ struct kf_object {
 	uint64_t mount;	       /* unique id of the mount (Linux 6.8); 0 if the kernel has none */
 };
 
-/* What @path below @dirfd is; it is not followed if it is a symlink.  "" is @dirfd itself.
- * 0, or -1 with errno. */
+/* Look at @path below @dirfd, without following it if it is a symlink.  "" is @dirfd itself. 0, or
+ * -1 with errno. */
 int kf_object_at(int dirfd, const char *path, struct kf_object *ret);
 
 bool kf_object_same(const struct kf_object_id *a, const struct kf_object_id *b);

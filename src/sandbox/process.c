@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy changes about the process itself: its environment and its resource limits.  What it
+ * may reach is in landlock.c and filter.c. */
 #include "sandbox/process.h"
 
 #include "base/cleanup.h"
@@ -15,8 +17,8 @@ static char lower_case(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
-/* Whether the name that ends at "=" or at the end of @name is meant by @pattern, which ends
- * there too and in which "*" stands for any characters, none as well. */
+/* Whether @pattern matches the name that ends at "=" or at the end of @name.  "*" in the pattern
+ * stands for any number of characters. */
 static bool name_matches(const char *name, const char *pattern, bool any_case)
 {
 	const char *star = NULL, *retry = NULL;
@@ -41,7 +43,7 @@ static bool name_matches(const char *name, const char *pattern, bool any_case)
 	return !*pattern || *pattern == '=';
 }
 
-/* Whether a rule @verb, or "@verb-anycase", means the variable of @entry ("KEY=VALUE"). */
+/* Whether a rule @verb, or "@verb-anycase", applies to the variable of @entry ("KEY=VALUE"). */
 static bool any_rule(const struct kf_policy *policy, const char *verb, const char *entry)
 {
 	const size_t n = strlen(verb);
@@ -86,7 +88,8 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 		const struct kf_rule *rule = &policy->rules[i];
 
 		if (rule->kind == KF_RULE_ENV && strcmp(rule->verb, "set") == 0)
-			out[kept++] = (char *)(uintptr_t)rule->arg; /* execve() does not write */
+			out[kept++] =
+				(char *)(uintptr_t)rule->arg; /* execve() does not write to it */
 	}
 	*ret_env = out;
 	return 0;
@@ -121,13 +124,13 @@ static int limit_number(const char *name)
 	return -1;
 }
 
-static rlim_t lower(uint64_t wanted, rlim_t now)
+static rlim_t lower_limit(uint64_t wanted, rlim_t now)
 {
 	/* RLIM_INFINITY is the largest value, as is our "unlimited". */
 	return wanted < now ? (rlim_t)wanted : now;
 }
 
-/* prlimit64() by number: musl's setrlimit() first stops all threads, which we have none of. */
+/* prlimit64() by its number, since musl's setrlimit() first stops all threads, and we have none. */
 int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
 {
 	for (size_t i = 0; i < policy->nrules; i++) {
@@ -141,8 +144,8 @@ int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
 		if (number < 0 || syscall(SYS_prlimit64, 0, number, NULL, &limit) < 0)
 			return kf_fail(err, EINVAL, "line %u: rlimit %s: not on this system",
 				       rule->line, rule->verb);
-		limit.rlim_cur = lower(rule->soft, limit.rlim_cur);
-		limit.rlim_max = lower(rule->hard, limit.rlim_max);
+		limit.rlim_cur = lower_limit(rule->soft, limit.rlim_cur);
+		limit.rlim_max = lower_limit(rule->hard, limit.rlim_max);
 		if (limit.rlim_cur > limit.rlim_max)
 			limit.rlim_cur = limit.rlim_max;
 		if (syscall(SYS_prlimit64, 0, number, &limit, NULL) < 0)

@@ -5,11 +5,11 @@
 #include "base/err.h"
 #include "flat/flat.h"
 
-/* What a policy changes about the process besides what it may reach. */
+/* What a policy changes about the process itself, apart from what it may reach. */
 
-/* The environment @env ("KEY=VALUE", NULL-terminated) after the policy's env
- * rules: keep, then drop, then set; a rule "expand" that is still one sets nothing.  *ret_env is
- * one allocation owned by the caller whose strings borrow from @env and @policy; order is kept. */
+/* The environment @env ("KEY=VALUE", NULL-terminated) after the policy's env rules: keep, then
+ * drop, then set.  A rule "expand" that was not expanded sets nothing.  *ret_env is one allocation,
+ * the caller's; its strings borrow from @env and @policy, and their order is kept. */
 int kf_process_environment(const struct kf_policy *policy, char *const *env, char ***ret_env,
 			   struct kf_err *err);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shows that the sandbox holds before the workload runs in it. */
+/* The proof that the sandbox works before the workload runs in it: by /proc/self/status and by
+ * actions that must be refused now.  A container's self-test for people is in src/kubefence/doctor.
+ */
 #include "sandbox/proof.h"
 
 #include "base/cleanup.h"
@@ -17,14 +19,15 @@ static int open_at(const char *path, int flags)
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0);
 }
 
-/* A file renamed to its own name stays what it is, and its owner is not asked.  Landlock is asked
- * first, and no rule allows to make or remove anything in /proc. */
+/* Rename a file to its own name, which changes nothing and needs no permission of the owner.
+ * Landlock is asked first, and no rule grants making or removing anything in /proc. */
 static bool rename_in_place(void)
 {
 	return syscall(SYS_renameat2, AT_FDCWD, STATUS, AT_FDCWD, STATUS, 0) == 0;
 }
 
-/* Write-only, its owner's, there since Linux 2.6.22, and opening it changes nothing. */
+/* Open a file for writing that belongs to the process, exists since Linux 2.6.22, and is not
+ * changed by being opened. */
 static bool open_for_writing(void)
 {
 	KF_CLOSE int fd = open_at("/proc/self/clear_refs", O_WRONLY);
@@ -32,15 +35,16 @@ static bool open_for_writing(void)
 	return fd >= 0;
 }
 
-/* What works before the sandbox is entered, and must not work afterwards. */
+/* Actions that work before the sandbox is entered and must fail afterwards. */
 static const struct {
 	bool (*works)(void);
-	bool write; /* not refused by a policy that lets /proc be written */
+	bool write; /* a policy that grants writing in /proc does not refuse it */
 } refused[] = {{rename_in_place, false}, {open_for_writing, true}};
 _Static_assert(KF_ARRAY_SIZE(refused) == KF_PROOF_REFUSED, "one place each");
 
-/* The number behind @key, "\nKEY:\t", in @text. */
-static bool number(const char *text, const char *key, unsigned *ret)
+/* Read the number behind @key, "
+ * KEY:\t", in @text. */
+static bool read_number(const char *text, const char *key, unsigned *ret)
 {
 	const char *at = strstr(text, key);
 	unsigned n = 0;
@@ -56,8 +60,8 @@ static bool number(const char *text, const char *key, unsigned *ret)
 	return true;
 }
 
-/* Apart, for the sake of its buffer, which is clear: whatever read(2) claims, only what the
- * kernel wrote counts. */
+/* A function of its own, so that its buffer is zeroed: whatever read(2) returns, only bytes that
+ * the kernel wrote count. */
 static __attribute__((noinline)) int read_status(int fd, unsigned *ret_nnp, unsigned *ret_filters,
 						 struct kf_err *err)
 {
@@ -65,8 +69,8 @@ static __attribute__((noinline)) int read_status(int fd, unsigned *ret_nnp, unsi
 
 	(void)lseek(fd, 0, SEEK_SET);
 	(void)!read(fd, text, sizeof(text) - 1);
-	if (!number(text, "\nNoNewPrivs:\t", ret_nnp) ||
-	    !number(text, "\nSeccomp_filters:\t", ret_filters))
+	if (!read_number(text, "\nNoNewPrivs:\t", ret_nnp) ||
+	    !read_number(text, "\nSeccomp_filters:\t", ret_filters))
 		return kf_fail(err, EPERM, STATUS " does not say what is in force");
 	return 0;
 }
