@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where Kubernetes distributions keep their container runtime: the table, and a copy of one
- * of its rows for a node that keeps its data elsewhere.  Which one a node has: which.c. */
+/* Where Kubernetes distributions keep their container runtime: the table, and a copy of one of its
+ * rows for a node that keeps its data elsewhere.  Which distribution a node has is found out in
+ * which.c. */
 #include "host/distro.h"
 
 #include "base/buf.h"
@@ -95,8 +96,8 @@ int kf_distro_named(const char *name, size_t n, const struct kf_distro **ret, st
 	return -1;
 }
 
-/* @path, moved from below @from to below @to.  False: no memory. */
-static bool move(struct kf_arena *arena, const char *from, const char *to, const char **path)
+/* Move *path from below @from to below @to.  False: no memory. */
+static bool move_path(struct kf_arena *arena, const char *from, const char *to, const char **path)
 {
 	size_t n = strlen(from);
 
@@ -118,10 +119,10 @@ struct kf_distro *kf_distro_at(const struct kf_distro *d, const char *data, stru
 	if (!data || !d->data)
 		return own;
 	own->data = kf_arena_strdup(arena, data);
-	ok = own->data && move(arena, d->data, data, &own->config) &&
-	     move(arena, d->data, data, &own->dropins);
+	ok = own->data && move_path(arena, d->data, data, &own->config) &&
+	     move_path(arena, d->data, data, &own->dropins);
 	for (size_t i = 0; ok && i < KF_DISTRO_CHOICES; i++)
-		ok = move(arena, d->data, data, &own->programs[i]) &&
-		     move(arena, d->data, data, &own->bindirs[i]);
+		ok = move_path(arena, d->data, data, &own->programs[i]) &&
+		     move_path(arena, d->data, data, &own->bindirs[i]);
 	return ok ? own : NULL;
 }

@@ -10,16 +10,17 @@
 
 enum kf_runtime_kind { KF_RUNTIME_CONTAINERD, KF_RUNTIME_CRIO };
 
-/* One distribution, or the one of a node; lists end in NULL. */
+/* A distribution in general, or that of one node; lists end in NULL. */
 struct kf_distro {
 	const char *name;
 	enum kf_runtime_kind kind;
-	/* Where one that does not run shows that it is installed: all that counts on a tree
-	 * where nothing runs yet. */
+	/* Files that show that it is installed: all that can be looked at where nothing runs yet.
+	 */
 	const char *installed[KF_DISTRO_CHOICES];
-	const char *data;    /* its data directory, which may be elsewhere; NULL: it has none */
-	const char *config;  /* the runtime's root file, what "-c" gets */
-	const char *edit;    /* what config is rendered from; NULL: itself */
+	const char *data;   /* its data directory, which may be elsewhere; NULL: it has none */
+	const char *config; /* the runtime's root file, the value of "-c" */
+	const char *edit;   /* the template that config is made from, which is edited instead; NULL:
+			       config is edited */
 	const char *dropins; /* directory that is always read; NULL: see imports */
 	bool generated;	     /* config is rewritten at each start: never edit it */
 	bool late; /* changes reach config only when the unit is (re)started or by its watcher */
@@ -28,7 +29,8 @@ struct kf_distro {
 	const char *units[KF_DISTRO_CHOICES];
 	const char *sockets[KF_DISTRO_CHOICES]; /* CRI */
 	const char *state; /* containerd's directory, if its command line names one */
-	/* One program that is runtime and kubelet in one, and how it is told to be less. */
+	/* A program that is runtime and kubelet in one, and the options that change where or
+	 * whether it runs the runtime. */
 	const char *command;	    /* what ExecStart starts, the last part of its path */
 	const char *settings;	    /* its configuration file, YAML */
 	const char *data_option;    /* option for the data directory */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What runs on a host: processes in its /proc, units that its systemd knows.  Nothing here
- * decides; see which.c. */
+/* What runs on a host: the processes in its /proc and the units that its systemd knows.  This file
+ * only collects; which.c decides. */
 #include "host/evidence.h"
 
 #include "base/cleanup.h"
@@ -30,8 +30,8 @@ static const struct {
 	{"kubelet", KF_SEEN_KUBELET},
 };
 
-/* A process before the units are known. */
-struct found {
+/* A process that was found, before its unit is known. */
+struct found_process {
 	struct kf_seen_process process;
 	const char *cgroup;
 };
@@ -41,7 +41,7 @@ const char *kf_argv_option(const char *const *argv, const char *name, const char
 	const char *const names[] = {name, letter};
 	const char *found = NULL;
 
-	/* The last one counts, as programs have it. */
+	/* The last one counts, as in the programs themselves. */
 	for (; argv && *argv; argv++)
 		for (size_t k = 0; k < KF_ARRAY_SIZE(names) && names[k]; k++) {
 			size_t n = strlen(names[k]);
@@ -67,8 +67,8 @@ bool kf_argv_flag(const char *const *argv, const char *name)
 	return false;
 }
 
-/* File @name of a process's directory: at most FILE_MAX bytes, *ret_n of them; absent if the
- * process is gone meanwhile. */
+/* Read file @name of a process's directory: at most FILE_MAX bytes, *ret_n of them; empty if the
+ * process has ended meanwhile. */
 static int read_file(int dir, const char *name, struct kf_arena *arena, char **ret, size_t *ret_n,
 		     struct kf_err *err)
 {
@@ -91,7 +91,7 @@ static int read_file(int dir, const char *name, struct kf_arena *arena, char **r
 	return 0;
 }
 
-/* The words of @text, each ended by NUL, as an argument vector. */
+/* Split @text, words that each end in NUL, into an argument vector. */
 static int split_words(struct kf_arena *arena, const char *text, size_t n, const char *const **ret,
 		       struct kf_err *err)
 {
@@ -107,7 +107,7 @@ static int split_words(struct kf_arena *arena, const char *text, size_t n, const
 	return 0;
 }
 
-/* systemd's own path of the cgroup in /proc/PID/cgroup's @text, "" if it has none: a host may
+/* The path of systemd's own cgroup in @text of /proc/PID/cgroup, "" if there is none.  A host may
  * have a hierarchy of systemd's beside those of the controllers. */
 static const char *cgroup_path(char *text)
 {
@@ -126,7 +126,7 @@ static const char *cgroup_path(char *text)
 		if (strncmp(line, "0::", 3) == 0)
 			found = line + 3;
 	}
-	/* Seen from a cgroup namespace of our own. */
+	/* Paths begin with "/.." if we are in a cgroup namespace of our own. */
 	while (found && strncmp(found, "/..", 3) == 0)
 		found += 3;
 	return found ? found : "";
@@ -147,8 +147,8 @@ static bool is_contained(const char *status)
 	return pids > 1;
 }
 
-/* Whether it sees the same files as we, who are on the host itself: all there is to go by where
- * no systemd tells its own. */
+/* Whether the process sees the same files as we do, when we run on the host itself: without systemd
+ * this is the only way to recognise the host's own processes. */
 static bool is_with_us(const struct kf_host *host, int dir)
 {
 	char theirs[64] = "", ours[64] = "";
@@ -158,8 +158,7 @@ static bool is_with_us(const struct kf_host *host, int dir)
 	       strcmp(theirs, ours) == 0;
 }
 
-/* Commands of the programs that are no services, and over in a moment: shims start them by the
- * dozen. */
+/* Whether this is a short command of these programs, not a service: shims start many of them. */
 static bool is_command(const char *const *argv)
 {
 	static const char *const words[] = {"publish", "config",  "oci-hook",  "status", "wipe",
@@ -172,10 +171,10 @@ static bool is_command(const char *const *argv)
 	return false;
 }
 
-static int look_at(const struct kf_host *host, int dir, struct kf_evidence *ev, struct found *list,
-		   size_t *n, struct kf_err *err)
+static int look_at(const struct kf_host *host, int dir, struct kf_evidence *ev,
+		   struct found_process *list, size_t *n, struct kf_err *err)
 {
-	struct found f = {0};
+	struct found_process f = {0};
 	char *comm, *text;
 	size_t len, kind;
 
@@ -198,7 +197,7 @@ static int look_at(const struct kf_host *host, int dir, struct kf_evidence *ev, 
 	if (read_file(dir, "cmdline", &ev->arena, &text, &len, err) < 0 ||
 	    split_words(&ev->arena, text, len, &f.process.argv, err) < 0)
 		return -1;
-	if (!f.process.argv[0] || is_command(f.process.argv)) /* or it has ended meanwhile */
+	if (!f.process.argv[0] || is_command(f.process.argv)) /* an empty one has ended meanwhile */
 		return 0;
 	if (*n == KF_SEEN_MAX)
 		return kf_fail(err, E2BIG, "more than %d processes of runtimes and kubelets",
@@ -207,8 +206,8 @@ static int look_at(const struct kf_host *host, int dir, struct kf_evidence *ev, 
 	return 0;
 }
 
-static int find_processes(const struct kf_host *host, struct kf_evidence *ev, struct found *list,
-			  size_t *n, struct kf_err *err)
+static int find_processes(const struct kf_host *host, struct kf_evidence *ev,
+			  struct found_process *list, size_t *n, struct kf_err *err)
 {
 	struct dirent *de;
 	DIR *proc;
@@ -262,8 +261,8 @@ static const char *unit_of(struct kf_arena *arena, const char *cgroup)
 }
 
 /* The variable @name (@n bytes) in systemd's Environment= line, or NULL. */
-static const char *variable(struct kf_arena *arena, const char *environment, const char *name,
-			    size_t n)
+static const char *unit_variable(struct kf_arena *arena, const char *environment, const char *name,
+				 size_t n)
 {
 	for (const char *at = environment; *at; at += strspn(at, " ")) {
 		size_t len = strcspn(at, " ");
@@ -275,7 +274,7 @@ static const char *variable(struct kf_arena *arena, const char *environment, con
 	return NULL;
 }
 
-/* @word with ${NAME} and $NAME filled in from @environment; as it is if one is not there. */
+/* @word with ${NAME} and $NAME replaced from @environment; unchanged if one is not set there. */
 static const char *fill_in(struct kf_arena *arena, const char *environment, const char *word)
 {
 	for (unsigned i = 0; i < 8; i++) {
@@ -287,7 +286,7 @@ static const char *fill_in(struct kf_arena *arena, const char *environment, cons
 		brace = dollar[1] == '{';
 		name = dollar + 1 + brace;
 		n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
-		value = n ? variable(arena, environment, name, n) : NULL;
+		value = n ? unit_variable(arena, environment, name, n) : NULL;
 		if (!value || (brace && name[n] != '}'))
 			break;
 		word = kf_arena_printf(arena, "%.*s%s%s", (int)(dollar - word), word, value,
@@ -298,8 +297,9 @@ static const char *fill_in(struct kf_arena *arena, const char *environment, cons
 	return word;
 }
 
-/* What lies in @value between @from and @to, in the arena; "" if there is none. */
-static char *between(struct kf_arena *arena, const char *value, const char *from, const char *to)
+/* The part of @value between @from and @to, in the arena; "" if there is none. */
+static char *text_between(struct kf_arena *arena, const char *value, const char *from,
+			  const char *to)
 {
 	const char *at = strstr(value, from), *end = at ? strstr(at, to) : NULL;
 
@@ -307,7 +307,7 @@ static char *between(struct kf_arena *arena, const char *value, const char *from
 	return kf_arena_printf(arena, "%.*s", end ? (int)(end - at) : 0, end ? at : "");
 }
 
-/* One block of what systemctl says. */
+/* Read one unit's block of systemctl's output. */
 static int take_unit(struct kf_evidence *ev, char *block, struct kf_err *err)
 {
 	struct kf_seen_unit u = {.name = "", .cgroup = "", .program = ""};
@@ -338,7 +338,7 @@ static int take_unit(struct kf_evidence *ev, char *block, struct kf_err *err)
 		} else if (strcmp(line, "Environment") == 0) {
 			environment = value;
 		} else if (strcmp(line, "ExecStart") == 0) {
-			start = value; /* of several the last one is the service */
+			start = value; /* if there are several, the last one starts the service */
 		}
 	}
 	for (size_t i = 0; i < ev->nunits; i++)
@@ -346,9 +346,9 @@ static int take_unit(struct kf_evidence *ev, char *block, struct kf_err *err)
 			return 0;
 	if (!*u.name || ev->nunits == KF_SEEN_MAX)
 		return 0;
-	u.program = between(&ev->arena, start, "path=", " ; ");
-	text = between(&ev->arena, start, "argv[]=", " ; ignore_errors=");
-	u.path = variable(&ev->arena, environment, "PATH", 4);
+	u.program = text_between(&ev->arena, start, "path=", " ; ");
+	text = text_between(&ev->arena, start, "argv[]=", " ; ignore_errors=");
+	u.path = unit_variable(&ev->arena, environment, "PATH", 4);
 	if (!u.program || !text)
 		return kf_fail_nomem(err, "units");
 	n = strlen(text);
@@ -365,7 +365,8 @@ static int take_unit(struct kf_evidence *ev, char *block, struct kf_err *err)
 }
 
 static int ask_units(const struct kf_host *host, const char *const *patterns,
-		     const struct found *list, size_t n, struct kf_evidence *ev, struct kf_err *err)
+		     const struct found_process *list, size_t n, struct kf_evidence *ev,
+		     struct kf_err *err)
 {
 	const char *args[KF_SYSTEMCTL_ARGS + 1] = {"show", PROPERTIES, "--"};
 	struct kf_run run;
@@ -397,8 +398,8 @@ static int ask_units(const struct kf_host *host, const char *const *patterns,
 	return r;
 }
 
-/* Keep the processes of the host's own units; without systemd all that were found. */
-static void assign_units(struct kf_evidence *ev, const struct found *list, size_t n)
+/* Keep the processes of the host's own units; without systemd keep all. */
+static void assign_units(struct kf_evidence *ev, const struct found_process *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct kf_seen_process p = list[i].process;
@@ -419,7 +420,7 @@ static void assign_units(struct kf_evidence *ev, const struct found *list, size_
 int kf_evidence_gather(const struct kf_host *host, const char *const *patterns,
 		       struct kf_evidence *ret, struct kf_err *err)
 {
-	struct found list[KF_SEEN_MAX];
+	struct found_process list[KF_SEEN_MAX];
 	size_t n = 0;
 
 	*ret = (struct kf_evidence){.booted = kf_systemctl_there(host)};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What runs on a host, as far as it tells which container runtime serves it. */
+/* What runs on a host, as far as it shows which container runtime serves it. */
 #ifndef KF_HOST_EVIDENCE_H
 #define KF_HOST_EVIDENCE_H
 
@@ -20,7 +20,7 @@ struct kf_seen_unit {
 
 enum kf_seen_kind { KF_SEEN_CONTAINERD, KF_SEEN_CRIO, KF_SEEN_KUBELET };
 
-/* A process of one of these programs, of the host itself and not of a container on it. */
+/* A process of one of these programs that belongs to the host itself and not to a container. */
 struct kf_seen_process {
 	enum kf_seen_kind kind;
 	const char *const *argv;

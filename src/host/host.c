@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Files of the host that is set up: reading, replacing, removing, listing and locking them below
+ * its root, which may be mounted somewhere in our container.  Programs of the host are run in
+ * run.c. */
 #include "host/host.h"
 
 #include "base/cleanup.h"
@@ -20,7 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What containers may read and execute, and nothing confined may write. */
+/* The SELinux label of files that containers may read and execute and that no confined program may
+ * write. */
 #define SELINUX_LABEL "system_u:object_r:container_ro_file_t:s0"
 #define GLOB_MAX      1024
 
@@ -113,9 +117,9 @@ int kf_host_dir(const struct kf_host *host, const char *path, bool create, int *
 	return 0;
 }
 
-/* The directory that holds @path, its last component in *ret_name. */
-static int parent(const struct kf_host *host, const char *path, bool create, int *ret_fd,
-		  const char **ret_name, struct kf_err *err)
+/* Open the directory that holds @path; *ret_name is the last component. */
+static int open_parent(const struct kf_host *host, const char *path, bool create, int *ret_fd,
+		       const char **ret_name, struct kf_err *err)
 {
 	const char *name = kf_path_base(path);
 	char dir[PATH_MAX];
@@ -139,8 +143,8 @@ int kf_host_read(const struct kf_host *host, const char *path, size_t max, char 
 	return kf_fd_slurp(fd, path, max, ret, ret_n, err);
 }
 
-static int label(const struct kf_host *host, int dir, const char *name, const char *path,
-		 struct kf_err *err)
+static int set_label(const struct kf_host *host, int dir, const char *name, const char *path,
+		     struct kf_err *err)
 {
 	KF_CLOSE int fd = -1;
 
@@ -154,8 +158,8 @@ static int label(const struct kf_host *host, int dir, const char *name, const ch
 	return 0;
 }
 
-/* Whether all that lies beside @path may count: CRI-O and Kata read every file of a directory of
- * drop-ins, hidden ones too. */
+/* Whether a program may read every file beside @path: CRI-O and Kata read all files of a directory
+ * of drop-ins, hidden ones too. */
 static bool is_dropin(const char *path)
 {
 	const char *name = kf_path_base(path);
@@ -175,8 +179,8 @@ static char *directory_above(const char *path)
 	return strndup(n ? path : "/", n ? n : 1);
 }
 
-/* Where the temporary file of @path, which lies in @dir, goes: what is renamed must not leave its
- * mount. */
+/* Open the directory for the temporary file of @path, whose own directory is @dir.  It must be on
+ * the same mount, so that the file can be renamed. */
 static int open_aside(const struct kf_host *host, const char *path, int dir, int *ret_fd,
 		      struct kf_err *err)
 {
@@ -196,7 +200,7 @@ static int open_aside(const struct kf_host *host, const char *path, int dir, int
 	return 0;
 }
 
-/* What is at @path in @dir may be replaced. */
+/* Check that the file at @path in @dir may be replaced. */
 static int check_entry(int dir, const char *name, const char *path, struct kf_err *err)
 {
 	struct stat st;
@@ -210,7 +214,7 @@ static int check_entry(int dir, const char *name, const char *path, struct kf_er
 		       path);
 }
 
-/* Where those who publish a system with a read-only root want such a setting. */
+/* The advice for systems with a read-only root: where to put such a setting instead. */
 static const char *image_remedy(const struct kf_host *host)
 {
 	static const struct {
@@ -245,7 +249,7 @@ int kf_host_check_replace(const struct kf_host *host, const char *path, struct k
 	if (path[0] != '/' || n >= sizeof(part))
 		return kf_fail(err, EINVAL, "'%s': not the absolute path of a file", path);
 	memcpy(part, path, n);
-	/* The nearest directory that is there: the others would be made. */
+	/* Look at the nearest directory that exists; the others would be made. */
 	for (; n; n--) {
 		part[n > 1 ? n - 1 : n] = '\0';
 		dir = open_in_root(host, part, O_RDONLY | O_DIRECTORY);
@@ -265,14 +269,14 @@ int kf_host_check_replace(const struct kf_host *host, const char *path, struct k
 	return n == (size_t)(name - path) ? check_entry(dir, name, path, err) : 0;
 }
 
-/* Replace @path; like @like if that is not NULL, else root's with @mode. */
-static int replace(const struct kf_host *host, const char *path, const void *data, size_t n,
-		   mode_t mode, const struct stat *like, struct kf_err *err)
+/* Replace @path; with owner and mode of @like, or root's with @mode if that is NULL. */
+static int replace_file(const struct kf_host *host, const char *path, const void *data, size_t n,
+			mode_t mode, const struct stat *like, struct kf_err *err)
 {
 	KF_CLOSE int dir = -1, aside = -1;
 	const char *name;
 
-	if (parent(host, path, true, &dir, &name, err) < 0)
+	if (open_parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
 	if (check_entry(dir, name, path, err) < 0)
 		return -1;
@@ -283,14 +287,14 @@ static int replace(const struct kf_host *host, const char *path, const void *dat
 				  like ? like->st_uid : (uid_t)-1, like ? like->st_gid : (gid_t)-1,
 				  err) < 0)
 		return kf_fail_wrap(err, "'%s'", path);
-	/* Only what lies in our own directories is for containers. */
-	return strncmp(path, "/opt/", 5) == 0 ? label(host, dir, name, path, err) : 0;
+	/* Containers read only files of our own directories. */
+	return strncmp(path, "/opt/", 5) == 0 ? set_label(host, dir, name, path, err) : 0;
 }
 
 int kf_host_write(const struct kf_host *host, const char *path, const void *data, size_t n,
 		  mode_t mode, struct kf_err *err)
 {
-	return replace(host, path, data, n, mode, NULL, err);
+	return replace_file(host, path, data, n, mode, NULL, err);
 }
 
 int kf_host_rewrite(const struct kf_host *host, const char *path, const void *data, size_t n,
@@ -300,12 +304,12 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 	const char *name;
 	struct stat st;
 
-	if (parent(host, path, true, &dir, &name, err) < 0)
+	if (open_parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
-	/* A configuration with registry credentials is not for everybody's eyes. */
+	/* Keep the mode: a configuration may hold registry credentials. */
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return replace(host, path, data, n, 0, &st, err);
-	return errno == ENOENT ? replace(host, path, data, n, 0644, NULL, err)
+		return replace_file(host, path, data, n, 0, &st, err);
+	return errno == ENOENT ? replace_file(host, path, data, n, 0644, NULL, err)
 			       : kf_fail_sys(err, "stat '%s'", path);
 }
 
@@ -314,7 +318,7 @@ int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *
 	KF_CLOSE int dir = -1;
 	const char *name;
 
-	if (parent(host, path, false, &dir, &name, err) < 0)
+	if (open_parent(host, path, false, &dir, &name, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
 	if (unlinkat(dir, name, 0) < 0)
 		return errno == ENOENT ? 0 : kf_fail_sys(err, "remove '%s'", path);
@@ -326,7 +330,7 @@ void kf_host_rmdir(const struct kf_host *host, const char *path)
 	KF_CLOSE int dir = -1;
 	const char *name;
 
-	if (parent(host, path, false, &dir, &name, NULL) == 0)
+	if (open_parent(host, path, false, &dir, &name, NULL) == 0)
 		(void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 
@@ -335,7 +339,7 @@ int kf_host_rename(const struct kf_host *host, const char *from, const char *to,
 	KF_CLOSE int dir = -1;
 	const char *name;
 
-	if (parent(host, from, false, &dir, &name, err) < 0)
+	if (open_parent(host, from, false, &dir, &name, err) < 0)
 		return -1;
 	if (renameat2(dir, name, dir, kf_path_base(to), RENAME_NOREPLACE) < 0)
 		return kf_fail_sys(err, "rename '%s' to '%s'", from, to);
@@ -413,7 +417,7 @@ int kf_host_glob(const struct kf_host *host, const char *pattern, char ***ret, s
 
 	if (!list)
 		return kf_fail_nomem(err, pattern);
-	if (parent(host, pattern, false, &fd, &name, err) < 0) {
+	if (open_parent(host, pattern, false, &fd, &name, err) < 0) {
 		if (err->code == ENOENT) {
 			*ret = list;
 			return 0;
@@ -436,7 +440,8 @@ int kf_host_glob(const struct kf_host *host, const char *pattern, char ***ret, s
 	return r;
 }
 
-/* Those of file @name in the @n bytes of directory @dir, which end in a slash. */
+/* Remove the temporary files of file @name in directory @dir, whose name has @n bytes and ends in a
+ * slash. */
 static int sweep_in(const struct kf_host *host, const char *dir, size_t n, const char *name,
 		    struct kf_err *err)
 {
@@ -476,7 +481,7 @@ int kf_host_lock(const struct kf_host *host, const char *path, unsigned seconds,
 	struct timespec start, now;
 	const char *name;
 
-	if (parent(host, path, true, &dir, &name, err) < 0)
+	if (open_parent(host, path, true, &dir, &name, err) < 0)
 		return -1;
 	fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Running a program of the host's in a chroot of its root, with a time limit and a limit on its
+ * output. systemctl is called in unit.c. */
 #include "host/run.h"
 
 #include "base/buf.h"
@@ -23,12 +25,12 @@ static const char *const base_environment[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LC_ALL=C",
 	"HOME=/root",
-	"SYSTEMD_IGNORE_CHROOT=1", /* systemctl would refuse to do anything */
+	"SYSTEMD_IGNORE_CHROOT=1", /* otherwise systemctl refuses to work in a chroot */
 	"SYSTEMD_PAGER=",
 };
 
-static _Noreturn void child(const struct kf_host *host, const char *variable,
-			    const char *const *argv, int null, int out, int errors)
+static _Noreturn void run_child(const struct kf_host *host, const char *variable,
+				const char *const *argv, int null, int out, int errors)
 {
 	const char *environment[KF_ARRAY_SIZE(base_environment) + 2] = {NULL};
 	sigset_t none;
@@ -62,8 +64,8 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Read what is there from @p; closes it at the end. */
-static void drain(struct pollfd *p, struct kf_buf *buf)
+/* Read what has arrived at @p; close it at its end. */
+static void drain_pipe(struct pollfd *p, struct kf_buf *buf)
 {
 	char chunk[16 * 1024];
 	ssize_t n = read(p->fd, chunk, sizeof(chunk));
@@ -77,8 +79,8 @@ static void drain(struct pollfd *p, struct kf_buf *buf)
 }
 
 /* Collect both streams until they end.  0, ETIMEDOUT or E2BIG. */
-static int collect(struct pollfd p[static 2], struct kf_buf *out, struct kf_buf *errors,
-		   int64_t deadline)
+static int collect_output(struct pollfd p[static 2], struct kf_buf *out, struct kf_buf *errors,
+			  int64_t deadline)
 {
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
 		int64_t left = deadline - now_ms();
@@ -88,19 +90,19 @@ static int collect(struct pollfd p[static 2], struct kf_buf *out, struct kf_buf 
 		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
 			return errno;
 		if (p[0].fd >= 0 && p[0].revents)
-			drain(&p[0], out);
+			drain_pipe(&p[0], out);
 		if (p[1].fd >= 0 && p[1].revents)
-			drain(&p[1], errors);
+			drain_pipe(&p[1], errors);
 		if (out->failed)
 			return E2BIG;
-		if (errors->failed) /* chatter; its end is what counts */
+		if (errors->failed) /* too much of it: only its end is used */
 			kf_buf_reset(errors);
 	}
 	return 0;
 }
 
 /* Wait for @pid until @deadline. */
-static bool reap(pid_t pid, int *ret_status, int64_t deadline)
+static bool wait_child(pid_t pid, int *ret_status, int64_t deadline)
 {
 	const struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
 
@@ -115,7 +117,7 @@ static bool reap(pid_t pid, int *ret_status, int64_t deadline)
 	}
 }
 
-/* The last line of @s into @why, from its beginning. */
+/* Copy the last line of @s into @why; a long one is cut at its end. */
 static void last_line(const struct kf_buf *s, char why[static KF_RUN_WHY])
 {
 	const char *p = s->p ? s->p : "", *start;
@@ -130,12 +132,12 @@ static void last_line(const struct kf_buf *s, char why[static KF_RUN_WHY])
 		       n < KF_RUN_WHY ? "" : "...");
 }
 
-static int finish(pid_t pid, int failed, const char *name, unsigned timeout_ms, int64_t deadline,
-		  int *ret_status, struct kf_err *err)
+static int finish_child(pid_t pid, int failed, const char *name, unsigned timeout_ms,
+			int64_t deadline, int *ret_status, struct kf_err *err)
 {
 	int status;
 
-	if (!failed && reap(pid, &status, deadline)) {
+	if (!failed && wait_child(pid, &status, deadline)) {
 		*ret_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		return 0;
 	}
@@ -175,15 +177,15 @@ int kf_run_host_with(const struct kf_host *host, const char *variable, const cha
 	}
 	pid = fork();
 	if (pid == 0)
-		child(host, variable, argv, null, o[1], e[1]);
+		run_child(host, variable, argv, null, o[1], e[1]);
 	(void)close(o[1]);
 	(void)close(e[1]);
 	struct pollfd p[2] = {{.fd = o[0], .events = POLLIN}, {.fd = e[0], .events = POLLIN}};
 	if (pid < 0)
 		r = kf_fail_sys(err, "fork");
 	else
-		r = finish(pid, collect(p, &out, &errors, deadline), argv[0], timeout_ms, deadline,
-			   &run.status, err);
+		r = finish_child(pid, collect_output(p, &out, &errors, deadline), argv[0],
+				 timeout_ms, deadline, &run.status, err);
 	for (unsigned i = 0; i < 2; i++)
 		if (p[i].fd >= 0)
 			(void)close(p[i].fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a program serves a socket of the host's, without its noticing. */
+/* Whether a program serves a unix socket of the host's, found out without connecting.  What the
+ * runtime answers on its socket is asked in cri/. */
 #include "host/socket.h"
 
 #include "base/cleanup.h"
@@ -18,9 +19,9 @@ bool kf_socket_served(const struct kf_host *host, const char *path)
 
 	if (fd < 0 || kf_host_fd(host, path, O_PATH, &at, NULL) < 0)
 		return false;
-	/* By descriptor: the path is the host's, and may be longer than fits.  A socket of another
-	 * kind is told from one that nobody has any more (ECONNREFUSED) before anything is queued.
-	 */
+	/* The address is a descriptor, since the path is the host's and may be too long.  The
+	 * socket type is another one, so that the kernel tells a served socket from one that nobody
+	 * serves (ECONNREFUSED) before anything is queued. */
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
 	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 && errno == EPROTOTYPE;
 }

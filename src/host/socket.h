@@ -5,10 +5,10 @@
 
 #include "host/host.h"
 
-/* Whether a process has the stream socket @path bound.  Nothing is sent and no connection is
- * made, so nobody on the other side notices.  False for a file that was left behind. */
+/* Whether a process has bound the stream socket @path.  Nothing is sent and no connection is made,
+ * so the process does not notice.  False for a file that was left behind. */
 bool kf_socket_served(const struct kf_host *host, const char *path);
-/* The same for up to @seconds; an error that says what is there instead. */
+/* Wait up to @seconds for that; the error says what is there instead. */
 int kf_socket_wait(const struct kf_host *host, const char *path, unsigned seconds,
 		   struct kf_err *err);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Units of systemd: asked for and restarted through the host's own systemctl. */
+/* Units of systemd: finding, reloading and restarting the runtime's, with the host's own systemctl.
+ * Its journal is read in unit_log.c. */
 #include "host/unit.h"
 
 #include "base/cleanup.h"
@@ -14,10 +15,10 @@
 static const char *const programs[] = {"/usr/bin/systemctl", "/bin/systemctl",
 				       "/run/current-system/sw/bin/systemctl", NULL};
 
-/* Its words when it could ask nothing at all. */
+/* systemctl's message when it could not ask systemd at all. */
 #define NO_BUS "Failed to connect to bus"
-/* systemctl speaks to systemd itself, which it refuses to do from a PID namespace
- * that systemd is not in: a pod's without hostPID.  D-Bus knows no such limit. */
+/* systemctl talks to systemd directly, but refuses that in a PID namespace without systemd, such as
+ * a pod's without hostPID.  Over D-Bus there is no such limit. */
 #define BY_BUS "SYSTEMCTL_FORCE_BUS=1"
 
 bool kf_systemctl_there(const struct kf_host *host)
@@ -57,8 +58,8 @@ int kf_systemctl(const struct kf_host *host, const char *const *args, unsigned t
 }
 
 /* "systemctl VERB UNIT"; *ret_ok: exit code 0. */
-static int ask(const struct kf_host_runtime *rt, const char *verb, const char *unit,
-	       unsigned timeout_ms, bool *ret_ok, char why[static 256], struct kf_err *err)
+static int run_verb(const struct kf_host_runtime *rt, const char *verb, const char *unit,
+		    unsigned timeout_ms, bool *ret_ok, char why[static 256], struct kf_err *err)
 {
 	const char *const args[] = {verb, unit, NULL};
 	struct kf_run run;
@@ -81,7 +82,7 @@ int kf_unit_find(const struct kf_host_runtime *rt, bool down_too, const char **r
 		for (const char *const *u = rt->distro->units; *u; u++) {
 			bool yes;
 
-			if (ask(rt, questions[q], *u, QUESTION_MS, &yes, why, err) < 0)
+			if (run_verb(rt, questions[q], *u, QUESTION_MS, &yes, why, err) < 0)
 				return -1;
 			if (yes) {
 				*ret = *u;
@@ -101,7 +102,7 @@ int kf_unit_reload(const struct kf_host_runtime *rt, const char *unit, struct kf
 	char why[256] = "";
 	bool ok;
 
-	if (ask(rt, "reload", unit, QUESTION_MS, &ok, why, err) < 0)
+	if (run_verb(rt, "reload", unit, QUESTION_MS, &ok, why, err) < 0)
 		return -1;
 	return ok ? 0
 		  : kf_fail(err, EIO, "systemctl reload %s: %s; see 'journalctl -u %s'", unit,
@@ -115,17 +116,17 @@ int kf_unit_restart(const struct kf_host_runtime *rt, const char *unit, bool aga
 	char why[256] = "";
 	bool ok;
 
-	/* Not the answer but the attempt counts: the restart says whether it helped. */
-	if (again && ask(rt, "reset-failed", unit, QUESTION_MS, &ok, why, err) < 0)
+	/* Ignore the answer: the restart shows whether this helped. */
+	if (again && run_verb(rt, "reset-failed", unit, QUESTION_MS, &ok, why, err) < 0)
 		return -1;
-	if (ask(rt, "restart", unit, rt->timeout * 1000, &ok, why, err) < 0)
+	if (run_verb(rt, "restart", unit, rt->timeout * 1000, &ok, why, err) < 0)
 		return -1;
 	if (!ok)
 		return kf_fail(err, EIO, "systemctl restart %s: %s; see 'journalctl -u %s'", unit,
 			       *why ? why : "failed", unit);
-	/* A unit that fails right after its start is restarting or failed. */
+	/* Wait: a unit that fails right after its start is restarting or failed. */
 	for (unsigned i = 0; i < 50; i++) {
-		if (ask(rt, "is-active", unit, QUESTION_MS, &ok, why, err) < 0)
+		if (run_verb(rt, "is-active", unit, QUESTION_MS, &ok, why, err) < 0)
 			return -1;
 		if (ok)
 			return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal of the runtime's units, read by the host's journalctl. */
+/* The journal of the runtime's units, read by the host's journalctl.  It is only used to explain a
+ * failure. */
 #include "host/unit_log.h"
 
 #include "base/cleanup.h"
@@ -46,7 +47,7 @@ bool kf_unit_logged(const struct kf_host_runtime *rt, const char *needle,
 		argv[n++] = "-u";
 		argv[n++] = *u;
 	}
-	/* That the log cannot be read is no more to say than that it says nothing. */
+	/* A log that cannot be read counts as one without such a line. */
 	if (!argv[0] || kf_run_host(rt->host, argv, LOG_MS, LOG_BYTES, &run, &err) < 0)
 		return false;
 	found = last_of(run.out, needle);

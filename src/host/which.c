@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which container runtime serves a node: what runs decides, never a file that somebody may have
- * left behind.  First the endpoint of the kubelet, then the units and processes, then the
- * sockets that are served; only where nothing runs (an image that is being built), what is
- * installed. */
+ * left behind.  First the endpoint of the kubelet, then the units and processes, then the sockets
+ * that are served; only if nothing runs (an image that is being built), what is installed.
+ * evidence.c collects what runs. */
 #include "host/which.h"
 
 #include "base/buf.h"
@@ -20,7 +20,7 @@
 
 #define CANDIDATES_MAX 16
 #define KUBELETS_MAX   8
-/* What the kubelet uses when nobody tells it (v1beta1's default). */
+/* The kubelet's default (v1beta1). */
 #define KUBELET_SOCKET "/run/containerd/containerd.sock"
 #define K3S_CONFIG     "/agent/etc/containerd/config.toml"
 #define CHOOSE	       "choose with --distribution (chart: nodeSetup.distribution)"
@@ -38,12 +38,12 @@ static const char *const unit_patterns[] = {
 
 struct candidate {
 	struct kf_distro *place;
-	const char *unit;  /* NULL = not systemd's */
-	bool kubelet;	   /* it is its own kubelet */
-	const char *fault; /* why it cannot be set up, if it is the one; or NULL */
+	const char *unit;  /* NULL = systemd did not start it */
+	bool kubelet;	   /* it includes the kubelet */
+	const char *fault; /* why it cannot be set up if it is chosen; or NULL */
 };
 
-struct work {
+struct which_work {
 	const struct kf_host *host;
 	const struct kf_which_question *question;
 	struct kf_arena *arena;
@@ -54,7 +54,7 @@ struct work {
 	size_t nkubelets;
 };
 
-/* One socket has many names. */
+/* One socket can be written in several ways: remove the scheme, and the "/var" of "/var/run/". */
 static const char *plain_socket(const char *s)
 {
 	static const char *const schemes[] = {"remote:", "docker:", "unix://", "unix:"};
@@ -75,7 +75,7 @@ static bool same_file(const struct kf_host *host, const char *a, const char *b)
 	       fstat(y, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
 }
 
-static bool serves(const struct work *w, const struct candidate *c, const char *socket)
+static bool serves_socket(const struct which_work *w, const struct candidate *c, const char *socket)
 {
 	for (const char *const *s = c->place->sockets; *s; s++)
 		if (strcmp(plain_socket(*s), socket) == 0 || same_file(w->host, *s, socket))
@@ -83,7 +83,7 @@ static bool serves(const struct work *w, const struct candidate *c, const char *
 	return false;
 }
 
-static int add_kubelet(struct work *w, const char *socket, struct kf_err *err)
+static int add_kubelet(struct which_work *w, const char *socket, struct kf_err *err)
 {
 	socket = kf_arena_strdup(w->arena, plain_socket(socket));
 	if (!socket)
@@ -96,7 +96,7 @@ static int add_kubelet(struct work *w, const char *socket, struct kf_err *err)
 	return 0;
 }
 
-static int add_candidate(struct work *w, struct kf_distro *place, const char *unit,
+static int add_candidate(struct which_work *w, struct kf_distro *place, const char *unit,
 			 const char *fault, struct kf_err *err)
 {
 	struct candidate c = {
@@ -118,7 +118,7 @@ static int add_candidate(struct work *w, struct kf_distro *place, const char *un
 }
 
 /* The value of the top-level @key in the flat YAML or JSON file @path; NULL if there is none. */
-static int flat_value(struct work *w, const char *path, const char *key, const char **ret,
+static int flat_value(struct which_work *w, const char *path, const char *key, const char **ret,
 		      struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
@@ -150,10 +150,11 @@ static int flat_value(struct work *w, const char *path, const char *key, const c
 	return 0;
 }
 
-/* Option @name ("--data-dir") of a distribution's one program: told to its unit, or in the
- * settings file and what lies beside it, where it has no dashes. */
-static int own_setting(struct work *w, const struct kf_distro *d, const struct kf_seen_unit *unit,
-		       const char *name, const char **ret, struct kf_err *err)
+/* Read option @name ("--data-dir") of a distribution's program: from its unit's command line, or
+ * from its settings file and the files beside it, where it has no dashes. */
+static int own_setting(struct which_work *w, const struct kf_distro *d,
+		       const struct kf_seen_unit *unit, const char *name, const char **ret,
+		       struct kf_err *err)
 {
 	KF_FREE char *pattern = NULL;
 	const char *value;
@@ -186,7 +187,8 @@ static bool in_list(const char *const *list, const char *s)
 	return *list != NULL;
 }
 
-/* Whose unit @unit is, by its name or by what it starts; NULL = none that is known. */
+/* The distribution that @unit belongs to, by its name or by the program that it starts; NULL = none
+ * that is known. */
 static const struct kf_distro *distro_of_unit(const struct kf_seen_unit *unit)
 {
 	for (const struct kf_distro *d = kf_distros; unit && d->name; d++)
@@ -203,7 +205,7 @@ static bool ends_with(const char *s, const char *tail)
 	return n > len && strcmp(s + n - len, tail) == 0;
 }
 
-/* Whose containerd was started with the configuration @config. */
+/* The distribution whose containerd is started with the configuration @config. */
 static const struct kf_distro *distro_of_config(const char *config)
 {
 	static const struct {
@@ -224,9 +226,11 @@ static const struct kf_distro *distro_of_config(const char *config)
 	return NULL;
 }
 
-/* Option of a runtime: what its unit would start it with, else what it was started with. */
-static const char *told(const struct kf_seen_unit *unit, const struct kf_seen_process *process,
-			const char *name, const char *letter)
+/* The value of a runtime's option: the unit's, which counts at its next start, or else the running
+ * process's. */
+static const char *option_value(const struct kf_seen_unit *unit,
+				const struct kf_seen_process *process, const char *name,
+				const char *letter)
 {
 	const char *by_unit = unit ? kf_argv_option(unit->argv, name, letter) : NULL;
 
@@ -236,7 +240,8 @@ static const char *told(const struct kf_seen_unit *unit, const struct kf_seen_pr
 }
 
 /* The address that containerd's root file sets, NULL = none. */
-static int address_in(struct work *w, const char *config, const char **ret, struct kf_err *err)
+static int address_in(struct which_work *w, const char *config, const char **ret,
+		      struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	struct kf_toml toml;
@@ -246,7 +251,7 @@ static int address_in(struct work *w, const char *config, const char **ret, stru
 	*ret = NULL;
 	if (kf_host_read(w->host, config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	/* One that does not parse is for the plan to complain about. */
+	/* A file that does not parse sets nothing here; the plan will report it. */
 	if (kf_toml_parse(text, n, config, &toml, NULL) < 0)
 		return 0;
 	set = kf_toml_string(toml.root, KF_TOML_PATH("grpc", "address"), "");
@@ -259,8 +264,8 @@ static int address_in(struct work *w, const char *config, const char **ret, stru
 	return n ? kf_fail_nomem(err, config) : 0;
 }
 
-/* The directories in which the unit finds runc, before the usual ones. */
-static int search_path(struct work *w, const char *path, struct kf_distro *place,
+/* Put the directories of the unit's PATH, in which it finds runc, before the usual ones. */
+static int search_path(struct which_work *w, const char *path, struct kf_distro *place,
 		       struct kf_err *err)
 {
 	size_t n = 0;
@@ -278,14 +283,14 @@ static int search_path(struct work *w, const char *path, struct kf_distro *place
 	return 0;
 }
 
-/* A runtime of nobody's: its command line tells where everything is. */
-static int plain_runtime(struct work *w, const struct kf_distro *d,
+/* Add a runtime that belongs to no distribution: its command line says where everything is. */
+static int plain_runtime(struct which_work *w, const struct kf_distro *d,
 			 const struct kf_seen_process *process, const struct kf_seen_unit *unit,
 			 struct kf_err *err)
 {
 	struct kf_distro *place = kf_distro_at(d, NULL, w->arena);
-	const char *config = told(unit, process, "--config", "-c"), *address, *program;
-	const char *dir = told(unit, process, "--config-dir", "-d"), *fault = NULL;
+	const char *config = option_value(unit, process, "--config", "-c"), *address, *program;
+	const char *dir = option_value(unit, process, "--config-dir", "-d"), *fault = NULL;
 
 	if (!place)
 		return kf_fail_nomem(err, d->name);
@@ -312,8 +317,8 @@ static int plain_runtime(struct work *w, const struct kf_distro *d,
 		if (!place->programs[0])
 			return kf_fail_nomem(err, d->name);
 	}
-	address = d->kind == KF_RUNTIME_CRIO ? told(unit, process, "--listen", NULL)
-					     : told(unit, process, "--address", "-a");
+	address = d->kind == KF_RUNTIME_CRIO ? option_value(unit, process, "--listen", NULL)
+					     : option_value(unit, process, "--address", "-a");
 	if (!place->config || (!address && d->kind == KF_RUNTIME_CONTAINERD &&
 			       address_in(w, place->config, &address, err) < 0))
 		return place->config ? -1 : kf_fail_nomem(err, d->name);
@@ -321,7 +326,7 @@ static int plain_runtime(struct work *w, const struct kf_distro *d,
 		memset(place->sockets, 0, sizeof(place->sockets));
 		place->sockets[0] = kf_arena_strdup(w->arena, address);
 	}
-	place->state = told(unit, process, "--state", NULL);
+	place->state = option_value(unit, process, "--state", NULL);
 	if (place->state)
 		place->state = kf_arena_strdup(w->arena, place->state);
 	if (!place->sockets[0] || search_path(w, unit ? unit->path : NULL, place, err) < 0)
@@ -330,8 +335,8 @@ static int plain_runtime(struct work *w, const struct kf_distro *d,
 			     err);
 }
 
-/* A distribution's own: only where its data lies may differ. */
-static int own_runtime(struct work *w, const struct kf_distro *d, const char *data,
+/* Add a distribution's own runtime: only its data directory may differ. */
+static int own_runtime(struct which_work *w, const struct kf_distro *d, const char *data,
 		       const struct kf_seen_unit *unit, struct kf_err *err)
 {
 	struct kf_distro *place = kf_distro_at(d, data, w->arena);
@@ -342,15 +347,15 @@ static int own_runtime(struct work *w, const struct kf_distro *d, const char *da
 			     err);
 }
 
-/* @path less @tail; NULL if it does not end so. */
-static const char *without(struct work *w, const char *path, const char *tail)
+/* @path without @tail; NULL if it does not end in @tail. */
+static const char *path_without(struct which_work *w, const char *path, const char *tail)
 {
 	return ends_with(path, tail)
 		       ? kf_arena_printf(w->arena, "%.*s", (int)(strlen(path) - strlen(tail)), path)
 		       : NULL;
 }
 
-static int take_process(struct work *w, const struct kf_seen_process *p, struct kf_err *err)
+static int take_process(struct which_work *w, const struct kf_seen_process *p, struct kf_err *err)
 {
 	const struct kf_distro *d = distro_of_unit(p->unit);
 	const char *config = kf_argv_option(p->argv, "--config", "-c");
@@ -366,14 +371,15 @@ static int take_process(struct work *w, const struct kf_seen_process *p, struct 
 	if (!d->command)
 		return plain_runtime(w, d, p, p->unit, err);
 	return own_runtime(w, d,
-			   config && ends_with(config, K3S_CONFIG) ? without(w, config, K3S_CONFIG)
-			   : d->data ? without(w, p->argv[0], "/bin/containerd")
+			   config && ends_with(config, K3S_CONFIG)
+				   ? path_without(w, config, K3S_CONFIG)
+			   : d->data ? path_without(w, p->argv[0], "/bin/containerd")
 				     : NULL,
 			   p->unit, err);
 }
 
-/* The kubelet's endpoint: its command line's, else of its configuration files. */
-static int take_kubelet(struct work *w, const struct kf_seen_process *p, struct kf_err *err)
+/* Take the kubelet's endpoint: from its command line, or else from its configuration files. */
+static int take_kubelet(struct which_work *w, const struct kf_seen_process *p, struct kf_err *err)
 {
 	const char *socket = kf_argv_option(p->argv, "--container-runtime-endpoint", NULL),
 		   *config = kf_argv_option(p->argv, "--config", NULL),
@@ -400,7 +406,7 @@ static int take_kubelet(struct work *w, const struct kf_seen_process *p, struct 
 	return r < 0 ? -1 : add_kubelet(w, socket ? socket : KUBELET_SOCKET, err);
 }
 
-/* Whether a program that could be runtime and kubelet is neither here. */
+/* Whether a program that can be runtime and kubelet runs neither of them here. */
 static bool is_control_plane(const struct kf_seen_unit *u)
 {
 	if (kf_argv_flag(u->argv, "--disable-agent"))
@@ -410,8 +416,8 @@ static bool is_control_plane(const struct kf_seen_unit *u)
 	       !kf_argv_flag(u->argv, "--single");
 }
 
-/* An active unit whose process was not seen, as while it starts. */
-static int take_unit(struct work *w, const struct kf_seen_unit *u, struct kf_err *err)
+/* Add an active unit whose process was not seen, for example while it starts. */
+static int take_unit(struct which_work *w, const struct kf_seen_unit *u, struct kf_err *err)
 {
 	const struct kf_distro *d = distro_of_unit(u);
 	const char *foreign, *data;
@@ -438,7 +444,7 @@ static int take_unit(struct work *w, const struct kf_seen_unit *u, struct kf_err
 	return own_runtime(w, d, data, u, err);
 }
 
-static int collect(struct work *w, struct kf_err *err)
+static int collect_running(struct which_work *w, struct kf_err *err)
 {
 	const struct kf_evidence *ev = &w->evidence;
 
@@ -455,8 +461,8 @@ static int collect(struct work *w, struct kf_err *err)
 	return 0;
 }
 
-/* What is installed, if @served only what also serves a socket. */
-static int collect_installed(struct work *w, bool served, struct kf_err *err)
+/* Add what is installed; if @served only runtimes whose socket is served. */
+static int collect_installed(struct which_work *w, bool served, struct kf_err *err)
 {
 	for (const struct kf_distro *d = kf_distros; d->name; d++) {
 		struct candidate *c = &w->list[w->n];
@@ -474,7 +480,7 @@ static int collect_installed(struct work *w, bool served, struct kf_err *err)
 	return 0;
 }
 
-static void describe(const struct work *w, struct kf_buf *out)
+static void add_candidates(const struct which_work *w, struct kf_buf *out)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		const struct candidate *c = &w->list[i];
@@ -485,19 +491,20 @@ static void describe(const struct work *w, struct kf_buf *out)
 	}
 }
 
-static int refuse(const struct work *w, const char *what, const char *remedy, struct kf_err *err)
+static int refuse_choice(const struct which_work *w, const char *what, const char *remedy,
+			 struct kf_err *err)
 {
 	struct kf_buf names = KF_BUF_INIT(512);
 
-	describe(w, &names);
+	add_candidates(w, &names);
 	kf_err_set(err, EEXIST, "cannot tell which container runtime serves this node: %s %s; %s",
 		   what, names.p ? names.p : "none", remedy);
 	kf_buf_done(&names);
 	return -1;
 }
 
-/* Only those of distribution @d with its data at @data (NULL = wherever) remain. */
-static void keep_named(struct work *w, const struct kf_distro *d, const char *data)
+/* Keep only candidates of distribution @d with its data at @data (NULL = anywhere). */
+static void keep_named(struct which_work *w, const struct kf_distro *d, const char *data)
 {
 	size_t n = 0;
 
@@ -508,15 +515,15 @@ static void keep_named(struct work *w, const struct kf_distro *d, const char *da
 	w->n = n;
 }
 
-/* One of several: the one that serves the kubelet. */
-static int by_kubelet(struct work *w, struct kf_err *err)
+/* Choose the candidate that serves the kubelet. */
+static int by_kubelet(struct which_work *w, struct kf_err *err)
 {
 	const char *socket = w->kubelets[0];
 
 	if (w->nkubelets > 1)
-		return refuse(w, "more than one kubelet runs here, with", CHOOSE, err);
+		return refuse_choice(w, "more than one kubelet runs here, with", CHOOSE, err);
 	for (size_t i = 0; i < w->n; i++)
-		if (serves(w, &w->list[i], socket)) {
+		if (serves_socket(w, &w->list[i], socket)) {
 			w->list[0] = w->list[i];
 			w->n = 1;
 			return 0;
@@ -531,8 +538,8 @@ static int by_kubelet(struct work *w, struct kf_err *err)
 		       socket);
 }
 
-/* Several, and no kubelet: those that the option for a file means. */
-static int by_config(struct work *w, const struct kf_distro *containerd, struct kf_err *err)
+/* Without a kubelet: choose the candidate that has the configuration file of the option. */
+static int by_config(struct which_work *w, const struct kf_distro *containerd, struct kf_err *err)
 {
 	const char *config = w->question->containerd_config;
 	size_t n = 0;
@@ -545,13 +552,14 @@ static int by_config(struct work *w, const struct kf_distro *containerd, struct 
 		w->n = n ? n : w->n;
 	}
 	return w->n == 1 ? 0
-			 : refuse(w, "here are",
-				  CHOOSE ", containerd's file with --containerd-config (chart: "
+			 : refuse_choice(w, "here are",
+					 CHOOSE
+					 ", containerd's file with --containerd-config (chart: "
 					 "containerdConfigPath)",
-				  err);
+					 err);
 }
 
-static int answer(struct work *w, struct kf_which *ret, struct kf_err *err)
+static int make_answer(struct which_work *w, struct kf_which *ret, struct kf_err *err)
 {
 	const struct candidate *c = &w->list[0];
 	const struct kf_distro *usual;
@@ -575,7 +583,7 @@ static int answer(struct work *w, struct kf_which *ret, struct kf_err *err)
 	return 0;
 }
 
-static int decide(struct work *w, struct kf_which *ret, struct kf_err *err)
+static int decide_runtime(struct which_work *w, struct kf_which *ret, struct kf_err *err)
 {
 	const char *name = w->question->distribution, *eq = name ? strchr(name, '=') : NULL;
 	const struct kf_distro *named = NULL, *containerd;
@@ -590,7 +598,7 @@ static int decide(struct work *w, struct kf_which *ret, struct kf_err *err)
 	if (kf_distro_named("containerd", 10, &containerd, err) < 0 ||
 	    kf_evidence_gather(w->host, unit_patterns, &w->evidence, err) < 0)
 		return -1;
-	if (collect(w, err) < 0)
+	if (collect_running(w, err) < 0)
 		return -1;
 	ret->runs = w->n > 0 || w->nkubelets > 0;
 	ret->why = w->nkubelets ? "serves the kubelet" : "runs here";
@@ -611,7 +619,7 @@ static int decide(struct work *w, struct kf_which *ret, struct kf_err *err)
 		w->n = 1;
 		if (!w->list[0].place)
 			return kf_fail_nomem(err, "distribution");
-		return answer(w, ret, err);
+		return make_answer(w, ret, err);
 	}
 	if (w->nkubelets && !(named && w->n == 1)) {
 		if (by_kubelet(w, err) < 0)
@@ -624,15 +632,15 @@ static int decide(struct work *w, struct kf_which *ret, struct kf_err *err)
 			       "no container runtime found under '%s' (looked for k3s, rke2, k0s, "
 			       "microk8s, CRI-O, containerd); name it with --distribution",
 			       w->host->root);
-	return answer(w, ret, err);
+	return make_answer(w, ret, err);
 }
 
 int kf_which(const struct kf_host *host, const struct kf_which_question *question,
 	     struct kf_arena *arena, struct kf_which *ret, struct kf_err *err)
 {
-	struct work w = {.host = host, .question = question, .arena = arena};
+	struct which_work w = {.host = host, .question = question, .arena = arena};
 	struct kf_which out = {0};
-	int r = decide(&w, &out, err);
+	int r = decide_runtime(&w, &out, err);
 
 	if (w.evidence.arena.limit)
 		kf_evidence_done(&w.evidence);

@@ -14,12 +14,12 @@ struct kf_which {
 	const struct kf_distro *distro; /* of this node, in the arena */
 	const char *place;		/* where it lies, if not where it usually does; else NULL */
 	const char *why;		/* what decided, a few words */
-	bool runs;			/* ... something that runs, not only what is installed */
+	bool runs;			/* something that runs has decided, not what is installed */
 };
 
-/* Decide from what runs on @host: the kubelet's endpoint, units and their processes, sockets
- * that are served; where nothing does, from what is installed.  What cannot be decided is
- * refused with the candidates and the option that decides.  The answer lives in @arena. */
+/* Decide from what runs on @host: the kubelet's endpoint, units and their processes, sockets that
+ * are served; if nothing runs, from what is installed.  If that is not clear, the error names the
+ * candidates and the option that decides.  The answer lives in @arena. */
 int kf_which(const struct kf_host *host, const struct kf_which_question *question,
 	     struct kf_arena *arena, struct kf_which *ret, struct kf_err *err);
 /* The distribution @name at @place (as kf_which tells it; NULL or "" = the usual one). */
