@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One gRPC call in its smallest form: HTTP/2 with prior knowledge on a unix
- * socket, one stream, headers never indexed, the answer's headers not read. */
+/* A client of the CRI with as little gRPC as that takes: HTTP/2 with prior knowledge on a unix
+ * socket, one stream, headers never indexed, the answer's headers not read; and the few messages
+ * that are read.  What is done with the answers is decided in src/node. */
 #include "cri/cri.h"
 
 #include "base/buf.h"
@@ -18,10 +19,10 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define WINDOW		(16 * 1024 * 1024) /* what the kubelet takes */
-#define FRAME_MAX	(16 * 1024)	   /* what we have not offered to raise */
+#define WINDOW		(16 * 1024 * 1024) /* as large as the kubelet's */
+#define FRAME_MAX	(16 * 1024)	   /* HTTP/2's default, which we do not raise */
 #define ANSWER_MAX	WINDOW
-/* So long may a socket refuse before nobody is thought to be there. */
+/* For so long a socket may refuse connections before the runtime counts as absent. */
 #define REFUSED_SECONDS 5
 
 enum {
@@ -55,26 +56,26 @@ static void add_frame(struct kf_buf *buf, unsigned type, unsigned flags, uint32_
 }
 
 /* A question: the method, with its length in front, and the request. */
-struct question {
+struct cri_question {
 	const char *path;
 	const char *message;
 	size_t n;
 };
 #define MESSAGE(s) (s), sizeof(s) - 1
 /* StatusRequest{verbose: true} */
-static const struct question status = {"\x21/runtime.v1.RuntimeService/Status",
-				       MESSAGE("\x08\x01")};
+static const struct cri_question status = {"\x21/runtime.v1.RuntimeService/Status",
+					   MESSAGE("\x08\x01")};
 /* ListPodSandboxRequest{filter: {state: {state: SANDBOX_READY}}} */
-static const struct question list_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
-					  MESSAGE("\x0a\x02\x12\x00")};
+static const struct cri_question list_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
+					      MESSAGE("\x0a\x02\x12\x00")};
 /* ListPodSandboxRequest{}, ListContainersRequest{}: whatever their state */
-static const struct question all_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
-					 MESSAGE("")};
-static const struct question all_containers = {"\x29/runtime.v1.RuntimeService/ListContainers",
-					       MESSAGE("")};
+static const struct cri_question all_pods = {"\x29/runtime.v1.RuntimeService/ListPodSandbox",
+					     MESSAGE("")};
+static const struct cri_question all_containers = {"\x29/runtime.v1.RuntimeService/ListContainers",
+						   MESSAGE("")};
 
-/* The whole of what we say unasked. */
-static void add_request(struct kf_buf *buf, const struct question *q)
+/* Append everything that we send before the answer. */
+static void add_request(struct kf_buf *buf, const struct cri_question *q)
 {
 	static const char method[] = "\x83\x86\x04";	  /* POST, http, :path */
 	static const char headers[] = "\x01\x09localhost" /* :authority */
@@ -151,7 +152,7 @@ static int connect_to(const struct kf_host_runtime *rt, const char *path, int *r
 
 	if (fd < 0 || kf_host_fd(rt->host, path, O_PATH, &at, err) < 0)
 		return fd < 0 ? kf_fail_sys(err, "socket") : -1;
-	/* By descriptor: the path is the host's, and may be longer than fits. */
+	/* The address is a descriptor, since the path is the host's and may be too long. */
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -161,14 +162,14 @@ static int connect_to(const struct kf_host_runtime *rt, const char *path, int *r
 	return 0;
 }
 
-/* A protobuf field at *@at; false at the end or if it is none. */
+/* A protobuf field. */
 struct field {
 	uint64_t number;
 	const char *p; /* length-delimited only */
 	size_t n;
 };
 
-static bool varint(const char **at, const char *end, uint64_t *ret)
+static bool read_varint(const char **at, const char *end, uint64_t *ret)
 {
 	*ret = 0;
 	for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
@@ -185,13 +186,13 @@ static bool next_field(const char **at, const char *end, struct field *ret)
 {
 	uint64_t tag, n;
 
-	if (*at >= end || !varint(at, end, &tag))
+	if (*at >= end || !read_varint(at, end, &tag))
 		return false;
 	*ret = (struct field){.number = tag >> 3};
 	if ((tag & 7) == 0)
-		return varint(at, end, &n);
+		return read_varint(at, end, &n);
 	n = (tag & 7) == 1 ? 8 : (tag & 7) == 5 ? 4 : 0;
-	if ((tag & 7) == 2 && !varint(at, end, &n))
+	if ((tag & 7) == 2 && !read_varint(at, end, &n))
 		return false;
 	if (n > (uint64_t)(end - *at))
 		return false;
@@ -201,14 +202,14 @@ static bool next_field(const char **at, const char *end, struct field *ret)
 	return true;
 }
 
-static bool equals(const struct field *f, const char *s)
+static bool equals_string(const struct field *f, const char *s)
 {
 	return f->p && f->n == strlen(s) && memcmp(f->p, s, f->n) == 0;
 }
 
-/* Whether StatusResponse @p lists @handler: runtime_handlers (3), else the
- * configuration in info (2), JSON with "HANDLER":{ in it. */
-static bool lists(const char *p, size_t n, const char *handler)
+/* Whether StatusResponse @p lists @handler: in runtime_handlers (3) or, if that is empty, in the
+ * configuration in info (2): JSON with "HANDLER":{ in it. */
+static bool lists_handler(const char *p, size_t n, const char *handler)
 {
 	const char *end = p + n;
 	bool any = false, configured = false;
@@ -223,7 +224,7 @@ static bool lists(const char *p, size_t n, const char *handler)
 			continue;
 		any = any || f.number == 3;
 		while (next_field(&at, f.p + f.n, &in))
-			if (f.number == 3 && in.number == 1 && equals(&in, handler))
+			if (f.number == 3 && in.number == 1 && equals_string(&in, handler))
 				return true;
 			else if (f.number == 2 && in.number == 2 && in.p)
 				configured = configured ||
@@ -232,9 +233,9 @@ static bool lists(const char *p, size_t n, const char *handler)
 	return !any && configured;
 }
 
-/* Put @q to the socket @path; the answer begins with gRPC's own header. */
-static int ask(const struct kf_host_runtime *rt, const char *path, const struct question *q,
-	       struct kf_buf *answer, struct kf_err *err)
+/* Send @q to the socket @path; the answer begins with gRPC's own header. */
+static int ask_once(const struct kf_host_runtime *rt, const char *path,
+		    const struct cri_question *q, struct kf_buf *answer, struct kf_err *err)
 {
 	struct kf_buf request = KF_BUF_INIT(4096);
 	KF_CLOSE int fd = -1;
@@ -246,7 +247,7 @@ static int ask(const struct kf_host_runtime *rt, const char *path, const struct 
 				   : kf_write_all(fd, request.p, request.n, err);
 	if (r == 0)
 		r = read_answer(fd, answer, err);
-	/* Not compressed, length. */
+	/* The header: not compressed, length. */
 	if (r == 0 && (answer->n < 5 || answer->p[0] != 0))
 		r = kf_fail(err, EAGAIN, "the runtime is not ready");
 	kf_buf_done(&request);
@@ -262,9 +263,9 @@ int kf_cri_ask(const struct kf_host_runtime *rt, const char *const *handlers, si
 
 	if (!path)
 		return kf_fail(err, ENOENT, "there is no socket '%s'", rt->distro->sockets[0]);
-	r = ask(rt, path, &status, &answer, err);
+	r = ask_once(rt, path, &status, &answer, err);
 	for (size_t i = 0; i < nhandlers && r == 0 && !missing; i++)
-		if (!lists(answer.p + 5, answer.n - 5, handlers[i]))
+		if (!lists_handler(answer.p + 5, answer.n - 5, handlers[i]))
 			missing = handlers[i];
 	kf_buf_done(&answer);
 	if (r == 0)
@@ -272,7 +273,7 @@ int kf_cri_ask(const struct kf_host_runtime *rt, const char *const *handlers, si
 	return r;
 }
 
-/* In ListPodSandboxResponse @p: the pods (1) with runtime_handler (7) @handler. */
+/* Count the pods (1) with runtime_handler (7) @handler in ListPodSandboxResponse @p. */
 static unsigned count_pods(const char *p, size_t n, const char *handler)
 {
 	const char *end = p + n;
@@ -283,7 +284,7 @@ static unsigned count_pods(const char *p, size_t n, const char *handler)
 		const char *at = f.p;
 
 		while (f.p && f.number == 1 && next_field(&at, f.p + f.n, &in))
-			count += in.number == 7 && equals(&in, handler);
+			count += in.number == 7 && equals_string(&in, handler);
 	}
 	return count;
 }
@@ -295,25 +296,25 @@ int kf_cri_pods(const struct kf_host_runtime *rt, const char *handler, unsigned 
 	struct kf_buf answer = KF_BUF_INIT(ANSWER_MAX);
 	int r;
 
-	if (!path) { /* nothing that could have started one */
+	if (!path) { /* there is no runtime that could have started one */
 		*ret = 0;
 		return 0;
 	}
-	r = ask(rt, path, &list_pods, &answer, err);
+	r = ask_once(rt, path, &list_pods, &answer, err);
 	if (r == 0)
 		*ret = count_pods(answer.p + 5, answer.n - 5, handler);
 	kf_buf_done(&answer);
 	return r;
 }
 
-/* The line of the runtime's log that says why it does not serve @handler; false if there is none.
- */
+/* Find the line of the runtime's log that says why it does not serve @handler; false if there is
+ * none. */
 static bool find_reason(const struct kf_host_runtime *rt, const char *handler,
 			char line[static KF_UNIT_LINE])
 {
 	char needle[80];
 
-	/* CRI-O drops a handler that it does not accept, and starts all the same. */
+	/* CRI-O ignores a handler that it does not accept, and starts without it. */
 	(void)snprintf(needle, sizeof(needle), "\"%.60s\\\" is being ignored", handler);
 	return rt->distro->kind == KF_RUNTIME_CRIO && kf_unit_logged(rt, needle, line);
 }
@@ -327,8 +328,8 @@ int kf_cri_fail(const struct kf_host_runtime *rt, const char *handler, struct kf
 		       handler, found ? "its log: " : "see its log", found ? line : "");
 }
 
-/* The fields of a message that are strings: @text[number - 1], for the first @n numbers. */
-static void strings(struct field message, struct field *text, size_t n)
+/* Read the string fields of a message: @text[number - 1], for the first @n numbers. */
+static void read_strings(struct field message, struct field *text, size_t n)
 {
 	const char *at = message.p, *end = message.p + message.n;
 	struct field f;
@@ -339,7 +340,7 @@ static void strings(struct field message, struct field *text, size_t n)
 			text[f.number - 1] = f;
 }
 
-/* @f as a string in @arena, "" if it is not there; NULL if out of memory. */
+/* @f as a string in @arena, "" if it is absent; NULL if out of memory. */
 static const char *text_of(struct kf_arena *arena, const struct field *f)
 {
 	return kf_arena_printf(arena, "%.*s", (int)f->n, f->p ? f->p : "");
@@ -350,8 +351,8 @@ static bool take_pod(struct kf_arena *arena, struct field item, struct kf_cri_po
 {
 	struct field in[7], meta[3];
 
-	strings(item, in, KF_ARRAY_SIZE(in));
-	strings(in[1], meta, KF_ARRAY_SIZE(meta));
+	read_strings(item, in, KF_ARRAY_SIZE(in));
+	read_strings(in[1], meta, KF_ARRAY_SIZE(meta));
 	*ret = (struct kf_cri_pod){
 		.id = text_of(arena, &in[0]),
 		.handler = text_of(arena, &in[6]),
@@ -367,12 +368,12 @@ static bool take_container(struct kf_arena *arena, struct field item, struct kf_
 {
 	struct field in[2];
 
-	strings(item, in, KF_ARRAY_SIZE(in));
+	read_strings(item, in, KF_ARRAY_SIZE(in));
 	*ret = (struct kf_cri_container){text_of(arena, &in[0]), text_of(arena, &in[1])};
 	return ret->id && ret->pod;
 }
 
-/* How many items (1) the list @p has. */
+/* The number of items (1) in the list @p. */
 static size_t count_items(const char *p, size_t n)
 {
 	const char *end = p + n;
@@ -407,13 +408,13 @@ static int read_lists(struct kf_arena *arena, const struct kf_buf *pods,
 	return ok ? 0 : kf_fail_nomem(err, "list of pods");
 }
 
-/* As ask(); again for a while if nobody listens, for a runtime may be restarting. */
-static int ask_again(const struct kf_host_runtime *rt, const char *path, const struct question *q,
-		     struct kf_buf *answer, struct kf_err *err)
+/* As ask_once(), but try again for a while if nobody listens, for the runtime may be restarting. */
+static int ask_again(const struct kf_host_runtime *rt, const char *path,
+		     const struct cri_question *q, struct kf_buf *answer, struct kf_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
 
-	for (unsigned i = 0; ask(rt, path, q, answer, err) < 0; i++) {
+	for (unsigned i = 0; ask_once(rt, path, q, answer, err) < 0; i++) {
 		if (err->code != ECONNREFUSED || i == REFUSED_SECONDS * 10)
 			return -1;
 		(void)nanosleep(&pause, NULL);
@@ -429,7 +430,7 @@ int kf_cri_list(const struct kf_host_runtime *rt, struct kf_arena *arena, struct
 	struct kf_cri_list list = {0};
 	int r = 0;
 
-	/* Containers first: each has its pod in a list that is made later. */
+	/* Ask for the containers first: then each one's pod is in the list that is made later. */
 	if (path) {
 		r = ask_again(rt, path, &all_containers, &containers, err);
 		list.runs = r == 0;
@@ -437,7 +438,7 @@ int kf_cri_list(const struct kf_host_runtime *rt, struct kf_arena *arena, struct
 			r = 0;
 	}
 	if (list.runs)
-		r = ask(rt, path, &all_pods, &pods, err);
+		r = ask_once(rt, path, &all_pods, &pods, err);
 	if (list.runs && r == 0)
 		r = read_lists(arena, &pods, &containers, &list, err);
 	kf_buf_done(&pods);

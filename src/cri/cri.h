@@ -4,25 +4,26 @@
 
 #include "host/distro.h"
 
-/* Ask the runtime on its CRI socket, once; *ret_missing: the first of @handlers that it does not
- * list, NULL if it lists all.  -1 if it does not answer: ENOENT, ECONNREFUSED if nobody listens. */
+/* Ask the runtime on its CRI socket once.  *ret_missing: the first of @handlers that it does not
+ * list, NULL if it lists all. -1 if it does not answer; the code is ENOENT or ECONNREFUSED if
+ * nobody listens. */
 int kf_cri_ask(const struct kf_host_runtime *rt, const char *const *handlers, size_t nhandlers,
 	       const char **ret_missing, struct kf_err *err);
-/* Fail because the runtime answers and does not list @handler: with the reason that its log gives.
- */
+/* Fails because the runtime answers but does not list @handler; the message has the reason from its
+ * log. */
 int kf_cri_fail(const struct kf_host_runtime *rt, const char *handler, struct kf_err *err);
-/* Wait, at most the options' timeout, until the runtime answers the CRI's
- * Status request on its socket and lists all @handlers.  Runtimes that list none
- * (before CRI of Kubernetes 1.30) are asked for their configuration instead.  Ends at once if the
- * runtime's log says why it does not serve one of them. */
+/* Wait, at most until the options' timeout, until the runtime answers the CRI's Status request on
+ * its socket and lists all @handlers.  Runtimes that list no handlers (before the CRI of Kubernetes
+ * 1.30) are asked for their configuration instead.  Fails at once if the runtime's log says why it
+ * does not serve one of them. */
 int kf_cri_wait(const struct kf_host_runtime *rt, const char *const *handlers, size_t nhandlers,
 		struct kf_err *err);
-/* How many pods of @handler run.  0 if the runtime has no socket; -1 if it has and
- * does not answer. */
+/* The number of running pods of @handler. 0 if the runtime has no socket; -1 if it has one and does
+ * not answer. */
 int kf_cri_pods(const struct kf_host_runtime *rt, const char *handler, unsigned *ret,
 		struct kf_err *err);
 
-/* What the runtime has, whatever its state; strings live in the arena of kf_cri_list(). */
+/* Pods and containers of the runtime in any state; strings live in the arena of kf_cri_list(). */
 struct kf_cri_pod {
 	const char *id;
 	const char *name; /* NAMESPACE/NAME */
@@ -39,8 +40,8 @@ struct kf_cri_list {
 	struct kf_cri_container *containers;
 	size_t ncontainers;
 };
-/* List all pods and containers, exited ones included.  No socket, or one that nobody
- * listens on: ret->runs is false.  -1 if there is a runtime and it does not answer. */
+/* List all pods and containers, exited ones included.  If there is no socket, or nobody listens,
+ * ret->runs is false. -1 if there is a runtime and it does not answer. */
 int kf_cri_list(const struct kf_host_runtime *rt, struct kf_arena *arena, struct kf_cri_list *ret,
 		struct kf_err *err);
 
