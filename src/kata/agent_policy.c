@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The policy (Rego) for Kata's agent in the guest: its text, and filling in names.  Installing
+ * Kata's handler is in kata.c. */
 #include "kata/agent_policy.h"
 
 #include "base/cleanup.h"
@@ -6,9 +8,8 @@
 #include "plan/plan.h"
 #include "seccomp/launcher.h"
 
-/* Every request of the agent's interface from Kata 3.28 to 4.1: one that the
- * policy does not name is refused, and the pod with it.  false: there are rules
- * below, or nobody may. */
+/* Every request of the agent's interface from Kata 3.28 to 4.1; a request that the policy does not
+ * name is refused, and the pod fails. false: there are rules below, or nobody may make it. */
 static const struct {
 	const char *name;
 	bool allowed;
@@ -229,7 +230,7 @@ static const char exec_rule[] = "\n"
 				"\twrapped(input.process.Args)\n"
 				"}\n";
 
-/* "NAME := {...}" of the launcher's calls of one class. */
+/* Add "NAME := {...}" with the launcher's calls of one class. */
 static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use use)
 {
 	size_t n;

@@ -5,11 +5,11 @@
 #include "base/buf.h"
 #include "plan/settings.h"
 
-/* The policy (Rego) for Kata's agent in the guest: no container but the pod's
- * pause starts, and no process enters one, except through the launcher with a
- * profile of @profiles (names, valid ones).  @exec KF_EXEC_DENY: none enters.
- * @pause: the pause container's only argument.  Written for OPA and for regorus,
- * which the agent uses, with either version of Rego. */
+/* The policy (Rego) for Kata's agent in the guest: no container starts except the pod's pause
+ * container, and no process enters one, except through the launcher with a profile of @profiles
+ * (valid names).  With @exec KF_EXEC_DENY no process enters at all.  @pause: the pause container's
+ * only argument.  Written for OPA and for regorus, which the agent uses, with either version of
+ * Rego. */
 void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
 		     const char *pause, struct kf_buf *out);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kata's rules for drop-ins, the same in both runtimes: every file of config.d in
- * the order of the bytes of its name; tables merge, anything else replaces. */
+/* The configuration that Kata computes from its file and drop-ins.  Both of its runtimes have the
+ * same rules: every file of config.d in the order of the bytes of its name; tables merge, anything
+ * else replaces. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -15,7 +16,7 @@
 #define DOCS_MAX  64
 #define DEPTH_MAX 80
 
-struct doc {
+struct dropin_doc {
 	char *text;
 	struct kf_toml toml;
 };
@@ -38,8 +39,8 @@ static size_t path_of(const struct kf_toml_node *n, const char *path[static DEPT
 	return depth;
 }
 
-/* Whether @doc says something else at @path, or at a table on the way to it. */
-static bool overrides(const struct doc *doc, const char *const *path, size_t depth)
+/* Whether @doc sets something at @path, or at a table on the way to it. */
+static bool is_overriding(const struct dropin_doc *doc, const char *const *path, size_t depth)
 {
 	const struct kf_toml_node *n = doc->toml.root;
 
@@ -53,13 +54,13 @@ static bool overrides(const struct doc *doc, const char *const *path, size_t dep
 	return true;
 }
 
-static int put_values(const struct doc *docs, size_t ndocs, size_t at, struct kf_buf *out,
+static int put_values(const struct dropin_doc *docs, size_t ndocs, size_t at, struct kf_buf *out,
 		      struct kf_err *err)
 {
 	const struct kf_toml_node *root = docs[at].toml.root, *n;
 	const char *path[DEPTH_MAX];
 
-	/* Values only: an array's elements are part of it. */
+	/* Only values: an array with its elements is one. */
 	for (n = root; n; n = kf_toml_walk(n, root, is_table(n))) {
 		bool dead = false;
 		size_t depth;
@@ -70,7 +71,7 @@ static int put_values(const struct doc *docs, size_t ndocs, size_t at, struct kf
 		if (!depth)
 			return kf_fail(err, E2BIG, "tables nested too deeply");
 		for (size_t later = at + 1; later < ndocs && !dead; later++)
-			dead = overrides(&docs[later], path, depth);
+			dead = is_overriding(&docs[later], path, depth);
 		if (dead)
 			continue;
 		for (size_t i = 0; i < depth; i++) {
@@ -88,7 +89,8 @@ static int put_values(const struct doc *docs, size_t ndocs, size_t at, struct kf
 	return 0;
 }
 
-static int load(const struct kf_host *host, const char *path, struct doc *ret, struct kf_err *err)
+static int load_doc(const struct kf_host *host, const char *path, struct dropin_doc *ret,
+		    struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	size_t n;
@@ -103,7 +105,7 @@ static int load(const struct kf_host *host, const char *path, struct doc *ret, s
 int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,
 		      struct kf_err *err)
 {
-	struct doc *docs = calloc(DOCS_MAX, sizeof(*docs));
+	struct dropin_doc *docs = calloc(DOCS_MAX, sizeof(*docs));
 	char pattern[PATH_MAX], **list;
 	size_t ndocs = 0;
 	int r;
@@ -116,12 +118,12 @@ int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_
 		free(docs);
 		return -1;
 	}
-	r = load(host, config, &docs[0], err);
+	r = load_doc(host, config, &docs[0], err);
 	ndocs = r == 0;
 	for (char **p = list; *p && r == 0; p++) {
 		if (ndocs == DOCS_MAX)
 			r = kf_fail(err, E2BIG, "'%s': more than %d files", pattern, DOCS_MAX - 1);
-		else if ((r = load(host, *p, &docs[ndocs], err)) == 0)
+		else if ((r = load_doc(host, *p, &docs[ndocs], err)) == 0)
 			ndocs++;
 	}
 	for (size_t i = 0; i < ndocs && r == 0; i++)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of our handler, as kata-deploy lays out one of its custom runtimes. */
+/* The files of our Kata handler: its configuration, kata-deploy's drop-ins and ours.  They are only
+ * listed here; node/payload.c writes them. */
+/* The directory of our handler, laid out as kata-deploy's custom runtimes are. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -13,7 +15,8 @@
 #include <string.h>
 
 #define RUNTIMES    KF_NODE_KATA "/custom-runtimes"
-/* Ours is read last of all: kata-deploy's own names begin with a number as well. */
+/* Our drop-in must be read last; kata-deploy's names begin with a number as well, so theirs get a
+ * smaller one in front. */
 #define THEIRS	    "10-kata-deploy-"
 #define OURS	    "50-kubefence.toml"
 #define DROPINS_MAX 40
@@ -23,8 +26,8 @@ static const char head[] = "# Written by 'kubefence kata install', removed by 'k
 			   "uninstall'.\n# Put settings of your own into a file that sorts "
 			   "behind this one.\n";
 
-static int add(struct kf_payload *p, const char *path, const char *data, size_t n,
-	       struct kf_err *err)
+static int add_file(struct kf_payload *p, const char *path, const char *data, size_t n,
+		    struct kf_err *err)
 {
 	if (!path || !data)
 		return kf_fail_nomem(err, "Kata");
@@ -34,9 +37,9 @@ static int add(struct kf_payload *p, const char *path, const char *data, size_t 
 	return 0;
 }
 
-/* Our copy of @from as @path, with a comment that says so. */
-static int copy(const struct kf_host *host, const char *from, const char *path,
-		struct kf_arena *arena, struct kf_payload *payload, struct kf_err *err)
+/* Add our copy of @from as @path, with a comment that says that it is one. */
+static int copy_file(const struct kf_host *host, const char *from, const char *path,
+		     struct kf_arena *arena, struct kf_payload *payload, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	const char *data;
@@ -50,10 +53,10 @@ static int copy(const struct kf_host *host, const char *from, const char *path,
 			       "# Copied by 'kubefence kata install' from\n# %s\n# and replaced "
 			       "when that changes.\n%s",
 			       from, text);
-	return add(payload, path, data, data ? strlen(data) : 0, err);
+	return add_file(payload, path, data, data ? strlen(data) : 0, err);
 }
 
-/* kata-deploy's drop-ins for the configuration, under names that sort before ours. */
+/* Copy kata-deploy's drop-ins for the configuration, under names that sort before ours. */
 static int copy_dropins(const struct kf_host *host, const char *config, const char *dir,
 			struct kf_arena *arena, struct kf_payload *payload, struct kf_err *err)
 {
@@ -69,10 +72,10 @@ static int copy_dropins(const struct kf_host *host, const char *config, const ch
 		if (++n > DROPINS_MAX)
 			r = kf_fail(err, E2BIG, "'%s': more than %d files", pattern, DROPINS_MAX);
 		else
-			r = copy(host, *p,
-				 kf_arena_printf(arena, "%s/config.d/" THEIRS "%s", dir,
-						 kf_path_base(*p)),
-				 arena, payload, err);
+			r = copy_file(host, *p,
+				      kf_arena_printf(arena, "%s/config.d/" THEIRS "%s", dir,
+						      kf_path_base(*p)),
+				      arena, payload, err);
 	}
 	kf_host_list_free(list);
 	return r;
@@ -85,7 +88,7 @@ struct wants {
 	bool failed;
 };
 
-static void want(struct wants *w, bool hypervisor, const char *key, const char *value)
+static void want_value(struct wants *w, bool hypervisor, const char *key, const char *value)
 {
 	if (!value || w->n == WANTS_MAX) {
 		w->failed = true;
@@ -100,10 +103,10 @@ static void want(struct wants *w, bool hypervisor, const char *key, const char *
 
 static void want_string(struct wants *w, const char *key, const char *value)
 {
-	want(w, true, key, kf_node_quote(w->arena, value));
+	want_value(w, true, key, kf_node_quote(w->arena, value));
 }
 
-/* Our drop-in.  Only keys that every release knows, in both runtimes: the Go one
+/* Add our drop-in.  It has only keys that every release of both runtimes knows: the Go runtime
  * refuses others. */
 static int own_dropin(const struct kf_kata_options *o, const struct kf_kata *kata,
 		      const char *kernel, const char *image, const char *dir,
@@ -126,15 +129,15 @@ static int own_dropin(const struct kf_kata_options *o, const struct kf_kata *kat
 	want_string(&w, "seccompsandbox", o->seccomp_sandbox);
 	if (*o->accelerators)
 		want_string(&w, "machine_accelerators", o->accelerators);
-	/* What pods may set by annotation: nothing. */
-	want(&w, true, "enable_annotations", "[]");
-	want(&w, false, "disable_guest_seccomp", o->disable_guest_seccomp ? "true" : "false");
+	/* Pods may set nothing by annotation. */
+	want_value(&w, true, "enable_annotations", "[]");
+	want_value(&w, false, "disable_guest_seccomp", o->disable_guest_seccomp ? "true" : "false");
 	if (w.failed)
 		return kf_fail_nomem(err, "Kata");
 	if (kf_toml_edit(head, sizeof(head) - 1, OURS, w.v, w.n, &text, &n, err) < 0)
 		return -1;
-	return add(payload, kf_arena_printf(arena, "%s/config.d/" OURS, dir),
-		   kf_arena_strdup(arena, text), n, err);
+	return add_file(payload, kf_arena_printf(arena, "%s/config.d/" OURS, dir),
+			kf_arena_strdup(arena, text), n, err);
 }
 
 int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *o,
@@ -161,10 +164,10 @@ int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *o,
 	memcpy(vm.name, o->handler, strlen(o->handler) + 1);
 	memcpy(vm.shim, kata->shim, strlen(kata->shim) + 1);
 	memcpy(vm.config, config, strlen(config) + 1);
-	/* Ours first: no machine starts in between without it. */
+	/* Our drop-in comes first, so that no machine starts without it in between. */
 	if (own_dropin(o, kata, kernel, image, dir, arena, payload, err) < 0 ||
 	    copy_dropins(&node->host, kata->config, dir, arena, payload, err) < 0 ||
-	    copy(&node->host, kata->config, config, arena, payload, err) < 0)
+	    copy_file(&node->host, kata->config, config, arena, payload, err) < 0)
 		return -1;
 	*ret = vm;
 	return 0;

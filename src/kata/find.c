@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finding Kata on a node: its prefix, configuration, version and whether the guest's kernel has
+ * Landlock.  Nothing is written here. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
@@ -14,10 +16,10 @@
 /* The first release whose guest kernel has Landlock. */
 #define LANDLOCK_MAJOR 3
 #define LANDLOCK_MINOR 32
-/* A kernel's own record of how it was built is some 200 KiB. */
+/* The kernel's configuration file is some 200 KiB. */
 #define KCONFIG_MAX    (1024 * 1024)
 
-/* Where kata-deploy puts things, below its prefix; the preferred one first. */
+/* Where kata-deploy puts its files, below its prefix; the preferred place first. */
 static const struct {
 	bool rust;
 	const char *shim, *config;
@@ -27,7 +29,7 @@ static const struct {
 	{true, "runtime-rs/bin/containerd-shim-kata-v2",
 	 "share/defaults/kata-containers/runtime-rs/runtimes/qemu-runtime-rs/"
 	 "configuration-qemu-runtime-rs.toml"},
-	/* Releases before every shim had a directory of its own. */
+	/* Older releases, in which the shims had no directories of their own. */
 	{false, "bin/containerd-shim-kata-v2",
 	 "share/defaults/kata-containers/configuration-qemu.toml"},
 	{true, "runtime-rs/bin/containerd-shim-kata-v2",
@@ -102,8 +104,8 @@ static int find_version(const struct kf_host *host, struct kf_arena *arena, stru
 	return k->version ? 0 : kf_fail_nomem(err, "Kata");
 }
 
-/* The record beside the kernel: "vmlinux-6.18.35-190" comes with "config-6.18.35-190".  *ret is
- * NULL if there is none. */
+/* Read the configuration beside the kernel: "vmlinux-6.18.35-190" comes with "config-6.18.35-190".
+ * *ret is NULL if there is none. */
 static int kernel_config(const struct kf_host *host, const char *kernel, char **ret,
 			 struct kf_err *err)
 {
@@ -115,7 +117,7 @@ static int kernel_config(const struct kf_host *host, const char *kernel, char **
 	*ret = NULL;
 	if (kf_host_fd(host, kernel, O_PATH, &fd, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	/* What the symlink "vmlinux.container" stands for. */
+	/* Follow the symlink "vmlinux.container". */
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = readlink(link, target, sizeof(target) - 1);
 	if (n <= 0)
@@ -132,7 +134,7 @@ static int kernel_config(const struct kf_host *host, const char *kernel, char **
 	return 0;
 }
 
-/* Built in and, as far as the list of security modules tells, turned on. */
+/* Whether Landlock is built in and, according to the list of security modules, turned on. */
 static bool has_landlock(const char *kconfig)
 {
 	const char *lsm = strstr(kconfig, "CONFIG_LSM=\""), *at;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Guest kernels and root file systems of ours: checking them, and putting them on the host under
+ * names made from their contents.  Which ones a configuration names is decided in kata.c. */
 #include "base/cleanup.h"
 #include "kata/kata.h"
 
@@ -11,21 +13,21 @@
 #define IMAGES	  KF_NODE_KATA "/images"
 #define IMAGE_MAX (8LL * 1024 * 1024 * 1024)
 
-/* A file of ours, mapped. */
-struct image {
+/* One of our files, mapped into memory. */
+struct mapped_file {
 	int fd;
 	char *p;
 	size_t n;
 };
 
-static void image_done(struct image *image)
+static void mapped_file_done(struct mapped_file *image)
 {
 	if (image->p)
 		(void)munmap(image->p, image->n);
 	kf_cleanup_close(&image->fd);
 }
 
-static int image_open(const char *file, struct image *ret, struct kf_err *err)
+static int map_file(const char *file, struct mapped_file *ret, struct kf_err *err)
 {
 	KF_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -38,21 +40,21 @@ static int image_open(const char *file, struct image *ret, struct kf_err *err)
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return kf_fail_sys(err, "map '%s'", file);
-	*ret = (struct image){kf_steal_fd(&fd), p, (size_t)st.st_size};
+	*ret = (struct mapped_file){kf_steal_fd(&fd), p, (size_t)st.st_size};
 	return 0;
 }
 
-static bool has(const struct image *image, size_t at, const char *magic, size_t n)
+static bool has_magic(const struct mapped_file *image, size_t at, const char *magic, size_t n)
 {
 	return image->n >= at + n && memcmp(image->p + at, magic, n) == 0;
 }
 
-static int check_kernel(const struct image *image, const char *file, struct kf_err *err)
+static int check_kernel(const struct mapped_file *image, const char *file, struct kf_err *err)
 {
-	bool elf = has(image, 0, "\177ELF", 4);
+	bool elf = has_magic(image, 0, "\177ELF", 4);
 
-	/* A bzImage is compressed: no telling. */
-	if (!elf && !has(image, 0x202, "HdrS", 4))
+	/* A bzImage is compressed, so nothing more can be checked. */
+	if (!elf && !has_magic(image, 0x202, "HdrS", 4))
 		return kf_fail(err, ENOEXEC, "'%s' is no kernel (vmlinux or bzImage)", file);
 	if (elf && !memmem(image->p, image->n, "landlock", 8))
 		return kf_fail(err, ENOTSUP,
@@ -62,24 +64,24 @@ static int check_kernel(const struct image *image, const char *file, struct kf_e
 	return 0;
 }
 
-static int check_rootfs(const struct image *image, const char *file, struct kf_err *err)
+static int check_rootfs(const struct mapped_file *image, const char *file, struct kf_err *err)
 {
 	/* An ext4 superblock, or a partition table. */
-	if (!has(image, 0x438, "\x53\xef", 2) && !has(image, 510, "\x55\xaa", 2))
+	if (!has_magic(image, 0x438, "\x53\xef", 2) && !has_magic(image, 510, "\x55\xaa", 2))
 		return kf_fail(err, EINVAL, "'%s' is neither an ext4 file system nor a disk", file);
 	return 0;
 }
 
 static const struct {
 	const char *before, *after;
-	int (*check)(const struct image *image, const char *file, struct kf_err *err);
+	int (*check)(const struct mapped_file *image, const char *file, struct kf_err *err);
 } kinds[] = {
 	[KF_KATA_KERNEL] = {"vmlinux-", "", check_kernel},
 	[KF_KATA_ROOTFS] = {"rootfs-", ".image", check_rootfs},
 };
 
-/* Whether @path is there with @n bytes; a part never has the name. */
-static bool there(const struct kf_host *host, const char *path, size_t n)
+/* Whether @path exists with @n bytes.  A file that was only partly written never has this name. */
+static bool exists_as(const struct kf_host *host, const char *path, size_t n)
 {
 	KF_CLOSE int fd = -1;
 	struct stat st;
@@ -93,17 +95,17 @@ int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const cha
 		  struct kf_arena *arena, const char **ret_path, bool *ret_changed,
 		  struct kf_err *err)
 {
-	KF_CLEANUP(image_done) struct image image = {.fd = -1};
+	KF_CLEANUP(mapped_file_done) struct mapped_file image = {.fd = -1};
 	char sum[KF_SHA256_HEX + 1];
 	const char *path;
 
-	if (image_open(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
+	if (map_file(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
 		return -1;
 	kf_sha256_hex(image.p, image.n, sum);
 	path = kf_arena_printf(arena, IMAGES "/%s%s%s", kinds[kind].before, sum, kinds[kind].after);
 	if (!path)
 		return kf_fail_nomem(err, file);
-	if (write && !there(&node->host, path, image.n)) {
+	if (write && !exists_as(&node->host, path, image.n)) {
 		if (kf_host_write(&node->host, path, image.p, image.n, 0644, err) < 0)
 			return -1;
 		node->say(node->ctx, "installed", path, "");
@@ -113,19 +115,19 @@ int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const cha
 	return 0;
 }
 
-/* Where images for Kata's kernels and root file systems have been seen to keep them. */
+/* Where container images have been seen to keep Kata's kernels and root file systems. */
 static const char *const places[] = {"/", "/kata/", "/share/", KF_KATA_SHARE "/"};
 static const char *const names[][4] = {
 	[KF_KATA_KERNEL] = {"vmlinux*", "vmlinuz*", "bzImage*", NULL},
 	[KF_KATA_ROOTFS] = {"*.image", "*.img", NULL},
 };
 
-static int fetch(const struct kf_host *root, const char *file, enum kf_kata_image kind,
-		 const char *to, struct kf_err *err)
+static int fetch_file(const struct kf_host *root, const char *file, enum kf_kata_image kind,
+		      const char *to, struct kf_err *err)
 {
-	KF_CLEANUP(image_done) struct image image = {.fd = -1};
+	KF_CLEANUP(mapped_file_done) struct mapped_file image = {.fd = -1};
 
-	if (image_open(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
+	if (map_file(file, &image, err) < 0 || kinds[kind].check(&image, file, err) < 0)
 		return -1;
 	return kf_host_write(root, to, image.p, image.n, 0644, err);
 }
@@ -148,7 +150,7 @@ int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err)
 			if (kf_host_glob(&root, pattern, &list, &ignored) < 0)
 				continue;
 			for (char **p = list; *p && r < 0; p++)
-				r = fetch(&root, *p, kind, to, err);
+				r = fetch_file(&root, *p, kind, to, err);
 			kf_host_list_free(list);
 		}
 	}

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Installing and removing our Kata handler on a node: the steps and their order.  Its files are
+ * listed in files.c, Kata is found in find.c, the runtime's configuration is changed by src/node.
+ */
 #include "kata/kata.h"
 
 #include "base/cleanup.h"
@@ -22,7 +25,7 @@ void kf_kata_plan_done(struct kf_kata_plan *plan)
 	kf_arena_done(&plan->arena);
 }
 
-/* Which kernel and image our configuration is to name: NULL is Kata's own. */
+/* Choose the kernel and the image that our configuration names: NULL is Kata's own. */
 static int choose_images(const struct kf_node *node, const struct kf_kata_options *o, bool write,
 			 struct kf_kata_plan *p, bool *ret_changed, struct kf_err *err)
 {
@@ -43,7 +46,7 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 		return -1;
 	if (o->image && o->image_for &&
 	    strncmp(p->kata.version, o->image_for, strlen(o->image_for)) != 0)
-		/* Its agent would not understand this runtime. */
+		/* The agent in that image would not understand this runtime. */
 		node->say(node->ctx, "note", o->image,
 			  "not used: it is of another release of Kata");
 	else if (o->image && kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena,
@@ -52,9 +55,9 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 	return 0;
 }
 
-/* Everything but the runtime's part. */
-static int prepare(const struct kf_node *node, const struct kf_kata_options *o, bool write,
-		   struct kf_kata_plan *p, bool *ret_changed, struct kf_err *err)
+/* Plan everything except the change of the runtime's configuration. */
+static int prepare_plan(const struct kf_node *node, const struct kf_kata_options *o, bool write,
+			struct kf_kata_plan *p, bool *ret_changed, struct kf_err *err)
 {
 	const struct kf_journal *j = &node->journal;
 	const char *kernel, *image;
@@ -68,11 +71,11 @@ static int prepare(const struct kf_node *node, const struct kf_kata_options *o, 
 	if (kf_kata_files(node, o, &p->kata, kernel, image, &p->arena, &p->payload, &p->vm, err) <
 	    0)
 		return -1;
-	/* What set-up of the node has done stays as it is. */
+	/* The node's set-up keeps its handlers. */
 	p->options = *node->options;
 	p->options.handlers = p->handlers;
 	for (size_t i = 0; i < j->nhandlers; i++) {
-		/* The journal is written anew from them. */
+		/* The names are copied, since the journal is written from this list. */
 		p->handlers[i] = kf_arena_strdup(&p->arena, j->handlers[i].name);
 		if (!p->handlers[i])
 			return kf_fail_nomem(err, "Kata");
@@ -92,7 +95,7 @@ int kf_kata_plan(struct kf_node *node, const struct kf_kata_options *o, struct k
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = prepare(node, o, false, ret, &changed, err);
+	r = prepare_plan(node, o, false, ret, &changed, err);
 	if (r == 0) {
 		node->options = &ret->options;
 		r = kf_node_plan(node, &ret->node, err);
@@ -103,8 +106,9 @@ int kf_kata_plan(struct kf_node *node, const struct kf_kata_options *o, struct k
 	return r;
 }
 
-/* Until kata-deploy has come far enough, or the time is over. */
-static int await(const struct kf_node *node, const struct kf_kata_options *o, struct kf_err *err)
+/* Wait until kata-deploy has installed enough, or the time is over. */
+static int wait_for_kata(const struct kf_node *node, const struct kf_kata_options *o,
+			 struct kf_err *err)
 {
 	const struct timespec pause = {.tv_nsec = 500 * 1000 * 1000};
 	struct timespec start, now;
@@ -127,10 +131,10 @@ static int await(const struct kf_node *node, const struct kf_kata_options *o, st
 	}
 }
 
-/* Files of an earlier run that this one has no more: a drop-in of kata-deploy's
- * that is gone, the directory of another handler. */
-static int prune(struct kf_node *node, const struct kf_payload *payload, bool *ret_changed,
-		 struct kf_err *err)
+/* Remove files of an earlier run that this one does not have: a drop-in that kata-deploy has
+ * removed, the directory of another handler. */
+static int prune_files(struct kf_node *node, const struct kf_payload *payload, bool *ret_changed,
+		       struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
 	size_t kept = 0, n = j->nfiles;
@@ -169,19 +173,20 @@ int kf_kata_install(struct kf_node *node, const struct kf_kata_options *o, bool 
 	int r;
 
 	*ret_changed = false;
-	if (await(node, o, err) < 0 || kf_transaction_lock(node, &lock, err) < 0 ||
+	if (wait_for_kata(node, o, err) < 0 || kf_transaction_lock(node, &lock, err) < 0 ||
 	    kf_journal_read(&node->host, &node->journal, err) < 0 ||
 	    kf_transaction_recover(node, &restart, err) < 0)
 		return -1;
-	r = prepare(node, o, true, &p, ret_changed, err);
+	r = prepare_plan(node, o, true, &p, ret_changed, err);
 	if (r == 0) {
 		node->options = &p.options;
 		r = kf_node_apply(node, &p.payload, restart, ret_changed, err);
 		node->options = given;
 	}
 	if (r == 0)
-		r = prune(node, &p.payload, ret_changed, err);
-	/* A machine that is starting may have read the old configuration. */
+		r = prune_files(node, &p.payload, ret_changed, err);
+	/* Remove old images only if no pod runs: a machine that is starting may have read the old
+	 * configuration. */
 	if (r == 0 && kf_cri_pods(&rt, p.vm.name, &pods, NULL) == 0 && pods == 0)
 		r = kf_kata_sweep(node, p.images, ret_changed, err);
 	kf_kata_plan_done(&p);

@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-/* Kata Containers on a node.  Nothing of what kata-deploy has left there is ever
- * written to: our handler has a directory of its own, with a copy of Kata's
- * configuration, copies of kata-deploy's drop-ins and ours behind them. */
+/* Kata Containers on a node.  Files of kata-deploy are never changed: our handler has a directory
+ * of its own, with a copy of Kata's configuration, copies of kata-deploy's drop-ins, and ours
+ * behind them. */
 
 #define KF_KATA_SHARE "/opt/kata/share/kata-containers"
 #define KF_KATA_CONFIG \
@@ -19,17 +19,18 @@
 
 enum kf_kata_landlock { KF_KATA_LANDLOCK_NO, KF_KATA_LANDLOCK_YES, KF_KATA_LANDLOCK_UNKNOWN };
 
-/* One installation.  Everything lives in the arena it was found with. */
+/* One installation of Kata.  Everything lives in the arena that was used to find it. */
 struct kf_kata {
 	const char *prefix;  /* /opt/kata */
 	const char *version; /* of Kata, "" = unknown */
 	unsigned major, minor;
-	bool rust;			/* runtime-rs, else the Go runtime */
-	const char *shim;		/* program */
-	const char *config;		/* its configuration for QEMU, kata-deploy's */
-	const char *kernel;		/* the guest's, as configured */
-	const char *image;		/* its root file system, "" if it is an initrd */
-	bool initrd, measured;		/* it has one; it is checked against kernel parameters */
+	bool rust;	       /* runtime-rs, else the Go runtime */
+	const char *shim;      /* program */
+	const char *config;    /* its configuration for QEMU, kata-deploy's */
+	const char *kernel;    /* the guest's, as configured */
+	const char *image;     /* its root file system, "" if it is an initrd */
+	bool initrd, measured; /* the guest has an initrd; the image is checked against kernel
+				  parameters */
 	enum kf_kata_landlock landlock; /* does that kernel have it? */
 	const char *why;		/* how that is known */
 };
@@ -54,32 +55,32 @@ struct kf_kata_options {
 	unsigned wait; /* seconds for kata-deploy to come to its end */
 };
 
-/* The files of our handler, into @payload, and the handler itself.  Kernel and
- * image are only named, see kf_kata_image(). */
+/* Add the files of our handler to @payload, and describe the handler in *ret.  Kernel and image are
+ * only named; see kf_kata_image(). */
 int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *options,
 		  const struct kf_kata *kata, const char *kernel, const char *image,
 		  struct kf_arena *arena, struct kf_payload *payload, struct kf_journal_vm *ret,
 		  struct kf_err *err);
 
 enum kf_kata_image { KF_KATA_KERNEL, KF_KATA_ROOTFS };
-/* Where on the host @file of ours goes: a name made from its contents, so that no
- * file that a running machine has mapped is ever written to.  Put it there if
- * @write; *ret_changed is only ever set. */
+/* The place on the host for our @file: its name is made from its contents, so that a file that a
+ * running machine has mapped is never written to.  It is put there if @write; *ret_changed is only
+ * ever set. */
 int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,
 		  struct kf_arena *arena, const char **ret_path, bool *ret_changed,
 		  struct kf_err *err);
-/* Copy the one file of @kind of this container's own root to @to; -1 if there is none. */
+/* Copy the only file of @kind in this container's own root to @to; -1 if there is none. */
 int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err);
 /* Remove images that the NULL-terminated @keep does not name. */
 int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
 		  struct kf_err *err);
 
-/* Configuration @config as Kata computes it from the file and config.d beside it: one
- * line of TOML a value, with its whole key. */
+/* The configuration @config as Kata computes it from the file and config.d beside it: each value on
+ * one line of TOML, with its whole key. */
 int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,
 		      struct kf_err *err);
 
-/* What install would do; writes nothing.  To be released by kf_kata_plan_done(). */
+/* What kf_kata_install() would do; writes nothing.  Release with kf_kata_plan_done(). */
 struct kf_kata_plan {
 	struct kf_arena arena;
 	struct kf_kata kata;
@@ -96,11 +97,11 @@ void kf_kata_plan_done(struct kf_kata_plan *plan);
 
 int kf_kata_install(struct kf_node *node, const struct kf_kata_options *options, bool *ret_changed,
 		    struct kf_err *err);
-/* Check our handler @handler and start machines with it that run profile @profile of
- * @launcher; each finding goes through say() as "ok", "fail" or "note".  -1 if one failed. */
+/* Check our handler @handler, and start machines with it that run profile @profile of @launcher.
+ * Each finding goes through say() as "ok", "fail" or "note". -1 if one failed. */
 int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
 		   const char *profile, struct kf_err *err);
-/* While this file is there nobody installs: the node is being taken back. */
+/* While this file exists nothing is installed: the node is being cleaned up. */
 #define KF_KATA_STOP "/run/kubefence/uninstalling"
 /* *ret_kept as in kf_node_uninstall(). */
 int kf_kata_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);

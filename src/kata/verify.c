@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Machines started for the purpose, by the host's own ctr with our handler's
- * configuration, as containerd would: what only real Kata can prove. */
+/* The proof that our Kata handler works: machines that are started for it by the host's own ctr
+ * with our handler's configuration, as containerd would do.  The checks without a machine are here,
+ * too. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -30,16 +31,15 @@ struct verify {
 	bool failed;
 };
 
-static void finding(struct verify *v, bool ok, const char *what, const char *why)
+static void report_finding(struct verify *v, bool ok, const char *what, const char *why)
 {
 	v->node->say(v->node->ctx, ok ? "ok" : "fail", what, ok ? "" : why);
 	v->failed = v->failed || !ok;
 }
 
-/* Start a machine with one container that runs @command, behind the launcher if
- * @wrapped. */
-static int start(struct verify *v, bool wrapped, const char *annotation, const char *const *command,
-		 struct kf_run *ret, struct kf_err *err)
+/* Start a machine with one container that runs @command, through the launcher if @wrapped. */
+static int start_machine(struct verify *v, bool wrapped, const char *annotation,
+			 const char *const *command, struct kf_run *ret, struct kf_err *err)
 {
 	const char *argv[48], *mount;
 	size_t n = 0;
@@ -85,8 +85,8 @@ static int start(struct verify *v, bool wrapped, const char *annotation, const c
 	return kf_run_host(&v->node->host, argv, START_MS, KF_LIMIT_CONFIG, ret, err);
 }
 
-/* The word behind @key in what 'kubefence kata guest' printed; "" if it is not there. */
-static const char *fact(struct verify *v, const char *text, const char *key)
+/* The word behind @key in the output of 'kubefence kata guest'; "" if it is not there. */
+static const char *find_fact(struct verify *v, const char *text, const char *key)
 {
 	const char *at = strstr(text, key);
 	const char *word =
@@ -97,7 +97,7 @@ static const char *fact(struct verify *v, const char *text, const char *key)
 	return word ? word : "";
 }
 
-static double uptime(void)
+static double boot_time(void)
 {
 	struct timespec t = {0};
 
@@ -105,28 +105,28 @@ static double uptime(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Whether one starts at all: without that a refusal proves nothing. */
+/* Check that a machine starts at all; otherwise a refusal proves nothing. */
 static bool check_machine(struct verify *v)
 {
 	static const char *const command[] = {PROGRAM, "kata", "guest", NULL};
-	double before = uptime(), guest;
+	double before = boot_time(), guest;
 	bool started;
 	struct kf_run run = {0};
 	struct kf_err err;
 
-	if (start(v, true, NULL, command, &run, &err) < 0) {
-		finding(v, false, "a sandboxed container starts", err.msg);
+	if (start_machine(v, true, NULL, command, &run, &err) < 0) {
+		report_finding(v, false, "a sandboxed container starts", err.msg);
 		return false;
 	}
 	started = run.status == 0;
-	finding(v, started, "a sandboxed container starts", run.why);
+	report_finding(v, started, "a sandboxed container starts", run.why);
 	if (started) {
-		/* Its machine was started after we began. */
-		guest = strtod(fact(v, run.out, "uptime "), NULL);
-		finding(v, guest > 0 && guest <= uptime() - before, "in a virtual machine",
-			"it runs on this node's own kernel");
-		v->node->say(v->node->ctx, "kernel", fact(v, run.out, "kernel "), "");
-		v->node->say(v->node->ctx, "landlock", fact(v, run.out, "landlock "), "ABI");
+		/* The machine must have been started after we began. */
+		guest = strtod(find_fact(v, run.out, "uptime "), NULL);
+		report_finding(v, guest > 0 && guest <= boot_time() - before,
+			       "in a virtual machine", "it runs on this node's own kernel");
+		v->node->say(v->node->ctx, "kernel", find_fact(v, run.out, "kernel "), "");
+		v->node->say(v->node->ctx, "landlock", find_fact(v, run.out, "landlock "), "ABI");
 	}
 	kf_run_done(&run);
 	return started;
@@ -140,11 +140,11 @@ static void check_sandbox(struct verify *v)
 	struct kf_run run = {0};
 	struct kf_err err;
 
-	if (start(v, true, NULL, command, &run, &err) < 0) {
-		finding(v, false, "the sandbox holds in it", err.msg);
+	if (start_machine(v, true, NULL, command, &run, &err) < 0) {
+		report_finding(v, false, "the sandbox holds in it", err.msg);
 		return;
 	}
-	finding(v, run.status == 0, "the sandbox holds in it", run.n ? run.out : run.why);
+	report_finding(v, run.status == 0, "the sandbox holds in it", run.n ? run.out : run.why);
 	kf_run_done(&run);
 }
 
@@ -154,21 +154,21 @@ static void check_locks(struct verify *v)
 	struct kf_run run = {0};
 	struct kf_err err;
 
-	if (start(v, true, "io.katacontainers.config.hypervisor.kernel_params=lsm=yama", command,
-		  &run, &err) < 0) {
-		finding(v, false, "annotations cannot change the machine", err.msg);
+	if (start_machine(v, true, "io.katacontainers.config.hypervisor.kernel_params=lsm=yama",
+			  command, &run, &err) < 0) {
+		report_finding(v, false, "annotations cannot change the machine", err.msg);
 		return;
 	}
-	finding(v, run.status != 0, "annotations cannot change the machine",
-		"it started with kernel parameters from an annotation");
+	report_finding(v, run.status != 0, "annotations cannot change the machine",
+		       "it started with kernel parameters from an annotation");
 	kf_run_done(&run);
-	if (start(v, false, NULL, command, &run, &err) < 0) {
-		finding(v, false, "a bare container", err.msg);
+	if (start_machine(v, false, NULL, command, &run, &err) < 0) {
+		report_finding(v, false, "a bare container", err.msg);
 		return;
 	}
 	if (run.status != 0)
-		finding(v, strstr(run.why, "policy") != NULL,
-			"a bare container is refused by the agent", run.why);
+		report_finding(v, strstr(run.why, "policy") != NULL,
+			       "a bare container is refused by the agent", run.why);
 	else
 		v->node->say(v->node->ctx, "note", "a bare container starts",
 			     "the guest's image has no policy: a container that the plugin did not "
@@ -176,7 +176,7 @@ static void check_locks(struct verify *v)
 	kf_run_done(&run);
 }
 
-static int stage(struct verify *v, struct kf_err *err)
+static int make_rootfs(struct verify *v, struct kf_err *err)
 {
 	static const char *const dirs[] = {"/dev", "/proc", "/sys",
 					   "/tmp", "/etc",  KF_LAUNCHER_DIR};
@@ -198,7 +198,7 @@ static int stage(struct verify *v, struct kf_err *err)
 	return kf_host_write(&v->node->host, ROOTFS PROGRAM, self, n, 0755, err);
 }
 
-static void unstage(struct verify *v)
+static void remove_rootfs(struct verify *v)
 {
 	static const char *const dirs[] = {"/bin", "/dev", "/proc",	    "/sys", "/tmp",
 					   "/etc", "/run", KF_LAUNCHER_DIR, ""};
@@ -236,7 +236,7 @@ static int find_ctr(struct verify *v, struct kf_err *err)
 	return 0;
 }
 
-/* What can be said without a machine. */
+/* The checks that need no machine. */
 static void check_files(struct verify *v)
 {
 	const struct kf_journal *j = &v->node->journal;
@@ -249,25 +249,26 @@ static void check_files(struct verify *v)
 		if (strncmp(j->files[i].path, KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")) != 0)
 			continue;
 		if (kf_journal_digest(&v->node->host, j->files[i].path, now, &err) < 0)
-			finding(v, false, j->files[i].path, err.msg);
+			report_finding(v, false, j->files[i].path, err.msg);
 		else
-			finding(v, strcmp(now, j->files[i].sum) == 0, j->files[i].path,
-				"was changed since; run 'kubefence kata install'");
+			report_finding(v, strcmp(now, j->files[i].sum) == 0, j->files[i].path,
+				       "was changed since; run 'kubefence kata install'");
 	}
 	if (kf_kata_effective(&v->node->host, v->vm->config, &out, &err) < 0 ||
 	    kf_toml_parse(out.p ? out.p : "", out.n, v->vm->config, &toml, &err) < 0) {
-		finding(v, false, v->vm->config, err.msg);
+		report_finding(v, false, v->vm->config, err.msg);
 	} else {
 		const struct kf_toml_node *a = kf_toml_find(
 			toml.root, KF_TOML_PATH("hypervisor", "qemu", "enable_annotations"));
 
-		finding(v, a && a->kind == KF_TOML_ARRAY && a->nchildren == 0,
-			"no annotation counts",
-			"enable_annotations is not empty: a drop-in behind ours sets it");
-		finding(v,
-			!kf_toml_bool(toml.root, KF_TOML_PATH("runtime", "disable_guest_seccomp"),
-				      true),
-			"seccomp in the guest", "disable_guest_seccomp is true");
+		report_finding(v, a && a->kind == KF_TOML_ARRAY && a->nchildren == 0,
+			       "no annotation counts",
+			       "enable_annotations is not empty: a drop-in behind ours sets it");
+		report_finding(v,
+			       !kf_toml_bool(toml.root,
+					     KF_TOML_PATH("runtime", "disable_guest_seccomp"),
+					     true),
+			       "seccomp in the guest", "disable_guest_seccomp is true");
 		kf_toml_done(&toml);
 	}
 	kf_buf_done(&out);
@@ -290,14 +291,14 @@ int kf_kata_verify(struct kf_node *node, const char *handler, const char *launch
 	check_files(&v);
 	r = find_ctr(&v, err);
 	if (r == 0)
-		r = stage(&v, err);
+		r = make_rootfs(&v, err);
 	if (r == 0) {
 		if (check_machine(&v)) {
 			check_sandbox(&v);
 			check_locks(&v);
 		}
 	}
-	unstage(&v);
+	remove_rootfs(&v);
 	kf_arena_done(&v.arena);
 	if (r == 0 && v.failed)
 		r = kf_fail(err, EINVAL, "not everything is as it should be");
