@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "node/containerd_int.h"
 #include "node/crio_files.h"
 #include "node/merge.h"
 
@@ -100,26 +101,16 @@ static int look_at_dropins(struct search *s, const char *dir, struct kf_err *err
 	return look_at_all(s, pattern, err);
 }
 
-/* What the root file imports; a text that does not parse imports nothing. */
+/* What the root file imports. */
 static int look_at_imports(struct search *s, struct kf_err *err)
 {
-	const char *root = s->node->distro->config;
-	const struct kf_toml_node *imports;
-	KF_FREE char *text = NULL;
-	struct kf_toml toml;
-	size_t n;
-	int r = 0;
+	struct kf_containerd_facts facts = {0};
+	int r = kf_containerd_read_files(s->node, s->arena, &facts, err);
 
-	if (kf_host_read(&s->node->host, root, KF_LIMIT_CONFIG, &text, &n, err) < 0)
-		return err->code == ENOENT ? 0 : -1;
-	if (kf_toml_parse(text, n, root, &toml, NULL) < 0)
-		return 0;
-	imports = kf_toml_get(toml.root, "imports");
-	for (const struct kf_toml_node *i = imports ? imports->first_child : NULL; i && r == 0;
-	     i = i->next)
-		if (i->kind == KF_TOML_STRING && i->string[0] == '/')
-			r = look_at_all(s, i->string, err);
-	kf_toml_done(&toml);
+	for (size_t i = 0; i < facts.nfiles && r == 0; i++)
+		if (strcmp(facts.files[i].path, s->node->distro->config) != 0)
+			r = look_at(s, facts.files[i].path, err);
+	kf_containerd_facts_done(&facts);
 	return r;
 }
 
@@ -138,7 +129,8 @@ int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf
 	s.merge.original = (struct kf_text){"", 0};
 	/* One that is made anew at each start is not to be edited. */
 	if ((!d->generated && look_at(&s, d->config, err) < 0) ||
-	    (d->edit && look_at(&s, d->edit, err) < 0) || look_at_imports(&s, err) < 0)
+	    (d->edit && look_at(&s, d->edit, err) < 0) ||
+	    (d->kind == KF_RUNTIME_CONTAINERD && look_at_imports(&s, err) < 0))
 		return -1;
 	if (d->dropins && look_at_dropins(&s, d->dropins, err) < 0)
 		return -1;

@@ -29,10 +29,10 @@ struct kf_containerd_facts {
 	 * two the later one decides. */
 	struct kf_containerd_file {
 		const char *path;
-		struct kf_toml toml;
+		struct kf_toml toml; /* root is NULL: it does not parse */
 	} files[KF_CONTAINERD_FILES];
 	size_t nfiles;
-	struct kf_err unread; /* why these are not all, if its code is not 0 */
+	struct kf_err unread; /* why one of them does not parse, if its code is not 0 */
 	/* The file that changes: the root file, or our drop-in. */
 	const char *target;
 	bool dropin;
@@ -53,7 +53,7 @@ void kf_containerd_facts_done(struct kf_containerd_facts *facts);
 /* What @program makes of its configuration. */
 int kf_containerd_dump(const struct kf_node *node, const char *program, struct kf_arena *arena,
 		       const char **ret, size_t *ret_n, struct kf_err *err);
-/* Only the files, into ret->files. */
+/* Only the files that there are, into ret->files. */
 int kf_containerd_read_files(const struct kf_node *node, struct kf_arena *arena,
 			     struct kf_containerd_facts *ret, struct kf_err *err);
 

@@ -90,11 +90,12 @@ static int read_file(struct kf_containerd_facts *f, const char *path, struct kf_
 			       f->files[0].path, KF_CONTAINERD_FILES);
 	if (kf_host_read(&f->node->host, path, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	file->path = kf_arena_strdup(f->arena, path);
+	*file = (struct kf_containerd_file){.path = kf_arena_strdup(f->arena, path)};
 	if (!file->path)
 		return kf_fail_nomem(err, path);
-	if (kf_toml_parse(text, n, file->path, &file->toml, err) < 0)
-		return -1;
+	/* One that does not parse imports nothing, and may be whose word counts. */
+	if (kf_toml_parse(text, n, file->path, &file->toml, &f->unread) < 0)
+		file->toml.root = NULL;
 	f->nfiles++;
 	return 0;
 }
@@ -130,7 +131,8 @@ int kf_containerd_read_files(const struct kf_node *node, struct kf_arena *arena,
 	r = read_file(f, node->distro->config, err);
 	/* In containerd's order: what one imports comes after all that is known already. */
 	for (size_t i = 0; i < f->nfiles && r == 0; i++) {
-		const struct kf_toml_node *imports = kf_toml_get(f->files[i].toml.root, "imports");
+		const struct kf_toml_node *root = f->files[i].toml.root,
+					  *imports = root ? kf_toml_get(root, "imports") : NULL;
 
 		for (const struct kf_toml_node *p = imports ? imports->first_child : NULL;
 		     p && r == 0; p = p->next)
@@ -366,11 +368,10 @@ int kf_containerd_read(const struct kf_node *node, struct kf_arena *arena,
 	    check_version(f, err) < 0 || find_version(f, err) < 0 ||
 	    kf_containerd_dump(node, f->program, arena, &f->dump_text.p, &f->dump_text.n, err) <
 		    0 ||
-	    kf_toml_parse(f->dump_text.p, f->dump_text.n, "configuration dump", &f->dump, err) < 0)
+	    kf_toml_parse(f->dump_text.p, f->dump_text.n, "configuration dump", &f->dump, err) <
+		    0 ||
+	    kf_containerd_read_files(node, arena, f, err) < 0)
 		return -1;
-	/* Of what containerd itself can read, this is only for messages. */
-	if (kf_containerd_read_files(node, arena, f, &f->unread) == 0)
-		f->unread.code = 0;
 	if (f->version == 0) /* nothing in it, or no such file */
 		f->version = kf_containerd_version(f->dump.root);
 	return choose_target(f, err);
@@ -384,5 +385,6 @@ void kf_containerd_facts_done(struct kf_containerd_facts *facts)
 	if (facts->dump.root)
 		kf_toml_done(&facts->dump);
 	for (size_t i = 0; i < facts->nfiles; i++)
-		kf_toml_done(&facts->files[i].toml);
+		if (facts->files[i].toml.root)
+			kf_toml_done(&facts->files[i].toml);
 }

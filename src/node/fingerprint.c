@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that a look at the node depends on, as one digest: as long as it is the same, nothing
+ * has to be looked at again. */
 #include "node/fingerprint.h"
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "node/containerd_int.h"
 #include "node/crio_files.h"
 
 #include <fcntl.h>
@@ -83,28 +86,20 @@ static int add_walk(struct kf_buf *buf, const struct kf_node *node, const char *
 	return r;
 }
 
-/* The root file and what it imports; a text that does not parse counts as text. */
+/* The root file and what it imports. */
 static int add_config(struct kf_buf *buf, const struct kf_node *node, struct kf_err *err)
 {
-	const char *root = node->distro->config;
-	const struct kf_toml_node *imports;
-	KF_FREE char *text = NULL;
-	struct kf_toml toml;
-	size_t n;
-	int r = 0;
+	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+	struct kf_containerd_facts facts = {0};
+	int r;
 
-	if (add_contents(buf, node, root, err) < 0)
-		return -1;
-	if (kf_host_read(&node->host, root, KF_LIMIT_CONFIG, &text, &n, err) < 0)
-		return err->code == ENOENT ? 0 : -1;
-	if (kf_toml_parse(text, n, root, &toml, NULL) < 0)
-		return 0;
-	imports = kf_toml_get(toml.root, "imports");
-	for (const struct kf_toml_node *i = imports ? imports->first_child : NULL; i && r == 0;
-	     i = i->next)
-		if (i->kind == KF_TOML_STRING && i->string[0] == '/')
-			r = add_matches(buf, node, i->string, err);
-	kf_toml_done(&toml);
+	kf_arena_init(&arena, KF_LIMIT_CONFIG);
+	if (node->distro->kind != KF_RUNTIME_CONTAINERD)
+		return add_contents(buf, node, node->distro->config, err);
+	r = kf_containerd_read_files(node, &arena, &facts, err);
+	for (size_t i = 0; i < facts.nfiles && r == 0; i++)
+		r = add_contents(buf, node, facts.files[i].path, err);
+	kf_containerd_facts_done(&facts);
 	return r;
 }
 

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the built objects tell about the source: which file needs which, and who owns a name."""
+import collections
+import glob
+import os
+import re
+import subprocess
+
+# folder of src/: how the names begin that its files give to others.  Where two fit, the longer one counts.
+PREFIXES = {
+    "base": "kf_arena kf_buf kf_err kf_fail kf_log kf_file kf_read kf_write kf_path kf_dir kf_escape kf_utf8 kf_sha256 kf_own_directory kf_libc",
+    "text": "kf_diag kf_lines kf_diff",
+    "json": "kf_json kf_jsonc",
+    "toml": "kf_toml",
+    "cli": "kf_command kf_options kf_print kf_complete",
+    "flat": "kf_policy kf_profile_name kf_builtin",
+    "seccomp": "kf_seccomp",
+    "profile": "kf_profile kf_policy_format kf_netpol kf_builtins kf_nbuiltins kf_nprofile",
+    "plan": "kf_plan kf_verify kf_settings",
+    "config": "kf_config kf_runtimes kf_settings_text kf_handler_name",
+    "event": "kf_job kf_jobs kf_watch kf_ready",
+    "sandbox": "kf_landlock kf_sandbox kf_domain kf_object kf_filter kf_process kf_proof",
+    "confine": "kf_confine",
+    "nri": "nri",
+    "nri-plan": "kf_nri",
+    "oci": "kf_oci kf_mask",
+    "host": "kf_host kf_run kf_socket kf_distro kf_evidence kf_which kf_unit kf_systemctl kf_argv",
+    "cri": "kf_cri",
+    "node": "kf_node kf_journal kf_merge kf_ours kf_payload kf_predecessor kf_transaction kf_beside kf_crio kf_containerd kf_fingerprint",
+    "kata": "kf_kata",
+    "image": "kf_ext4 kf_layout",
+    "observe": "kf_http kf_metrics kf_state",
+    "kube": "kf_kube kf_marks kf_object",
+}
+BUILD = "out/build/src"
+
+
+def read(root: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """source file -> what it gives to others; -> what it needs of others."""
+    gives, needs = collections.defaultdict(set), collections.defaultdict(set)
+    for o in glob.glob(f"{root}/{BUILD}/**/*.o", recursive=True):
+        m = re.fullmatch(rf"{root}/{BUILD}/(.*?)/[^/]*\.p/(.*)\.o", o)
+        # Objects of other folders' files are built again for the launcher; generated ones have no folder.
+        if not m or m[2].startswith("..") or "meson-generated" in m[2]:
+            continue
+        source = f"{m[1]}/{m[2]}"
+        if not os.path.exists(f"{root}/src/{source}"):
+            source = next((s for s in (f"{m[1]}/{m[2].replace('_', '/', n)}" for n in range(1, 4)) if os.path.exists(f"{root}/src/{s}")), "")
+        for line in subprocess.run(["nm", "--format=posix", o], capture_output=True, text=True, check=True).stdout.splitlines():
+            name, kind = line.split()[:2]
+            if source and kind in "TDBRC":
+                gives[source].add(name)
+            elif source and kind == "U":
+                needs[source].add(name)
+    return gives, needs
+
+
+def circles(gives: dict[str, set[str]], needs: dict[str, set[str]]) -> list[str]:
+    """The files that are in a circle of needs."""
+    owner = {name: source for source, names in gives.items() for name in names if name != "main"}
+    edges = {source: {owner[n] for n in names if n in owner} - {source} for source, names in needs.items()}
+
+    def reach(start: str) -> set[str]:
+        seen, todo = set(), [start]
+        while todo:
+            for other in edges.get(todo.pop(), ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return seen
+    return sorted(source for source in edges if source in reach(source))
+
+
+def strangers(gives: dict[str, set[str]]) -> list[str]:
+    """Names that begin as another folder's do, or as nobody's."""
+    owners = {prefix: folder for folder, prefixes in PREFIXES.items() for prefix in prefixes.split()}
+    wrong = []
+    for source, names in gives.items():
+        folder = os.path.dirname(source)
+        for name in names if folder in PREFIXES else ():
+            fits = [p for p in owners if name == p or name.startswith(f"{p}_") or (name.startswith(p) and p.endswith("s"))]
+            if not fits or owners[max(fits, key=len)] != folder:
+                wrong.append(f"{source}: {name}")
+    return sorted(wrong)
