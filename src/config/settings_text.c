@@ -45,7 +45,7 @@ static int check_settings(const struct kf_settings *s, struct kf_err *err)
 	return 0;
 }
 
-int kf_settings_format(const struct kf_settings *s, struct kf_buf *buf, struct kf_err *err)
+int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, struct kf_err *err)
 {
 	const char *level = kf_seccomp_level_name(s->seccomp);
 	char sum[KF_SHA256_HEX + 1];
@@ -133,7 +133,8 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 	return check_settings(s, err);
 }
 
-int kf_settings_parse(const char *text, size_t n, struct kf_settings_text *ret, struct kf_err *err)
+int kf_settings_text_parse(const char *text, size_t n, struct kf_settings_text *ret,
+			   struct kf_err *err)
 {
 	const size_t trailer = strlen("sum ") + KF_SHA256_HEX + 1, header = strlen(HEADER);
 	struct kf_settings_text out = {0};

@@ -32,10 +32,12 @@ struct kf_settings_text {
 	char *text;		     /* owned; what the strings point into */
 };
 
-int kf_settings_format(const struct kf_settings *settings, struct kf_buf *buf, struct kf_err *err);
+int kf_settings_text_format(const struct kf_settings *settings, struct kf_buf *buf,
+			    struct kf_err *err);
 /* Parse @n bytes at @text (copied).  On failure *err names the line and the
  * reason and *ret is untouched. */
-int kf_settings_parse(const char *text, size_t n, struct kf_settings_text *ret, struct kf_err *err);
+int kf_settings_text_parse(const char *text, size_t n, struct kf_settings_text *ret,
+			   struct kf_err *err);
 void kf_settings_text_done(struct kf_settings_text *settings);
 
 #endif

@@ -234,7 +234,7 @@ static const char exec_rule[] = "\n"
 static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use use)
 {
 	size_t n;
-	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+	const struct kf_launcher_call *calls = kf_seccomp_launcher_calls(&n);
 	bool any = false;
 
 	kf_buf_addf(out, "%s := {", name);
@@ -247,8 +247,8 @@ static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use
 	kf_buf_adds(out, "}\n\n");
 }
 
-void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
-		     const char *pause, struct kf_buf *out)
+void kf_kata_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
+			  const char *pause, struct kf_buf *out)
 {
 	kf_buf_adds(out, head);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(requests); i++)
@@ -258,8 +258,8 @@ void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec
 	for (size_t i = 0; i < nprofiles; i++)
 		kf_buf_addf(out, "%s\"%s\"", i ? ", " : "", profiles[i]);
 	kf_buf_adds(out, "}\n\nproc_files := {");
-	for (size_t i = 0; kf_proc_files[i]; i++)
-		kf_buf_addf(out, "%s\"proc/%s\"", i ? ", " : "", kf_proc_files[i]);
+	for (size_t i = 0; kf_plan_proc_files[i]; i++)
+		kf_buf_addf(out, "%s\"proc/%s\"", i ? ", " : "", kf_plan_proc_files[i]);
 	kf_buf_adds(out, "}\n\n");
 	add_calls(out, "needed_calls", KF_CALL_NEEDED);
 	add_calls(out, "optional_calls", KF_CALL_OPTIONAL);

@@ -10,7 +10,7 @@
  * (valid names).  With @exec KF_EXEC_DENY no process enters at all.  @pause: the pause container's
  * only argument.  Written for OPA and for regorus, which the agent uses, with either version of
  * Rego. */
-void kf_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
-		     const char *pause, struct kf_buf *out);
+void kf_kata_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
+			  const char *pause, struct kf_buf *out);
 
 #endif

@@ -30,7 +30,7 @@ static void format_time(time_t t, char ret[static KF_REQUEST_SIZE / 2])
 	(void)strftime(ret, KF_REQUEST_SIZE / 2, STAMP, &tm);
 }
 
-void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE])
+void kf_marks_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE])
 {
 	char a[KF_REQUEST_SIZE / 2], b[KF_REQUEST_SIZE / 2];
 
@@ -51,7 +51,7 @@ static bool time_at(const char *s, time_t *ret, const char **ret_end)
 	return true;
 }
 
-enum kf_request kf_request_of(const char *value, time_t start, time_t now, unsigned least)
+enum kf_request kf_marks_request_of(const char *value, time_t start, time_t now, unsigned least)
 {
 	time_t until, theirs;
 	const char *end;
@@ -133,15 +133,15 @@ bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b)
 static void read_view(json_object *node, const char *const *handlers, size_t nhandlers, time_t now,
 		      struct kf_node_view *ret)
 {
-	const char *until = kf_json_meta(node, "annotations", KF_ANNOTATION);
+	const char *until = kf_kube_meta(node, "annotations", KF_ANNOTATION);
 	const char *end;
 	time_t t;
 
 	*ret = (struct kf_node_view){.served = KF_SERVED_UNKNOWN};
-	if (kf_json_length(kf_json_at(node, "status.runtimeHandlers"))) {
+	if (kf_kube_length(kf_kube_at(node, "status.runtimeHandlers"))) {
 		ret->served = KF_SERVED_ALL;
 		for (size_t i = 0; i < nhandlers; i++)
-			if (!kf_json_find(node, "status.runtimeHandlers", "name", handlers[i]))
+			if (!kf_kube_find(node, "status.runtimeHandlers", "name", handlers[i]))
 				ret->served = KF_SERVED_MISSING;
 	}
 	if (!until || !*until)
@@ -162,7 +162,7 @@ static void add_member(json_object *object, const char *key, json_object *value)
  * differs. */
 static void patch_label(json_object *node, json_object *patch, const char *key, const char *want)
 {
-	const char *have = kf_json_meta(node, "labels", key);
+	const char *have = kf_kube_meta(node, "labels", key);
 
 	if (want ? !have || strcmp(have, want) != 0 : have != NULL)
 		add_member(patch, key, want ? json_object_new_string(want) : NULL);
@@ -194,15 +194,15 @@ static json_object *metadata_patch(json_object *node, const struct kf_marks *m, 
  * if *ret_changed. */
 static json_object *taints_patch(json_object *node, const struct kf_marks *m, bool *ret_changed)
 {
-	json_object *taints = kf_json_at(node, "spec.taints");
-	json_object *ours = kf_json_find(node, "spec.taints", "key", KF_TAINT), *list;
+	json_object *taints = kf_kube_at(node, "spec.taints");
+	json_object *ours = kf_kube_find(node, "spec.taints", "key", KF_TAINT), *list;
 
 	*ret_changed =
 		m->present && m->taint && !m->ready ? !ours : ours && (m->ready || !m->present);
 	if (!*ret_changed)
 		return NULL;
 	list = json_object_new_array();
-	for (size_t i = 0; i < kf_json_length(taints); i++) {
+	for (size_t i = 0; i < kf_kube_length(taints); i++) {
 		json_object *item = json_object_array_get_idx(taints, i);
 
 		if (item != ours)
@@ -234,7 +234,7 @@ static json_object *object_patch(json_object *node, const struct kf_marks *m, bo
 	if (tainted || cancelled)
 		add_member(
 			metadata, "resourceVersion",
-			json_object_new_string(kf_json_string(node, "metadata.resourceVersion")));
+			json_object_new_string(kf_kube_string(node, "metadata.resourceVersion")));
 	if (json_object_object_length(metadata))
 		add_member(patch, "metadata", metadata);
 	else
@@ -244,15 +244,15 @@ static json_object *object_patch(json_object *node, const struct kf_marks *m, bo
 
 static json_object *condition_patch(json_object *node, const struct kf_marks *m, time_t now)
 {
-	json_object *have = kf_json_find(node, "status.conditions", "type", KF_CONDITION), *c,
+	json_object *have = kf_kube_find(node, "status.conditions", "type", KF_CONDITION), *c,
 		    *list, *status, *patch;
 	const char *want = m->ready ? "True" : "False";
 	char at[KF_REQUEST_SIZE / 2];
 
 	if (!m->present ? !have
-			: have && strcmp(kf_json_string(have, "status"), want) == 0 &&
-				  strcmp(kf_json_string(have, "reason"), m->reason) == 0 &&
-				  strcmp(kf_json_string(have, "message"), m->message) == 0)
+			: have && strcmp(kf_kube_string(have, "status"), want) == 0 &&
+				  strcmp(kf_kube_string(have, "reason"), m->reason) == 0 &&
+				  strcmp(kf_kube_string(have, "message"), m->message) == 0)
 		return NULL;
 	format_time(now, at);
 	c = json_object_new_object();
@@ -260,14 +260,14 @@ static json_object *condition_patch(json_object *node, const struct kf_marks *m,
 	if (!m->present) {
 		add_member(c, "$patch", json_object_new_string("delete"));
 	} else {
-		bool same = have && strcmp(kf_json_string(have, "status"), want) == 0;
+		bool same = have && strcmp(kf_kube_string(have, "status"), want) == 0;
 
 		add_member(c, "status", json_object_new_string(want));
 		add_member(c, "reason", json_object_new_string(m->reason));
 		add_member(c, "message", json_object_new_string(m->message));
 		add_member(c, "lastHeartbeatTime", json_object_new_string(at));
 		add_member(c, "lastTransitionTime",
-			   json_object_new_string(same ? kf_json_string(have, "lastTransitionTime")
+			   json_object_new_string(same ? kf_kube_string(have, "lastTransitionTime")
 						       : at));
 	}
 	list = json_object_new_array();
@@ -288,9 +288,9 @@ static char *text_of(json_object *object)
 int kf_marks_view(const char *node, const char *const *handlers, size_t nhandlers, time_t now,
 		  struct kf_node_view *ret, struct kf_err *err)
 {
-	KF_CLEANUP(kf_cleanup_json) json_object *object = json_tokener_parse(node);
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *object = json_tokener_parse(node);
 
-	if (!kf_json_at(object, "metadata"))
+	if (!kf_kube_at(object, "metadata"))
 		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
 	read_view(object, handlers, nhandlers, now, ret);
 	return 0;
@@ -299,13 +299,13 @@ int kf_marks_view(const char *node, const char *const *handlers, size_t nhandler
 int kf_marks_patch(const char *node, const struct kf_marks *marks, bool cancelled, time_t now,
 		   char **ret_patch, char **ret_status, struct kf_err *err)
 {
-	KF_CLEANUP(kf_cleanup_json) json_object *object = json_tokener_parse(node);
-	KF_CLEANUP(kf_cleanup_json) json_object *patch = NULL;
-	KF_CLEANUP(kf_cleanup_json) json_object *status = NULL;
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *object = json_tokener_parse(node);
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *patch = NULL;
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *status = NULL;
 	KF_FREE char *patch_text = NULL;
 	KF_FREE char *status_text = NULL;
 
-	if (!kf_json_at(object, "metadata"))
+	if (!kf_kube_at(object, "metadata"))
 		return kf_fail(err, EPROTO, "the API's answer is not a Node object");
 	patch = object_patch(object, marks, cancelled);
 	status = condition_patch(object, marks, now);

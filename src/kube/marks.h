@@ -25,7 +25,7 @@
  * out if nobody renews it.  START: when the uninstallation began, so that it knows its own requests
  * from others'. */
 #define KF_REQUEST_SIZE	  80
-void kf_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE]);
+void kf_marks_request_format(time_t until, time_t start, char ret[static KF_REQUEST_SIZE]);
 
 enum kf_request {
 	KF_REQUEST_NONE,
@@ -36,7 +36,7 @@ enum kf_request {
 };
 /* What the annotation @value (may be NULL) means to an uninstallation that began at @start.  A
  * request that runs out within @least seconds of @now is stale. */
-enum kf_request kf_request_of(const char *value, time_t start, time_t now, unsigned least);
+enum kf_request kf_marks_request_of(const char *value, time_t start, time_t now, unsigned least);
 
 enum kf_phase {
 	KF_PHASE_STARTING,     /* nothing is known yet, or the node is about to be touched */

@@ -10,17 +10,17 @@ struct json_object;
  * Returned values belong to the object. */
 
 /* The value at @path ("status.phase"; no key of its has a dot), NULL if there is none. */
-struct json_object *kf_json_at(struct json_object *object, const char *path);
+struct json_object *kf_kube_at(struct json_object *object, const char *path);
 /* The same as text, "" if there is none. */
-const char *kf_json_string(struct json_object *object, const char *path);
-long kf_json_number(struct json_object *object, const char *path); /* 0 */
+const char *kf_kube_string(struct json_object *object, const char *path);
+long kf_kube_number(struct json_object *object, const char *path); /* 0 */
 /* metadata.@map[@key], NULL if there is none. */
-const char *kf_json_meta(struct json_object *object, const char *map, const char *key);
-size_t kf_json_length(struct json_object *array); /* 0 if it is none */
+const char *kf_kube_meta(struct json_object *object, const char *map, const char *key);
+size_t kf_kube_length(struct json_object *array); /* 0 if it is none */
 /* The element of array @path whose @key is @value, NULL if there is none. */
-struct json_object *kf_json_find(struct json_object *object, const char *path, const char *key,
+struct json_object *kf_kube_find(struct json_object *object, const char *path, const char *key,
 				 const char *value);
 
-void kf_cleanup_json(struct json_object **object); /* for KF_CLEANUP() */
+void kf_kube_cleanup_json(struct json_object **object); /* for KF_CLEANUP() */
 
 #endif

@@ -115,7 +115,7 @@ static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 		.exec = KF_EXEC_SANDBOX,
 	};
 	struct kf_buf buf = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	int r = kf_settings_format(
+	int r = kf_settings_text_format(
 		node->options->settings ? node->options->settings : &from_options, &buf, err);
 
 	if (r == 0)

@@ -241,7 +241,7 @@ int kf_publish_settings(const struct kf_helper *helper, const struct kf_settings
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	KF_CLOSE int none = -1;
 
-	if (kf_settings_format(settings, &text, err) < 0)
+	if (kf_settings_text_format(settings, &text, err) < 0)
 		return -1;
 	if (helper->fd < 0)
 		return write_settings(helper->node_dir, text.p, text.n, err);

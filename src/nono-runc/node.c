@@ -61,7 +61,7 @@ int kf_node_settings(const struct kf_node *node, struct kf_settings_text *ret, s
 	size_t n;
 
 	if (read_trusted(node, "settings", &text, &n, err) < 0 ||
-	    kf_settings_parse(text, n, ret, err) < 0)
+	    kf_settings_text_parse(text, n, ret, err) < 0)
 		return kf_fail_wrap(err,
 				    "the node's settings cannot be used (is nono-nri running?)");
 	return 0;

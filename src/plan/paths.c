@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-const char *const kf_proc_files[] = {
+const char *const kf_plan_proc_files[] = {
 	"cpuinfo",
 	"diskstats",
 	"loadavg",
@@ -54,8 +54,8 @@ static bool is_process(const char *name)
 
 static bool is_proc_file(const char *name)
 {
-	for (size_t i = 0; kf_proc_files[i]; i++)
-		if (strcmp(name, kf_proc_files[i]) == 0)
+	for (size_t i = 0; kf_plan_proc_files[i]; i++)
+		if (strcmp(name, kf_plan_proc_files[i]) == 0)
 			return true;
 	return false;
 }
@@ -68,8 +68,8 @@ static bool allowed_in_proc(enum kf_path_use use, const char *name)
 	return use != KF_PATH_DEVICE && !is_process(name);
 }
 
-int kf_path_check(enum kf_path_use use, const char *path, char ret_clean[static PATH_MAX],
-		  struct kf_err *err)
+int kf_plan_path_check(enum kf_path_use use, const char *path, char ret_clean[static PATH_MAX],
+		       struct kf_err *err)
 {
 	KF_UNINIT char clean[PATH_MAX];
 
@@ -97,7 +97,7 @@ int kf_path_check(enum kf_path_use use, const char *path, char ret_clean[static 
 	return 0;
 }
 
-bool kf_proc_mount_is_proc(const struct kf_view_mount *mount)
+bool kf_plan_proc_mount_is_proc(const struct kf_view_mount *mount)
 {
 	/* The options make a mount a bind mount, whatever its type says. */
 	for (size_t i = 0; i < mount->noptions; i++)

@@ -191,7 +191,7 @@ static int check_paths(enum kf_path_use use, const struct kf_view_paths *paths, 
 	KF_UNINIT char clean[PATH_MAX];
 
 	for (size_t i = 0; i < paths->n; i++) {
-		if (kf_path_check(use, paths->v[i], clean, err) < 0)
+		if (kf_plan_path_check(use, paths->v[i], clean, err) < 0)
 			return -1;
 		if (use == KF_PATH_DEVICE && kf_path_under(clean, KF_LAUNCHER_DIR))
 			return kf_fail(err, EPERM,
@@ -205,9 +205,9 @@ static int check_paths(enum kf_path_use use, const struct kf_view_paths *paths, 
 static int check_mount(const struct kf_view_mount *mount, char ret_clean[static PATH_MAX],
 		       struct kf_err *err)
 {
-	if (kf_path_check(KF_PATH_MOUNT, mount->destination, ret_clean, err) < 0)
+	if (kf_plan_path_check(KF_PATH_MOUNT, mount->destination, ret_clean, err) < 0)
 		return -1;
-	if (strcmp(ret_clean, "/proc") == 0 && !kf_proc_mount_is_proc(mount))
+	if (strcmp(ret_clean, "/proc") == 0 && !kf_plan_proc_mount_is_proc(mount))
 		return kf_fail(err, EPERM,
 			       "mount '%.120s': only a procfs may be mounted there, by which the "
 			       "sandbox launcher is reached; mount it elsewhere",

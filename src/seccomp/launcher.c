@@ -60,7 +60,7 @@ static const struct kf_launcher_call calls[] = {
 };
 _Static_assert(KF_ARRAY_SIZE(calls) <= MAX, "bits of a set");
 
-const struct kf_launcher_call *kf_launcher_calls(size_t *ret_n)
+const struct kf_launcher_call *kf_seccomp_launcher_calls(size_t *ret_n)
 {
 	*ret_n = KF_ARRAY_SIZE(calls);
 	return calls;

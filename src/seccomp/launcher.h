@@ -20,7 +20,7 @@ struct kf_launcher_call {
 };
 
 /* All of them on this machine's architecture; constant data. */
-const struct kf_launcher_call *kf_launcher_calls(size_t *ret_n);
+const struct kf_launcher_call *kf_seccomp_launcher_calls(size_t *ret_n);
 
 /* Names of the calls that @policy could answer in a way that stops or deceives the launcher,
  * whatever their arguments: by anything but letting them pass, or, if the call is optional, with

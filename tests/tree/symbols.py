@@ -8,29 +8,29 @@ import subprocess
 
 # folder of src/: how the names begin that its files give to others.  Where two fit, the longer one counts.
 PREFIXES = {
-    "base": "kf_arena kf_buf kf_err kf_fail kf_log kf_file kf_read kf_write kf_path kf_dir kf_escape kf_utf8 kf_sha256 kf_own_directory kf_libc",
-    "text": "kf_diag kf_lines kf_diff",
+    "base": "kf_arena kf_buf kf_err kf_fail kf_log kf_file kf_read kf_write kf_path kf_dir kf_escape kf_utf8 kf_sha256 kf_own_directory kf_mkdir kf_fd kf_syslog",
+    "text": "kf_diag kf_diags kf_lines kf_diff",
     "json": "kf_json kf_jsonc",
     "toml": "kf_toml",
     "cli": "kf_command kf_options kf_print kf_complete",
     "flat": "kf_policy kf_profile_name kf_builtin",
-    "seccomp": "kf_seccomp",
+    "seccomp": "kf_seccomp kf_cmp kf_cond",
     "profile": "kf_profile kf_policy_format kf_netpol kf_builtins kf_nbuiltins kf_nprofile",
     "plan": "kf_plan kf_verify kf_settings",
     "config": "kf_config kf_runtimes kf_settings_text kf_handler_name",
     "event": "kf_job kf_jobs kf_watch kf_ready",
     "sandbox": "kf_landlock kf_sandbox kf_domain kf_object kf_filter kf_process kf_proof",
-    "confine": "kf_confine",
+    "confine": "kf_confine kf_event_calls kf_libc_calls",
     "nri": "nri",
     "nri-plan": "kf_nri",
     "oci": "kf_oci kf_mask",
-    "host": "kf_host kf_run kf_socket kf_distro kf_evidence kf_which kf_unit kf_systemctl kf_argv",
+    "host": "kf_host kf_run kf_socket kf_distro kf_distros kf_evidence kf_which kf_unit kf_systemctl kf_argv",
     "cri": "kf_cri",
     "node": "kf_node kf_journal kf_merge kf_ours kf_payload kf_predecessor kf_transaction kf_beside kf_crio kf_containerd kf_fingerprint",
     "kata": "kf_kata",
-    "image": "kf_ext4 kf_layout",
-    "observe": "kf_http kf_metrics kf_state",
-    "kube": "kf_kube kf_marks kf_object",
+    "image": "kf_ext4 kf_image",
+    "observe": "kf_http kf_metric kf_metrics kf_state",
+    "kube": "kf_kube kf_marks",
 }
 BUILD = "out/build/src"
 

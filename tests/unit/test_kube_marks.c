@@ -222,8 +222,8 @@ static void a_request_tells_whose_it_is(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(table); i++)
-		assert_int_equal(kf_request_of(table[i].value, NOW, NOW, 60), table[i].want);
-	kf_request_format(NOW + 60, NOW, text);
+		assert_int_equal(kf_marks_request_of(table[i].value, NOW, NOW, 60), table[i].want);
+	kf_marks_request_format(NOW + 60, NOW, text);
 	assert_string_equal(text, "2026-01-01T00:01:00Z since 2026-01-01T00:00:00Z");
 	view(ASKED("2026-01-01T00:01:00Z since 2026-01-01T00:00:00Z"), KF_SERVED_UNKNOWN, true,
 	     false);

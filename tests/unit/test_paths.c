@@ -83,7 +83,7 @@ static void check(const char *path)
 	for (int use = KF_PATH_MOUNT; use <= KF_PATH_READONLY; use++) {
 		char clean[PATH_MAX];
 		struct kf_err err = {0};
-		int r = kf_path_check((enum kf_path_use)use, path, clean, &err);
+		int r = kf_plan_path_check((enum kf_path_use)use, path, clean, &err);
 
 		if ((r == 0) != may((enum kf_path_use)use, path))
 			fail_msg("'%s' as %d: %d '%s'", path, use, r, err.msg);
@@ -252,13 +252,13 @@ static void names_below_proc(void **state)
 		char clean[PATH_MAX];
 		struct kf_err err;
 
-		assert_int_equal(kf_path_check(KF_PATH_MOUNT, cases[i].path, clean, &err),
+		assert_int_equal(kf_plan_path_check(KF_PATH_MOUNT, cases[i].path, clean, &err),
 				 cases[i].mount ? 0 : -1);
-		assert_int_equal(kf_path_check(KF_PATH_DEVICE, cases[i].path, clean, &err),
+		assert_int_equal(kf_plan_path_check(KF_PATH_DEVICE, cases[i].path, clean, &err),
 				 cases[i].device ? 0 : -1);
-		assert_int_equal(kf_path_check(KF_PATH_MASKED, cases[i].path, clean, &err),
+		assert_int_equal(kf_plan_path_check(KF_PATH_MASKED, cases[i].path, clean, &err),
 				 cases[i].mask ? 0 : -1);
-		assert_int_equal(kf_path_check(KF_PATH_READONLY, cases[i].path, clean, &err),
+		assert_int_equal(kf_plan_path_check(KF_PATH_READONLY, cases[i].path, clean, &err),
 				 cases[i].mask ? 0 : -1);
 	}
 }
@@ -301,17 +301,17 @@ static void refusals_say_what_to_write(void **state)
 	struct kf_err err;
 
 	(void)state;
-	assert_int_equal(kf_path_check(KF_PATH_MOUNT, "/a/../b/", clean, &err), -1);
+	assert_int_equal(kf_plan_path_check(KF_PATH_MOUNT, "/a/../b/", clean, &err), -1);
 	assert_non_null(strstr(err.msg, "mount '/a/../b/'"));
 	assert_non_null(strstr(err.msg, "write it as '/b'"));
-	assert_int_equal(kf_path_check(KF_PATH_MOUNT, "data", clean, &err), -1);
+	assert_int_equal(kf_plan_path_check(KF_PATH_MOUNT, "data", clean, &err), -1);
 	assert_non_null(strstr(err.msg, "write it as '/data'"));
-	assert_int_equal(kf_path_check(KF_PATH_MASKED, "/proc/self/", clean, &err), -1);
+	assert_int_equal(kf_plan_path_check(KF_PATH_MASKED, "/proc/self/", clean, &err), -1);
 	assert_non_null(strstr(err.msg, "masked path '/proc/self/'"));
 	memset(longer, 'a', sizeof(longer));
 	longer[0] = '/';
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(kf_path_check(KF_PATH_MOUNT, longer, clean, &err), -1);
+	assert_int_equal(kf_plan_path_check(KF_PATH_MOUNT, longer, clean, &err), -1);
 	assert_non_null(strstr(err.msg, "too long"));
 	assert_string_equal(clean, "untouched");
 }

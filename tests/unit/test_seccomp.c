@@ -151,7 +151,7 @@ static void launcher_can_start_under_every_level(void **state)
 static void launcher_calls_are_sorted_and_of_both_kinds(void **state)
 {
 	size_t n, optional = 0;
-	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+	const struct kf_launcher_call *calls = kf_seccomp_launcher_calls(&n);
 
 	(void)state;
 	for (size_t i = 0; i < n; i++) {
@@ -276,7 +276,7 @@ static void no_answer_that_the_pod_could_give_is_believed(void **state)
 {
 	struct kf_seccomp_arg args[90];
 	size_t ncalls, nargs = conditions(args);
-	const struct kf_launcher_call *calls = kf_launcher_calls(&ncalls);
+	const struct kf_launcher_call *calls = kf_seccomp_launcher_calls(&ncalls);
 
 	(void)state;
 	assert_int_equal(nargs, KF_ARRAY_SIZE(args));
@@ -302,7 +302,7 @@ static void default_actions_count_for_calls_that_no_rule_decides(void **state)
 {
 	const struct kf_seccomp_arg arg = {.index = 0, .value = 1, .op = "SCMP_CMP_GE"};
 	size_t n;
-	const struct kf_launcher_call *calls = kf_launcher_calls(&n);
+	const struct kf_launcher_call *calls = kf_seccomp_launcher_calls(&n);
 
 	(void)state;
 	for (size_t skip = 0; skip < n; skip++) {

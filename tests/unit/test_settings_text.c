@@ -28,28 +28,28 @@ static void round_trip(void **state)
 	struct kf_err err;
 
 	(void)state;
-	assert_int_equal(kf_settings_format(&in, &buf, &err), 0);
-	assert_int_equal(kf_settings_parse(buf.p, buf.n, &out, &err), 0);
+	assert_int_equal(kf_settings_text_format(&in, &buf, &err), 0);
+	assert_int_equal(kf_settings_text_parse(buf.p, buf.n, &out, &err), 0);
 	assert_int_equal(out.settings.nhandlers, 2);
 	assert_string_equal(out.settings.handlers[1], "kata-qemu");
 	assert_string_equal(out.settings.allowed_profiles[1], "strict");
 	assert_int_equal(out.settings.exec, KF_EXEC_DENY);
 	assert_int_equal(out.settings.seccomp, KF_SECCOMP_LEVEL_NONE);
-	assert_int_equal(kf_settings_format(&out.settings, &again, &err), 0);
+	assert_int_equal(kf_settings_text_format(&out.settings, &again, &err), 0);
 	assert_string_equal(buf.p, again.p);
 	kf_settings_text_done(&out);
 	/* A flipped bit anywhere is noticed. */
 	for (size_t i = 0; i < buf.n; i++) {
 		buf.p[i] ^= 1;
-		assert_int_equal(kf_settings_parse(buf.p, buf.n, &out, &err), -1);
+		assert_int_equal(kf_settings_text_parse(buf.p, buf.n, &out, &err), -1);
 		buf.p[i] ^= 1;
-		assert_int_equal(kf_settings_parse(buf.p, i, &out, &err), -1);
+		assert_int_equal(kf_settings_text_parse(buf.p, i, &out, &err), -1);
 	}
 	in.nhandlers = 0;
-	assert_int_equal(kf_settings_format(&in, &again, &err), -1);
+	assert_int_equal(kf_settings_text_format(&in, &again, &err), -1);
 	in.nhandlers = 2;
 	in.launcher = "relative";
-	assert_int_equal(kf_settings_format(&in, &again, &err), -1);
+	assert_int_equal(kf_settings_text_format(&in, &again, &err), -1);
 	kf_buf_done(&buf);
 	kf_buf_done(&again);
 }
@@ -82,7 +82,7 @@ static void other_lines_are_refused(void **state)
 
 		kf_sha256_hex(bodies[i], strlen(bodies[i]), sum);
 		(void)snprintf(text, sizeof(text), "%ssum %s\n", bodies[i], sum);
-		assert_int_equal(kf_settings_parse(text, strlen(text), &out, &err), -1);
+		assert_int_equal(kf_settings_text_parse(text, strlen(text), &out, &err), -1);
 		assert_null(strstr(err.msg, "checksum"));
 	}
 }

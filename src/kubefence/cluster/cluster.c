@@ -150,12 +150,12 @@ int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_clu
 /* Of several installations the first; the chart allows one a cluster. */
 static int read_config(struct kf_cluster *c, struct kf_err *err)
 {
-	struct json_object *items = kf_json_at(c->config, "items");
+	struct json_object *items = kf_kube_at(c->config, "items");
 	struct kf_diags diags;
 
 	kf_diags_init(&diags, &c->arena);
-	for (size_t i = 0; i < kf_json_length(items); i++) {
-		struct json_object *data = kf_json_at(json_object_array_get_idx(items, i), "data");
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
+		struct json_object *data = kf_kube_at(json_object_array_get_idx(items, i), "data");
 		struct json_object *text = NULL;
 
 		if (!json_object_is_type(data, json_type_object) ||
@@ -206,17 +206,17 @@ void kf_cluster_done(struct kf_cluster *cluster)
 bool kf_cluster_ours(const struct kf_cluster *cluster, struct json_object *class)
 {
 	return cluster->configured && class &&
-	       kf_settings_in_scope(&cluster->plugin.settings, kf_json_string(class, "handler"));
+	       kf_settings_in_scope(&cluster->plugin.settings, kf_kube_string(class, "handler"));
 }
 
 struct json_object *kf_cluster_class(const struct kf_cluster *cluster, const char *name)
 {
-	return kf_json_find(cluster->classes, "items", "metadata.name", name);
+	return kf_kube_find(cluster->classes, "items", "metadata.name", name);
 }
 
 struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struct json_object *pod)
 {
-	const char *name = kf_json_string(pod, "spec.runtimeClassName");
+	const char *name = kf_kube_string(pod, "spec.runtimeClassName");
 	struct json_object *class = *name ? kf_cluster_class(cluster, name) : NULL;
 
 	return kf_cluster_ours(cluster, class) ? class : NULL;
@@ -229,11 +229,11 @@ const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_obj
 	const char *value;
 
 	(void)snprintf(key, sizeof(key), KF_ANNOTATION_PROFILE ".%.64s", container);
-	value = kf_json_meta(pod, "annotations", key);
+	value = kf_kube_meta(pod, "annotations", key);
 	*ret_why = "annotation " KF_ANNOTATION_PROFILE ".CONTAINER";
 	if (value)
 		return value;
-	value = kf_json_meta(pod, "annotations", KF_ANNOTATION_PROFILE);
+	value = kf_kube_meta(pod, "annotations", KF_ANNOTATION_PROFILE);
 	*ret_why = "annotation " KF_ANNOTATION_PROFILE;
 	if (value)
 		return value;

@@ -46,36 +46,36 @@ static enum result configuration(struct doctor *d)
 
 static enum result daemonsets(struct doctor *d)
 {
-	struct json_object *items = kf_json_at(d->daemonsets, "items");
-	size_t n = kf_json_length(items);
+	struct json_object *items = kf_kube_at(d->daemonsets, "items");
+	size_t n = kf_kube_length(items);
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *ds = json_object_array_get_idx(items, i);
-		long want = kf_json_number(ds, "status.desiredNumberScheduled");
-		long have = kf_json_number(ds, "status.numberReady");
+		long want = kf_kube_number(ds, "status.desiredNumberScheduled");
+		long have = kf_kube_number(ds, "status.numberReady");
 
 		if (have < want)
 			return say(d, ERROR,
 				   "%s: %ld of %ld pods are ready; 'kubectl -n %s logs ds/%s' "
 				   "tells why",
-				   kf_json_string(ds, "metadata.name"), have, want,
-				   kf_json_string(ds, "metadata.namespace"),
-				   kf_json_string(ds, "metadata.name"));
+				   kf_kube_string(ds, "metadata.name"), have, want,
+				   kf_kube_string(ds, "metadata.namespace"),
+				   kf_kube_string(ds, "metadata.name"));
 	}
 	return n ? say(d, OK, "%zu", n) : say(d, ERROR, "there is none: is the chart installed?");
 }
 
 static enum result nodes(struct doctor *d)
 {
-	struct json_object *items = kf_json_at(d->cluster->nodes, "items");
+	struct json_object *items = kf_kube_at(d->cluster->nodes, "items");
 	unsigned ready = 0, unready = 0;
 	char first[300] = "";
 
-	for (size_t i = 0; i < kf_json_length(items); i++) {
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *node = json_object_array_get_idx(items, i);
 		struct json_object *condition =
-			kf_json_find(node, "status.conditions", "type", KF_CONDITION);
-		const char *label = kf_json_meta(node, "labels", KF_LABEL_READY);
+			kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
+		const char *label = kf_kube_meta(node, "labels", KF_LABEL_READY);
 
 		ready += label && strcmp(label, "true") == 0;
 		if (!label || strcmp(label, "true") == 0)
@@ -83,13 +83,13 @@ static enum result nodes(struct doctor *d)
 		unready++;
 		if (!*first)
 			(void)snprintf(first, sizeof(first), "%.100s: %.150s",
-				       kf_json_string(node, "metadata.name"),
-				       kf_json_string(condition, "message"));
+				       kf_kube_string(node, "metadata.name"),
+				       kf_kube_string(condition, "message"));
 	}
 	if (unready)
 		return say(d, ERROR, "%u of %u are not ready, such as %s", unready, ready + unready,
 			   first);
-	return ready ? say(d, OK, "%u of %zu", ready, kf_json_length(items))
+	return ready ? say(d, OK, "%u of %zu", ready, kf_kube_length(items))
 		     : say(d, WARNING,
 			   "no node has the label " KF_LABEL_READY
 			   ": nodeSetup.enabled is false, or nothing has started yet");
@@ -102,7 +102,7 @@ static enum result classes(struct doctor *d)
 	if (!d->cluster->configured)
 		return say(d, WARNING, "cannot be told without the configuration");
 	for (size_t i = 0; i < s->nhandlers; i++)
-		if (!kf_json_find(d->cluster->classes, "items", "handler", s->handlers[i]))
+		if (!kf_kube_find(d->cluster->classes, "items", "handler", s->handlers[i]))
 			return say(d, ERROR, "no RuntimeClass has the handler '%s'",
 				   s->handlers[i]);
 	return say(d, OK, "%zu handlers", s->nhandlers);
@@ -110,7 +110,7 @@ static enum result classes(struct doctor *d)
 
 static enum result policies(struct doctor *d)
 {
-	size_t n = kf_json_length(kf_json_at(d->policies, "items"));
+	size_t n = kf_kube_length(kf_kube_at(d->policies, "items"));
 
 	return n ? say(d, OK, "%zu ValidatingAdmissionPolicies", n)
 		 : say(d, WARNING,
@@ -121,26 +121,26 @@ static enum result policies(struct doctor *d)
 /* A pod of ours whose container the node refuses says so in its status. */
 static enum result refused(struct doctor *d)
 {
-	struct json_object *items = kf_json_at(d->pods, "items");
+	struct json_object *items = kf_kube_at(d->pods, "items");
 	unsigned ours = 0;
 
-	for (size_t i = 0; i < kf_json_length(items); i++) {
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *pod = json_object_array_get_idx(items, i);
-		struct json_object *list = kf_json_at(pod, "status.containerStatuses");
+		struct json_object *list = kf_kube_at(pod, "status.containerStatuses");
 
 		if (!kf_cluster_pod_class(d->cluster, pod))
 			continue;
 		ours++;
-		for (size_t k = 0; k < kf_json_length(list); k++) {
+		for (size_t k = 0; k < kf_kube_length(list); k++) {
 			struct json_object *status = json_object_array_get_idx(list, k);
-			const char *reason = kf_json_string(status, "state.waiting.reason");
+			const char *reason = kf_kube_string(status, "state.waiting.reason");
 
 			if (strcmp(reason, "CreateContainerError") == 0 ||
 			    strcmp(reason, "RunContainerError") == 0)
 				return say(d, WARNING, "%s/%s: %.350s",
-					   kf_json_string(pod, "metadata.namespace"),
-					   kf_json_string(pod, "metadata.name"),
-					   kf_json_string(status, "state.waiting.message"));
+					   kf_kube_string(pod, "metadata.namespace"),
+					   kf_kube_string(pod, "metadata.name"),
+					   kf_kube_string(status, "state.waiting.message"));
 		}
 	}
 	return say(d, OK, "%u sandboxed pods", ours);

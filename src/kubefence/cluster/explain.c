@@ -37,7 +37,7 @@ static void warn(struct json_object *list, const char *fmt, ...)
 
 static bool has(struct json_object *array, const char *value)
 {
-	for (size_t i = 0; i < kf_json_length(array); i++)
+	for (size_t i = 0; i < kf_kube_length(array); i++)
 		if (strcmp(json_object_get_string(json_object_array_get_idx(array, i)), value) == 0)
 			return true;
 	return false;
@@ -47,19 +47,19 @@ static bool has(struct json_object *array, const char *value)
 static void weaknesses(struct json_object *pod, struct json_object *container,
 		       struct json_object *list)
 {
-	struct json_object *added = kf_json_at(container, "securityContext.capabilities.add");
-	struct json_object *volumes = kf_json_at(pod, "spec.volumes");
-	const char *name = kf_json_string(container, "name");
+	struct json_object *added = kf_kube_at(container, "securityContext.capabilities.add");
+	struct json_object *volumes = kf_kube_at(pod, "spec.volumes");
+	const char *name = kf_kube_string(container, "name");
 
-	if (json_object_get_boolean(kf_json_at(container, "securityContext.privileged")))
+	if (json_object_get_boolean(kf_kube_at(container, "securityContext.privileged")))
 		warn(list, "container %s is privileged: no boundary against it", name);
 	if (has(added, "SYS_ADMIN") || has(added, "CAP_SYS_ADMIN") || has(added, "ALL"))
 		warn(list, "container %s has CAP_SYS_ADMIN: no boundary against it", name);
-	for (size_t i = 0; i < kf_json_length(volumes); i++) {
+	for (size_t i = 0; i < kf_kube_length(volumes); i++) {
 		struct json_object *volume = json_object_array_get_idx(volumes, i);
 
-		if (strcmp(kf_json_string(volume, "hostPath.path"), "/") == 0 &&
-		    kf_json_find(container, "volumeMounts", "name", kf_json_string(volume, "name")))
+		if (strcmp(kf_kube_string(volume, "hostPath.path"), "/") == 0 &&
+		    kf_kube_find(container, "volumeMounts", "name", kf_kube_string(volume, "name")))
 			warn(list, "container %s has the host's root file system", name);
 	}
 }
@@ -68,8 +68,8 @@ static void weaknesses(struct json_object *pod, struct json_object *container,
 static const char *strength(struct json_object *node, const char *handler)
 {
 	struct json_object *condition =
-		kf_json_find(node, "status.conditions", "type", KF_CONDITION);
-	const char *ready = node ? kf_json_meta(node, "labels", KF_LABEL_READY) : NULL;
+		kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
+	const char *ready = node ? kf_kube_meta(node, "labels", KF_LABEL_READY) : NULL;
 
 	if (!node)
 		return "not on a node yet";
@@ -77,7 +77,7 @@ static const char *strength(struct json_object *node, const char *handler)
 		return "unknown: no node agent runs there; ask 'kubefence doctor' on the node";
 	if (strcmp(ready, "true") != 0)
 		return "in doubt: the node is not ready for sandboxed pods";
-	return kf_marks_guards(kf_json_string(condition, "message"), handler)
+	return kf_marks_guards(kf_kube_string(condition, "message"), handler)
 		       ? "guard and plugin: every process that enters, kubectl exec included"
 		       : "plugin: the containers' first processes and their children";
 }
@@ -86,12 +86,12 @@ static void add_containers(const struct kf_cluster *c, struct json_object *pod, 
 			   struct json_object *rows, struct json_object *warnings)
 {
 	const struct kf_settings *s = &c->plugin.settings;
-	struct json_object *list = kf_json_at(pod, path);
+	struct json_object *list = kf_kube_at(pod, path);
 
-	for (size_t i = 0; i < kf_json_length(list); i++) {
+	for (size_t i = 0; i < kf_kube_length(list); i++) {
 		struct json_object *container = json_object_array_get_idx(list, i);
 		struct json_object *row = json_object_new_object();
-		const char *why, *name = kf_json_string(container, "name");
+		const char *why, *name = kf_kube_string(container, "name");
 		const char *profile = kf_cluster_profile(c, pod, name, &why);
 		bool allowed = !s->nallowed_profiles;
 
@@ -120,17 +120,17 @@ static struct json_object *explain(const struct kf_cluster *c, struct json_objec
 	const struct kf_settings *s = &c->plugin.settings;
 	struct json_object *out = json_object_new_object(), *rows = json_object_new_array();
 	struct json_object *warnings = json_object_new_array();
-	const char *node_name = kf_json_string(pod, "spec.nodeName");
-	const char *handler = kf_json_string(class, "handler");
-	struct json_object *node = kf_json_find(c->nodes, "items", "metadata.name", node_name);
+	const char *node_name = kf_kube_string(pod, "spec.nodeName");
+	const char *handler = kf_kube_string(class, "handler");
+	struct json_object *node = kf_kube_find(c->nodes, "items", "metadata.name", node_name);
 	const char *level = (size_t)s->seccomp < KF_ARRAY_SIZE(levels) ? levels[s->seccomp] : NULL;
 
-	add(out, "pod", kf_json_string(pod, "metadata.name"));
-	add(out, "namespace", kf_json_string(pod, "metadata.namespace"));
-	add(out, "runtimeClass", kf_json_string(class, "metadata.name"));
+	add(out, "pod", kf_kube_string(pod, "metadata.name"));
+	add(out, "namespace", kf_kube_string(pod, "metadata.namespace"));
+	add(out, "runtimeClass", kf_kube_string(class, "metadata.name"));
 	add(out, "handler", handler);
 	add(out, "node", node_name);
-	add(out, "landlockAbi", node ? kf_json_meta(node, "labels", KF_LABEL_ABI) : "");
+	add(out, "landlockAbi", node ? kf_kube_meta(node, "labels", KF_LABEL_ABI) : "");
 	add(out, "strength", strength(node, handler));
 	add(out, "seccomp", level ? level : "none of ours");
 	add(out, "exec", s->exec == KF_EXEC_DENY ? "refused by the guard" : "sandboxed");
@@ -152,25 +152,25 @@ static void print_table(struct json_object *out)
 		{"strength", "strength"},  {"seccomp", "seccomp"},
 		{"exec", "exec"},
 	};
-	struct json_object *rows = kf_json_at(out, "containers");
-	struct json_object *warnings = kf_json_at(out, "warnings");
+	struct json_object *rows = kf_kube_at(out, "containers");
+	struct json_object *warnings = kf_kube_at(out, "warnings");
 
-	kf_print_line(stdout, "%-10s %s/%s", "pod", kf_json_string(out, "namespace"),
-		      kf_json_string(out, "pod"));
+	kf_print_line(stdout, "%-10s %s/%s", "pod", kf_kube_string(out, "namespace"),
+		      kf_kube_string(out, "pod"));
 	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++)
 		kf_print_line(stdout, "%-10s %s", lines[i].head,
-			      *kf_json_string(out, lines[i].key) ? kf_json_string(out, lines[i].key)
+			      *kf_kube_string(out, lines[i].key) ? kf_kube_string(out, lines[i].key)
 								 : "-");
-	for (size_t i = 0; i < kf_json_length(rows); i++) {
+	for (size_t i = 0; i < kf_kube_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
-		const char *profile = kf_json_string(row, "profile");
+		const char *profile = kf_kube_string(row, "profile");
 		bool valid = kf_profile_name_valid(profile);
 
 		kf_print_line(stdout, "%-10s %s: profile %.*s%s (%s)", "container",
-			      kf_json_string(row, "name"), KF_LIMIT_PROFILE_NAME, profile,
-			      valid ? "" : " (invalid)", kf_json_string(row, "because"));
+			      kf_kube_string(row, "name"), KF_LIMIT_PROFILE_NAME, profile,
+			      valid ? "" : " (invalid)", kf_kube_string(row, "because"));
 	}
-	for (size_t i = 0; i < kf_json_length(warnings); i++)
+	for (size_t i = 0; i < kf_kube_length(warnings); i++)
 		kf_print_line(stdout, "%-10s %s", "warning",
 			      json_object_get_string(json_object_array_get_idx(warnings, i)));
 }
@@ -196,10 +196,10 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 	class = r == 0 ? kf_cluster_pod_class(&c, pod) : NULL;
 	if (r == 0 && !class)
 		r = kf_fail(&err, ENOENT, "pod %s is not sandboxed: %s%s", o.argument,
-			    *kf_json_string(pod, "spec.runtimeClassName")
+			    *kf_kube_string(pod, "spec.runtimeClassName")
 				    ? "no handler of ours is behind runtimeClassName "
 				    : "it has no runtimeClassName",
-			    kf_json_string(pod, "spec.runtimeClassName"));
+			    kf_kube_string(pod, "spec.runtimeClassName"));
 	if (r == 0) {
 		out = explain(&c, pod, class);
 		if (o.json)

@@ -35,7 +35,7 @@ static void add(struct json_object *row, const char *key, const char *value)
 /* One cell, escaped and cut, into @out. */
 static size_t cell(struct json_object *row, const char *key, char out[static CELL_MAX + 4])
 {
-	const char *v = or_dash(kf_json_string(row, key));
+	const char *v = or_dash(kf_kube_string(row, key));
 	size_t need = kf_escape(out, CELL_MAX + 1, v, strlen(v));
 
 	if (need > CELL_MAX)
@@ -53,7 +53,7 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 
 	for (size_t k = 0; k < n; k++) {
 		width[k] = (int)strlen(heads[k]);
-		for (size_t i = 0; i < kf_json_length(rows); i++) {
+		for (size_t i = 0; i < kf_kube_length(rows); i++) {
 			int w = (int)cell(json_object_array_get_idx(rows, i), keys[k], text);
 
 			width[k] = w > width[k] ? w : width[k];
@@ -61,7 +61,7 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 		kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, heads[k],
 			    k + 1 < n ? "  " : "\n");
 	}
-	for (size_t i = 0; i < kf_json_length(rows); i++) {
+	for (size_t i = 0; i < kf_kube_length(rows); i++) {
 		for (size_t k = 0; k < n; k++) {
 			(void)cell(json_object_array_get_idx(rows, i), keys[k], text);
 			kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, text,
@@ -73,21 +73,21 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 
 static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready)
 {
-	struct json_object *items = kf_json_at(c->nodes, "items");
+	struct json_object *items = kf_kube_at(c->nodes, "items");
 	struct json_object *rows = json_object_new_array();
 
-	for (size_t i = 0; i < kf_json_length(items); i++) {
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *node = json_object_array_get_idx(items, i);
 		struct json_object *condition =
-			kf_json_find(node, "status.conditions", "type", KF_CONDITION);
-		const char *ready = kf_json_meta(node, "labels", KF_LABEL_READY);
+			kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
+		const char *ready = kf_kube_meta(node, "labels", KF_LABEL_READY);
 		struct json_object *row = json_object_new_object();
 
-		add(row, "name", kf_json_string(node, "metadata.name"));
+		add(row, "name", kf_kube_string(node, "metadata.name"));
 		add(row, "ready", ready ? ready : "");
-		add(row, "reason", kf_json_string(condition, "reason"));
-		add(row, "landlockAbi", kf_json_meta(node, "labels", KF_LABEL_ABI));
-		add(row, "message", kf_json_string(condition, "message"));
+		add(row, "reason", kf_kube_string(condition, "reason"));
+		add(row, "landlockAbi", kf_kube_meta(node, "labels", KF_LABEL_ABI));
+		add(row, "message", kf_kube_string(condition, "message"));
 		(void)json_object_array_add(rows, row);
 		*ret_ready += ready && strcmp(ready, "true") == 0;
 	}
@@ -96,20 +96,20 @@ static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready
 
 static struct json_object *pods(const struct kf_cluster *c, struct json_object *list)
 {
-	struct json_object *items = kf_json_at(list, "items");
+	struct json_object *items = kf_kube_at(list, "items");
 	struct json_object *rows = json_object_new_array();
 
-	for (size_t i = 0; i < kf_json_length(items); i++) {
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *pod = json_object_array_get_idx(items, i), *row;
-		struct json_object *containers = kf_json_at(pod, "spec.containers");
+		struct json_object *containers = kf_kube_at(pod, "spec.containers");
 		KF_CLEANUP(kf_buf_done) struct kf_buf profiles = KF_BUF_INIT(8192);
 		const char *why, *last = NULL;
 
 		if (!kf_cluster_pod_class(c, pod))
 			continue;
-		for (size_t k = 0; k < kf_json_length(containers); k++) {
+		for (size_t k = 0; k < kf_kube_length(containers); k++) {
 			const char *name =
-				kf_json_string(json_object_array_get_idx(containers, k), "name");
+				kf_kube_string(json_object_array_get_idx(containers, k), "name");
 			const char *profile = kf_cluster_profile(c, pod, name, &why);
 
 			if (!last || strcmp(profile, last) != 0)
@@ -119,12 +119,12 @@ static struct json_object *pods(const struct kf_cluster *c, struct json_object *
 			last = profile;
 		}
 		row = json_object_new_object();
-		add(row, "namespace", kf_json_string(pod, "metadata.namespace"));
-		add(row, "name", kf_json_string(pod, "metadata.name"));
-		add(row, "runtimeClass", kf_json_string(pod, "spec.runtimeClassName"));
+		add(row, "namespace", kf_kube_string(pod, "metadata.namespace"));
+		add(row, "name", kf_kube_string(pod, "metadata.name"));
+		add(row, "runtimeClass", kf_kube_string(pod, "spec.runtimeClassName"));
 		add(row, "profile", profiles.failed ? "?" : profiles.p);
-		add(row, "phase", kf_json_string(pod, "status.phase"));
-		add(row, "node", kf_json_string(pod, "spec.nodeName"));
+		add(row, "phase", kf_kube_string(pod, "status.phase"));
+		add(row, "node", kf_kube_string(pod, "spec.nodeName"));
 		(void)json_object_array_add(rows, row);
 	}
 	return rows;
@@ -132,25 +132,25 @@ static struct json_object *pods(const struct kf_cluster *c, struct json_object *
 
 static struct json_object *classes(const struct kf_cluster *c, struct json_object *pod_rows)
 {
-	struct json_object *items = kf_json_at(c->classes, "items");
+	struct json_object *items = kf_kube_at(c->classes, "items");
 	struct json_object *rows = json_object_new_array();
 
-	for (size_t i = 0; i < kf_json_length(items); i++) {
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *class = json_object_array_get_idx(items, i), *row;
-		const char *name = kf_json_string(class, "metadata.name");
+		const char *name = kf_kube_string(class, "metadata.name");
 		char count[24];
 		unsigned n = 0;
 
 		if (!kf_cluster_ours(c, class))
 			continue;
-		for (size_t k = 0; k < kf_json_length(pod_rows); k++)
-			n += strcmp(kf_json_string(json_object_array_get_idx(pod_rows, k),
+		for (size_t k = 0; k < kf_kube_length(pod_rows); k++)
+			n += strcmp(kf_kube_string(json_object_array_get_idx(pod_rows, k),
 						   "runtimeClass"),
 				    name) == 0;
 		(void)snprintf(count, sizeof(count), "%u", n);
 		row = json_object_new_object();
 		add(row, "name", name);
-		add(row, "handler", kf_json_string(class, "handler"));
+		add(row, "handler", kf_kube_string(class, "handler"));
 		add(row, "pods", count);
 		(void)json_object_array_add(rows, row);
 	}
@@ -169,14 +169,14 @@ static void print_table(struct json_object *out)
 	static const char *const pod_heads[] = {"NAMESPACE", "POD",   "RUNTIMECLASS",
 						"PROFILE",   "PHASE", "NODE"};
 
-	print_rows(kf_json_at(out, "nodes"), node_keys, node_heads, KF_ARRAY_SIZE(node_keys));
+	print_rows(kf_kube_at(out, "nodes"), node_keys, node_heads, KF_ARRAY_SIZE(node_keys));
 	fputs("\n", stdout);
-	print_rows(kf_json_at(out, "runtimeClasses"), class_keys, class_heads,
+	print_rows(kf_kube_at(out, "runtimeClasses"), class_keys, class_heads,
 		   KF_ARRAY_SIZE(class_keys));
-	if (!kf_json_length(kf_json_at(out, "pods")))
+	if (!kf_kube_length(kf_kube_at(out, "pods")))
 		return;
 	fputs("\n", stdout);
-	print_rows(kf_json_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
+	print_rows(kf_kube_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
 }
 
 static int run_status(const struct kf_command *self, int argc, char **argv)

@@ -201,7 +201,7 @@ static enum kf_doctor_result settings(struct kf_doctor *d)
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
 	if (kf_host_read(&d->node.host, KF_NODE_SETTINGS, KF_LIMIT_CONFIG, &text, &n, &err) < 0 ||
-	    kf_settings_parse(text, n, &s, &err) < 0)
+	    kf_settings_text_parse(text, n, &s, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	kf_doctor_say(d, KF_DOCTOR_OK, "default profile %s", s.settings.default_profile);
 	kf_settings_text_done(&s);

@@ -77,7 +77,7 @@ static int from_settings(const struct kf_host *host, const char *file, struct al
 						     "or run this on a node that is set up",
 						     file)
 					   : -1;
-	if (kf_settings_parse(text, n, &s, err) < 0)
+	if (kf_settings_text_parse(text, n, &s, err) < 0)
 		return kf_fail_wrap(err, "'%s'", file);
 	if (!exec_given)
 		*exec = s.settings.exec;
@@ -149,7 +149,7 @@ static int run_policy(const struct kf_command *self, int argc, char **argv)
 	kf_arena_init(&allowed.arena, 1024 * 1024);
 	r = gather(&l, &allowed, &exec, &err);
 	if (r == 0) {
-		kf_agent_policy(allowed.v, allowed.n, exec, l.pause, &out);
+		kf_kata_agent_policy(allowed.v, allowed.n, exec, l.pause, &out);
 		r = out.failed ? kf_fail_nomem(&err, "policy") : 0;
 	}
 	if (r == 0)

@@ -17,15 +17,15 @@ char *kf_cleanup_class_object(const char *object, char manager[static 64])
 {
 	static const char *const servers[] = {"uid", "resourceVersion", "creationTimestamp",
 					      "generation", "managedFields"};
-	KF_CLEANUP(kf_cleanup_json) json_object *class = json_tokener_parse(object);
-	json_object *metadata = kf_json_at(class, "metadata");
-	json_object *applied = kf_json_find(class, "metadata.managedFields", "operation", "Apply");
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *class = json_tokener_parse(object);
+	json_object *metadata = kf_kube_at(class, "metadata");
+	json_object *applied = kf_kube_find(class, "metadata.managedFields", "operation", "Apply");
 
-	if (!metadata || !*kf_json_string(class, "handler"))
+	if (!metadata || !*kf_kube_string(class, "handler"))
 		return NULL;
 	/* Whoever applied it owns its fields: another name would be in its way. */
 	(void)snprintf(manager, 64, "%s",
-		       applied ? kf_json_string(applied, "manager") : "kubefence");
+		       applied ? kf_kube_string(applied, "manager") : "kubefence");
 	for (size_t i = 0; i < KF_ARRAY_SIZE(servers); i++)
 		json_object_object_del(metadata, servers[i]);
 	return strdup(json_object_to_json_string_ext(

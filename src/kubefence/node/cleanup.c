@@ -80,7 +80,7 @@ static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
 	while (next) {
 		const struct kf_kube_request get = {
 			.method = "GET", .path = path, .accept = METADATA};
-		KF_CLEANUP(kf_cleanup_json) json_object *list = NULL;
+		KF_CLEANUP(kf_kube_cleanup_json) json_object *list = NULL;
 		KF_FREE char *text = NULL;
 		json_object *items;
 		const char *kind;
@@ -91,23 +91,23 @@ static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
 		if (insist(c->kube, &get, &text, c->deadline, err) < 0)
 			return -1;
 		list = json_tokener_parse(text);
-		items = kf_json_at(list, "items");
-		kind = kf_json_string(list, "kind");
+		items = kf_kube_at(list, "items");
+		kind = kf_kube_string(list, "kind");
 		/* An empty list may be null: Go makes no difference. */
 		if ((items && !json_object_is_type(items, json_type_array)) ||
 		    (strcmp(kind, "NodeList") != 0 &&
 		     strcmp(kind, "PartialObjectMetadataList") != 0))
 			return kf_fail(err, EPROTO, "the API's answer is not a list of nodes");
-		for (size_t i = 0; i < kf_json_length(items); i++) {
+		for (size_t i = 0; i < kf_kube_length(items); i++) {
 			json_object *node = json_object_array_get_idx(items, i);
 
-			if (each(c, node, kf_json_meta(node, "annotations", KF_ANNOTATION), err) <
+			if (each(c, node, kf_kube_meta(node, "annotations", KF_ANNOTATION), err) <
 			    0)
 				return -1;
 		}
 		free(next);
-		next = *kf_json_string(list, "metadata.continue")
-			       ? strdup(kf_json_string(list, "metadata.continue"))
+		next = *kf_kube_string(list, "metadata.continue")
+			       ? strdup(kf_kube_string(list, "metadata.continue"))
 			       : NULL;
 	}
 	return 0;
@@ -123,11 +123,11 @@ static int annotate(struct cleanup *c, json_object *node, const char *value, str
 	const char *quote = value ? "\"" : "";
 
 	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s",
-		       kf_json_string(node, "metadata.name"));
+		       kf_kube_string(node, "metadata.name"));
 	(void)snprintf(
 		body, sizeof(body),
 		"{\"metadata\":{\"resourceVersion\":\"%.64s\",\"annotations\":{\"%s\":%s%s%s}}}",
-		kf_json_string(node, "metadata.resourceVersion"), KF_ANNOTATION, quote,
+		kf_kube_string(node, "metadata.resourceVersion"), KF_ANNOTATION, quote,
 		value ? value : "null", quote);
 	c->changed++;
 	/* Another pass follows; a node may also have gone meanwhile. */
@@ -139,15 +139,15 @@ static int annotate(struct cleanup *c, json_object *node, const char *value, str
 
 static enum kf_request whose(const struct cleanup *c, const char *value)
 {
-	return kf_request_of(value, c->start, time(NULL), REQUEST_LEAST);
+	return kf_marks_request_of(value, c->start, time(NULL), REQUEST_LEAST);
 }
 
 /* Ask where something is set up, and where a request lies: an agent that has done its work may
  * take an old one that was taken back for a reason to set its node up again. */
 static int ask(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
-	const char *name = kf_json_string(node, "metadata.name");
-	bool labelled = kf_json_meta(node, "labels", KF_LABEL_READY) != NULL;
+	const char *name = kf_kube_string(node, "metadata.name");
+	bool labelled = kf_kube_meta(node, "labels", KF_LABEL_READY) != NULL;
 	enum kf_request is = whose(c, value);
 	unsigned changed = c->changed;
 	char request[KF_REQUEST_SIZE];
@@ -158,7 +158,7 @@ static int ask(struct cleanup *c, json_object *node, const char *value, struct k
 			       "another uninstallation began since and has asked node %s", name);
 	if (is == KF_REQUEST_OWN || (is == KF_REQUEST_NONE && !labelled))
 		return 0;
-	kf_request_format(time(NULL) + REQUEST_SECONDS, c->start, request);
+	kf_marks_request_format(time(NULL) + REQUEST_SECONDS, c->start, request);
 	if (annotate(c, node, request, err) < 0)
 		return -1;
 	if (is == KF_REQUEST_STALE)
@@ -188,25 +188,25 @@ static int cancel(struct cleanup *c, json_object *node, const char *value, struc
 /* What keeps a node, as its condition says. */
 static int explain(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
-	const char *name = kf_json_string(node, "metadata.name");
+	const char *name = kf_kube_string(node, "metadata.name");
 	char path[300];
 	const struct kf_kube_request get = {.method = "GET", .path = path};
-	KF_CLEANUP(kf_cleanup_json) json_object *object = NULL;
+	KF_CLEANUP(kf_kube_cleanup_json) json_object *object = NULL;
 	KF_FREE char *text = NULL;
 	json_object *ours, *ready;
 
 	(void)value;
 	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", name);
-	if (!kf_json_meta(node, "labels", KF_LABEL_READY) ||
+	if (!kf_kube_meta(node, "labels", KF_LABEL_READY) ||
 	    kf_kube_do(c->kube, &get, &text, err) < 0)
 		return 0;
 	object = json_tokener_parse(text);
-	ours = kf_json_find(object, "status.conditions", "type", KF_CONDITION);
-	ready = kf_json_find(object, "status.conditions", "type", "Ready");
+	ours = kf_kube_find(object, "status.conditions", "type", KF_CONDITION);
+	ready = kf_kube_find(object, "status.conditions", "type", "Ready");
 	kf_print_line(stderr, "node %s is not cleaned up: %s%s", name,
-		      ours ? kf_json_string(ours, "message")
+		      ours ? kf_kube_string(ours, "message")
 			   : "its agent has said nothing; does its pod run?",
-		      ready && strcmp(kf_json_string(ready, "status"), "True") != 0
+		      ready && strcmp(kf_kube_string(ready, "status"), "True") != 0
 			      ? " (the node itself is not ready)"
 			      : "");
 	return 0;
