@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-runc kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all deps demo images test test-all bench fuzz clean help
+.PHONY: all deps install uninstall demo images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
 	@ninja -C $(O)/build
@@ -20,6 +20,15 @@ $(O)/build/build.ninja:
 
 deps: ## install what building needs (Debian packages, as root)
 	@scripts/bootstrap build
+
+# A PREFIX stays until another one is given; without any it is /usr/local.
+install: all ## programs, manual pages, completions, unit, profiles, documentation and libnri: PREFIX=/usr DESTDIR=/stage
+	@[ -z "$(PREFIX)" ] || { meson configure -Dprefix="$(PREFIX)" $(O)/build && ninja -C $(O)/build; } >$(O)/install.log
+	@meson install -C $(O)/build --no-rebuild $(if $(DESTDIR),--destdir "$(DESTDIR)") >$(O)/install.log
+	@echo "installed; $(O)/install.log says what and where"
+
+uninstall: ## remove what the last "make install" has put there
+	@ninja -C $(O)/build uninstall >$(O)/install.log
 
 demo: all ## the same container without and with the sandbox, side by side, on this machine
 	@scripts/bootstrap demo

@@ -19,7 +19,7 @@
  *		return 0;
  *	}
  *
- * examples/nri-logger.c is a complete program.
+ * examples/nri-hello.c (installed as DOCDIR/libnri/examples/nri-hello.c) is a complete program.
  *
  * Conventions.  Functions return 0, or -1 with *err (which may be NULL) set;
  * outputs (ret_*) are untouched on failure.  Nothing here logs, exits, starts a
@@ -30,11 +30,20 @@
  * with its field numbers; unknown fields are skipped.  Strings of decoded messages are
  * never NULL, contain no NUL byte (such a request is refused) but need not be
  * UTF-8; what is sent has to be, and is checked.
+ *
+ * Growth.  Messages and the structures below get new members, always at the end, without a new
+ * soname.  A program that is not built again goes on: the generated code of the messages is part of
+ * the program (libnri_messages.a, which libnri.pc names), so what the program encodes is encoded as
+ * it was built; and the calls that take one of our structures pass its size along.  Those are
+ * inline functions; the library's own end in _sized, for languages that do not read this header.
+ * A program that is newer than the library, and sets a member that the library does not know, is
+ * told so (NRI_UNIMPLEMENTED).  struct nri_error stays as it is for ever.
  */
 #ifndef NRI_NRI_H
 #define NRI_NRI_H
 
 #include <nri/nri.pb-c.h>
+#include <nri/version.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,6 +56,9 @@ extern "C" {
 #endif
 
 #define NRI_SOCKET_PATH "/var/run/nri/nri.sock"
+
+/* The version of the library that the program runs with; NRI_VERSION is that of the header. */
+const char *nri_version(void);
 
 /* ---- errors ---- */
 
@@ -100,11 +112,21 @@ struct nri_features {
 
 /* What to expect.  @runtime_name "containerd", "cri-o"; versions like "v1.7.16", "2.2.6+unknown",
  * "1.35.0", "".  Strings that say nothing useful give the capabilities of the oldest release. */
-void nri_features_parse(const char *runtime_name, const char *runtime_version,
-			const char *nri_version, struct nri_features *ret);
+void nri_features_parse_sized(const char *runtime_name, const char *runtime_version,
+			      const char *nri_version, struct nri_features *ret, size_t size);
+static inline void nri_features_parse(const char *runtime_name, const char *runtime_version,
+				      const char *nri_version, struct nri_features *ret)
+{
+	nri_features_parse_sized(runtime_name, runtime_version, nri_version, ret, sizeof(*ret));
+}
+
 /* The same, corrected by what a runtime did: it ended connections that asked for the events of
  * NRI 0.10 (@refused), or it took them. */
-void nri_features_settle(struct nri_features *features, bool refused);
+void nri_features_settle_sized(struct nri_features *features, size_t size, bool refused);
+static inline void nri_features_settle(struct nri_features *features, bool refused)
+{
+	nri_features_settle_sized(features, sizeof(*features), refused);
+}
 
 /* ---- answers ---- */
 
@@ -223,10 +245,18 @@ struct nri_plugin;
  * environment).  What is not set is left as it is; options->adopted tells. */
 int nri_plugin_options_from_environment(struct nri_plugin_options *options, struct nri_error *err);
 
-/* @ops, @ctx and @base must outlive the plugin; @options is copied. */
-int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *options,
-		   const struct nri_plugin_ops *ops, void *ctx, struct nri_plugin **ret,
-		   struct nri_error *err);
+/* @ctx and @base must outlive the plugin; @options and @ops are copied. */
+int nri_plugin_new_sized(struct event_base *base, const struct nri_plugin_options *options,
+			 size_t options_size, const struct nri_plugin_ops *ops, size_t ops_size,
+			 void *ctx, struct nri_plugin **ret, struct nri_error *err);
+static inline int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *options,
+				 const struct nri_plugin_ops *ops, void *ctx,
+				 struct nri_plugin **ret, struct nri_error *err)
+{
+	return nri_plugin_new_sized(base, options, sizeof(*options), ops, sizeof(*ops), ctx, ret,
+				    err);
+}
+
 /* First attempt to connect.  A runtime that is not there is no failure: from now on
  * the plugin keeps trying, for ever. */
 void nri_plugin_start(struct nri_plugin *plugin);
@@ -260,8 +290,16 @@ struct nri_runtime_options {
 int nri_listen(const char *path, int *ret_fd, struct nri_error *err);
 
 /* @fd: connected; owned by the runtime on success. */
-int nri_runtime_new(struct event_base *base, int fd, const struct nri_runtime_options *options,
-		    struct nri_runtime **ret, struct nri_error *err);
+int nri_runtime_new_sized(struct event_base *base, int fd,
+			  const struct nri_runtime_options *options, size_t options_size,
+			  struct nri_runtime **ret, struct nri_error *err);
+static inline int nri_runtime_new(struct event_base *base, int fd,
+				  const struct nri_runtime_options *options,
+				  struct nri_runtime **ret, struct nri_error *err)
+{
+	return nri_runtime_new_sized(base, fd, options, sizeof(*options), ret, err);
+}
+
 void nri_runtime_free(struct nri_runtime *rt);
 
 /* Wait for RegisterPlugin, then send Configure.  *ret_events is the

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
+#include "nri/sized.h"
 
 #include <nri/nri.h>
 
@@ -70,20 +71,22 @@ static void derive(struct nri_features *f)
 	f->events = f->validate ? EVENTS_SINCE_0_10 : EVENTS_BEFORE_0_10;
 }
 
-void nri_features_settle(struct nri_features *features, bool refused)
+void nri_features_settle_sized(struct nri_features *features, size_t size, bool refused)
 {
-	const bool newer = features->validate;
+	struct nri_features f;
 
-	features->events_refused = refused;
-	if (newer == refused) {
-		features->nri_major = 0;
-		features->nri_minor = refused ? 9 : 10;
-		derive(features);
+	nri_sized_copy(&f, sizeof(f), features, size);
+	f.events_refused = refused;
+	if (f.validate == refused) {
+		f.nri_major = 0;
+		f.nri_minor = refused ? 9 : 10;
+		derive(&f);
 	}
+	nri_sized_copy(features, size, &f, sizeof(f));
 }
 
-void nri_features_parse(const char *runtime_name, const char *runtime_version,
-			const char *nri_version, struct nri_features *ret)
+void nri_features_parse_sized(const char *runtime_name, const char *runtime_version,
+			      const char *nri_version, struct nri_features *ret, size_t size)
 {
 	struct nri_features f = {.major = -1, .minor = -1, .nri_major = -1, .nri_minor = -1};
 
@@ -103,5 +106,5 @@ void nri_features_parse(const char *runtime_name, const char *runtime_version,
 	}
 	derive(&f);
 	f.start_can_fail = f.is_containerd;
-	*ret = f;
+	nri_sized_copy(ret, size, &f, sizeof(f));
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "nri/calls.h"
+#include "nri/sized.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -205,19 +206,24 @@ static const char *non_empty(const char *s, const char *fallback)
 	return s && *s ? s : fallback;
 }
 
-int nri_plugin_new(struct event_base *base, const struct nri_plugin_options *options,
-		   const struct nri_plugin_ops *ops, void *ctx, struct nri_plugin **ret,
-		   struct nri_error *err)
+int nri_plugin_new_sized(struct event_base *base, const struct nri_plugin_options *given,
+			 size_t given_size, const struct nri_plugin_ops *ops, size_t ops_size,
+			 void *ctx, struct nri_plugin **ret, struct nri_error *err)
 {
+	struct nri_plugin_options own, *options = &own;
+	struct nri_plugin_ops own_ops;
 	struct nri_plugin *p;
 
-	if (check_options(options, err) < 0)
+	if (nri_sized_take(&own, sizeof(own), given, given_size, "nri_plugin_options", err) < 0 ||
+	    nri_sized_take(&own_ops, sizeof(own_ops), ops, ops_size, "nri_plugin_ops", err) < 0 ||
+	    check_options(options, err) < 0)
 		return -1;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "plugin: out of memory");
 	p->base = base;
-	p->ops = ops;
+	p->own_ops = own_ops;
+	p->ops = &p->own_ops;
 	p->ctx = ctx;
 	p->name = strdup(options->name);
 	p->index = strdup(options->index);

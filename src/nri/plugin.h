@@ -9,7 +9,8 @@
 
 struct nri_plugin {
 	struct event_base *base;
-	const struct nri_plugin_ops *ops;
+	struct nri_plugin_ops own_ops;
+	const struct nri_plugin_ops *ops; /* own_ops */
 	void *ctx;
 	char *name, *index, *socket_path;
 	int (*connect)(void *ctx, int *ret_fd, struct nri_error *err);

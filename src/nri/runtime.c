@@ -4,6 +4,7 @@
 #include "nri/link.h"
 #include "nri/message.h"
 #include "nri/methods.h"
+#include "nri/sized.h"
 
 #include <event2/event.h>
 #include <string.h>
@@ -418,11 +419,15 @@ static char *copy(const char *s, const char *fallback)
 	return strdup(s ? s : fallback);
 }
 
-int nri_runtime_new(struct event_base *base, int fd, const struct nri_runtime_options *options,
-		    struct nri_runtime **ret, struct nri_error *err)
+int nri_runtime_new_sized(struct event_base *base, int fd, const struct nri_runtime_options *given,
+			  size_t given_size, struct nri_runtime **ret, struct nri_error *err)
 {
-	struct nri_runtime *rt = calloc(1, sizeof(*rt));
+	struct nri_runtime_options own, *options = &own;
+	struct nri_runtime *rt;
 
+	if (nri_sized_take(&own, sizeof(own), given, given_size, "nri_runtime_options", err) < 0)
+		return -1;
+	rt = calloc(1, sizeof(*rt));
 	if (!rt)
 		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "runtime: out of memory");
 	rt->base = base;

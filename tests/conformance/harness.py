@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import build, tools
+from lib import installed, tools
 from lib.wait import DEADLINE
 
 HERE = Path(__file__).resolve().parent
@@ -69,16 +69,9 @@ def build_driver(version: Version) -> Path:
 
 
 def build_hello(tmp: Path) -> Path:
-    """examples/nri-hello.c as a stranger builds it: from the installed library, by pkg-config."""
-    out = build.meson("tests", "src/nri/libnri.a")
-    subprocess.run(["meson", "install", "-C", out, "--no-rebuild", "--tags", "devel", "--destdir", tmp], check=True, stdout=subprocess.DEVNULL)
-    (found,) = tmp.rglob("libnri.pc")
-    env = {**os.environ, "PKG_CONFIG_PATH": str(found.parent), "PKG_CONFIG_SYSROOT_DIR": str(tmp)}
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libnri"], env=env, check=True,
-                           capture_output=True, text=True).stdout.split()
-    subprocess.run(["cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", ROOT / "examples/nri-hello.c", *flags,
-                    "-o", tmp / "nri-hello"], check=True)
-    return tmp / "nri-hello"
+    """examples/nri-hello.c as a stranger builds it: with the installed shared library, by pkg-config."""
+    nri = installed.library(tmp / "nri")
+    return nri.compile(ROOT / "examples/nri-hello.c", tmp / "nri-hello")
 
 
 POD = {"id": "pod1", "name": "web", "uid": "uid-1", "namespace": "default", "runtimeHandler": "nono-runc"}
