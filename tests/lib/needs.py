@@ -46,6 +46,7 @@ AREAS = {
     "fuzz": (),
     "chart": (),
     "cli": (root, loopback, landlock),
+    "packages": (root,),
     "profiles": (root, landlock),
 }
 ALL = (root, loopback, landlock, cgroups, shm, space)
