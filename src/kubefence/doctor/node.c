@@ -65,11 +65,12 @@ static enum kf_doctor_result runtime_version(struct kf_doctor *d)
 
 static enum kf_doctor_result runtime_answers(struct kf_doctor *d)
 {
-	struct kf_host_runtime rt = kf_node_runtime(&d->node);
+	struct kf_host_runtime rt;
 	struct kf_err err;
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
+	rt = kf_node_runtime(&d->node);
 	rt.timeout = 1;
 	if (kf_cri_wait(&rt, NULL, 0, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
@@ -127,10 +128,11 @@ static enum kf_doctor_result effective(struct kf_doctor *d)
 
 static enum kf_doctor_result handlers_served(struct kf_doctor *d)
 {
-	struct kf_host_runtime rt = kf_node_runtime(&d->node);
+	struct kf_host_runtime rt;
 	struct kf_err err;
 
 	NEED_PLAN(d);
+	rt = kf_node_runtime(&d->node);
 	rt.timeout = 1;
 	if (kf_cri_wait(&rt, d->options->handlers, d->options->nhandlers, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
