@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-runc kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all deps install uninstall demo images test test-all bench fuzz clean help
+.PHONY: all deps install uninstall deb demo images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
 	@ninja -C $(O)/build
@@ -29,6 +29,9 @@ install: all ## programs, manual pages, completions, unit, profiles, documentati
 
 uninstall: ## remove what the last "make install" has put there
 	@ninja -C $(O)/build uninstall >$(O)/install.log
+
+deb: ## Debian packages kubefence, kubefence-node, libnri1, libnri-dev in out/deb
+	@packaging/deb $(O)/deb
 
 demo: all ## the same container without and with the sandbox, side by side, on this machine
 	@scripts/bootstrap demo

@@ -13,30 +13,19 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAMS = ("kubefence", "nono", "nono-nri", "nono-runc")
 GNU = {"amd64": "x86_64", "arm64": "aarch64"}
+sys.path.insert(0, f"{ROOT}/packaging")
+import sbom  # noqa: E402
+
 NATIVE = next(a for a, gnu in GNU.items() if gnu == os.uname().machine)
-# What may be linked into the programs, by Debian package: name and licence.
-LINKED = {
-    "libc6-dev": ("glibc", "LGPL-2.1-or-later"),
-    "libstdc++-12-dev": ("libstdc++", "GPL-3.0-or-later WITH GCC-exception-3.1"),
-    "musl-dev": ("musl", "MIT"),
-    "libevent-dev": ("libevent", "BSD-3-Clause"),
-    "libjson-c-dev": ("json-c", "MIT"),
-    "libprotobuf-c-dev": ("protobuf-c", "BSD-2-Clause"),
-    "libtomlplusplus-dev": ("tomlplusplus", "MIT"),
-    "libssl-dev": ("openssl", "Apache-2.0"),
-    "libext2fs-dev": ("libext2fs", "LGPL-2.0-only"),
-    "comerr-dev": ("libcom_err", "MIT"),
-    "libseccomp-dev": ("libseccomp", "LGPL-2.1-only"),
-}
 
 
 class Layout:
@@ -114,54 +103,6 @@ def add_image(layout: Layout, arch: str, programs: dict[str, bytes], labels: dic
     return manifest
 
 
-def linked(sysroot: str) -> list[tuple[str, str, str]]:
-    """Name, version and licence of each library that the build uses, as Debian's package says."""
-    wanted = subprocess.run([f"{ROOT}/scripts/bootstrap", "libraries"], capture_output=True, text=True, check=True)
-    out = []
-    for package in wanted.stdout.split():
-        if package not in LINKED:
-            raise SystemExit(f"build.py: add the licence of '{package}' to LINKED")
-        with gzip.open(f"{sysroot}/usr/share/doc/{package}/changelog.Debian.gz", "rt", encoding="utf-8") as f:
-            version = re.search(r"\((\S+)\)", f.readline())[1]
-        name, licence = LINKED[package]
-        out.append((name, version, licence))
-    return sorted(out)
-
-
-def sbom(version: str, images: dict[str, tuple[dict, list]]) -> dict:
-    """SPDX 2.3: the programs with their hashes, and what is linked into them, for each architecture."""
-
-    def package(ref: str, name: str, ver: str, licence: str, **more) -> dict:
-        return {"SPDXID": ref, "name": name, "versionInfo": ver, "downloadLocation": "NOASSERTION",
-                "licenseConcluded": licence, "licenseDeclared": licence, "copyrightText": "NOASSERTION",
-                "filesAnalyzed": False, **more}
-
-    packages, files, relations = [], [], []
-
-    def relate(a: str, kind: str, b: str) -> None:
-        relations.append({"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b})
-
-    for arch, (programs, libraries) in images.items():
-        ours = f"SPDXRef-kubefence-{arch}"
-        packages.append(package(ours, "kubefence", version, "Apache-2.0"))
-        relate("SPDXRef-DOCUMENT", "DESCRIBES", ours)
-        for name, ver, licence in libraries:
-            ref = f"SPDXRef-{arch}-" + re.sub(r"[^A-Za-z0-9.-]", "-", name)
-            packages.append(package(ref, name, ver, licence))
-            relate(ours, "STATIC_LINK", ref)
-        for name, data in programs.items():
-            ref = f"SPDXRef-{arch}-file-{name}"
-            files.append({"SPDXID": ref, "fileName": f"./{arch}/usr/bin/{name}", "licenseConcluded": "Apache-2.0",
-                          "copyrightText": "NOASSERTION",
-                          "checksums": [{"algorithm": "SHA1", "checksumValue": hashlib.sha1(data).hexdigest()},
-                                        {"algorithm": "SHA256", "checksumValue": hashlib.sha256(data).hexdigest()}]})
-            relate(ours, "CONTAINS", ref)
-    return {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT",
-            "name": f"kubefence-{version}", "documentNamespace": f"https://kubefence.dev/spdx/{version}",
-            "creationInfo": {"created": "1970-01-01T00:00:00Z", "creators": ["Tool: kubefence-images"]},
-            "packages": packages, "files": files, "relationships": relations}
-
-
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("out")
@@ -184,7 +125,8 @@ def main() -> None:
         programs = stripped(arch, bin_dir)
         manifests.append(add_image(layout, arch, programs, labels))
         link = f"{bin_dir}/../sysroot"  # left by images/cross
-        images[arch] = programs, linked(os.path.realpath(link) if os.path.islink(link) else "")
+        images[arch] = ({f"{arch}/usr/bin/{name}": data for name, data in programs.items()},
+                        sbom.linked(os.path.realpath(link) if os.path.islink(link) else ""))
     index = layout.json(
         {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": manifests},
         "application/vnd.oci.image.index.v1+json",
@@ -208,7 +150,7 @@ def main() -> None:
                 with open(path, "rb") as f:
                     tar.addfile(info, f)
     with open(f"{args.out}.spdx.json", "w", encoding="utf-8") as f:
-        json.dump(sbom(version, images), f, indent=1, sort_keys=True)
+        json.dump(sbom.spdx(version, "1970-01-01T00:00:00Z", "kubefence-images", images), f, indent=1, sort_keys=True)
         f.write("\n")
     print(f"{args.name}:{version} {index['digest']}")
     for m in manifests:
