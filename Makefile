@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-runc kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all deps install uninstall deb demo images test test-all bench fuzz clean help
+.PHONY: all deps install uninstall deb dist demo images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
 	@ninja -C $(O)/build
@@ -32,6 +32,9 @@ uninstall: ## remove what the last "make install" has put there
 
 deb: ## Debian packages kubefence, kubefence-node, libnri1, libnri-dev in out/deb
 	@packaging/deb $(O)/deb
+
+dist: ## the files of a release in out/dist: source, binaries for ARCHES, bill of materials, checksums
+	@packaging/dist.py $(O)/dist $(foreach a,$(ARCHES),--arch $(a))
 
 demo: all ## the same container without and with the sandbox, side by side, on this machine
 	@scripts/bootstrap demo

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""dist.py OUT_DIR [--arch amd64] [--arch arm64]: what a release consists of, made of the commit that is checked out.
+
+    kubefence-V.tar.gz              the source
+    kubefence-V-linux-ARCH.tar.gz   what "make install" puts below /usr/local: static programs, manual pages, libnri ...
+    kubefence-V.spdx.json           the bill of materials: source, files, and what is linked into the programs
+    SHA256SUMS                      of all of these
+
+Everything is built from the source archive, unpacked, and carries the commit's date: whoever has the commit and Debian's
+packages of the same versions gets the same files. A tree with changes is refused, since nobody else has them.
+"""
+import argparse
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import sbom  # noqa: E402
+
+ROOT = sbom.ROOT
+GNU = {"amd64": "x86_64", "arm64": "aarch64"}
+NATIVE = next((a for a, gnu in GNU.items() if gnu == os.uname().machine), "")
+PREFIX = "usr/local"
+
+
+def fail(message: str) -> None:
+    raise SystemExit(f"dist: {message}")
+
+
+def git(*args: str) -> bytes:
+    return subprocess.run(["git", *args], cwd=ROOT, check=True, capture_output=True).stdout
+
+
+def checked_out() -> tuple[str, int]:
+    """The version, and the commit's time; refuses what is no release."""
+    version = (ROOT / "VERSION").read_text().strip()
+    changed = git("status", "--porcelain").decode().splitlines()
+    if changed:
+        fail(f"the tree has changes, of which nobody else knows; commit them or put them away:\n  " + "\n  ".join(changed))
+    if not re.match(rf"# News\n\n## {re.escape(version)} \(", (ROOT / "NEWS.md").read_text()):
+        fail(f"NEWS.md has no section of {version} at its top")
+    if not (ROOT / "debian/changelog").read_text().startswith(f"kubefence ({version}) "):
+        fail(f"debian/changelog has no entry of {version} at its top")
+    return version, int(git("log", "-1", "--format=%ct"))
+
+
+def run(*command, log: Path, **options) -> None:
+    """Run a program quietly; what it said is told if it fails."""
+    with open(log, "ab") as out:
+        p = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **options)
+    if p.returncode:
+        fail(f"{command[0]} failed with status {p.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def build(source: Path, arch: str, work: Path) -> tuple[Path, str]:
+    """Build @source and install it below work/stage; also the root that the libraries are of ("" for this machine's)."""
+    log, stage = work / "log", work / "stage"
+    if arch == NATIVE:
+        build_dir, sysroot, tool = work / "build", "", ""
+        run("meson", "setup", "--fatal-meson-warnings", "--libdir=lib", build_dir, source, log=log)
+        run("ninja", "-C", build_dir, log=log)
+    else:
+        run(source / "images/cross", arch, work / "cross", log=log)
+        build_dir, sysroot, tool = work / "cross/build", os.path.realpath(work / "cross/sysroot"), f"{GNU[arch]}-linux-gnu-"
+        run("meson", "configure", "-Dlibdir=lib", build_dir, log=log)
+        run("ninja", "-C", build_dir, log=log)
+    run("meson", "install", "-C", build_dir, "--no-rebuild", "--destdir", stage, log=log)
+    top = stage / PREFIX
+    run(f"{tool}strip", "--strip-all", *(p for p in (top / "bin").iterdir() if not p.is_symlink()), log=log)
+    run(f"{tool}strip", "--strip-unneeded", *top.glob("lib/*.so.*"), log=log)
+    run(f"{tool}strip", "--strip-debug", "--enable-deterministic-archives", *top.glob("lib/*.a"), log=log)
+    return top, sysroot
+
+
+def archive(top: Path, name: str, when: int) -> tuple[bytes, dict[str, bytes]]:
+    """What lies below @top as NAME/..., compressed, the same for the same files; and the files."""
+    buf, files = io.BytesIO(), {}
+    with tarfile.open(fileobj=buf, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path in [top, *sorted(top.rglob("*"))]:
+            info = tarfile.TarInfo(os.path.normpath(f"{name}/{path.relative_to(top)}"))
+            info.mtime, data = when, b""
+            if path.is_symlink():
+                info.type, info.linkname, info.mode = tarfile.SYMTYPE, os.readlink(path), 0o777
+            elif path.is_dir():
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+            else:
+                data = files[info.name] = path.read_bytes()
+                info.size, info.mode = len(data), 0o755 if path.stat().st_mode & 0o111 else 0o644
+            tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(buf.getvalue(), 9, mtime=0), files
+
+
+def main() -> None:
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("out", type=Path)
+    ap.add_argument("--arch", action="append", choices=tuple(GNU))
+    args = ap.parse_args()
+    version, when = checked_out()
+    name, out = f"kubefence-{version}", args.out.resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    release = {f"{name}.tar.gz": gzip.compress(git("archive", "--format=tar", f"--prefix={name}/", "HEAD"), 9, mtime=0)}
+    builds = {}
+    with tempfile.TemporaryDirectory(prefix="kf-dist-") as tmp:
+        with tarfile.open(fileobj=io.BytesIO(release[f"{name}.tar.gz"])) as tar:
+            tar.extractall(tmp, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(tmp)
+        for arch in args.arch or list(GNU):
+            work = Path(tmp, arch)
+            work.mkdir()
+            top, sysroot = build(Path(tmp, name), arch, work)
+            release[f"{name}-linux-{arch}.tar.gz"], files = archive(top, f"{name}-linux-{arch}", when)
+            builds[arch] = files, sbom.linked(sysroot)
+    created = datetime.fromtimestamp(when, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    bill = sbom.spdx(version, created, "kubefence-dist", builds, {n: d for n, d in release.items() if n == f"{name}.tar.gz"})
+    release[f"{name}.spdx.json"] = (json.dumps(bill, indent=1, sort_keys=True) + "\n").encode()
+    release["SHA256SUMS"] = "".join(f"{hashlib.sha256(d).hexdigest()}  {n}\n" for n, d in sorted(release.items())).encode()
+    for n, data in release.items():
+        (out / n).write_bytes(data)
+    print(release["SHA256SUMS"].decode(), end="")
+
+
+main()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""make dist: the same files twice, complete, with a bill of materials; refused where nobody else could make them again."""
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+from lib.build import ROOT
+from lib.tap import Tap
+
+PROGRAMS = ("kubefence", "nono", "nono-nri")  # nono-runc's version is the real runtime's
+NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
+MACHINE = {"amd64": "x86-64", "arm64": "aarch64"}
+
+
+def commit(where: Path) -> Path:
+    """A repository with this tree, as it is, as its only commit."""
+    where.mkdir(parents=True)
+    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
+    for name in filter(None, names.stdout.decode().split("\0")):
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
+            (where / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, where / name, follow_symlinks=False)
+    env = {**os.environ, "GIT_COMMITTER_DATE": "2026-11-28T12:00:00Z", "GIT_AUTHOR_DATE": "2026-11-28T12:00:00Z"}
+    subprocess.run(["git", "init", "-q"], cwd=where, check=True)
+    subprocess.run(["git", "add", "-A"], cwd=where, check=True)
+    subprocess.run(["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false", "commit", "-q", "-m", "test"],
+                   cwd=where, check=True, env=env)
+    return where
+
+
+def make(tree: Path, out: Path, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["make", "-s", "dist", f"O={out}"], cwd=tree, capture_output=True, text=True, env={**os.environ, **env})
+
+
+def refused(t: Tap, tree: Path, tmp: Path) -> None:
+    (tree / "README.md").write_text("changed\n")
+    p = make(tree, tmp / "no")
+    t.ok(p.returncode and "the tree has changes" in p.stderr and "README.md" in p.stderr, "a tree with changes is refused, and they are named", p)
+    subprocess.run(["git", "checkout", "-q", "README.md"], cwd=tree, check=True)
+    for name, old, new, said in (("VERSION", "", "9.9.9\n", "NEWS.md has no section of 9.9.9"),
+                                 ("debian/changelog", "kubefence (", "kubefence (1.", "debian/changelog has no entry")):
+        text = (tree / name).read_text()
+        (tree / name).write_text(text.replace(old, new, 1) if old else new)
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false", "commit", "-qam", "x"],
+                       cwd=tree, check=True)
+        p = make(tree, tmp / "no")
+        t.ok(p.returncode and said in p.stderr, f"{name} that does not fit is refused", p)
+        subprocess.run(["git", "reset", "-q", "--hard", "HEAD^"], cwd=tree, check=True)
+
+
+def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
+    p = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, capture_output=True, text=True)
+    t.ok(p.returncode == 0 and len(p.stdout.splitlines()) == len(list(dist.iterdir())) - 1, "SHA256SUMS has every file", p.stdout + p.stderr)
+    version = name.removeprefix("kubefence-")
+    listed = set()
+    for arch in ("amd64", "arm64"):
+        top = tmp / f"{name}-linux-{arch}"
+        with tarfile.open(dist / f"{top.name}.tar.gz") as tar:
+            odd = [m.name for m in tar if (m.uid, m.gid) != (0, 0) or m.mode & 0o7022 and not m.issym()]
+            tar.extractall(tmp)
+        t.equal(odd, [], f"{arch}: everything is root's, and nobody else may write it")
+        there = {str(p.relative_to(top)) for p in top.rglob("*")}
+        t.ok({"bin/nono-runc", "bin/kubectl-nono", "share/man/man8/nono-nri.8", "lib/systemd/system/nono-nri.service", "lib/libnri.so.1", "lib/libnri.a",
+              "lib/pkgconfig/libnri.pc", "include/nri/nri.h", "share/kubefence/profiles/default.json", "share/doc/kubefence/LICENSE"} <= there,
+             f"{arch}: programs, pages, unit, library, profiles, documentation", there)
+        for program in (*PROGRAMS, "nono-runc"):
+            elf = subprocess.run(["readelf", "-hlWd", top / "bin" / program], capture_output=True, text=True).stdout.lower()
+            t.ok("interp" not in elf and "(needed)" not in elf and MACHINE[arch] in elf, f"{arch}: {program} is static", elf)
+        emulator = [] if arch == NATIVE else [shutil.which(f"qemu-{'aarch64' if arch == 'arm64' else 'x86_64'}-static")]
+        for program in PROGRAMS:
+            p = subprocess.run([*emulator, top / "bin" / program, "--version"], capture_output=True, text=True)
+            t.equal((p.returncode, p.stdout.split()), (0, [program, version]), f"{arch}: {program} runs")
+        listed |= {str(p.relative_to(tmp)) for p in top.rglob("*") if p.is_file() and not p.is_symlink()}
+    bill = json.loads((dist / f"{name}.spdx.json").read_text())
+    said = {f["fileName"].removeprefix("./"): f["checksums"][1]["checksumValue"] for f in bill["files"]}
+    t.equal(set(said), {*listed, f"{name}.tar.gz"}, "the bill of materials has the source and every file")
+    wrong = [n for n, digest in said.items() if hashlib.sha256(((dist if n.endswith(".tar.gz") else tmp) / n).read_bytes()).hexdigest() != digest]
+    t.equal(wrong, [], "... with their hashes")
+    ids = [x["SPDXID"] for x in (*bill["packages"], *bill["files"])]
+    t.ok(len(set(ids)) == len(ids) and all({r["spdxElementId"], r["relatedSpdxElement"]} <= {"SPDXRef-DOCUMENT", *ids} for r in bill["relationships"]),
+         "... and relations between what is in it")
+    t.ok({"glibc", "musl", "openssl", "libevent"} <= {p["name"] for p in bill["packages"]}, "... and what is linked into the programs")
+    for arch in ("amd64", "arm64"):
+        versions = [p["versionInfo"] for p in bill["packages"] if p["SPDXID"].startswith(f"SPDXRef-{arch}-")]
+        t.ok(len(versions) == 11 and all(versions), f"... for {arch}, with versions", versions)
+
+
+def run(t: Tap, tmp: Path) -> None:
+    version = (ROOT / "VERSION").read_text().strip()
+    tree = commit(tmp / "tree")
+    t.case("refused", refused, t, tree, tmp)
+    p = make(tree, tmp / "one")
+    if not t.ok(p.returncode == 0, "make dist", (p.stdout + p.stderr)[-3000:]):
+        return
+    old = os.umask(0o077)
+    p = make(commit(tmp / "a tree/elsewhere"), tmp / "two", TZ="Asia/Kathmandu", LC_ALL="C")
+    os.umask(old)
+    t.ok(p.returncode == 0, "... and in another place, at another hour, with another umask", (p.stdout + p.stderr)[-3000:])
+    sums = [(tmp / x / "dist/SHA256SUMS").read_text() for x in ("one", "two")]
+    t.equal(sums[1], sums[0], "both gave the same files")
+    t.case("contents", contents, t, tmp / "one/dist", f"kubefence-{version}", tmp)
