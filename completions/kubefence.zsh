@@ -14,4 +14,9 @@ _kubefence() {
 	[[ -n $files ]] && _files
 	[[ -n $dirs ]] && _files -/
 }
-compdef _kubefence kubefence
+# Read from fpath, this is the function's first call; read by source, it only is defined.
+if [[ $funcstack[1] == _kubefence ]]; then
+	_kubefence "$@"
+else
+	compdef _kubefence kubefence
+fi

@@ -158,7 +158,12 @@ static const char zsh[] =
 	"	[[ -n $files ]] && _files\n"
 	"	[[ -n $dirs ]] && _files -/\n"
 	"}\n"
-	"compdef _% %\n";
+	"# Read from fpath, this is the function's first call; read by source, it only is defined.\n"
+	"if [[ $funcstack[1] == _% ]]; then\n"
+	"	_% \"$@\"\n"
+	"else\n"
+	"	compdef _% %\n"
+	"fi\n";
 
 static const char fish[] =
 	"# Completion of % for fish.\n"

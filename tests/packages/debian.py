@@ -28,6 +28,15 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 """
+# What zsh shows for "kubefence do" and a TAB, the first one of a session.
+ZSH = """zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z "autoload -U compinit; compinit -u -d /tmp/dump; echo re''ady"
+zpty -r -m z said '*ready*'
+zpty -w -n z $'kubefence do\\t'
+zpty -r -m z said '*kubefence doctor*' && echo doctor
+"""
+SHELLS = "zsh fish"
 HELD = "held"  # the container that keeps the package from being removed
 
 
@@ -86,7 +95,7 @@ def install(t: Tap, m: Machine) -> set[str]:
     wanted = m.must("apt-get install --simulate /debs/*.deb")
     others = [x for x in re.findall(r"^Inst (\S+)", wanted, re.MULTILINE) if x not in PACKAGES]
     t.ok("runc" in others and "libevent-dev" in others, "apt finds what they need in Debian 12", wanted)
-    m.must(f"apt-get install -q -y --no-install-recommends {' '.join(others)} && systemctl enable --now containerd")
+    m.must(f"apt-get install -q -y --no-install-recommends {' '.join(others)} {SHELLS} && systemctl enable --now containerd")
     before = files(m)
     p = m.sh("apt-get install -q -y /debs/*.deb")
     t.ok(p.returncode == 0, "the packages install", p.stdout)
@@ -106,6 +115,10 @@ def programs(t: Tap, m: Machine) -> None:
     t.ok(p.returncode == 0, "profiles to start from; kubectl's plugin", p)
     p = m.sh("bash -c 'source /usr/share/bash-completion/completions/kubefence; COMP_WORDS=(kubefence do); COMP_CWORD=1; _kubefence; echo $COMPREPLY'")
     t.equal(p.stdout, "doctor\n", "bash completes its commands")
+    t.ok(m.sh("fish -c \"complete -C 'kubefence do'\"").stdout.startswith("doctor\t"), "... fish does")
+    (m.root / "debs/complete.zsh").write_text(ZSH)
+    p = m.sh("timeout 60 zsh -f /debs/complete.zsh")
+    t.equal(p.stdout, "doctor\n", "... and zsh, at the first try")
 
 
 def library(t: Tap, m: Machine, tmp: Path) -> None:
@@ -161,7 +174,7 @@ def gone(t: Tap, m: Machine, before: set[str]) -> None:
     p = m.sh(f"apt-get purge -q -y {' '.join(PACKAGES)}")
     t.ok(p.returncode == 0, "purge", p)
     after = files(m)
-    t.equal((sorted(after - before), sorted(before - after)), (["/debs/hello"], []), "nothing is left on the disk")
+    t.equal((sorted(after - before), sorted(before - after)), (["/debs/complete.zsh", "/debs/hello"], []), "nothing is left on the disk")
     left = m.sh("find / -xdev \\( -name '*kubefence*' -o -name 'nono*' -o -name '*libnri*' \\) ! -path '/debs/*' ! -path '/proc/*'").stdout
     t.equal([x for x in left.splitlines() if not re.match(r"/var/(log|cache)/", x)], [], "... nor anything with our names, dpkg's lists included")
     t.equal(m.sh("ls -d /run/kubefence /run/nono-nri 2>/dev/null; systemctl list-unit-files 'nono*' --no-legend").stdout, "", "... nor in /run, nor a unit")

@@ -15,7 +15,7 @@ bin/kubefence bin/nono bin/nono-nri bin/nono-runc bin/kubectl-nono
 include/nri/nri.h include/nri/nri.pb-c.h include/nri/version.h
 LIB/libnri.so.1 LIB/libnri.so LIB/libnri.a LIB/libnri_messages.a LIB/pkgconfig/libnri.pc
 lib/systemd/system/nono-nri.service
-share/bash-completion/completions/kubefence
+share/bash-completion/completions/kubefence share/fish/vendor_completions.d/kubefence.fish share/zsh/site-functions/_kubefence
 share/kubefence/10-nono-nri.toml
 share/man/man1/kubefence.1 share/man/man1/kubectl-nono.1 share/man/man1/nono.1 share/man/man3/libnri.3
 share/man/man8/kubefence-doctor.8 share/man/man8/kubefence-kata.8 share/man/man8/kubefence-node.8
@@ -43,7 +43,7 @@ def listing(t: Tap, prefix: Path) -> None:
     wanted = WANTED.replace("LIB", str(pc.parents[1].relative_to(prefix))).split()
     there = files(prefix)
     t.equal([x for x in there if not x.startswith(("share/doc/kubefence/docs/", "share/doc/kubefence/examples/", "share/kubefence/profiles/"))],
-            sorted(wanted), "make install: programs, pages, unit, completion, library, and nothing else")
+            sorted(wanted), "make install: programs, pages, unit, completions, library, and nothing else")
     for folder, source, pattern in (("share/kubefence/profiles", "profiles", "*.json"), ("share/doc/kubefence/docs", "docs", "**/*.md"),
                                     ("share/doc/kubefence/examples/agents", "examples/agents", "*.yaml")):
         want = sorted(str(p.relative_to(ROOT / source)) for p in (ROOT / source).glob(pattern) if p.name != "groups.json")
