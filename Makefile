@@ -33,7 +33,7 @@ uninstall: ## remove what the last "make install" has put there
 deb: ## Debian packages kubefence, kubefence-node, libnri1, libnri-dev in out/deb
 	@packaging/deb $(O)/deb
 
-dist: ## the files of a release in out/dist: source, binaries for ARCHES, bill of materials, checksums
+dist: deps ## the files of a release in out/dist: source, binaries for ARCHES, bill of materials, checksums
 	@packaging/dist.py $(O)/dist $(foreach a,$(ARCHES),--arch $(a))
 
 demo: all ## the same container without and with the sandbox, side by side, on this machine

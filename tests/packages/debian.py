@@ -103,6 +103,8 @@ def install(t: Tap, m: Machine) -> set[str]:
 
 
 def programs(t: Tap, m: Machine) -> None:
+    size = (m.root / "usr/bin/nono").stat().st_size
+    t.ok(size <= 72 << 10, "the launcher is as small as the tree's own build", size)
     p = m.sh("kubefence try -- sh -c 'cat /etc/debian_version; echo x >/etc/motd'")
     t.ok(re.match(r"12\.\d+\n", p.stdout) and p.returncode != 0 and "Permission denied" in p.stdout, "kubefence try: reads, and may not write", p)
     p = m.sh("kubefence try --plain -- sh -c 'echo x >/etc/motd && echo written'")
