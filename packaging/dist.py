@@ -110,7 +110,7 @@ def main() -> None:
     name, out = f"kubefence-{version}", args.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    release = {f"{name}.tar.gz": gzip.compress(git("archive", "--format=tar", f"--prefix={name}/", "HEAD"), 9, mtime=0)}
+    release = {f"{name}.tar.gz": gzip.compress(git("-c", "tar.umask=0022", "archive", "--format=tar", f"--prefix={name}/", "HEAD"), 9, mtime=0)}
     builds = {}
     with tempfile.TemporaryDirectory(prefix="kf-dist-") as tmp:
         with tarfile.open(fileobj=io.BytesIO(release[f"{name}.tar.gz"])) as tar:
