@@ -2,16 +2,17 @@
 /* nono: put this process into the sandbox of a profile, then become the workload. */
 #include "base/cleanup.h"
 #include "nono/command.h"
-#include "nono/rt.h"
+#include "nono/report.h"
 
 #include <string.h>
 
 static const struct {
-	char name[8], help[72];
+	char name[8], help[80];
 	int (*run)(char **argv);
 } commands[] = {
 	{"wrap", "wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]", kf_command_wrap},
-	{"why", "why [--json] [--profile NAME] --path PATH --op read|write|exec", kf_command_why},
+	{"why", "why [--json] [--profile NAME] --path PATH --op read|write|exec|connect",
+	 kf_command_why},
 	{"setup", "setup --check-only", kf_command_setup},
 };
 

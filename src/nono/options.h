@@ -4,19 +4,13 @@
 
 #include "base/err.h"
 #include "flat/flat.h"
+#include "grants/grants.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #define KF_OPTIONS_GRANTS_MAX 64
 #define KF_OPTIONS_PORTS_MAX  32
-
-/* A path that the command line grants on top of the profile; stand-alone use only. */
-struct kf_option_grant {
-	const char *path;
-	unsigned access; /* KF_FS_* */
-	bool file;	 /* must not be a directory */
-};
 
 struct kf_options {
 	const char *profile; /* wrap: "default" if none is given; why: NULL then */

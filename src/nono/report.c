@@ -2,7 +2,12 @@
 #include "nono/report.h"
 
 #include "base/cleanup.h"
-#include "nono/rt.h"
+#include "base/escape.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 const char *kf_report_access(unsigned access)
 {
@@ -84,4 +89,23 @@ void kf_report_rules(const struct kf_policy *policy, int out)
 		print_line(out, rule);
 	}
 	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
+}
+
+const char *kf_shown(const char *s, char out[static PATH_MAX])
+{
+	(void)kf_escape(out, PATH_MAX, s, strlen(s));
+	return out;
+}
+
+void kf_print(int fd, const char *fmt, ...)
+{
+	KF_UNINIT char buf[8192];
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	n = strlen(buf);
+	(void)!write(fd, buf, n);
 }

@@ -2,7 +2,7 @@
 #ifndef KF_NONO_REPORT_H
 #define KF_NONO_REPORT_H
 
-#include "nono/grants.h"
+#include "grants/grants.h"
 
 /* A sink that prints grants and, with @skips, what grants nothing. */
 struct kf_report {
@@ -16,5 +16,12 @@ void kf_report_init(struct kf_report *report, int out, bool skips);
 const char *kf_report_access(unsigned access);
 /* The rules that are not about files. */
 void kf_report_rules(const struct kf_policy *policy, int out);
+
+/* @s for people: what a path of the image's or the workload's must not do to a terminal, or to
+ * the lines around it, is written out. */
+const char *kf_shown(const char *s, char out[static PATH_MAX]);
+
+/* Formatted text to @fd, at most 8 KiB a call. */
+void kf_print(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cleanup.h"
 #include "nono/command.h"
-#include "nono/rt.h"
+#include "nono/report.h"
 #include "sandbox/landlock.h"
 
 #include <string.h>

@@ -7,8 +7,8 @@
 #include "flat/builtin.h"
 #include "flat/launcher.h"
 #include "flat/name.h"
+#include "grants/rt.h"
 #include "nono/options.h"
-#include "nono/rt.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -2,12 +2,12 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "flat/launcher.h"
+#include "grants/grants.h"
+#include "grants/rt.h"
 #include "nono/command.h"
-#include "nono/grants.h"
 #include "nono/options.h"
 #include "nono/program.h"
 #include "nono/report.h"
-#include "nono/rt.h"
 #include "nono/source.h"
 #include "sandbox/domain.h"
 #include "sandbox/filter.h"
@@ -46,6 +46,7 @@ struct start {
 	struct kf_domain domain; /* of the container; no magic if the guard is not there */
 	int domain_fd;
 	struct kf_vars vars;
+	struct kf_scene scene;
 	struct needs needs;
 	int log;	/* the termination log, -1 if it is not open */
 	int report;	/* to the guard, -1 if it does not listen */
@@ -222,11 +223,11 @@ static int grant_files(const struct start *s, struct landlock_sink *sink, struct
 	struct kf_domain_list list = {0};
 
 	if (!*s->domain.head.magic)
-		return kf_grants_walk(&s->policy, s->options, &s->vars, &sink->sink, err);
+		return kf_grants_walk(&s->scene, &sink->sink, err);
 	if (s->domain.head.decided)
-		return kf_grants_again(&s->domain, &s->policy, &s->vars, &sink->sink, err);
+		return kf_grants_again(&s->domain, &s->scene, &sink->sink, err);
 	sink->list = &list;
-	if (kf_grants_walk(&s->policy, s->options, &s->vars, &sink->sink, err) < 0)
+	if (kf_grants_walk(&s->scene, &sink->sink, err) < 0)
 		return -1;
 	return kf_domain_decide(s->domain_fd, &s->domain, &list, err);
 }
@@ -275,16 +276,15 @@ static int enter_policy(const struct start *s, struct kf_err *err)
 	return policy.n ? kf_filter_install(&s->needs.filter, &policy, err) : 0;
 }
 
-static int describe(const struct kf_policy *policy, const struct kf_options *options,
-		    const struct kf_vars *vars, int out, struct kf_err *err)
+static int describe(const struct start *s, int out, struct kf_err *err)
 {
 	struct kf_report report;
 
-	kf_report_init(&report, out, options->verbose > 0);
-	kf_print(out, "profile %s\n", policy->name);
-	if (kf_grants_walk(policy, options, vars, &report.sink, err) < 0)
+	kf_report_init(&report, out, s->options->verbose > 0);
+	kf_print(out, "profile %s\n", s->policy.name);
+	if (kf_grants_walk(&s->scene, &report.sink, err) < 0)
 		return -1;
-	kf_report_rules(policy, out);
+	kf_report_rules(&s->policy, out);
 	return 0;
 }
 
@@ -359,6 +359,13 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 		return kf_fail_sys(err, "--workdir '%s'", options->workdir);
 	if (kf_vars_init(&s->vars, err) < 0)
 		return -1;
+	s->scene = (struct kf_scene){
+		.tree = &kf_tree_live,
+		.policy = &s->policy,
+		.vars = &s->vars,
+		.options = options->grants,
+		.noptions = options->ngrants,
+	};
 	if (kf_options_network(options, &s->policy, err) < 0)
 		return -1;
 	find_needs(&s->policy, &s->needs);
@@ -405,9 +412,8 @@ static int run(struct start *s, struct kf_err *err)
 	if (prepare(s, &program, &env, err) < 0)
 		return -1;
 	if (s->options->dry_run)
-		return describe(&s->policy, s->options, &s->vars, STDOUT_FILENO, err);
-	if (s->options->verbose &&
-	    describe(&s->policy, s->options, &s->vars, STDERR_FILENO, err) < 0)
+		return describe(s, STDOUT_FILENO, err);
+	if (s->options->verbose && describe(s, STDERR_FILENO, err) < 0)
 		return -1;
 	if (s->needs.log && !s->domain.head.decided)
 		s->log = open_log();

@@ -371,7 +371,7 @@ static bool is_kept(struct kf_profile_ctx *ctx, const struct kf_profile *profile
 	return false;
 }
 
-/* Directories in which "image": true grants nothing (nono/grants.c has the same list). */
+/* Directories in which "image": true grants nothing (grants/grants.c has the same list). */
 static const char *const not_image[] = {"/proc", "/sys", "/dev", "/run", "/tmp", "/home", "/root"};
 
 static bool in_image(const char *path)

@@ -3,11 +3,13 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
+#include "grants/decide.h"
 #include "kubefence/commands.h"
 #include "kubefence/explain/explain.h"
 #include "kubefence/options.h"
 #include "kubefence/profile/find.h"
 #include "profile/format.h"
+#include "sandbox/landlock.h"
 
 #include <fcntl.h>
 #include <stdint.h>
@@ -20,15 +22,21 @@
 static const struct {
 	const char *name;
 	unsigned access;
-} operations[] = {{"read", KF_FS_READ}, {"write", KF_FS_WRITE}, {"exec", KF_FS_EXEC}};
+	bool asked; /* if nothing is said */
+} operations[] = {
+	{"read", KF_FS_READ, true},
+	{"write", KF_FS_WRITE, true},
+	{"exec", KF_FS_EXEC, true},
+	{"connect", KF_LANDLOCK_CONNECT, false},
+};
 
 struct options {
 	struct kf_explain explain;
 	struct kf_explain_mount mounts[MOUNTS_MAX];
 	const char *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
 	struct kf_option_list paths, dirs, volumes;
-	unsigned ops; /* KF_FS_*; 0: all */
-	unsigned output;
+	unsigned ops; /* as of operations; 0: those that are asked if nothing is said */
+	unsigned output, abi;
 	const char *rootfs;
 	struct kf_profiles profiles;
 	struct kf_policy flat; /* PROFILE was a compiled one */
@@ -38,13 +46,12 @@ struct options {
 
 static int take_op(void *target, const char *word, struct kf_err *err)
 {
-	for (size_t i = 0; i < KF_ARRAY_SIZE(operations); i++) {
-		if (strcmp(operations[i].name, word) == 0) {
-			*(unsigned *)target |= operations[i].access;
-			return 0;
-		}
-	}
-	return kf_fail(err, EINVAL, "'%.40s' is none of read, write and exec", word);
+	unsigned op;
+
+	if (!kf_decide_parse(word, &op))
+		return kf_fail(err, EINVAL, "'%.40s' is none of " KF_DECIDE_NAMES, word);
+	*(unsigned *)target |= op;
+	return 0;
 }
 
 /* PATH[:ro] of a volume's mount point. */
@@ -77,10 +84,11 @@ static const struct kf_option options[] = {
 	{
 		.name = "op",
 		.kind = KF_OPTION_CALL,
-		.value = "read|write|exec",
+		.value = "read|write|exec|connect",
 		KF_OPTION_AT(struct options, ops),
 		.call = take_op,
-		.help = "what to do with it; may be repeated (default: all three)",
+		.help = "what to do with it, connect: to a unix socket; may be repeated (default: "
+			"read, write and exec)",
 	},
 	OPTION('r', "rootfs", "DIR", STRING, rootfs,
 	       "look up paths in DIR, an unpacked image; without it, symlinks are unknown and "
@@ -99,6 +107,14 @@ static const struct kf_option options[] = {
 	OPTION('w', "workdir", "DIR", STRING, explain.workdir,
 	       "its working directory (default: none)"),
 	OPTION(0, "tmpdir", "DIR", STRING, explain.tmpdir, "its TMPDIR (default: none)"),
+	{
+		.name = "abi",
+		.kind = KF_OPTION_NUMBER,
+		.value = "N",
+		.max = 1000,
+		KF_OPTION_AT(struct options, abi),
+		.help = "Landlock ABI of the node's kernel (default: this kernel's)",
+	},
 	OPTION('m', "mount", "PATH[:ro]", EACH, volumes, "a volume's mount point; may be repeated"),
 	KF_OPT_DIR(struct options, dirs),
 	KF_OPT_OUTPUT(struct options, output),
@@ -112,6 +128,10 @@ static int complete_options(struct options *o)
 
 	if (!o->explain.home && o->explain.uid == 0)
 		o->explain.home = "/root";
+	o->explain.abi = (int)o->abi;
+	/* A kernel without Landlock is no node's: what the newest stops is taken to be stopped. */
+	if (!o->abi && kf_landlock_probe(&o->explain.abi, &err) < 0)
+		o->explain.abi = KF_LANDLOCK_ABI_MAX;
 	for (size_t i = 0; i < o->volumes.n; i++) {
 		int status = add_mount(o, o->volumes.v[i]);
 
@@ -246,7 +266,7 @@ static int explain_paths(struct options *o, struct kf_buf *out)
 		for (size_t op = 0; op < KF_ARRAY_SIZE(operations); op++) {
 			struct kf_explained e;
 
-			if (o->ops && !(o->ops & operations[op].access))
+			if (o->ops ? !(o->ops & operations[op].access) : !operations[op].asked)
 				continue;
 			if (kf_explain_path(&o->explain, o->compiled.rules, o->compiled.nrules,
 					    o->paths.v[i], operations[op].access, &e, &err) < 0)

@@ -1,416 +1,466 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* An image, or no files at all, as the file system that a policy is applied to: what the runtime
+ * and the kubelet would mount is made up, symlinks are followed within the image, and nothing of
+ * this machine is looked at. */
 #include "kubefence/explain/explain.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "grants/decide.h"
+#include "grants/given.h"
+#include "grants/volumes.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#define RX  (KF_FS_READ | KF_FS_EXEC)
-#define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
+#define RESOLVE_IN_ROOT 0x10
+/* Descriptors that stand for what is made up; the walk holds as many as directories are deep. */
+#define MADE_MAX	256
+#define AGAIN_MAX	100000
 
-/* The path that is asked about, as rules see it. */
-struct question {
+struct image {
+	struct kf_tree tree;
 	const struct kf_explain *in;
-	char real[PATH_MAX];
-	bool exists, directory;
-	struct kf_explained *out;
-	unsigned wanted;
-	const struct kf_rule *rules;
-	size_t nrules;
-	const struct kf_rule *lists; /* every directory may be listed by it; NULL: by none */
+	const struct kf_policy *policy;
+	char root[PATH_MAX];  /* of the image on this machine; "" if it is "/" or there is none */
+	const char *question; /* where the path that is asked about leads; NULL: not known yet */
+	char **mounts;	      /* where the mount points lead, as many as there are */
+	char *made[MADE_MAX]; /* by descriptor: what it stands for; NULL: an object of the image */
+	char name[NAME_MAX + 1];
+	int error; /* what kept the image from being looked at; 0: nothing */
 };
 
-/* Top-level directories that "fs rx-root" leaves to other rules. */
-static const char *const not_root[] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
+enum there { ABSENT, MADE, HERE };
 
-/* What @path leads to inside the root: its real path into @out.  -1 if there is
- * nothing.  @ret_directory may be NULL. */
-static int real_path(const struct kf_explain *in, const char *path, char out[static PATH_MAX],
-		     bool *ret_directory)
+/* What the runtime mounts beside volumes, with all that is in it. */
+static const char kernels_own[][8] = {"/proc", "/sys"};
+/* In every container's /dev, beside the devices that each has. */
+static const char in_dev[][16] = {"/dev/fd",	 "/dev/mqueue", "/dev/pts",   "/dev/shm",
+				  "/dev/stderr", "/dev/stdin",	"/dev/stdout"};
+
+static struct image *of(const struct kf_tree *tree)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-	char link[64], root[PATH_MAX], full[PATH_MAX];
-	KF_CLOSE int fd = -1;
-	ssize_t n, nroot;
-	struct stat st;
-
-	if (in->rootfs < 0) {
-		/* Nothing to look at; /var/run is /run wherever it matters. */
-		if (strncmp(path, "/var/run", 8) == 0 && (path[8] == '/' || !path[8]))
-			path += 4;
-		(void)snprintf(out, PATH_MAX, "%s", path);
-		return 0;
-	}
-	fd = (int)syscall(SYS_openat2, in->rootfs, path, &how, sizeof(how));
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -1;
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", in->rootfs);
-	nroot = readlink(link, root, sizeof(root));
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, full, sizeof(full));
-	if (n <= 0 || nroot <= 0 || n >= PATH_MAX || nroot >= PATH_MAX || n < nroot)
-		return -1;
-	full[n] = '\0';
-	nroot = nroot == 1 ? 0 : nroot; /* the root is "/" itself */
-	if (ret_directory)
-		*ret_directory = S_ISDIR(st.st_mode);
-	(void)snprintf(out, PATH_MAX, "%s", n == nroot ? "/" : full + nroot);
-	return 0;
+	return (struct image *)(uintptr_t)tree;
 }
 
-/* As real_path(); what does not exist is where its nearest existing parent
- * leads, and the rest.  Whether it exists. */
-static bool place(const struct kf_explain *in, const char *path, char out[static PATH_MAX],
-		  bool *ret_directory)
+/* Whether something is mounted at or above @path, or below it, so that the runtime makes it. */
+static bool is_made(const struct image *image, const char *path)
 {
+	if (image->in->rootfs < 0 || strcmp(path, "/dev") == 0 || kf_given_everywhere(path))
+		return true;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(kernels_own); i++)
+		if (kf_path_under(path, kernels_own[i]))
+			return true;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(in_dev); i++)
+		if (kf_path_under(path, in_dev[i]))
+			return true;
+	for (size_t i = 0; image->mounts && i < image->in->nmounts; i++)
+		if (image->mounts[i] && (kf_path_under(path, image->mounts[i]) ||
+					 kf_path_under(image->mounts[i], path)))
+			return true;
+	return false;
+}
+
+/* Open what @path leads to within the image. */
+static int open_image(struct image *image, const char *path, int flags)
+{
+	int fd = -1;
+
+	errno = ENOENT;
+	/* ".." is refused while something is renamed or mounted anywhere on this machine. */
+	for (unsigned i = 0; image->in->rootfs >= 0 && i < AGAIN_MAX; i++) {
+		fd = kf_open_resolve(image->in->rootfs, path, flags, RESOLVE_IN_ROOT);
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		image->error = errno;
+	if (fd >= 0 && fd < MADE_MAX) {
+		free(image->made[fd]);
+		image->made[fd] = NULL;
+	}
+	return fd;
+}
+
+/* A descriptor that stands for @path. */
+static int make_up(struct image *image, const char *path)
+{
+	char *copy = strdup(path);
+	int fd = copy ? open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0 || fd >= MADE_MAX) {
+		if (fd >= 0)
+			close(fd);
+		free(copy);
+		image->error = errno = copy ? EMFILE : ENOMEM;
+		return -1;
+	}
+	free(image->made[fd]);
+	image->made[fd] = copy;
+	return fd;
+}
+
+static bool image_path(const struct kf_tree *tree, int fd, char out[static PATH_MAX])
+{
+	struct image *image = of(tree);
+	const size_t root = strlen(image->root);
+	char link[64], full[PATH_MAX];
+	ssize_t n;
+
+	if (fd < MADE_MAX && image->made[fd]) {
+		(void)snprintf(out, PATH_MAX, "%s", image->made[fd]);
+		return true;
+	}
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, full, sizeof(full));
+	if (n <= 0 || n >= PATH_MAX || (size_t)n < root)
+		return false;
+	full[n] = '\0';
+	(void)snprintf(out, PATH_MAX, "%s", full[root] ? full + root : "/");
+	return true;
+}
+
+/* Where @path leads in *out, and what is there. */
+static enum there locate(struct image *image, const char *path, char out[static PATH_MAX])
+{
+	KF_CLOSE int fd = open_image(image, path, O_PATH);
 	char head[PATH_MAX], real[PATH_MAX] = "/";
 	size_t n = strlen(path);
 
-	if (real_path(in, path, out, ret_directory) == 0)
-		return true;
+	if (fd >= 0 && image_path(&image->tree, fd, out))
+		return HERE;
+	if (image->in->rootfs < 0) {
+		/* Nothing to look at; /var/run is /run wherever it matters. */
+		(void)snprintf(out, PATH_MAX, "%s", kf_policy_run_path(path));
+		return MADE;
+	}
 	while (n > 1) {
+		KF_CLOSE int above = -1;
+
 		while (n > 0 && path[n - 1] != '/')
 			n--;
 		n -= n > 1;
 		(void)snprintf(head, sizeof(head), "%.*s", (int)(n ? n : 1), path);
-		if (real_path(in, head, real, NULL) == 0)
+		above = open_image(image, head, O_PATH);
+		if (above >= 0 && image_path(&image->tree, above, real))
 			break;
 	}
 	(void)snprintf(out, PATH_MAX, "%s%s", strcmp(real, "/") == 0 ? "" : real,
 		       path + (n > 1 ? n : 0));
-	return false;
+	return is_made(image, out) ? MADE : ABSENT;
 }
 
-/* The directory that the variable at the start of @s stands for, and the
- * variable's length; NULL if it is not set. */
-static const char *variable(const struct kf_explain *in, const char *s, size_t *ret_n)
+static int image_open(const struct kf_tree *tree, const char *path, int flags, unsigned resolve)
 {
-	static const struct {
-		const char *name, *below_home;
-	} xdg[] = {
-		{"XDG_CONFIG_HOME", ".config"},
-		{"XDG_DATA_HOME", ".local/share"},
-		{"XDG_STATE_HOME", ".local/state"},
-		{"XDG_CACHE_HOME", ".cache"},
-	};
-	size_t n = strspn(s + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	struct image *image = of(tree);
+	char real[PATH_MAX];
 
-	*ret_n = *s == '~' ? 1 : n + 1;
-	if (*s == '~' || (n == 4 && memcmp(s + 1, "HOME", 4) == 0))
-		return in->home;
-	if (n == 7 && memcmp(s + 1, "WORKDIR", 7) == 0)
-		return in->workdir;
-	if (n == 6 && memcmp(s + 1, "TMPDIR", 6) == 0)
-		return in->tmpdir;
-	for (size_t i = 0; i < KF_ARRAY_SIZE(xdg); i++)
-		if (strlen(xdg[i].name) == n && memcmp(s + 1, xdg[i].name, n) == 0)
-			return in->home ? kf_arena_printf(in->arena, "%s/%s", in->home,
-							  xdg[i].below_home)
-					: NULL;
-	return NULL;
-}
-
-/* @path of a rule with its variables replaced; NULL if one is not set.
- * *ret_variable: whether the environment says where it is. */
-static const char *expand(const struct kf_explain *in, const char *path, bool *ret_variable)
-{
-	char clean[PATH_MAX];
-	const char *s = "", *uid;
-	size_t n = 0;
-
-	*ret_variable = *path == '~' || *path == '$';
-	if (*ret_variable && !(s = variable(in, path, &n)))
-		return NULL;
-	path += n;
-	while (s && (uid = strstr(path, "$UID"))) {
-		s = kf_arena_printf(in->arena, "%s%.*s%u", s, (int)(uid - path), path, in->uid);
-		path = uid + 4;
+	switch (locate(image, path, real)) {
+	case HERE:
+		if (!(resolve & KF_RESOLVE_NO_SYMLINKS) || strcmp(path, real) == 0)
+			return open_image(image, real, flags);
+		break;
+	case MADE:
+		if (!(resolve & KF_RESOLVE_NO_SYMLINKS) || strcmp(path, real) == 0)
+			return make_up(image, real);
+		break;
+	default:
+		errno = ENOENT;
+		return -1;
 	}
-	s = s ? kf_arena_printf(in->arena, "%s%s", s, path) : NULL;
-	if (!s || *s != '/' || !kf_path_clean(s, clean, sizeof(clean)))
-		return NULL;
-	return kf_arena_strdup(in->arena, clean);
+	errno = ELOOP;
+	return -1;
 }
 
-/* The runtime makes the mount point, if the image has none. */
-static bool is_mounted(const struct kf_explain *in, const char *path)
+static int image_enter(const struct kf_tree *tree, int dir, const char *name, int flags)
 {
-	for (size_t i = 0; i < in->nmounts; i++)
-		if (strcmp(in->mounts[i].path, path) == 0)
-			return true;
-	return false;
-}
-
-/* The question's place lies at or under @path, which is there. */
-static bool covers(const struct question *q, const char *path)
-{
-	char real[PATH_MAX];
-
-	return path && (place(q->in, path, real, NULL) || is_mounted(q->in, path)) &&
-	       kf_path_under(q->real, real);
-}
-
-/* The same, or would if something were there. */
-static bool would_cover(const struct question *q, const char *path)
-{
-	char real[PATH_MAX];
-
-	if (!path)
-		return false;
-	(void)place(q->in, path, real, NULL);
-	return kf_path_under(q->real, real);
-}
-
-static void grant(struct question *q, const struct kf_rule *rule, unsigned access)
-{
-	if (!(q->out->access & q->wanted) && (access & q->wanted)) {
-		q->out->rule = rule;
-		q->out->allowed = true;
-	}
-	q->out->access |= access;
-}
-
-/* A place that comes from a variable must not be a part of the system. */
-static bool too_wide(const struct question *q, const char *path)
-{
-	char real[PATH_MAX];
-
-	return real_path(q->in, path, real, NULL) == 0 && kf_policy_covers_system(real);
-}
-
-static void ask_path(struct question *q, const struct kf_rule *rule, const char *written,
-		     unsigned access)
-{
-	bool from_variable;
-	const char *path = expand(q->in, written, &from_variable);
-
-	if (path && covers(q, path) && !(from_variable && too_wide(q, path)))
-		grant(q, rule, access);
-}
-
-static bool leave_out(const char *name)
-{
-	for (size_t i = 0; i < KF_ARRAY_SIZE(not_root); i++)
-		if (strcmp(not_root[i], name) == 0)
-			return true;
-	return false;
-}
-
-static int ask_root(struct question *q, const struct kf_rule *rule, struct kf_err *err)
-{
-	char name[NAME_MAX + 2];
-	struct dirent *entry;
-	DIR *dir;
+	struct image *image = of(tree);
+	char path[PATH_MAX], child[PATH_MAX];
+	const bool self = strcmp(name, ".") == 0;
 	int fd;
 
-	q->out->list = true; /* of every directory */
-	q->lists = rule;
-	if (q->directory && q->wanted == KF_FS_READ && !q->out->allowed) {
-		q->out->allowed = true;
-		q->out->rule = rule;
+	if (!image_path(tree, dir, path) ||
+	    (size_t)snprintf(child, sizeof(child), "%s/%s", strcmp(path, "/") == 0 ? "" : path,
+			     name) >= sizeof(child)) {
+		errno = ENAMETOOLONG;
+		return -1;
 	}
-	if (q->in->rootfs < 0) {
-		size_t n = strcspn(q->real + 1, "/");
+	if (dir < MADE_MAX && image->made[dir])
+		return make_up(image, self ? path : child);
+	fd = openat(dir, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT && is_made(image, child) ? make_up(image, child) : -1;
+	if (fd < MADE_MAX) {
+		free(image->made[fd]);
+		image->made[fd] = NULL;
+	}
+	return fd;
+}
 
-		(void)snprintf(name, sizeof(name), "%.*s", (int)(n < NAME_MAX ? n : NAME_MAX),
-			       q->real + 1);
-		if (n && !leave_out(name))
-			grant(q, rule, RX);
-		return 0;
+/* Of what is made up only the way to the question matters. */
+static const char *image_next(const struct kf_tree *tree, struct kf_dir *dir)
+{
+	struct image *image = of(tree);
+	const bool made = dir->fd < MADE_MAX && image->made[dir->fd];
+	const char *name = made ? NULL : kf_dir_next(dir), *rest;
+	char path[PATH_MAX];
+	size_t n;
+
+	if (name || dir->failed || dir->ended || !image->question)
+		return name;
+	dir->ended = true;
+	if (!image_path(tree, dir->fd, path) || !kf_path_under(image->question, path) ||
+	    strcmp(image->question, path) == 0)
+		return NULL;
+	rest = image->question + (strcmp(path, "/") == 0 ? 1 : strlen(path) + 1);
+	n = strcspn(rest, "/");
+	if (n > NAME_MAX)
+		return NULL;
+	(void)snprintf(path, sizeof(path), "%.*s", (int)((size_t)(rest - image->question) + n),
+		       image->question);
+	if (!made && !is_made(image, path))
+		return NULL;
+	memcpy(image->name, rest, n);
+	image->name[n] = '\0';
+	dir->type = DT_DIR;
+	return image->name;
+}
+
+/* Plugin and guard mask what is denied and bind over what is read-only; but a denial that
+ * something is excepted from is true only by what is granted. */
+static bool image_live(const struct kf_tree *tree, int fd, const struct kf_rule *rule, bool list,
+		       const struct stat *st)
+{
+	(void)fd;
+	(void)list;
+	(void)st;
+	return rule->kind == KF_RULE_FS_DENY && kf_policy_has_exception(of(tree)->policy, rule);
+}
+
+static int image_volumes(const struct kf_tree *tree, bool pinned, kf_volume_fn *fn, void *ctx,
+			 struct kf_err *err)
+{
+	const struct image *image = of(tree);
+
+	(void)pinned;
+	for (size_t i = 0; i < image->in->nmounts; i++) {
+		const char *path = image->mounts[i];
+		const struct kf_volume volume = {
+			.path = path,
+			.access = kf_policy_volume_access(path, !image->in->mounts[i].read_only),
+		};
+
+		if (kf_volumes_is(path) && fn(ctx, &volume, err) < 0)
+			return -1;
 	}
-	fd = openat(q->in->rootfs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || !(dir = fdopendir(fd)))
-		return kf_fail_sys(err, "list the root directory");
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' &&
-		    (!entry->d_name[1] || (entry->d_name[1] == '.' && !entry->d_name[2])))
-			continue;
-		(void)snprintf(name, sizeof(name), "/%s", entry->d_name);
-		if (!leave_out(entry->d_name) && covers(q, name))
-			grant(q, rule, RX);
-	}
-	closedir(dir);
 	return 0;
 }
 
-static void ask_homes(struct question *q, const struct kf_rule *rule)
+static int image_volume(const struct kf_tree *tree, const struct kf_volume *volume)
 {
-	ask_path(q, rule, "~", RWX);
-	if (q->in->uid != 0)
-		return;
-	ask_path(q, rule, "/root", RWX);
-	ask_path(q, rule, "/home", RWX);
+	return image_open(tree, volume->path, O_PATH, 0);
 }
 
-static void ask_volumes(struct question *q, const struct kf_rule *rule)
+/* Which devices a container is given its specification says, which is not there. */
+static int image_devices(const struct kf_tree *tree, kf_device_fn *fn, void *ctx,
+			 struct kf_err *err)
 {
-	for (size_t i = 0; i < q->in->nmounts; i++) {
-		const char *path = q->in->mounts[i].path;
-		const unsigned access = kf_policy_volume_access(path, !q->in->mounts[i].read_only);
-
-		/* The runtime makes the mount point. */
-		if (would_cover(q, path))
-			grant(q, rule, kf_policy_named_access(q->rules, q->nrules, path, access));
-	}
+	(void)tree;
+	(void)fn;
+	(void)ctx;
+	(void)err;
+	return 0;
 }
 
-/* In an ordinary container, where the runtime has closed the rest of /proc. */
-static void ask_processes(struct question *q, const struct kf_rule *rule)
+/* An ordinary container, with a PID namespace of its own. */
+static bool image_closed(const struct kf_tree *tree)
 {
-	const char *name = strncmp(q->real, "/proc/", 6) == 0 ? q->real + 6 : "";
-	const size_t n = strcspn(name, "/");
-
-	if ((n && strspn(name, "0123456789") == n) ||
-	    (n == strlen("self") && strncmp(name, "self", n) == 0) ||
-	    (n == strlen("thread-self") && strncmp(name, "thread-self", n) == 0))
-		grant(q, rule, KF_FS_WRITE);
-}
-
-/* Whether a device that the container may be given lies there. */
-static bool may_be_given(const struct question *q, const struct kf_rule *rules, size_t nrules)
-{
-	for (size_t i = 0; strncmp(q->real, "/dev/", 5) == 0 && i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_DEVICES)
-			return true;
-	return false;
-}
-
-/* Whether "fs deny" or "fs readonly" @written covers the place, be it there or not: what is
- * mounted there is taken away, or kept; "~" is every home. */
-static bool taken_by(struct question *q, const char *written)
-{
-	struct kf_explain in = *q->in;
-	bool from_variable;
-
-	if (would_cover(q, expand(&in, written, &from_variable)))
-		return true;
-	if (*written != '~' || in.uid != 0)
-		return false;
-	in.home = "/root";
-	if (would_cover(q, expand(&in, written, &from_variable)))
-		return true;
-	if (strncmp(q->real, "/home/", 6) != 0)
-		return false;
-	in.home = kf_arena_printf(in.arena, "/home/%.*s", (int)strcspn(q->real + 6, "/"),
-				  q->real + 6);
-	return would_cover(q, expand(&in, written, &from_variable));
-}
-
-/* What exceptions from @deny grant the place; all that is granted there then is what they do.
- * No mask hides the names in a directory where there are any, and so whoever may list all
- * directories, or read what lies above and is granted around it, may list it. */
-static bool lifted(struct question *q, const struct kf_rule *deny)
-{
-	const struct kf_policy policy = {.rules = (struct kf_rule *)q->rules, .nrules = q->nrules};
-	struct kf_explained only = {.exists = q->out->exists, .real = q->out->real};
-	struct question ask = *q;
-
-	if (!kf_policy_has_exception(&policy, deny))
-		return false;
-	ask.out = &only;
-	for (size_t i = 0; i < q->nrules; i++)
-		if (kf_policy_is_exception(&q->rules[i], deny))
-			ask_path(&ask, &q->rules[i], q->rules[i].arg, q->rules[i].access);
-	only.list = q->out->list;
-	if (!only.allowed && (q->lists || (q->out->access & KF_FS_READ)) && q->directory &&
-	    q->wanted == KF_FS_READ) {
-		only.allowed = true;
-		only.rule = q->lists ? q->lists : q->out->rule;
-	}
-	if (!only.access && !only.allowed)
-		return false;
-	*q->out = only;
+	(void)tree;
 	return true;
 }
 
-/* The rule that takes the wanted access away from the place, whatever grants it. */
-static const struct kf_rule *taken(struct question *q, const struct kf_rule *rules, size_t nrules)
+static const char *image_shared(const struct kf_tree *tree)
 {
-	for (size_t i = 0; i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_DENY && taken_by(q, rules[i].arg) &&
-		    !lifted(q, &rules[i]))
-			return &rules[i];
-	for (size_t i = 0; (q->wanted & KF_FS_WRITE) && i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_READONLY && taken_by(q, rules[i].arg))
-			return &rules[i];
+	(void)tree;
 	return NULL;
 }
 
-static int ask(struct question *q, const struct kf_rule *rule, struct kf_err *err)
+static const struct kf_tree image_tree = {
+	.open = image_open,
+	.enter = image_enter,
+	.path = image_path,
+	.next = image_next,
+	.live = image_live,
+	.volumes = image_volumes,
+	.volume = image_volume,
+	.devices = image_devices,
+	.closed = image_closed,
+	.shared = image_shared,
+};
+
+static void image_done(struct image *image)
 {
-	switch (rule->kind) {
-	case KF_RULE_FS:
-		ask_path(q, rule, rule->arg, rule->access);
-		return 0;
-	case KF_RULE_FS_ROOT:
-		return ask_root(q, rule, err);
-	case KF_RULE_FS_HOMES:
-		ask_homes(q, rule);
-		return 0;
-	case KF_RULE_FS_VOLUMES:
-		ask_volumes(q, rule);
-		return 0;
-	case KF_RULE_FS_PROCESSES:
-		ask_processes(q, rule);
-		return 0;
+	for (size_t i = 0; i < MADE_MAX; i++)
+		free(image->made[i]);
+}
+
+static int image_init(struct image *image, const struct kf_explain *in,
+		      const struct kf_policy *policy, struct kf_err *err)
+{
+	char link[64], real[PATH_MAX];
+	char **mounts;
+	ssize_t n = 0;
+
+	*image = (struct image){.tree = image_tree, .in = in, .policy = policy};
+	if (in->rootfs >= 0) {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", in->rootfs);
+		n = readlink(link, image->root, sizeof(image->root) - 1);
+		if (n <= 0)
+			return kf_fail_sys(err, "the root directory: where it lies");
+		image->root[n == 1 ? 0 : n] = '\0';
+	}
+	mounts = kf_arena_calloc(in->arena, in->nmounts + 1, sizeof(*mounts));
+	if (!mounts)
+		return kf_fail_nomem(err, "explain");
+	for (size_t i = 0; i < in->nmounts; i++) {
+		char clean[PATH_MAX];
+
+		if (!kf_path_clean(in->mounts[i].path, clean, sizeof(clean)))
+			return kf_fail(err, ENAMETOOLONG, "mount '%.80s...': path too long",
+				       in->mounts[i].path);
+		(void)locate(image, clean, real);
+		mounts[i] = kf_arena_strdup(in->arena, real);
+		if (!mounts[i])
+			return kf_fail_nomem(err, "explain");
+	}
+	image->mounts = mounts;
+	return 0;
+}
+
+/* "NAME=VALUE" for what is set. */
+static const char **environment(const struct kf_explain *in)
+{
+	const char **env = kf_arena_calloc(in->arena, 3, sizeof(*env));
+	size_t n = 0;
+
+	if (env && in->home)
+		env[n++] = kf_arena_printf(in->arena, "HOME=%s", in->home);
+	if (env && in->tmpdir)
+		env[n++] = kf_arena_printf(in->arena, "TMPDIR=%s", in->tmpdir);
+	return !env || (n && !env[0]) || (n == 2 && !env[1]) ? NULL : env;
+}
+
+static bool has_rule(const struct kf_policy *policy, enum kf_rule_kind kind)
+{
+	for (size_t i = 0; i < policy->nrules; i++)
+		if (policy->rules[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* One sentence, which is enough where no rule is named. */
+static const char *sentence(const struct image *image, const struct kf_verdict *v)
+{
+	const struct kf_explain *in = image->in;
+
+	switch (v->how) {
+	case KF_DECIDED_GRANT:
+	case KF_DECIDED_LIST:
+		return "granted";
+	case KF_DECIDED_READONLY:
+		return "read-only";
+	case KF_DECIDED_DENY:
+		return "denied";
+	case KF_DECIDED_SOCKET:
+		return kf_arena_printf(in->arena, KF_DECIDE_NOT_STOPPED, v->abi,
+				       KF_DECIDE_ABI_SOCKET);
 	default:
-		return 0;
+		break;
+	}
+	if (v->all)
+		return "granted, but not for this";
+	if (kf_path_under(v->path, "/dev") && has_rule(image->policy, KF_RULE_FS_DEVICES))
+		return "granted only if the container is given a device there";
+	if (in->rootfs >= 0 && !v->exists)
+		return "nothing grants the place where it would be";
+	return in->nmounts || !has_rule(image->policy, KF_RULE_FS_VOLUMES)
+		       ? "nothing grants it"
+		       : "nothing grants it, unless a volume is mounted there: ask with --mount";
+}
+
+/* What lies where @v asks, as far as it is known. */
+static void look_at(struct image *image, struct kf_verdict *v)
+{
+	KF_CLOSE int fd = open_image(image, v->path, O_PATH | O_NOFOLLOW);
+
+	v->exists = fd >= 0 && fstat(fd, &v->st) == 0;
+	if (!v->exists && (strcmp(v->path, "/") == 0 || strcmp(v->path, "/proc") == 0 ||
+			   strcmp(v->path, "/sys") == 0 || strcmp(v->path, "/dev") == 0)) {
+		v->exists = true;
+		v->st.st_mode = S_IFDIR;
 	}
 }
 
-static bool has_volumes(const struct kf_rule *rules, size_t nrules)
+static int decide(struct image *image, const char *path, unsigned access, struct kf_verdict *v,
+		  struct kf_err *err)
 {
-	for (size_t i = 0; i < nrules; i++)
-		if (rules[i].kind == KF_RULE_FS_VOLUMES)
-			return true;
-	return false;
+	const struct kf_explain *in = image->in;
+	const char **env = environment(in);
+	const struct kf_vars vars = {
+		.uid = in->uid,
+		.workdir = in->workdir ? kf_arena_strdup(in->arena, in->workdir) : (char[]){""},
+		.env = (char *const *)(uintptr_t)env,
+	};
+	const struct kf_scene scene = {
+		.tree = &image->tree,
+		.policy = image->policy,
+		.vars = &vars,
+	};
+
+	if (!env || !vars.workdir)
+		return kf_fail_nomem(err, "explain");
+	*v = (struct kf_verdict){.scene = &scene, .access = access, .abi = in->abi};
+	if (kf_decide_place(&image->tree, path, "", v->path, err) < 0)
+		return -1;
+	image->question = v->path;
+	look_at(image, v);
+	if (kf_decide(v, false, err) < 0)
+		return -1;
+	return image->error ? kf_fail(err, image->error, "cannot look at '%s' in the root: %s",
+				      path, strerror(image->error))
+			    : 0;
 }
 
 int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
 		    const char *path, unsigned access, struct kf_explained *ret, struct kf_err *err)
 {
-	struct kf_explained out = {0};
-	const struct kf_rule *by;
-	struct question q = {
-		.in = in, .out = &out, .wanted = access, .rules = rules, .nrules = nrules};
-	char clean[PATH_MAX];
+	const struct kf_policy policy = {.rules = (struct kf_rule *)rules, .nrules = nrules};
+	struct kf_verdict v;
+	struct image image;
+	int r;
 
-	if (*path != '/' || !kf_path_clean(path, clean, sizeof(clean)))
+	if (*path != '/')
 		return kf_fail(err, EINVAL, "'%s' is not an absolute path", path);
-	q.exists = place(in, clean, q.real, &q.directory);
-	out.exists = q.exists;
-	out.real = kf_arena_strdup(in->arena, q.real);
-	if (!out.real)
-		return kf_fail_nomem(err, "explain");
-	for (size_t i = 0; i < nrules; i++)
-		if (ask(&q, &rules[i], err) < 0)
-			return -1;
-	by = taken(&q, rules, nrules);
-	if (by) {
-		out.allowed = false;
-		out.rule = by;
-		out.access &= by->kind == KF_RULE_FS_DENY ? 0 : ~(unsigned)KF_FS_WRITE;
-		out.list &= by->kind != KF_RULE_FS_DENY;
+	r = image_init(&image, in, &policy, err);
+	if (r == 0)
+		r = decide(&image, path, access, &v, err);
+	if (r == 0) {
+		*ret = (struct kf_explained){
+			.allowed = v.allowed,
+			.rule = v.how == KF_DECIDED_SOCKET ? NULL : v.rule,
+			.real = kf_arena_strdup(in->arena, v.path),
+			.exists = v.exists,
+			.why = sentence(&image, &v),
+		};
+		if (!ret->real || !ret->why)
+			r = kf_fail_nomem(err, "explain");
 	}
-	out.why = out.allowed	     ? "granted"
-		  : by && out.access ? "read-only"
-		  : out.rule	     ? "denied"
-		  : out.access	     ? "granted, but not for this"
-		  : may_be_given(&q, rules, nrules)
-			  ? "granted only if the container is given a device there"
-		  : in->rootfs >= 0 && !q.exists ? "nothing grants the place where it would be"
-		  : in->nmounts || !has_volumes(rules, nrules)
-			  ? "nothing grants it"
-			  : "nothing grants it, unless a volume is mounted there: ask with --mount";
-	*ret = out;
-	return 0;
+	image_done(&image);
+	return r;
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy means for a path in a container that is not there: the launcher's own answer
+ * (grants/decide.h), about an image that is only looked at, or about no files at all. */
 #ifndef KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
 #define KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
 
@@ -9,10 +11,6 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* What a policy means for a path: the launcher's rules about variables,
- * symlinks and what does not exist, applied to a root directory that is only
- * looked at, or to no directory at all. */
-
 struct kf_explain_mount {
 	const char *path;
 	bool read_only;
@@ -21,6 +19,7 @@ struct kf_explain_mount {
 struct kf_explain {
 	int rootfs; /* directory descriptor; -1: paths are taken as they are written */
 	unsigned uid;
+	int abi;			       /* Landlock's, of the node's kernel */
 	const char *home, *workdir, *tmpdir;   /* absolute; NULL: not set */
 	const struct kf_explain_mount *mounts; /* the container's volumes */
 	size_t nmounts;
@@ -33,12 +32,10 @@ struct kf_explained {
 	const struct kf_rule *rule;
 	const char *real; /* where the path leads; itself without a rootfs */
 	bool exists;	  /* with a rootfs: whether there is anything */
-	unsigned access;  /* all that is granted there, KF_FS_* */
-	bool list;	  /* and listing, if it is a directory */
 	const char *why;  /* one sentence */
 };
 
-/* Whether @access (one of KF_FS_*) to @path is allowed. */
+/* Whether @access (one of KF_FS_*, or KF_LANDLOCK_CONNECT) to @path is allowed. */
 int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
 		    const char *path, unsigned access, struct kf_explained *ret,
 		    struct kf_err *err);

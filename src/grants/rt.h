@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_NONO_RT_H
-#define KF_NONO_RT_H
+#ifndef KF_GRANTS_RT_H
+#define KF_GRANTS_RT_H
 
 #include <fcntl.h>
 #include <limits.h>
@@ -29,6 +29,7 @@ int kf_open_resolve(int dirfd, const char *path, int flags, unsigned resolve);
 struct kf_dir {
 	int fd;
 	bool failed;	    /* kf_dir_next() stopped because of an error, in errno */
+	bool ended;	    /* a tree's own: what is not of the kernel's has been told, too */
 	unsigned char type; /* of the last name: DT_* of <dirent.h>, 0 if unknown */
 	size_t n, at;
 	_Alignas(uint64_t) char buf[1024];
@@ -38,18 +39,11 @@ struct kf_dir {
 static inline void kf_dir_init(struct kf_dir *dir, int fd)
 {
 	dir->fd = fd;
-	dir->failed = false;
+	dir->failed = dir->ended = false;
 	dir->n = dir->at = 0;
 }
 
 /* Next name but "." and "..", valid until the next call; NULL at the end. */
 const char *kf_dir_next(struct kf_dir *dir);
-
-/* @s for people: what a path of the image's or the workload's must not do to a terminal, or to
- * the lines around it, is written out. */
-const char *kf_shown(const char *s, char out[static PATH_MAX]);
-
-/* Formatted text to @fd, at most 8 KiB a call. */
-void kf_print(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

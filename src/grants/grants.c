@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nono/grants.h"
+/* Turns the file-system rules of a policy into grants on what there is in a tree. */
+#include "grants/grants.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "nono/deny.h"
-#include "nono/given.h"
-#include "nono/rt.h"
+#include "grants/deny.h"
+#include "grants/given.h"
+#include "grants/rt.h"
 #include "sandbox/object.h"
 
 #include <dirent.h>
@@ -36,8 +37,8 @@ enum origin {
 static const char not_root[][8] = {"proc", "sys", "dev", "run", "tmp", "home", "root"};
 
 struct walk {
-	const struct kf_policy *policy;
-	const struct kf_vars *vars;
+	const struct kf_scene *scene;
+	const struct kf_tree *tree; /* the scene's */
 	struct kf_grant_sink *sink;
 	struct kf_deny deny;
 	struct kf_home *homes; /* HOMES_MAX */
@@ -92,7 +93,7 @@ static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *nam
 {
 	/* A symlink's target is granted where it lies, or not at all: a rule on the
 	 * symlink itself would open nothing. */
-	KF_CLOSE int fd = dir->type == DT_LNK ? -1 : kf_open(dir->fd, name, O_PATH | O_NOFOLLOW);
+	KF_CLOSE int fd = dir->type == DT_LNK ? -1 : w->tree->enter(w->tree, dir->fd, name, O_PATH);
 	KF_UNINIT char path[PATH_MAX];
 
 	if (fd < 0 || (size_t)snprintf(path, sizeof(path), "%s/%s", at, name) >= sizeof(path) ||
@@ -109,13 +110,13 @@ static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *nam
 
 /* Whether @dirfd can be listed and holds no more than that many entries; it is at its start
  * again then. */
-static bool few_entries(int dirfd)
+static bool few_entries(const struct walk *w, int dirfd)
 {
 	KF_UNINIT struct kf_dir dir;
 	unsigned n = 0;
 
 	kf_dir_init(&dir, dirfd);
-	while (kf_dir_next(&dir))
+	while (w->tree->next(w->tree, &dir))
 		if (++n > AROUND_ENTRIES_MAX)
 			return false;
 	return !dir.failed && lseek(dirfd, 0, SEEK_SET) == 0;
@@ -125,7 +126,7 @@ static bool few_entries(int dirfd)
  * entry that leads to one.  @level counts down. */
 static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level)
 {
-	KF_CLOSE int dirfd = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
+	KF_CLOSE int dirfd = w->tree->enter(w->tree, fd, ".", O_RDONLY | O_DIRECTORY);
 	KF_UNINIT struct kf_dir dir;
 	const char *name;
 
@@ -133,14 +134,14 @@ static int grant_around(struct walk *w, int fd, const char *path, unsigned acces
 		skip(w, path, "holds a denied path and cannot be listed");
 		return 0;
 	}
-	if (!level || !few_entries(dirfd)) {
+	if (!level || !few_entries(w, dirfd)) {
 		skip(w, path, "holds a denied path and too much else: grant parts of it instead");
 		return 0;
 	}
 	if ((access & KF_FS_READ) && report(w, fd, path, path, KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, dirfd);
-	while ((name = kf_dir_next(&dir)))
+	while ((name = w->tree->next(w->tree, &dir)))
 		if (grant_entry(w, &dir, name, path, access, level - 1) < 0)
 			return -1;
 	/* What was not listed is not granted. */
@@ -202,7 +203,7 @@ static __attribute__((noinline)) int grant_link(struct walk *w, int fd, const ch
 {
 	KF_UNINIT char real[PATH_MAX];
 
-	if (kf_fd_path(fd, real))
+	if (w->tree->path(w->tree, fd, real))
 		return grant_checked(w, fd, path, real, access, origin);
 	skip(w, path, "cannot tell where it is");
 	return 0;
@@ -211,7 +212,7 @@ static __attribute__((noinline)) int grant_link(struct walk *w, int fd, const ch
 static int grant_path(struct walk *w, const char *path, unsigned access, enum origin origin)
 {
 	bool real = false;
-	KF_CLOSE int fd = kf_open_place(path, O_PATH, &real);
+	KF_CLOSE int fd = kf_tree_place(w->tree, path, O_PATH, &real);
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
@@ -227,7 +228,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, enum or
 static int walk_path(struct walk *w, const struct kf_rule *rule)
 {
 	KF_UNINIT char path[PATH_MAX];
-	enum kf_expansion how = kf_vars_expand(w->vars, rule->arg, path);
+	enum kf_expansion how = kf_vars_expand(w->scene->vars, rule->arg, path);
 
 	if (how == KF_EXPANSION_NONE) {
 		skip(w, rule->arg, "the variable is not set");
@@ -284,7 +285,7 @@ static int walk_root_link(struct walk *w, int root, const char *path)
 
 static int walk_root(struct walk *w)
 {
-	KF_CLOSE int root = kf_open(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY);
+	KF_CLOSE int root = w->tree->open(w->tree, "/", O_RDONLY | O_DIRECTORY, 0);
 	KF_UNINIT struct kf_dir dir;
 	const char *name;
 	unsigned n = 0;
@@ -294,7 +295,7 @@ static int walk_root(struct walk *w)
 	if (report(w, root, "/", "/", KF_GRANT_LIST) < 0)
 		return -1;
 	kf_dir_init(&dir, root);
-	while ((name = kf_dir_next(&dir))) {
+	while ((name = w->tree->next(w->tree, &dir))) {
 		KF_UNINIT char path[NAME_MAX + 2];
 		KF_CLOSE int fd = -1;
 		int r;
@@ -308,7 +309,7 @@ static int walk_root(struct walk *w)
 		path[0] = '/';
 		memcpy(path + 1, name, strlen(name) + 1);
 		if (dir.type == DT_DIR || dir.type == DT_REG)
-			fd = kf_open(root, name, O_PATH | O_NOFOLLOW);
+			fd = w->tree->enter(w->tree, root, name, O_PATH);
 		r = fd < 0 ? walk_root_link(w, root, path) : grant_at(w, fd, path, path, RX);
 		if (r < 0)
 			return -1;
@@ -324,32 +325,18 @@ static int grant_home(struct walk *w, int fd, const char *path)
 
 static int walk_homes(struct walk *w)
 {
-	const bool root = w->vars->uid == 0;
+	const bool root = w->scene->vars->uid == 0;
 	KF_UNINIT char path[PATH_MAX];
 
 	/* Entry points start as root and become the user who owns a home. */
 	if (root && (grant_home(w, w->root_real ? w->root : -1, "/root") < 0 ||
 		     grant_home(w, w->home_real ? w->home : -1, "/home") < 0))
 		return -1;
-	if (kf_vars_expand(w->vars, "~", path) == KF_EXPANSION_NONE)
+	if (kf_vars_expand(w->scene->vars, "~", path) == KF_EXPANSION_NONE)
 		skip(w, "~", "HOME is not set");
 	else if (!root || strcmp(path, "/root") != 0)
 		return grant_path(w, path, RWX, ORIGIN_VARIABLE);
 	return 0;
-}
-
-/* A mount point is where the kernel says it is, unless somebody who shares a volume above it has
- * put something else there meanwhile. */
-static bool is_mount(int fd, const struct kf_volume *volume)
-{
-	struct kf_object object;
-
-	/* A container's seccomp policy may hide statx(2); where it is the launcher that sets the
-	 * policy, nothing does. */
-	if (kf_object_at(fd, "", &object) < 0)
-		return errno == ENOSYS || errno == EPERM;
-	return (object.mount_root || !object.mount_root_known) &&
-	       (!volume->mount || !object.mount || volume->mount == object.mount);
 }
 
 static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err *err)
@@ -364,13 +351,13 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 		skip(w, volume->path, "denied");
 		return 0;
 	}
-	fd = kf_open_resolve(AT_FDCWD, volume->path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
-	if (fd < 0 || !is_mount(fd, volume)) {
+	fd = w->tree->volume(w->tree, volume);
+	if (fd < 0) {
 		skip(w, volume->path, "cannot be reached");
 		return 0;
 	}
-	access = kf_policy_named_access(w->policy->rules, w->policy->nrules, volume->path,
-					volume->access);
+	access = kf_policy_named_access(w->scene->policy->rules, w->scene->policy->nrules,
+					volume->path, volume->access);
 	/* That it is read-only keeps nobody from the sockets that others made in it: a CSI driver's
 	 * are mounted so. */
 	return grant_at(w, fd, volume->path, volume->path,
@@ -379,7 +366,7 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 
 static int walk_volumes(struct walk *w)
 {
-	int r = kf_volumes_each(w->pinned, walk_volume, w, w->err);
+	int r = w->tree->volumes(w->tree, w->pinned, walk_volume, w, w->err);
 
 	if (r > 0)
 		skip(w, "volumes", "there are too many mounts");
@@ -389,7 +376,7 @@ static int walk_volumes(struct walk *w)
 static bool proc_closed(struct walk *w)
 {
 	if (!w->closed_known)
-		w->closed = kf_given_proc_closed();
+		w->closed = w->tree->closed(w->tree);
 	w->closed_known = true;
 	return w->closed;
 }
@@ -399,18 +386,16 @@ static bool proc_closed(struct walk *w)
  * directories of processes, and new ones come. */
 static int walk_processes(struct walk *w)
 {
+	const char *shared = "not closed by the runtime, as in privileged containers";
 	KF_CLOSE int fd = -1;
 
-	if (!proc_closed(w))
-		return skip(w, "/proc", "not closed by the runtime, as in privileged containers"),
-		       0;
-	if (kf_given_sys_admin())
-		return skip(w, "/proc", "CAP_SYS_ADMIN would look behind what closes it"), 0;
-	if (!kf_given_own_pids())
-		return skip(w, "/proc", "shows processes of others, too"), 0;
+	if (proc_closed(w))
+		shared = w->tree->shared(w->tree);
+	if (shared)
+		return skip(w, "/proc", shared), 0;
 	if (kf_deny_below(&w->deny, "/proc"))
 		return skip(w, "/proc", "holds a denied path"), 0;
-	fd = kf_open(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	fd = w->tree->open(w->tree, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd < 0 ? kf_fail_sys(w->err, "open /proc")
 		      : grant_at(w, fd, "/proc", "/proc", KF_FS_WRITE);
 }
@@ -433,13 +418,13 @@ static int walk_devices(struct walk *w)
 
 	if (!proc_closed(w))
 		return skip(w, "/dev", "of a privileged container"), 0;
-	r = kf_given_devices(walk_device, w, w->err);
+	r = w->tree->devices(w->tree, walk_device, w, w->err);
 	if (r > 0)
 		skip(w, "/dev", "there are too many devices");
 	if (r < 0 || !w->any_device)
 		return r < 0 ? -1 : 0;
 	/* Programs look for them. */
-	fd = kf_open(AT_FDCWD, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	fd = w->tree->open(w->tree, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd < 0 ? kf_fail_sys(w->err, "open /dev")
 		      : report(w, fd, "/dev", "/dev", KF_GRANT_LIST);
 }
@@ -452,8 +437,9 @@ static int walk_option(struct walk *w, const struct kf_option_grant *option)
 
 	n = *option->path == '/'
 		    ? snprintf(path, sizeof(path), "%s", option->path)
-		    : snprintf(path, sizeof(path), "%s/%s", w->vars->workdir, option->path);
-	if (n < 0 || (size_t)n >= sizeof(path) || (*option->path != '/' && !*w->vars->workdir))
+		    : snprintf(path, sizeof(path), "%s/%s", w->scene->vars->workdir, option->path);
+	if (n < 0 || (size_t)n >= sizeof(path) ||
+	    (*option->path != '/' && !*w->scene->vars->workdir))
 		return kf_fail(w->err, EINVAL, "'%s': not a usable path", option->path);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) == option->file)
 		return kf_fail(w->err, EINVAL, "'%s' is %sa directory", option->path,
@@ -484,7 +470,7 @@ static int list_homes(struct walk *w, bool *ret_all)
 	int r = 0;
 
 	kf_dir_init(&dir, w->home);
-	while (r == 0 && (name = kf_dir_next(&dir))) {
+	while (r == 0 && (name = w->tree->next(w->tree, &dir))) {
 		(void)snprintf(path, sizeof(path), "/home/%s", name);
 		r = add_home(w, path, -1);
 	}
@@ -499,14 +485,15 @@ static int find_homes(struct walk *w, bool *ret_all)
 	KF_UNINIT char path[PATH_MAX];
 
 	*ret_all = true;
-	if (kf_vars_expand(w->vars, "~", path) != KF_EXPANSION_NONE && add_home(w, path, -1) < 0)
+	if (kf_vars_expand(w->scene->vars, "~", path) != KF_EXPANSION_NONE &&
+	    add_home(w, path, -1) < 0)
 		return -1;
-	if (w->vars->uid != 0)
+	if (w->scene->vars->uid != 0)
 		return 0;
-	w->root = kf_open_place("/root", O_RDONLY | O_DIRECTORY, &w->root_real);
+	w->root = kf_tree_place(w->tree, "/root", O_RDONLY | O_DIRECTORY, &w->root_real);
 	if (add_home(w, "/root", w->root) < 0)
 		return -1;
-	w->home = kf_open_place("/home", O_RDONLY | O_DIRECTORY, &w->home_real);
+	w->home = kf_tree_place(w->tree, "/home", O_RDONLY | O_DIRECTORY, &w->home_real);
 	if (w->home >= 0)
 		return list_homes(w, ret_all);
 	*ret_all = errno == ENOENT || errno == ENOTDIR;
@@ -537,41 +524,43 @@ static int walk_rule(struct walk *w, const struct kf_rule *rule)
 /* What is denied in a home that is not known is denied by granting none. */
 static int deny_all_homes(struct walk *w)
 {
-	KF_CLOSE int fd = kf_open(AT_FDCWD, "/home", O_PATH);
+	KF_CLOSE int fd = w->tree->open(w->tree, "/home", O_PATH, 0);
 	KF_UNINIT char real[PATH_MAX];
 
 	if (kf_deny_whole(&w->deny, "/home", w->err) < 0)
 		return -1;
 	if (fd < 0)
 		return 0;
-	return kf_fd_path(fd, real) ? kf_deny_whole(&w->deny, real, w->err)
-				    : kf_fail(w->err, EPERM, "/home: cannot tell where it is");
+	return w->tree->path(w->tree, fd, real)
+		       ? kf_deny_whole(&w->deny, real, w->err)
+		       : kf_fail(w->err, EPERM, "/home: cannot tell where it is");
 }
 
-static int collect_denied(struct walk *w, const struct kf_policy *policy)
+static int collect_denied(struct walk *w)
 {
+	const struct kf_policy *policy = w->scene->policy;
 	bool all;
 
-	if (find_homes(w, &all) < 0 ||
-	    kf_deny_collect(policy, w->vars, w->homes, w->nhomes, &w->deny, w->err) < 0)
+	if (find_homes(w, &all) < 0 || kf_deny_collect(w->tree, policy, w->scene->vars, w->homes,
+						       w->nhomes, &w->deny, w->err) < 0)
 		return -1;
 	return all || w->sink->inside || !kf_deny_in_homes(policy) ? 0 : deny_all_homes(w);
 }
 
-int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
-		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err)
+int kf_grants_walk(const struct kf_scene *scene, struct kf_grant_sink *sink, struct kf_err *err)
 {
 	KF_UNINIT struct kf_home homes[HOMES_MAX];
+	const struct kf_policy *policy = scene->policy;
 	struct walk w = {
-		.policy = policy,
-		.vars = vars,
+		.scene = scene,
+		.tree = scene->tree,
 		.sink = sink,
 		.homes = homes,
 		.root = -1,
 		.home = -1,
 		.err = err,
 	};
-	int ret = collect_denied(&w, policy);
+	int ret = collect_denied(&w);
 
 	for (size_t i = 0; i < policy->nrules; i++)
 		w.pinned |= policy->rules[i].kind == KF_RULE_FS_READONLY;
@@ -579,8 +568,8 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 		if (walk_rule(&w, &policy->rules[i]) < 0)
 			ret = kf_fail_wrap(err, "policy line %u", policy->rules[i].line);
 	w.rule = NULL;
-	for (size_t i = 0; ret == 0 && i < options->ngrants; i++)
-		ret = walk_option(&w, &options->grants[i]);
+	for (size_t i = 0; ret == 0 && i < scene->noptions; i++)
+		ret = walk_option(&w, &scene->options[i]);
 	kf_deny_done(&w.deny);
 	for (size_t i = 0; i < w.nhomes; i++)
 		free(homes[i].path);
@@ -592,7 +581,7 @@ int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *opti
 /* Grant @object, found at @path by the first process, if it still lies there. */
 static int grant_again(struct walk *w, const struct kf_domain_object *object, const char *path)
 {
-	KF_CLOSE int fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
+	KF_CLOSE int fd = w->tree->open(w->tree, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
 	struct kf_object now;
 	struct kf_grant grant = {
 		.fd = fd,
@@ -610,8 +599,9 @@ static int grant_again(struct walk *w, const struct kf_domain_object *object, co
 }
 
 /* Rules about /proc, for a process that enters. */
-static int walk_proc(struct walk *w, const struct kf_policy *policy)
+static int walk_proc(struct walk *w)
 {
+	const struct kf_policy *policy = w->scene->policy;
 	int ret = 0;
 
 	for (size_t i = 0; ret == 0 && i < policy->nrules; i++) {
@@ -619,7 +609,8 @@ static int walk_proc(struct walk *w, const struct kf_policy *policy)
 
 		if (rule->kind == KF_RULE_FS_DENY && kf_path_under(rule->arg, "/proc") &&
 		    !w->deny.n)
-			ret = kf_deny_collect(policy, w->vars, NULL, 0, &w->deny, w->err);
+			ret = kf_deny_collect(w->tree, policy, w->scene->vars, NULL, 0, &w->deny,
+					      w->err);
 	}
 	for (size_t i = 0; ret == 0 && i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
@@ -631,15 +622,22 @@ static int walk_proc(struct walk *w, const struct kf_policy *policy)
 	return ret;
 }
 
-int kf_grants_again(const struct kf_domain *domain, const struct kf_policy *policy,
-		    const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err)
+int kf_grants_again(const struct kf_domain *domain, const struct kf_scene *scene,
+		    struct kf_grant_sink *sink, struct kf_err *err)
 {
-	struct walk w = {.vars = vars, .sink = sink, .root = -1, .home = -1, .err = err};
+	struct walk w = {
+		.scene = scene,
+		.tree = scene->tree,
+		.sink = sink,
+		.root = -1,
+		.home = -1,
+		.err = err,
+	};
 	const struct kf_domain_object *object = NULL;
 	const char *path;
 
 	while ((object = kf_domain_next(domain, object, &path)))
 		if (grant_again(&w, object, path) < 0)
 			return -1;
-	return walk_proc(&w, policy);
+	return walk_proc(&w);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nono/vars.h"
+/* Replaces the variables in paths of a policy. */
+#include "grants/vars.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"
@@ -21,7 +22,19 @@ int kf_vars_init(struct kf_vars *ret, struct kf_err *err)
 	if (syscall(SYS_getcwd, dir, PATH_MAX) <= 0 || *dir != '/')
 		*dir = '\0';
 	ret->workdir = realloc(dir, strlen(dir) + 1);
+	ret->env = environ;
 	return 0;
+}
+
+/* As getenv(). */
+static const char *get(const struct kf_vars *vars, const char *name)
+{
+	const size_t n = strlen(name);
+
+	for (char *const *v = vars->env; v && *v; v++)
+		if (strncmp(*v, name, n) == 0 && (*v)[n] == '=')
+			return *v + n + 1;
+	return NULL;
 }
 
 /* Value of the variable at the start of @s, "$NAME" or "~", and its length there; @buf is
@@ -41,7 +54,7 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 		{"XDG_STATE_HOME", ".local/state"},
 		{"XDG_CACHE_HOME", ".cache"},
 	};
-	const char *home = getenv("HOME");
+	const char *home = get(vars, "HOME");
 	size_t n = strspn(s + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
 	*ret_n = 1 + (*s == '~' ? 0 : n);
@@ -54,7 +67,7 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 
 		if (strlen(names[i].name) != n || memcmp(s + 1, names[i].name, n) != 0)
 			continue;
-		set = getenv(names[i].name);
+		set = get(vars, names[i].name);
 		if ((set && *set) || !*names[i].fallback || !home)
 			return set;
 		if ((size_t)snprintf(buf, PATH_MAX, "%s/%s", home, names[i].fallback) >= PATH_MAX)

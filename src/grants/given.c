@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looks at what a container was given beside files: a /proc of its own, and devices. */
-#include "nono/given.h"
+#include "grants/given.h"
 
 #include "base/cleanup.h"
-#include "nono/rt.h"
+#include "grants/rt.h"
 
 #include <dirent.h>
 #include <string.h>

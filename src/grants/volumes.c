@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the volumes of the container that this process is in: by the kernel's list of mounts,
+ * or by its text. */
+#include "grants/volumes.h"
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "nono/grants.h"
-#include "nono/rt.h"
+#include "grants/rt.h"
 #include "sandbox/object.h"
 
 #include <fcntl.h>
@@ -72,7 +74,7 @@ static int tell(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool
 	return fn(ctx, &volume, err);
 }
 
-static bool is_volume(const char *path)
+bool kf_volumes_is(const char *path)
 {
 	if (strcmp(path, "/") == 0)
 		return false;
@@ -167,7 +169,7 @@ static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 			return kf_fail(err, EINVAL, MOUNTS ": bad line");
 		unescape(path);
 		/* The first option is about the mount and its file system both. */
-		if (is_volume(path) &&
+		if (kf_volumes_is(path) &&
 		    tell(fn, ctx, path, 0, strncmp(options, "rw", 2) == 0, err) < 0)
 			return -1;
 	}
@@ -231,7 +233,7 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 		if ((status->mask & STATMOUNT_MASK) != STATMOUNT_MASK)
 			return 1;
 		path = status->text + status->point;
-		if (is_volume(path) &&
+		if (kf_volumes_is(path) &&
 		    tell(fn, ctx, path, m->id[i],
 			 !((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
 			return -1;
@@ -304,7 +306,7 @@ static int each_not_pinned(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 	for (size_t i = 0; i < n; i++) {
 		bool pin = false;
 
-		if (!is_volume(v[i].path))
+		if (!kf_volumes_is(v[i].path))
 			continue;
 		for (size_t p = 0; p < n && !pin; p++)
 			pin = shows_itself(&v[i], &v[p]);

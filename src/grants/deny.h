@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_NONO_DENY_H
-#define KF_NONO_DENY_H
+#ifndef KF_GRANTS_DENY_H
+#define KF_GRANTS_DENY_H
 
 #include "flat/flat.h"
-#include "nono/vars.h"
+#include "grants/tree.h"
+#include "grants/vars.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,12 +13,10 @@
 struct kf_denied {
 	char *path;
 	const struct kf_rule *rule;
-	/* Something is there to be kept away: not a place that the runtime has
-	 * masked, nor empty directories of the image.  Only then is a grant above
-	 * the path replaced by grants around it. */
+	/* Something is there to be kept away (the tree's live()).  Only then is a grant
+	 * above the path replaced by grants around it. */
 	bool live;
-	/* "fs readonly": only writing is kept away.  Live unless a read-only mount of the
-	 * guard's, or of the pod's, does that already. */
+	/* "fs readonly": only writing is kept away. */
 	bool readonly;
 };
 
@@ -34,9 +33,9 @@ struct kf_home {
 };
 
 /* "~" stands for each of @homes, which stay the caller's. */
-int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
-		    const struct kf_home *homes, size_t nhomes, struct kf_deny *ret,
-		    struct kf_err *err);
+int kf_deny_collect(const struct kf_tree *tree, const struct kf_policy *policy,
+		    const struct kf_vars *vars, const struct kf_home *homes, size_t nhomes,
+		    struct kf_deny *ret, struct kf_err *err);
 void kf_deny_done(struct kf_deny *deny);
 
 /* Whether @policy denies anything in homes. */
@@ -54,11 +53,5 @@ const struct kf_denied *kf_deny_covers(const struct kf_deny *deny, const char *p
 bool kf_deny_keeps(const struct kf_deny *deny, const char *path);
 /* The first live denied or read-only path strictly below @path, NULL if none. */
 const struct kf_denied *kf_deny_below(const struct kf_deny *deny, const char *path);
-
-/* Open @path, which is clean.  *ret_real: it is also where that lies, as no
- * symlink is on the way; else kf_fd_path() tells, which is slow. */
-int kf_open_place(const char *path, int flags, bool *ret_real);
-/* Absolute path of what @fd refers to, through /proc; false if it has none. */
-bool kf_fd_path(int fd, char out[static PATH_MAX]);
 
 #endif

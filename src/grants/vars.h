@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_NONO_VARS_H
-#define KF_NONO_VARS_H
+#ifndef KF_GRANTS_VARS_H
+#define KF_GRANTS_VARS_H
 
 #include "base/err.h"
 #include "flat/flat.h"
@@ -12,10 +12,11 @@
 /* What paths of a policy may refer to. */
 struct kf_vars {
 	uid_t uid;
-	char *workdir; /* "" if it cannot be named */
+	char *workdir;	  /* "" if it cannot be named */
+	char *const *env; /* NAME=VALUE, ends with NULL */
 };
 
-/* From this process: its uid and working directory. */
+/* From this process: its uid, working directory and environment. */
 int kf_vars_init(struct kf_vars *ret, struct kf_err *err);
 
 enum kf_expansion {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_NONO_GIVEN_H
-#define KF_NONO_GIVEN_H
+#ifndef KF_GRANTS_GIVEN_H
+#define KF_GRANTS_GIVEN_H
 
-#include "base/err.h"
+#include "grants/tree.h"
 
 #include <stdbool.h>
 
@@ -22,7 +22,6 @@ bool kf_given_own_pids(void);
 /* For each device node in /dev, and in directories there, that is not in every container: @fn with
  * its path and a descriptor, which is borrowed.  Stops when @fn does not return 0; else 1 if there
  * is more than is looked at. */
-typedef int kf_device_fn(void *ctx, const char *path, int fd, struct kf_err *err);
 int kf_given_devices(kf_device_fn *fn, void *ctx, struct kf_err *err);
 /* Whether every container has @path, a device in /dev (OCI runtime specification, "Default
  * Devices"). */

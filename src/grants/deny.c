@@ -1,101 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nono/deny.h"
+/* Finds what a policy denies and keeps read-only, and answers what lies there. */
+#include "grants/deny.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "nono/rt.h"
+#include "grants/rt.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* How many directories are looked into before one counts as not empty. */
-#define EMPTY_DIRS_MAX	 32
 /* A home with more is not listed to its end. */
 #define HOME_ENTRIES_MAX 1024
-
-bool kf_fd_path(int fd, char out[static PATH_MAX])
-{
-	char link[32];
-	ssize_t n;
-
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, out, PATH_MAX);
-	if (n <= 0 || n >= PATH_MAX || out[0] != '/')
-		return false;
-	out[n] = '\0';
-	return true;
-}
-
-int kf_open_place(const char *path, int flags, bool *ret_real)
-{
-	int fd = kf_open_resolve(AT_FDCWD, path, flags, KF_RESOLVE_NO_SYMLINKS);
-
-	*ret_real = fd >= 0;
-	return fd >= 0 || errno == ENOENT || errno == ENOTDIR ? fd : kf_open(AT_FDCWD, path, flags);
-}
-
-static bool read_only(int fd)
-{
-	struct statvfs fs;
-
-	return fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
-}
-
-/* Whether directory @fd holds nothing but directories.  A writable
- * file system mounted inside may be filled later and does not count as empty. */
-static bool only_directories(int fd, dev_t dev)
-{
-	int stack[8] = {fd};
-	unsigned depth = 1, seen = 0;
-	bool empty = true;
-
-	while (depth) {
-		KF_UNINIT struct kf_dir dir;
-		const char *name;
-
-		kf_dir_init(&dir, stack[--depth]);
-		while (empty && (name = kf_dir_next(&dir))) {
-			int child = kf_open(dir.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-			struct stat st;
-
-			if (child >= 0 && fstat(child, &st) == 0 &&
-			    (st.st_dev == dev || read_only(child)) && ++seen < EMPTY_DIRS_MAX &&
-			    depth < KF_ARRAY_SIZE(stack)) {
-				stack[depth++] = child;
-				continue;
-			}
-			if (child >= 0)
-				(void)close(child);
-			empty = false;
-		}
-		empty &= !dir.failed;
-		if (dir.fd != fd)
-			(void)close(dir.fd);
-	}
-	return empty;
-}
-
-/* Whether there is anything to protect at @fd; @list: it is a directory that can be listed. */
-static bool live(int fd, bool list, const struct stat *st)
-{
-	struct stat parent;
-
-	/* The runtime's way of masking a file: /dev/null over it. */
-	if (S_ISCHR(st->st_mode))
-		return st->st_rdev != makedev(1, 3);
-	if (!list)
-		return true;
-	/* A writable volume that is still empty. */
-	if ((fstatat(fd, "..", &parent, 0) < 0 || parent.st_dev != st->st_dev) && !read_only(fd))
-		return true;
-	return !only_directories(fd, st->st_dev);
-}
 
 static int push(struct kf_deny *deny, const char *path, const struct kf_rule *rule, bool is_live,
 		struct kf_err *err)
@@ -126,17 +45,17 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 }
 
 /* @path is where to look; it is overwritten with where that is. */
-static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf_rule *rule,
-	       struct kf_err *err)
+static int add(const struct kf_tree *tree, struct kf_deny *deny, char path[static PATH_MAX],
+	       const struct kf_rule *rule, struct kf_err *err)
 {
 	bool real, list;
 	/* Most are directories, if they are there. */
-	KF_CLOSE int fd = kf_open_place(path, O_RDONLY | O_DIRECTORY, &real);
+	KF_CLOSE int fd = kf_tree_place(tree, path, O_RDONLY | O_DIRECTORY, &real);
 	struct stat st;
 
 	list = fd >= 0;
 	if (fd < 0 && errno != ENOENT)
-		fd = kf_open_place(path, O_PATH, &real);
+		fd = kf_tree_place(tree, path, O_PATH, &real);
 	/* What is not there holds no secret. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
@@ -146,13 +65,12 @@ static int add(struct kf_deny *deny, char path[static PATH_MAX], const struct kf
 		return push(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "line %u: fs deny or readonly %s", rule->line, path);
-	if (!real && !kf_fd_path(fd, path))
+	if (!real && !tree->path(tree, fd, path))
 		return kf_fail(err, ENOENT,
 			       "line %u: fs deny or readonly %s: cannot tell where it is; is /proc "
 			       "mounted?",
 			       rule->line, rule->arg);
-	return push(deny, path, rule,
-		    rule->kind == KF_RULE_FS_READONLY ? !read_only(fd) : live(fd, list, &st), err);
+	return push(deny, path, rule, tree->live(tree, fd, rule, list, &st), err);
 }
 
 static bool takes(const struct kf_rule *rule)
@@ -162,7 +80,8 @@ static bool takes(const struct kf_rule *rule)
 
 /* Mark in @maybe which "~" rules can have something in @home: one listing instead
  * of a lookup for each.  Whatever cannot be told is marked. */
-static void look_into_home(const struct kf_policy *policy, const struct kf_home *home, bool *maybe)
+static void look_into_home(const struct kf_tree *tree, const struct kf_policy *policy,
+			   const struct kf_home *home, bool *maybe)
 {
 	KF_CLOSE int opened = -1;
 	KF_UNINIT struct kf_dir dir;
@@ -171,13 +90,13 @@ static void look_into_home(const struct kf_policy *policy, const struct kf_home 
 	unsigned n = 0;
 
 	if (fd < 0)
-		fd = opened = kf_open(AT_FDCWD, home->path, O_RDONLY | O_DIRECTORY);
+		fd = opened = tree->open(tree, home->path, O_RDONLY | O_DIRECTORY, 0);
 	memset(maybe, fd < 0 && errno != ENOENT && errno != ENOTDIR,
 	       policy->nrules * sizeof(*maybe));
 	if (fd < 0)
 		return;
 	kf_dir_init(&dir, fd);
-	while ((name = kf_dir_next(&dir)) && n++ < HOME_ENTRIES_MAX) {
+	while ((name = tree->next(tree, &dir)) && n++ < HOME_ENTRIES_MAX) {
 		size_t len = strlen(name);
 
 		for (size_t i = 0; i < policy->nrules; i++) {
@@ -192,10 +111,11 @@ static void look_into_home(const struct kf_policy *policy, const struct kf_home 
 		memset(maybe, true, policy->nrules * sizeof(*maybe));
 }
 
-static int collect_home(const struct kf_policy *policy, const struct kf_home *home, bool *maybe,
-			char path[static PATH_MAX], struct kf_deny *deny, struct kf_err *err)
+static int collect_home(const struct kf_tree *tree, const struct kf_policy *policy,
+			const struct kf_home *home, bool *maybe, char path[static PATH_MAX],
+			struct kf_deny *deny, struct kf_err *err)
 {
-	look_into_home(policy, home, maybe);
+	look_into_home(tree, policy, home, maybe);
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
@@ -203,15 +123,15 @@ static int collect_home(const struct kf_policy *policy, const struct kf_home *ho
 			continue;
 		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home->path, rule->arg + 1) >= PATH_MAX)
 			continue; /* longer than any path that can be opened */
-		if (add(deny, path, rule, err) < 0)
+		if (add(tree, deny, path, rule, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
-		    const struct kf_home *homes, size_t nhomes, struct kf_deny *ret,
-		    struct kf_err *err)
+int kf_deny_collect(const struct kf_tree *tree, const struct kf_policy *policy,
+		    const struct kf_vars *vars, const struct kf_home *homes, size_t nhomes,
+		    struct kf_deny *ret, struct kf_err *err)
 {
 	KF_FREE bool *maybe = calloc(policy->nrules + 1, sizeof(*maybe));
 	KF_UNINIT char path[PATH_MAX];
@@ -224,10 +144,10 @@ int kf_deny_collect(const struct kf_policy *policy, const struct kf_vars *vars,
 		if (takes(rule) && *rule->arg != '~' &&
 		    kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
 		    strcmp(path, "/") != 0)
-			r = add(&deny, path, rule, err);
+			r = add(tree, &deny, path, rule, err);
 	}
 	for (size_t h = 0; r == 0 && h < nhomes; h++)
-		r = collect_home(policy, &homes[h], maybe, path, &deny, err);
+		r = collect_home(tree, policy, &homes[h], maybe, path, &deny, err);
 	if (r < 0) {
 		kf_deny_done(&deny);
 		return -1;

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nono/rt.h"
-#include "base/cleanup.h"
-#include "base/escape.h"
-
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
+/* openat2(2) and the listing of directories, without libc. */
+#include "grants/rt.h"
 
 struct entry { /* struct linux_dirent64 */
 	uint64_t ino;
@@ -48,23 +43,4 @@ const char *kf_dir_next(struct kf_dir *dir)
 		if (!(s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2]))))
 			return s;
 	}
-}
-
-const char *kf_shown(const char *s, char out[static PATH_MAX])
-{
-	(void)kf_escape(out, PATH_MAX, s, strlen(s));
-	return out;
-}
-
-void kf_print(int fd, const char *fmt, ...)
-{
-	KF_UNINIT char buf[8192];
-	va_list ap;
-	size_t n;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	n = strlen(buf);
-	(void)!write(fd, buf, n);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef KF_NONO_GRANTS_H
-#define KF_NONO_GRANTS_H
+#ifndef KF_GRANTS_GRANTS_H
+#define KF_GRANTS_GRANTS_H
 
 #include "flat/flat.h"
-#include "nono/options.h"
-#include "nono/vars.h"
+#include "grants/tree.h"
+#include "grants/vars.h"
 #include "sandbox/domain.h"
 #include "sandbox/landlock.h"
 
@@ -35,28 +35,31 @@ struct kf_grant_sink {
 	bool inside;
 };
 
-/* Turn the file-system rules of @policy, and those of the command line, into
+/* A path that the command line grants on top of the policy; stand-alone use only. */
+struct kf_option_grant {
+	const char *path;
+	unsigned access; /* KF_FS_* */
+	bool file;	 /* must not be a directory */
+};
+
+/* What is applied, and where. */
+struct kf_scene {
+	const struct kf_tree *tree;
+	const struct kf_policy *policy;
+	const struct kf_vars *vars;
+	const struct kf_option_grant *options;
+	size_t noptions;
+};
+
+/* Turn the file-system rules of the policy, and those of the command line, into
  * grants on what exists now.  Nothing that is denied, and no directory above
  * it, is ever granted. */
-int kf_grants_walk(const struct kf_policy *policy, const struct kf_options *options,
-		   const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
+int kf_grants_walk(const struct kf_scene *scene, struct kf_grant_sink *sink, struct kf_err *err);
 
 /* The same for a process that enters a container whose first process has decided: the objects
  * of @domain that are still where they were.  Only what lies in /proc is looked up anew, as it
  * is the process's own. */
-int kf_grants_again(const struct kf_domain *domain, const struct kf_policy *policy,
-		    const struct kf_vars *vars, struct kf_grant_sink *sink, struct kf_err *err);
-
-/* One volume of the container. */
-struct kf_volume {
-	const char *path; /* its mount point */
-	uint64_t mount;	  /* unique id of the mount; 0: unknown */
-	unsigned access;  /* KF_FS_* that its options leave */
-};
-/* For each volume: @fn, which may be told one twice.  1 if there are too many to tell.
- * @pinned: there may be directories bound over themselves, which holds them in place for
- * "fs readonly" and brings nothing into the container; they are left out. */
-typedef int kf_volume_fn(void *ctx, const struct kf_volume *volume, struct kf_err *err);
-int kf_volumes_each(bool pinned, kf_volume_fn *fn, void *ctx, struct kf_err *err);
+int kf_grants_again(const struct kf_domain *domain, const struct kf_scene *scene,
+		    struct kf_grant_sink *sink, struct kf_err *err);
 
 #endif
