@@ -105,7 +105,8 @@ static int make_dir(int in, const char *name, const char *label, int *ret_fd, st
 }
 
 /* What the variables of the policy's paths stand for where the first process starts: lines
- * "uid N", "WORKDIR=/..." and "HOME=/...".  What no line could say is no path of a rule either. */
+ * "uid N", "WORKDIR=/..." and "HOME=/..."; a variable that is set and no path is "HOME=." or
+ * "HOME=", which neither the runtime nor a default replaces. */
 static void write_start(const struct kf_oci *oci, struct kf_buf *out)
 {
 	static const char *const names[] = {
@@ -116,11 +117,18 @@ static void write_start(const struct kf_oci *oci, struct kf_buf *out)
 	kf_buf_addf(out, "uid %ld\n", oci->uid);
 	if (*oci->cwd == '/' && !strchr(oci->cwd, '\n'))
 		kf_buf_addf(out, "WORKDIR=%s\n", oci->cwd);
-	for (size_t i = 0; i < view->nenv; i++)
-		for (size_t k = 0; k < KF_ARRAY_SIZE(names); k++)
-			if (strncmp(view->env[i], names[k], strlen(names[k])) == 0 &&
-			    view->env[i][strlen(names[k])] == '/' && !strchr(view->env[i], '\n'))
-				kf_buf_addf(out, "%s\n", view->env[i]);
+	for (size_t i = 0; i < view->nenv; i++) {
+		for (size_t k = 0; k < KF_ARRAY_SIZE(names); k++) {
+			const size_t n = strlen(names[k]);
+			const char *value = view->env[i] + n;
+
+			if (strncmp(view->env[i], names[k], n) != 0)
+				continue;
+			if (*value && (*value != '/' || strchr(value, '\n')))
+				value = ".";
+			kf_buf_addf(out, "%s%s\n", names[k], value);
+		}
+	}
 }
 
 static int make_files(const struct kf_oci *oci, const char *bundle, bool profiles,

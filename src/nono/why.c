@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 struct why {
 	struct kf_verdict d;
 	struct kf_scene scene;
+	struct kf_tree tree; /* the container's, seen from inside the sandbox */
 	const struct kf_options *options;
 	struct kf_policy policy;
 	struct kf_vars vars;
@@ -203,12 +205,27 @@ static void note_others(const struct kf_verdict *d, struct words *v)
 			       (unsigned)geteuid());
 }
 
+/* Process 1 cannot be looked at from inside the sandbox; but whether /proc was granted for writing
+ * the kernel says: a file there that every process has, which opening does not change. */
+static const char *shared_inside(const struct kf_tree *tree)
+{
+	const char *shared = kf_tree_live.shared(tree);
+	KF_CLOSE int own = -1;
+
+	if (!shared || prctl(PR_GET_NO_NEW_PRIVS, 0UL, 0UL, 0UL, 0UL) != 1)
+		return shared;
+	own = kf_open(AT_FDCWD, "/proc/self/comm", O_WRONLY);
+	return own < 0 ? shared : NULL;
+}
+
 static int decide(struct why *why, struct words *v, struct kf_err *err)
 {
 	struct kf_verdict *d = &why->d;
 
+	why->tree = kf_tree_live;
+	why->tree.shared = shared_inside;
 	why->scene = (struct kf_scene){
-		.tree = &kf_tree_live,
+		.tree = &why->tree,
 		.policy = &why->policy,
 		.vars = &why->vars,
 		.options = why->options->grants,

@@ -102,7 +102,7 @@ def questions(r: random.Random, n: int) -> list[tuple[str, str]]:
               "/usr/local", "/opt", "/srv", "/nono", "/sys", "/home"]
     names = ["", "/", "/f", "/f0", "/a/b", "/.netrc", "/id_rsa", "/known_hosts", "/hooks", "/config", "/policy", "/nono", "/credentials", "/token"]
     files = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/passwd", "/dev/termination-log", TOKEN)
-    asked = {(r.choice("rwx"), p + r.choice(names if p not in files else [""])) for p in (r.choice(places) for _ in range(20 * n))}
+    asked = {(r.choice("rwxn"), p + r.choice(names if p not in files else [""])) for p in (r.choice(places) for _ in range(20 * n))}
     # Executing that one would end the asking.
     asked.discard(("x", "/nono/nono"))
     return r.sample(sorted(asked), min(n, len(asked)))
@@ -141,23 +141,23 @@ def agree(t, node):
         b.config["mounts"] += [bind(volume, "/data"), bind(volume, "/settings", options=["rbind", "ro"])]
         b.write()
         cid = node.start(b)
-        asked = questions(r, 450 if full else 150)
+        asked = questions(r, 1200 if full else 150)
         text = "".join(f"{op} {path}\n" for op, path in asked)
         bare = feed(node, cid, text, "probe", bare=True)
         kernel = feed(node, cid, text, "probe")
-        loop = "while read o p; do case $o in r) o=read;; w) o=write;; x) o=exec;; esac; /nono/nono why --op $o --path $p >/dev/null; echo -n $?; done"
+        loop = "while read o p; do case $o in r) o=read;; w|n) o=write;; x) o=exec;; esac; /nono/nono why --op $o --path $p >/dev/null; echo -n $?; done"
         said = feed(node, cid, text, "sh", "-c", loop)
         mounts = [x for m in b.original["mounts"] if not m["destination"].startswith(("/proc", "/sys", "/nono")) and m["destination"] not in ("/dev", "/dev/pts", "/dev/mqueue")
                   for x in ("--mount", m["destination"] + (":ro" if "ro" in m.get("options", ()) else ""))]
         p = subprocess.run([BIN / "kubefence", "explain", name, "-o", "json", "--rootfs", b.rootfs, "--uid", "0", "--home", "/home/user", "--workdir", "/work", *mounts,
                             *(x for path in dict.fromkeys(p for _, p in asked) for x in ("--path", path))], capture_output=True, text=True, check=False)
-        explained = {(a["op"][0] if a["op"] != "exec" else "x", a["path"]): a for a in json.loads(p.stdout)["answers"]}
+        explained = {(a["op"], a["path"]): a for a in json.loads(p.stdout)["answers"]}
         node.delete(cid)
         if {len(asked)} != {len(bare), len(kernel), len(said)}:
             wrong.append(f"{name}: {bare[-200:]} {kernel[-200:]} {said[-200:]}")
             continue
         for (op, path), outside, k, w in zip(asked, bare, kernel, said):
-            e = explained[op, path]
+            e = explained[{"r": "read", "x": "exec"}.get(op, "write"), path]
             # The guard's mask of a directory is an empty one, which can be listed.
             if op == "r" and e.get("rule", "").startswith("fs deny") and (b.rootfs / path.lstrip("/")).is_dir():
                 continue
@@ -169,6 +169,78 @@ def agree(t, node):
                 wrong.append(f"{name}: {op} {path}: bare {outside}, kernel {k}, why {'allowed' if w == '0' else 'denied'}, explain {e}")
     t.equal([len(wrong), *wrong[:8]], [0], f"{count} questions, {yes} of them allowed, seed {seed}: why and explain agree with the kernel")
     t.ok(0.05 * count < yes, "the questions are of use", f"{yes} of {count}")
+
+
+# What why and explain once answered differently, or otherwise than the kernel: rules, image, process, and questions of which the kernel is asked, too.
+DISAGREED = (
+    ("what is made beside a denial that something is excepted from", ["fs rwx /work", "fs deny /work/.keys", "fs r /work/.keys/known"],
+     {"/work/f": b"", "/work/.keys/known": b"", "/work/.keys/id": b""}, {}, ["w /work/f", "n /work/new", "r /work/.keys/known", "w /work/.keys/known", "r /work/.keys/id", "r /work/.keys"]),
+    ("exceptions from a denial and from one below it", ["fs rx /work", "fs deny /work/a/k", "fs deny /work/a", "fs r /work/a", "fs w /work/a/k"],
+     {"/work/a/k": b"", "/work/a/f": b""}, {}, ["r /work/a/f", "r /work/a/k", "w /work/a/k"]),
+    ("the same, the other way round", ["fs rx /work", "fs deny /work/a", "fs deny /work/a/k", "fs w /work/a/k", "fs r /work/a"],
+     {"/work/a/k": b"", "/work/a/f": b""}, {}, ["r /work/a/f", "r /work/a/k", "w /work/a/k"]),
+    ("a work directory of the system's", ["fs rwx $WORKDIR"], {"/opt/app/f": b""}, {"cwd": "/opt/app"}, ["r /opt/app/f", "w /opt/app/f", "n /opt/app/new"]),
+    ("a home of the system's", ["fs rwx-homes"], {"/usr/share/app/f": b""}, {"env": ["PATH=/bin", "HOME=/usr/share/app"]}, ["r /usr/share/app/f", "w /usr/share/app/f"]),
+    ("a symlink of the image's into the system", ["fs rw /srv/up"], {"/srv/up": Path("/opt"), "/opt/f": b""}, {}, ["r /srv/up/f", "w /srv/up/f", "w /opt/f"]),
+    ("a directory that is listed within one that is denied", ["fs rx-root", "fs deny /srv", "fs r /srv/a/f"], {"/srv/a/f": b"", "/srv/b": b""}, {},
+     ["r /srv/a/f", "r /srv/b", "r /srv", "r /srv/a"]),
+    ("XDG directories without a home", ["fs rw $XDG_CONFIG_HOME"], {"/home/user/.config/f": b""}, {"env": ["PATH=/bin", "HOME="]}, ["w /home/user/.config/f"]),
+    ("/proc in an image that has none", ["fs processes"], {}, {}, ["w /proc/self/comm", "w /proc/sys/kernel/hostname"]),
+)
+
+
+def explain(profile, rootfs, path: str, op: str, *options: str) -> dict:
+    p = subprocess.run([BIN / "kubefence", "explain", profile, "-o", "json", *(("--rootfs", rootfs) if rootfs else ()), "--path", path, "--op", op, *options],
+                       capture_output=True, text=True, check=False)
+    try:
+        return json.loads(p.stdout)["answers"][0]
+    except ValueError:
+        return {"allowed": None, "error": p.stdout + p.stderr}
+
+
+def disagreed(t, node):
+    """Each is asked of the kernel, of why and of explain."""
+    probe = node.dir / "probe"
+    subprocess.run(["gcc", "-O1", "-static", "-o", probe, ROOT / "tests/profiles/probe.c"], check=True)
+    for what, rules, image, process, asked in DISAGREED:
+        profile = node.profile("own", "fs rx /bin", "fs r /proc", "fs rx /nono", *rules)
+        b = container(node, "own", image={"/bin/probe": probe.read_bytes(), **image}, **process)
+        b.write()
+        cid = node.start(b)
+        env = b.original["process"]["env"]
+        home = [x for v in env if v.startswith("HOME=/") for x in ("--home", v[5:])] or ["--home", ""]
+        said = feed(node, cid, "".join(f"{q}\n" for q in asked), "probe")
+        for q, kernel in zip(asked, said if len(said) == len(asked) else "?" * len(asked)):
+            op = {"r": "read", "x": "exec"}.get(q[0], "write")
+            answers = {"kernel": kernel == "1" if kernel in "01" else said, "why": ask(node, cid, q[2:], op).get("allowed"),
+                       "explain": explain(profile, b.rootfs, q[2:], op, "--workdir", b.original["process"]["cwd"], *home).get("allowed")}
+            # The guard's mask of a directory is an empty one, which can be listed.
+            if (b.rootfs / q[2:].lstrip("/")).is_dir():
+                del answers["kernel"]
+            t.ok(len(set(answers.values())) == 1, f"{what}: {op} {q[2:]}: one answer", answers)
+        node.delete(cid)
+
+
+def sockets_explained(t, node):
+    """By the kernel's ABI: what nothing stops, what a grant lets pass, what a mask hides."""
+    profile = node.profile("own", "fs rx /bin", "fs volumes", "fs deny /run/docker.sock", "fs deny ~/.ssh", "fs r ~/.ssh/known_hosts")
+    root = node.bundle([], image={"/srv": None, "/home/user/.ssh": None}).rootfs
+    for path in ("/srv/s", "/home/user/.ssh/agent"):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(f"{root}{path}")
+    volume = ("--mount", "/data:ro", "--home", "/home/user")
+    for path, op, old, new in (("/srv/s", "write", True, False), ("/srv/s", "connect", True, False), ("/srv/s", "read", False, False), ("/srv/none", "connect", True, False),
+                               ("/srv/none", "write", False, False), ("/run/docker.sock", "connect", False, False), ("/data/s", "connect", True, True), ("/data/s", "write", False, False),
+                               ("/home/user/.ssh/agent", "connect", True, False)):
+        for abi, want in ((1, old), (8, old), (9, new), (11, new)):
+            said = explain(profile, root, path, op, "--abi", str(abi), *volume)
+            t.equal(said["allowed"], want, f"explain, ABI {abi}: {op} {path}")
+            t.equal("not stopped on this kernel" in said["why"], want and not new, "... with the reason")
+    said = explain(profile, None, "/run/x.sock", "connect", "--abi", "8")
+    t.ok(said["allowed"] and "Landlock ABI 8" in said["why"], "without an image, too", said)
+    for bad in (["--abi", "x"], ["--abi", "99999999999999999999"], ["--op", "knock"]):
+        p = subprocess.run([BIN / "kubefence", "explain", profile, "--path", "/x", *bad], capture_output=True, text=True, check=False)
+        t.equal(p.returncode, 2, f"usage: {bad}")
 
 
 def sockets(t, node):
@@ -192,6 +264,8 @@ def sockets(t, node):
             s.accept()[0].close()
         child.wait()
         said = ask(node, cid, "/v/s", "write")
+        t.equal(ask(node, cid, "/v/s", "connect").get("allowed"), connected, "connecting, asked for by its name")
+        t.equal(explain(node.dir / "launcher/profiles/closed", f"/proc/{json.loads(node.call('state', cid).out)['pid']}/root", "/v/s", "write")["allowed"], connected, "explain says the same")
     t.equal(said.get("allowed"), connected, f"a socket where nothing is granted: {'connected' if connected else 'refused'}, and why says so")
     t.equal("connecting is not stopped on this kernel" in said.get("note", ""), connected, "... with the reason")
     node.delete(cid)
@@ -251,4 +325,4 @@ def users(t, node):
 
 
 if __name__ == "__main__":
-    main((in_force, what_is_not_there, sockets, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
+    main((in_force, what_is_not_there, sockets, sockets_explained, disagreed, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
