@@ -163,14 +163,51 @@ static void give_reason(const struct why *why, struct words *v)
 	add_line(v->reason, sizeof(v->reason), d->rule);
 }
 
+/* Whether the work directory is a linked git worktree of a repository in which the place lies; its
+ * file .git says where that is. */
+static bool find_repository(const struct why *why, char out[static PATH_MAX])
+{
+	static const char key[] = "gitdir: ", below[] = "/worktrees/";
+	const char *workdir = why->vars.workdir;
+	KF_UNINIT char line[PATH_MAX];
+	KF_CLOSE int fd = -1;
+	char *end = line;
+	struct kf_err err;
+	ssize_t n;
+
+	if ((size_t)snprintf(line, sizeof(line), "%s/.git", workdir) >= sizeof(line))
+		return false;
+	fd = kf_open(AT_FDCWD, line, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	n = fd < 0 ? 0 : read(fd, line, sizeof(line) - 1);
+	line[n < 0 ? 0 : n] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	if (strncmp(line, key, strlen(key)) != 0)
+		return false;
+	for (char *next = line; (next = strstr(next, below)); next++)
+		end = next;
+	*end = '\0';
+	return end != line &&
+	       kf_decide_place(&kf_tree_live, line + strlen(key), workdir, out, &err) == 0 &&
+	       kf_path_under(why->d.path, out);
+}
+
 /* Who can change it, and what to ask them for. */
 static void ask_for(const struct why *why, struct words *v)
 {
 	const char *list = why->d.access & (KF_FS_READ | KF_FS_EXEC) ? "read" : "write";
-	KF_UNINIT char path[PATH_MAX];
+	KF_UNINIT char path[PATH_MAX], real[PATH_MAX];
 
 	(void)kf_shown(why->d.path, path);
-	if (why->d.rule)
+	if (!why->d.rule && find_repository(why, real)) {
+		(void)kf_shown(real, path);
+		(void)snprintf(
+			v->ask, sizeof(v->ask),
+			"the work directory is a linked worktree of the git repository %s; a "
+			"profile that extends %s can add \"filesystem\": {\"allow\": [\"%s\"], "
+			"\"readonly\": [\"%s/hooks/\", \"%s/config\"]}; without one, make the "
+			"repository the pod's workingDir and keep its worktrees below it",
+			path, why->policy.name, path, path, path);
+	} else if (why->d.rule)
 		(void)snprintf(
 			v->ask, sizeof(v->ask),
 			"profile %s keeps this from its containers on purpose; its owner can "

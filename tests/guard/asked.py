@@ -4,6 +4,7 @@ as the kernel does; a container whose image leaves no place for it starts all th
 import json
 import os
 import random
+import re
 import select
 import shutil
 import socket
@@ -271,6 +272,49 @@ def sockets(t, node):
     node.delete(cid)
 
 
+def worktree(t, node):
+    """A linked git worktree whose repository lies beside it in the same volume: nothing of the repository is granted, why says what to set, and that does it."""
+    repos = node.dir / "repos"
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main"]
+    subprocess.run(["sh", "-ec", "mkdir main; cd main; $GIT init -q; echo x >f; $GIT add f; $GIT commit -qm m; $GIT worktree add -q ../feature -b feature; $GIT worktree add -q wt/below -b below"],
+                   check=True, cwd=repos.mkdir() or repos, env={**os.environ, "GIT": " ".join(git)})
+    subprocess.run(["sed", "-i", f"s|{repos}|/repos|", repos / "feature/.git", repos / "main/wt/below/.git", *(repos / "main/.git/worktrees").glob("*/gitdir")], check=True)
+    script = ("cd $0; export GIT_CONFIG_COUNT=3 GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=a GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=a@b GIT_CONFIG_KEY_2=safe.directory GIT_CONFIG_VALUE_2='*'; "
+              "echo y >>new && git add new && git commit -qm n && git log --oneline | wc -l; echo x >/repos/main/.git/hooks/pre-commit; echo x >>/repos/main/.git/config; git config core.fsmonitor x; "
+              "mv /repos/main/.git/hooks /repos/main/.git/h2; mkdir /repos/main/.git/hooks2 && echo made")
+    profiles(node)
+
+    def box(profile: str, workdir: str, args=("sleep", "60")):
+        b = container(node, profile, args, image={"/lib": Path("usr/lib"), "/lib64": Path("usr/lib64"), "/usr": None}, cwd=workdir, env=["PATH=/usr/bin:/bin", "HOME=/home/user"])
+        b.config["mounts"] += [bind(repos, "/repos"), bind("/usr", "/usr", options=["rbind", "ro"])]
+        return b.write()
+
+    for base in ("claude-code", "codex", "workspace"):
+        cid = node.start(box(base, "/repos/feature"))
+        r = node.exec(cid, "git", "status", cwd="/repos/feature", env=["PATH=/usr/bin:/bin", "HOME=/home/user"])
+        t.ok(r.code == 128 and "/repos/main/.git/worktrees/feature" in r.err, f"{base}: git names what it cannot reach", r)
+        said = ask(node, cid, "/repos/main/.git/worktrees/feature", "read", env=["PATH=/bin", "HOME=/home/user"])
+        added = re.search(r'"filesystem": ({.*?})', said.get("ask", ""))
+        t.ok(not said["allowed"] and added and json.loads(added[1])["allow"] == ["/repos/main/.git"], f"{base}: why says what to set", said)
+        t.ok("linked worktree" not in ask(node, cid, "/repos/main/f", "read").get("ask", ""), f"{base}: ... and only of the repository's own directory")
+        node.delete(cid)
+        own = node.dir / f"own-{base}.json"
+        own.write_text(json.dumps({"extends": base, "meta": {"name": f"own-{base}"}, "filesystem": json.loads(added[1])}))
+        p = subprocess.run([BIN / "kubefence", "profile", "compile", own], capture_output=True, text=True, check=False)
+        t.ok(p.returncode == 0, f"{base}: a profile that says so compiles", p.stderr)
+        (node.dir / f"launcher/profiles/own-{base}").write_text(p.stdout)
+        for what, profile, where, workdir in (("that profile", f"own-{base}", "/repos/feature", "/repos/feature"), ("a worktree below the repository", base, "/repos/main/wt/below", "/repos/main")):
+            counted = [*git, "-c", "safe.directory=*", "--git-dir", repos / "main/.git", "rev-list", "--count", Path(where).name]
+            n = int(subprocess.run(counted, capture_output=True, text=True, check=True).stdout)
+            r = node.run(box(profile, workdir, ("sh", "-c", script, where)))
+            t.ok(r.out.split()[:1] == [str(n + 1)], f"{base}, {what}: git works in the worktree", r)
+            if profile == "workspace":
+                continue  # which leaves hooks to whoever works in the repository
+            t.ok("made" in r.out and r.err.count("Read-only") + r.err.count("busy") + r.err.count("denied") >= 3 and not (repos / "main/.git/hooks/pre-commit").exists()
+                 and "fsmonitor" not in (repos / "main/.git/config").read_text(), f"{base}, {what}: hooks and configuration are read-only", r)
+            shutil.rmtree(repos / "main/.git/hooks2")
+
+
 def images(t, node):
     """Whatever an image has at /nono, and whatever a volume is led to there."""
     evil = node.dir / "evil"
@@ -325,4 +369,4 @@ def users(t, node):
 
 
 if __name__ == "__main__":
-    main((in_force, what_is_not_there, sockets, sockets_explained, disagreed, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
+    main((in_force, what_is_not_there, sockets, sockets_explained, disagreed, worktree, agree, images, roots, users, *((every_profile,) if sys.argv[1:] == ["all"] or sys.argv[2:] else ())))
