@@ -34,30 +34,12 @@ bool kf_decide_parse(const char *word, unsigned *ret)
 int kf_decide_place(const struct kf_tree *tree, const char *path, const char *workdir,
 		    char out[static PATH_MAX], struct kf_err *err)
 {
-	KF_UNINIT char full[PATH_MAX], real[PATH_MAX];
-	size_t n;
+	KF_UNINIT char full[PATH_MAX];
 
-	if ((size_t)snprintf(real, sizeof(real), "%s/%s", *path == '/' ? "" : workdir, path) >=
-		    sizeof(real) ||
-	    !kf_path_clean(real, full, sizeof(full)))
+	if ((size_t)snprintf(out, PATH_MAX, "%s/%s", *path == '/' ? "" : workdir, path) >=
+		    PATH_MAX ||
+	    !kf_path_clean(out, full, sizeof(full)) || !tree->place(tree, full, out))
 		return kf_fail(err, ENAMETOOLONG, "'%.80s...': path too long", path);
-	for (n = strlen(full); n; n--) {
-		char c = full[n];
-		KF_CLOSE int fd = -1;
-
-		if (c && c != '/')
-			continue;
-		full[n] = '\0';
-		fd = tree->open(tree, n ? full : "/", O_PATH, 0);
-		full[n] = c;
-		if (fd < 0 || !tree->path(tree, fd, real))
-			continue;
-		if ((size_t)snprintf(out, PATH_MAX, "%s%s", strcmp(real, "/") == 0 && c ? "" : real,
-				     full + n) < PATH_MAX)
-			return 0;
-		return kf_fail(err, ENAMETOOLONG, "'%s': path too long", path);
-	}
-	memcpy(out, full, strlen(full) + 1);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 
@@ -32,12 +33,6 @@ static int live_open(const struct kf_tree *tree, const char *path, int flags, un
 		       : kf_open(AT_FDCWD, path, flags);
 }
 
-static int live_enter(const struct kf_tree *tree, int dir, const char *name, int flags)
-{
-	(void)tree;
-	return kf_open(dir, name, flags | O_NOFOLLOW);
-}
-
 static bool live_path(const struct kf_tree *tree, int fd, char out[static PATH_MAX])
 {
 	char link[32];
@@ -50,6 +45,35 @@ static bool live_path(const struct kf_tree *tree, int fd, char out[static PATH_M
 		return false;
 	out[n] = '\0';
 	return true;
+}
+
+static bool live_place(const struct kf_tree *tree, const char *path, char out[static PATH_MAX])
+{
+	KF_UNINIT char full[PATH_MAX], real[PATH_MAX];
+
+	(void)snprintf(full, sizeof(full), "%s", path);
+	for (size_t n = strlen(full); n; n--) {
+		const char c = full[n];
+		KF_CLOSE int fd = -1;
+
+		if (c && c != '/')
+			continue;
+		full[n] = '\0';
+		fd = kf_open(AT_FDCWD, full, O_PATH);
+		full[n] = c;
+		if (fd >= 0 && live_path(tree, fd, real))
+			return (size_t)snprintf(out, PATH_MAX, "%s%s",
+						strcmp(real, "/") == 0 && c ? "" : real,
+						full + n) < PATH_MAX;
+	}
+	(void)snprintf(out, PATH_MAX, "%s", full);
+	return true;
+}
+
+static int live_enter(const struct kf_tree *tree, int dir, const char *name, int flags)
+{
+	(void)tree;
+	return kf_open(dir, name, flags | O_NOFOLLOW);
 }
 
 static const char *live_next(const struct kf_tree *tree, struct kf_dir *dir)
@@ -173,6 +197,7 @@ static const char *live_shared(const struct kf_tree *tree)
 
 const struct kf_tree kf_tree_live = {
 	.open = live_open,
+	.place = live_place,
 	.enter = live_enter,
 	.path = live_path,
 	.next = live_next,

@@ -31,6 +31,9 @@ struct kf_tree {
 	/* What @path, absolute and clean, leads to; @resolve: KF_RESOLVE_*, 0 to follow symlinks.
 	 * -1 with errno. */
 	int (*open)(const struct kf_tree *tree, const char *path, int flags, unsigned resolve);
+	/* Where @path, clean, leads: what does not exist is where its nearest existing parent
+	 * leads, and the rest.  false if that is longer than any path. */
+	bool (*place)(const struct kf_tree *tree, const char *path, char out[static PATH_MAX]);
 	/* The entry @name of the directory @dir, never followed; "." to list @dir itself. */
 	int (*enter)(const struct kf_tree *tree, int dir, const char *name, int flags);
 	/* Where @fd lies, no symlink in it; false if nobody can tell. */

@@ -23,6 +23,22 @@
 /* Descriptors that stand for what is made up; the walk holds as many as directories are deep. */
 #define MADE_MAX	256
 #define AGAIN_MAX	100000
+#define PLACES		4096
+
+enum there { ABSENT, MADE, HERE };
+
+/* Where a path led. */
+struct place {
+	const struct place *next;
+	enum there there;
+	const char *path, *real;
+};
+
+/* What was looked up in the image, which stays as it is. */
+struct kf_explain_seen {
+	const struct place *places[PLACES];
+	char **mounts; /* where the mount points lead, as many as there are */
+};
 
 struct image {
 	struct kf_tree tree;
@@ -30,13 +46,10 @@ struct image {
 	const struct kf_policy *policy;
 	char root[PATH_MAX];  /* of the image on this machine; "" if it is "/" or there is none */
 	const char *question; /* where the path that is asked about leads; NULL: not known yet */
-	char **mounts;	      /* where the mount points lead, as many as there are */
 	char *made[MADE_MAX]; /* by descriptor: what it stands for; NULL: an object of the image */
 	char name[NAME_MAX + 1];
 	int error; /* what kept the image from being looked at; 0: nothing */
 };
-
-enum there { ABSENT, MADE, HERE };
 
 /* What the runtime mounts beside volumes, with all that is in it. */
 static const char kernels_own[][8] = {"/proc", "/sys"};
@@ -60,9 +73,10 @@ static bool is_made(const struct image *image, const char *path)
 	for (size_t i = 0; i < KF_ARRAY_SIZE(in_dev); i++)
 		if (kf_path_under(path, in_dev[i]))
 			return true;
-	for (size_t i = 0; image->mounts && i < image->in->nmounts; i++)
-		if (image->mounts[i] && (kf_path_under(path, image->mounts[i]) ||
-					 kf_path_under(image->mounts[i], path)))
+	for (size_t i = 0; image->in->seen->mounts && i < image->in->nmounts; i++)
+		if (image->in->seen->mounts[i] &&
+		    (kf_path_under(path, image->in->seen->mounts[i]) ||
+		     kf_path_under(image->in->seen->mounts[i], path)))
 			return true;
 	return false;
 }
@@ -126,8 +140,7 @@ static bool image_path(const struct kf_tree *tree, int fd, char out[static PATH_
 	return true;
 }
 
-/* Where @path leads in *out, and what is there. */
-static enum there locate(struct image *image, const char *path, char out[static PATH_MAX])
+static enum there look_up(struct image *image, const char *path, char out[static PATH_MAX])
 {
 	KF_CLOSE int fd = open_image(image, path, O_PATH);
 	char head[PATH_MAX], real[PATH_MAX] = "/";
@@ -154,6 +167,52 @@ static enum there locate(struct image *image, const char *path, char out[static 
 	(void)snprintf(out, PATH_MAX, "%s%s", strcmp(real, "/") == 0 ? "" : real,
 		       path + (n > 1 ? n : 0));
 	return is_made(image, out) ? MADE : ABSENT;
+}
+
+static size_t hash(const char *s)
+{
+	size_t h = 5381;
+
+	while (*s)
+		h = h * 33 + (unsigned char)*s++;
+	return h % PLACES;
+}
+
+/* Where @path leads in *out, and what is there. */
+static enum there locate(struct image *image, const char *path, char out[static PATH_MAX])
+{
+	struct kf_explain_seen *seen = image->in->seen;
+	const size_t h = hash(path);
+	struct place *place;
+	enum there there;
+
+	for (const struct place *p = seen->places[h]; p; p = p->next) {
+		if (strcmp(p->path, path) == 0) {
+			(void)snprintf(out, PATH_MAX, "%s", p->real);
+			return p->there;
+		}
+	}
+	there = look_up(image, path, out);
+	/* Before the mounts are known it is not the last word; without memory it is looked up
+	 * again. */
+	place = seen->mounts ? kf_arena_alloc(image->in->arena, sizeof(*place)) : NULL;
+	if (!place)
+		return there;
+	*place = (struct place){
+		.next = seen->places[h],
+		.there = there,
+		.path = kf_arena_strdup(image->in->arena, path),
+		.real = kf_arena_strdup(image->in->arena, out),
+	};
+	if (place->path && place->real)
+		seen->places[h] = place;
+	return there;
+}
+
+static bool image_place(const struct kf_tree *tree, const char *path, char out[static PATH_MAX])
+{
+	(void)locate(of(tree), path, out);
+	return strlen(out) < PATH_MAX - 1; /* else it may have been cut off */
 }
 
 static int image_open(const struct kf_tree *tree, const char *path, int flags, unsigned resolve)
@@ -250,7 +309,7 @@ static int image_volumes(const struct kf_tree *tree, bool pinned, kf_volume_fn *
 
 	(void)pinned;
 	for (size_t i = 0; i < image->in->nmounts; i++) {
-		const char *path = image->mounts[i];
+		const char *path = image->in->seen->mounts[i];
 		const struct kf_volume volume = {
 			.path = path,
 			.access = kf_policy_volume_access(path, !image->in->mounts[i].read_only),
@@ -293,6 +352,7 @@ static const char *image_shared(const struct kf_tree *tree)
 
 static const struct kf_tree image_tree = {
 	.open = image_open,
+	.place = image_place,
 	.enter = image_enter,
 	.path = image_path,
 	.next = image_next,
@@ -310,12 +370,33 @@ static void image_done(struct image *image)
 		free(image->made[i]);
 }
 
-static int image_init(struct image *image, const struct kf_explain *in,
-		      const struct kf_policy *policy, struct kf_err *err)
+/* Where the mount points lead. */
+static int find_mounts(struct image *image, struct kf_err *err)
 {
-	char link[64], real[PATH_MAX];
-	char **mounts;
-	ssize_t n = 0;
+	const struct kf_explain *in = image->in;
+	char **mounts = kf_arena_calloc(in->arena, in->nmounts + 1, sizeof(*mounts));
+	char clean[PATH_MAX], real[PATH_MAX];
+
+	if (!mounts)
+		return kf_fail_nomem(err, "explain");
+	for (size_t i = 0; i < in->nmounts; i++) {
+		if (!kf_path_clean(in->mounts[i].path, clean, sizeof(clean)))
+			return kf_fail(err, ENAMETOOLONG, "mount '%.80s...': path too long",
+				       in->mounts[i].path);
+		(void)locate(image, clean, real);
+		mounts[i] = kf_arena_strdup(in->arena, real);
+		if (!mounts[i])
+			return kf_fail_nomem(err, "explain");
+	}
+	in->seen->mounts = mounts;
+	return 0;
+}
+
+static int image_init(struct image *image, struct kf_explain *in, const struct kf_policy *policy,
+		      struct kf_err *err)
+{
+	char link[64];
+	ssize_t n;
 
 	*image = (struct image){.tree = image_tree, .in = in, .policy = policy};
 	if (in->rootfs >= 0) {
@@ -325,22 +406,10 @@ static int image_init(struct image *image, const struct kf_explain *in,
 			return kf_fail_sys(err, "the root directory: where it lies");
 		image->root[n == 1 ? 0 : n] = '\0';
 	}
-	mounts = kf_arena_calloc(in->arena, in->nmounts + 1, sizeof(*mounts));
-	if (!mounts)
-		return kf_fail_nomem(err, "explain");
-	for (size_t i = 0; i < in->nmounts; i++) {
-		char clean[PATH_MAX];
-
-		if (!kf_path_clean(in->mounts[i].path, clean, sizeof(clean)))
-			return kf_fail(err, ENAMETOOLONG, "mount '%.80s...': path too long",
-				       in->mounts[i].path);
-		(void)locate(image, clean, real);
-		mounts[i] = kf_arena_strdup(in->arena, real);
-		if (!mounts[i])
-			return kf_fail_nomem(err, "explain");
-	}
-	image->mounts = mounts;
-	return 0;
+	if (in->seen)
+		return 0;
+	in->seen = kf_arena_calloc(in->arena, 1, sizeof(*in->seen));
+	return in->seen ? find_mounts(image, err) : kf_fail_nomem(err, "explain");
 }
 
 /* "NAME=VALUE" for what is set. */
@@ -437,7 +506,7 @@ static int decide(struct image *image, const char *path, unsigned access, struct
 			    : 0;
 }
 
-int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
+int kf_explain_path(struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
 		    const char *path, unsigned access, struct kf_explained *ret, struct kf_err *err)
 {
 	const struct kf_policy policy = {.rules = (struct kf_rule *)rules, .nrules = nrules};

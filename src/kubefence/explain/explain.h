@@ -24,6 +24,7 @@ struct kf_explain {
 	const struct kf_explain_mount *mounts; /* the container's volumes */
 	size_t nmounts;
 	struct kf_arena *arena;
+	struct kf_explain_seen *seen; /* kf_explain_path()'s own, in the arena; NULL at first */
 };
 
 struct kf_explained {
@@ -36,7 +37,7 @@ struct kf_explained {
 };
 
 /* Whether @access (one of KF_FS_*, or KF_LANDLOCK_CONNECT) to @path is allowed. */
-int kf_explain_path(const struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
+int kf_explain_path(struct kf_explain *in, const struct kf_rule *rules, size_t nrules,
 		    const char *path, unsigned access, struct kf_explained *ret,
 		    struct kf_err *err);
 
