@@ -41,7 +41,7 @@ def profiles(node) -> list[str]:
     return [n for n in names if (node.dir / "launcher/profiles" / n).exists()]
 
 
-def container(node, profile: str = "default", args=("sleep", "60"), image=None, **process):
+def container(node, profile: str = "default", args=("sleep", "100000"), image=None, **process):
     b = node.bundle(list(args), image, **process)
     b.config.setdefault("annotations", {})["nono.sh/profile"] = profile
     return b
@@ -284,7 +284,7 @@ def worktree(t, node):
               "mv /repos/main/.git/hooks /repos/main/.git/h2; mkdir /repos/main/.git/hooks2 && echo made")
     profiles(node)
 
-    def box(profile: str, workdir: str, args=("sleep", "60")):
+    def box(profile: str, workdir: str, args=("sleep", "100000")):
         b = container(node, profile, args, image={"/lib": Path("usr/lib"), "/lib64": Path("usr/lib64"), "/usr": None}, cwd=workdir, env=["PATH=/usr/bin:/bin", "HOME=/home/user"])
         b.config["mounts"] += [bind(repos, "/repos"), bind("/usr", "/usr", options=["rbind", "ro"])]
         return b.write()
