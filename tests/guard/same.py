@@ -37,6 +37,46 @@ def exit_codes_and_output(t, node):
         x.removesuffix(":/nono") if x.startswith("PATH=") else x for x in node.run(node.bundle(["env"]).write(), bare).out.split() if not x.startswith("NONO_PROFILE")))
 
 
+# What runc's own tests of exec try: options, command, whether the container is paused or stopped.
+EXECS = (
+    ([], ["true"], ""), ([], ["false"], ""), ([], ["sh", "-c", "exit 42"], ""), ([], ["sh", "-c", "kill -9 $$"], ""), ([], ["sh", "-c", "kill -TERM $$"], ""),
+    ([], ["sh", "-c", "echo out; echo err >&2; exit 3"], ""), ([], ["cat", "/nonexistent"], ""), ([], ["pwd"], ""), (["--cwd", "/tmp"], ["pwd"], ""),
+    (["--cwd", "/new/dir"], ["pwd"], ""), (["--env=A=b", "--env=A=c"], ["/bin/sh", "-c", "echo $A"], ""), (["--env=A=b c=d"], ["/bin/sh", "-c", "echo $A"], ""),
+    (["--user", "1000:1000"], ["id"], ""), (["--user", "1000"], ["sh", "-c", "id -u; id -g"], ""), (["--user", "0:7"], ["id", "-g"], ""), (["--user", "nobody-there"], ["id"], ""),
+    (["--no-new-privs"], ["true"], ""), (["--cap", "CAP_SYS_PTRACE"], ["grep", "CapEff", "/proc/self/status"], ""), (["--detach"], ["true"], ""),
+    (["--preserve-fds", "0"], ["ls", "/proc/self/fd"], ""), ([], ["true"], "paused"), ([], ["true"], "stopped"),
+)
+
+
+def execs(t, node):
+    """By arguments, as people and the kubelet's successors write them; the exit status is what the caller has."""
+    for state in ("", "paused", "stopped"):
+        ids = {bare: node.start(node.bundle(["sleep", "100000"], image={"/tmp": None}).write(), bare=bare) for bare in (True, False)}
+        for bare, cid in ids.items():
+            done = {"paused": ("pause", cid), "stopped": ("kill", cid, "KILL")}.get(state)
+            if done:
+                t.equal(node.call(*done, bare=bare).code, 0, f"{done[0]}: control")
+                wait_until(lambda bare=bare, cid=cid: json.loads(node.call("state", cid, bare=bare).out)["status"] == state, DEADLINE)
+        for options, args, when in EXECS:
+            if when == state:
+                both(t, node, f"exec {' '.join([*options, *args])} {state}",
+                     lambda bare, o=options, a=args: (lambda r: (r.code, r.out))(node.call("exec", *o, ids[bare], *a, bare=bare)))
+        if not state:
+            pids = node.dir / "execs-pid"
+            for bare, cid in ids.items():
+                node.call("exec", "--detach", "--pid-file", pids, cid, "sleep", "100000", bare=bare)
+                # The bare runtime does not wait for execve(2).
+                wait_until(lambda: Path(f"/proc/{pids.read_text()}/comm").read_text() == "sleep\n", DEADLINE)
+                pids.unlink()
+        for bare, cid in ids.items():
+            if state == "paused":
+                node.call("resume", cid, bare=bare)
+            node.delete(cid, bare)
+    for what, line in (("no command", ["exec", "x"]), ("an unknown option", ["exec", "--no-such-option", "x", "true"]), ("a container that is not there", ["exec", node.id(), "true"])):
+        codes = [node.call(*line, bare=bare).code for bare in (True, False)]
+        t.ok(all(codes) and codes[1] == 255, f"exec, {what}: fails with both, with the guard as with runc when nothing was started", codes)
+
+
 def terminal(t, node):
     def attach(bare, command):
         """Run @command with --console-socket; the terminal's output."""
@@ -216,5 +256,5 @@ def errors_are_logged_as_the_runtime_does(t, node):
     t.ok(re.match(r'time="[^"]+" level=error msg="nono-runc: ', log.read_text()), "--log in text", log.read_text())
 
 
-main([exit_codes_and_output, terminal, detaching_and_pid_files, descriptors_of_the_caller, user_namespaces, cgroups_and_hooks,
+main([exit_codes_and_output, execs, terminal, detaching_and_pid_files, descriptors_of_the_caller, user_namespaces, cgroups_and_hooks,
       life_cycle, errors_are_logged_as_the_runtime_does])
