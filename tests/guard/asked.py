@@ -116,7 +116,7 @@ def feed(node, cid: str, text: str, *args: str, bare: bool = False) -> str:
     with tempfile.TemporaryFile() as f:
         f.write(text.encode())
         f.seek(0)
-        r = node.call("exec", "--process", p, cid, bare=bare, stdin=f)
+        r = node.call("exec", "--process", p, cid, bare=bare, stdin=f, timeout=3600)  # a thousand programs, beside a busy machine
     return r.out.strip() if r.code == 0 else f"{r}"
 
 
