@@ -14,9 +14,10 @@ int kf_command_wrap(char **argv);
 int kf_command_why(char **argv);
 int kf_command_setup(char **argv);
 
-/* "nono: MESSAGE" on stderr. */
-/* The help on standard output; the exit status. */
+/* The help on the descriptor @out; on standard output, with the exit status. */
+void kf_command_print_help(int out);
 int kf_command_help(void);
+/* "nono: MESSAGE" on stderr; the exit status. */
 int kf_command_usage(const struct kf_err *err);
 
 #endif

@@ -4,53 +4,38 @@
 #include "nono/command.h"
 #include "nono/report.h"
 
+#include <link.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 
 static const struct {
-	char name[8], help[80];
+	char name[8];
 	int (*run)(char **argv);
 } commands[] = {
-	{"wrap", "wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]", kf_command_wrap},
-	{"why", "why [--json] [--profile NAME] --path PATH --op read|write|exec|connect",
-	 kf_command_why},
-	{"setup", "setup --check-only", kf_command_setup},
+	{"wrap", kf_command_wrap},
+	{"why", kf_command_why},
+	{"setup", kf_command_setup},
 };
 
-static const char options[] = "options of wrap:\n"
-			      "  -p, --profile NAME   policy to apply (default: default)\n"
-			      "  --policy-fd N        read the policy from this descriptor\n"
-			      "  --workdir DIR        change to DIR first\n"
-			      "  --block-net          no network, whatever the profile says\n"
-			      "  --open-port PORT     TCP port to connect to and to listen on\n"
-			      "  --allow-connect-port PORT\n"
-			      "                       TCP port to connect to\n"
-			      "  -a, --allow DIR      read, write and execute below DIR as well\n"
-			      "  -r, --read DIR       read and execute\n"
-			      "  -w, --write DIR      write\n"
-			      "  --allow-file, --read-file, --write-file FILE\n"
-			      "  --dry-run            print what it grants, run nothing\n"
-			      "  -v, --verbose        print it and run\n"
-			      "  -s, --silent         the default\n";
-
-static void help(int out)
+/* musl's start of a static PIE relocates, and leaves what it has relocated writable.  That this
+ * fails leaves it so. */
+static void protect_relocations(void)
 {
-	kf_print(out, "usage:\n");
-	for (size_t i = 0; i < KF_ARRAY_SIZE(commands); i++)
-		kf_print(out, "  nono %s\n", commands[i].help);
-	kf_print(out, "  nono --help | --version\n");
-	kf_print(out, "%s", options);
-}
+	extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+	const ElfW(Ehdr) *e = (const void *)__ehdr_start;
+	const ElfW(Phdr) *p = (const void *)(__ehdr_start + e->e_phoff);
+	const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
 
-int kf_command_help(void)
-{
-	help(STDOUT_FILENO);
-	return 0;
-}
+	for (unsigned i = 0; i < e->e_phnum; i++) {
+		uintptr_t start = (uintptr_t)__ehdr_start + p[i].p_vaddr;
+		uintptr_t end = (start + p[i].p_memsz) & ~(page - 1);
 
-int kf_command_usage(const struct kf_err *err)
-{
-	kf_print(STDERR_FILENO, "nono: %s (see nono --help)\n", err->msg);
-	return KF_EXIT_USAGE;
+		start &= ~(page - 1);
+		if (p[i].p_type == PT_GNU_RELRO && start < end)
+			(void)mprotect((void *)start, end - start, PROT_READ);
+	}
 }
 
 int main(int argc, char **argv)
@@ -58,11 +43,12 @@ int main(int argc, char **argv)
 	struct kf_err err;
 
 	(void)argc;
+	protect_relocations();
 	/* "nono -s wrap ..." is accepted as well. */
 	while (*argv && argv[1] && (strcmp(argv[1], "-s") == 0 || strcmp(argv[1], "--silent") == 0))
 		argv++;
 	if (!*argv || !argv[1]) {
-		help(STDERR_FILENO);
+		kf_command_print_help(STDERR_FILENO);
 		return KF_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
