@@ -116,8 +116,9 @@ def main() -> None:
         with tarfile.open(fileobj=io.BytesIO(release[f"{name}.tar.gz"])) as tar:
             tar.extractall(tmp, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(tmp)
         for arch in args.arch or list(GNU):
-            work = Path(tmp, arch)
-            work.mkdir()
+            # Within the source, whose place the compiler leaves out of what it writes.
+            work = Path(tmp, name, "out", arch)
+            work.mkdir(parents=True)
             top, sysroot = build(Path(tmp, name), arch, work)
             release[f"{name}-linux-{arch}.tar.gz"], files = archive(top, f"{name}-linux-{arch}", when)
             builds[arch] = files, sbom.linked(sysroot)
