@@ -55,10 +55,11 @@ def checked_out() -> tuple[str, int]:
     return version, int(git("log", "-1", "--format=%ct"))
 
 
-def run(*command, log: Path, **options) -> None:
-    """Run a program quietly; what it said is told if it fails."""
+def run(*command, log: Path) -> None:
+    """Run a program quietly; what it said is told if it fails. Compilers run: a cache has what was compiled elsewhere."""
     with open(log, "ab") as out:
-        p = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **options)
+        p = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                           env={**os.environ, "CCACHE_DISABLE": "1"})
     if p.returncode:
         fail(f"{command[0]} failed with status {p.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
 
