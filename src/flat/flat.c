@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/sha256.h"
 #include "flat/name.h"
+#include "flat/words.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -72,20 +73,6 @@ static char *next_word(char **s)
 	return word;
 }
 
-/* Variables that stand for a directory; "~" apart. */
-static bool known_variable(const char *name, size_t n)
-{
-	static const char names[][16] = {
-		"HOME",		 "WORKDIR",	   "TMPDIR",	     "XDG_CONFIG_HOME",
-		"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
-	};
-
-	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++)
-		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
-			return true;
-	return false;
-}
-
 /* Whether @path is empty or as kf_path_clean() would leave it; *ret_n is its length then. */
 static bool clean(const char *path, size_t *ret_n)
 {
@@ -118,7 +105,7 @@ static int check_path(struct parser *p, const char *path)
 
 		while (is_upper(*end) || *end == '_')
 			end++;
-		if (!known_variable(rest, (size_t)(end - rest)))
+		if (!kf_policy_variable(rest, (size_t)(end - rest)))
 			return bad(p, "path '%s': there is no such variable", path);
 		rest = end;
 	} else if (*rest != '/') {
@@ -343,17 +330,11 @@ static int parse_limit(struct parser *p, const char *word, uint64_t *ret)
 
 static int parse_rlimit(struct parser *p, char *s)
 {
-	static const char names[][12] = {
-		"as",	  "core",  "cpu", "data",   "fsize",  "memlock",    "msgqueue", "nice",
-		"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
-	};
 	const char *word = next_word(&s), *soft, *hard;
+	const struct kf_policy_limit *limit = kf_policy_limit(word);
 	struct kf_rule *rule;
-	size_t i;
 
-	for (i = 0; i < KF_ARRAY_SIZE(names) && strcmp(word, names[i]) != 0; i++)
-		;
-	if (i == KF_ARRAY_SIZE(names))
+	if (!limit)
 		return bad(p, "'rlimit %s': there is no such limit", word);
 	soft = next_word(&s);
 	hard = *s ? s : soft;
@@ -362,7 +343,7 @@ static int parse_rlimit(struct parser *p, char *s)
 		return -1;
 	if (rule->soft > rule->hard)
 		return bad(p, "rlimit %s: the soft limit is above the hard one", word);
-	rule->verb = names[i];
+	rule->verb = limit->name;
 	return 0;
 }
 

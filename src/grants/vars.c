@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "flat/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,19 +43,8 @@ static const char *get(const struct kf_vars *vars, const char *name)
 static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_n,
 			 char buf[static PATH_MAX])
 {
-	/* Where the XDG specification puts them if nothing is said. */
-	static const struct {
-		char name[16], fallback[16];
-	} names[] = {
-		{"HOME", ""},
-		{"TMPDIR", ""},
-		{"XDG_RUNTIME_DIR", ""},
-		{"XDG_CONFIG_HOME", ".config"},
-		{"XDG_DATA_HOME", ".local/share"},
-		{"XDG_STATE_HOME", ".local/state"},
-		{"XDG_CACHE_HOME", ".cache"},
-	};
-	const char *home = get(vars, "HOME");
+	const struct kf_policy_variable *v;
+	const char *home = get(vars, "HOME"), *set;
 	size_t n = strspn(s + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
 	*ret_n = 1 + (*s == '~' ? 0 : n);
@@ -62,19 +52,15 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 		return home;
 	if (n == strlen("WORKDIR") && memcmp(s + 1, "WORKDIR", n) == 0)
 		return vars->workdir;
-	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++) {
-		const char *set;
-
-		if (strlen(names[i].name) != n || memcmp(s + 1, names[i].name, n) != 0)
-			continue;
-		set = get(vars, names[i].name);
-		if ((set && *set) || !*names[i].fallback || !home)
-			return set;
-		if ((size_t)snprintf(buf, PATH_MAX, "%s/%s", home, names[i].fallback) >= PATH_MAX)
-			return NULL;
-		return buf;
-	}
-	return NULL;
+	v = kf_policy_variable(s + 1, n);
+	if (!v)
+		return NULL;
+	set = get(vars, v->name);
+	if ((set && *set) || !*v->fallback || !home)
+		return set;
+	if ((size_t)snprintf(buf, PATH_MAX, "%s/%s", home, v->fallback) >= PATH_MAX)
+		return NULL;
+	return buf;
 }
 
 static enum kf_expansion expand(const struct kf_vars *vars, const char *path,

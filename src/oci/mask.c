@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/path.h"
 #include "flat/flat.h"
+#include "flat/words.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -17,20 +18,6 @@
 #define PASSWD_MAX (1024 * 1024)
 /* The most paths: more than a profile and a normal environment need. */
 #define MASKS_MAX  4096
-
-/* The value of a variable that the environment does not set. */
-static const struct variable {
-	const char *name;
-	const char *fallback; /* below the home, or absolute; NULL: such a rule has no effect */
-} variables[] = {
-	{"HOME", ""},
-	{"TMPDIR", "/tmp"},
-	{"XDG_CACHE_HOME", ".cache"},
-	{"XDG_CONFIG_HOME", ".config"},
-	{"XDG_DATA_HOME", ".local/share"},
-	{"XDG_RUNTIME_DIR", NULL},
-	{"XDG_STATE_HOME", ".local/state"},
-};
 
 struct masks {
 	struct kf_oci *oci;
@@ -171,17 +158,14 @@ static int add_variable(struct masks *m, const char *rule, const char *name, siz
 			const char *rest, struct kf_err *err)
 {
 	const struct kf_view *view = &m->oci->view;
-	const struct variable *v = NULL;
+	const struct kf_policy_variable *v = kf_policy_variable(name, n);
 	bool found = false;
 
-	if (n == 7 && memcmp(name, "WORKDIR", 7) == 0)
-		return add_path(m, rule, m->oci->cwd, "", rest, err);
-	for (size_t i = 0; i < KF_ARRAY_SIZE(variables); i++)
-		if (strlen(variables[i].name) == n && memcmp(variables[i].name, name, n) == 0)
-			v = &variables[i];
 	if (!v)
 		return kf_fail(err, EINVAL, "%s %s: no such variable", m->verb, rule);
-	if (v == &variables[0])
+	if (strcmp(v->name, "WORKDIR") == 0)
+		return add_path(m, rule, m->oci->cwd, "", rest, err);
+	if (strcmp(v->name, "HOME") == 0)
 		return add_in_homes(m, rule, "", rest, err);
 	for (size_t i = 0; i < view->nenv; i++) {
 		const char *value = env_value(view, i, v->name, n);
@@ -192,10 +176,12 @@ static int add_variable(struct masks *m, const char *rule, const char *name, siz
 		if (add_path(m, rule, value, "", rest, err) < 0)
 			return -1;
 	}
-	if (found || !v->fallback)
+	if (found)
 		return 0;
-	return v->fallback[0] == '/' ? add_path(m, rule, v->fallback, "", rest, err)
-				     : add_in_homes(m, rule, v->fallback, rest, err);
+	/* Where programs put their temporary files if nobody tells them. */
+	if (strcmp(v->name, "TMPDIR") == 0)
+		return add_path(m, rule, "/tmp", "", rest, err);
+	return *v->fallback ? add_in_homes(m, rule, v->fallback, rest, err) : 0;
 }
 
 /* @path with each "$UID" replaced. */

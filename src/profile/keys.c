@@ -194,10 +194,12 @@ const size_t kf_nprofile_keys = KF_ARRAY_SIZE(kf_profile_keys);
 const char *const kf_profile_accesses[] = {"r", "rx", "rw", "rwx", "w", NULL};
 static const unsigned access_bits[] = {R, RX, RW, RWX, W};
 
-const char *const kf_profile_rlimits[] = {
-	"as",	  "core",  "cpu", "data",   "fsize",  "memlock",    "msgqueue", "nice",
-	"nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",	NULL,
-};
+void kf_profile_rlimits(const char *ret[static KF_POLICY_LIMITS + 1])
+{
+	for (size_t i = 0; i < KF_POLICY_LIMITS; i++)
+		ret[i] = kf_policy_limits[i].name;
+	ret[KF_POLICY_LIMITS] = NULL;
+}
 
 unsigned kf_profile_access(const char *s)
 {

@@ -2,6 +2,7 @@
 #ifndef KF_PROFILE_KEYS_H
 #define KF_PROFILE_KEYS_H
 
+#include "flat/words.h"
 #include "profile/profile.h"
 
 /* Every key that a profile may have, in one table: the reader, the "did you
@@ -52,7 +53,8 @@ extern const struct kf_profile_key kf_profile_keys[];
 extern const size_t kf_nprofile_keys;
 
 extern const char *const kf_profile_accesses[]; /* "r", "rx", ... NULL */
-extern const char *const kf_profile_rlimits[];
+/* The names of all resource limits, NULL at the end. */
+void kf_profile_rlimits(const char *ret[static KF_POLICY_LIMITS + 1]);
 
 /* Bits of "rx" and its like; 0 if it is none of kf_profile_accesses. */
 unsigned kf_profile_access(const char *s);

@@ -4,23 +4,13 @@
 #include "base/path.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "flat/words.h"
 #include "profile/internal.h"
 
 #include <string.h>
 
-/* Variables that the launcher expands at the start of a path. */
-static const char *const variables[] = {
-	"HOME",
-	"WORKDIR",
-	"TMPDIR",
-	"UID",
-	"XDG_CONFIG_HOME",
-	"XDG_DATA_HOME",
-	"XDG_STATE_HOME",
-	"XDG_CACHE_HOME",
-	"XDG_RUNTIME_DIR",
-	NULL,
-};
+/* No path begins with it, but people try. */
+#define UID "UID"
 
 static bool word_char(char c)
 {
@@ -79,6 +69,7 @@ static const char *join_path(struct kf_profile_ctx *ctx, const struct kf_origin 
 static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_origin *at,
 				 const char *raw)
 {
+	const char *names[KF_POLICY_VARIABLES + 1];
 	size_t n = word_length(raw + 1);
 	char name[64];
 
@@ -94,22 +85,24 @@ static const char *from_variable(struct kf_profile_ctx *ctx, const struct kf_ori
 				raw);
 		return NULL;
 	}
-	for (const char *const *v = variables; *v; v++) {
-		if (strcmp(*v, name) != 0)
-			continue;
-		if (strcmp(name, "UID") == 0)
-			return fail_path(ctx, at, raw, "$UID is a number; it cannot start a path");
+	if (strcmp(name, UID) == 0)
+		return fail_path(ctx, at, raw, "$UID is a number; it cannot start a path");
+	if (kf_policy_variable(name, n)) {
+		const char *root = kf_arena_printf(ctx->arena, "$%s", name);
+
 		if (raw[n + 1] && raw[n + 1] != '/')
 			return fail_path(ctx, at, raw, "a '/' must follow the variable");
 		if (strcmp(name, "HOME") == 0)
 			return join_path(ctx, at, raw, "~", raw + n + 1);
-		const char *root = kf_arena_printf(ctx->arena, "$%s", name);
 		return root ? join_path(ctx, at, raw, root, raw + n + 1) : NULL;
 	}
+	for (size_t i = 0; i < KF_POLICY_VARIABLES; i++)
+		names[i] = kf_policy_variables[i].name;
+	names[KF_POLICY_VARIABLES] = NULL;
 	kf_diag_error(ctx->diags, at,
 		      "path '%.200s': $%s is not known%s; there are ~, $HOME, $WORKDIR, $TMPDIR, "
 		      "$UID and the $XDG_* directories",
-		      raw, name, kf_profile_did_you_mean(ctx, name, variables));
+		      raw, name, kf_profile_did_you_mean(ctx, name, names));
 	return NULL;
 }
 
@@ -118,9 +111,8 @@ bool kf_profile_path_variable(const char *s)
 	static const char *const others[] = {"NONO_CONFIG", "NONO_PACKAGES", NULL};
 	const size_t n = *s == '$' ? word_length(s + 1) : 0;
 
-	for (const char *const *v = variables; n && *v; v++)
-		if (strlen(*v) == n && memcmp(*v, s + 1, n) == 0)
-			return true;
+	if (n && (kf_policy_variable(s + 1, n) || (n == strlen(UID) && memcmp(UID, s + 1, n) == 0)))
+		return true;
 	for (const char *const *v = others; n && *v; v++)
 		if (strlen(*v) == n && memcmp(*v, s + 1, n) == 0)
 			return true;

@@ -479,22 +479,22 @@ static bool read_limit(const struct kf_jsonc *v, uint64_t *ret)
 static void read_rlimits(struct profile_reader *r, const struct kf_profile_key *key,
 			 const struct kf_jsonc *v)
 {
+	const char *names[KF_POLICY_LIMITS + 1];
+
 	if (!check_kind(r, key, v, KF_JSONC_OBJECT))
 		return;
 	for (const struct kf_jsonc *m = v->child; m; m = m->next) {
 		const struct kf_jsonc *soft = m, *hard = m;
 		struct kf_item item = {.s = m->key};
-		size_t i = 0;
 
-		while (kf_profile_rlimits[i] && strcmp(kf_profile_rlimits[i], m->key) != 0)
-			i++;
 		if (m->kind == KF_JSONC_NULL)
 			continue;
-		if (!kf_profile_rlimits[i]) {
+		if (!kf_policy_limit(m->key)) {
+			kf_profile_rlimits(names);
 			kf_diag_error(r->ctx->diags, &m->key_at,
 				      "there is no limit '%.80s'%s; there are %s", m->key,
-				      kf_profile_did_you_mean(r->ctx, m->key, kf_profile_rlimits),
-				      join_names(r, kf_profile_rlimits));
+				      kf_profile_did_you_mean(r->ctx, m->key, names),
+				      join_names(r, names));
 			continue;
 		}
 		if (m->kind == KF_JSONC_ARRAY && m->nchildren == 2) {

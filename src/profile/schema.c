@@ -77,9 +77,11 @@ static void add_rlimits(struct kf_buf *out)
 	static const char limit[] =
 		"{\"anyOf\": [{\"type\": [\"integer\", \"null\"], \"minimum\": 0}, {\"const\": "
 		"\"unlimited\"}]}";
+	const char *names[KF_POLICY_LIMITS + 1];
 
+	kf_profile_rlimits(names);
 	kf_buf_adds(out, "\"type\": [\"object\", \"null\"], \"propertyNames\": {\"enum\": [");
-	add_strings(out, kf_profile_rlimits);
+	add_strings(out, names);
 	kf_buf_addf(out,
 		    "]}, \"additionalProperties\": {\"anyOf\": [%s, {\"type\": \"array\", "
 		    "\"minItems\": 2, \"maxItems\": 2, \"items\": %s}]}",

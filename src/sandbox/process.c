@@ -4,6 +4,7 @@
 #include "sandbox/process.h"
 
 #include "base/cleanup.h"
+#include "flat/words.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -95,35 +96,6 @@ int kf_process_environment(const struct kf_policy *policy, char *const *env, cha
 	return 0;
 }
 
-static int limit_number(const char *name)
-{
-	static const struct {
-		char name[12];
-		int number;
-	} limits[] = {
-		{"as", RLIMIT_AS},
-		{"core", RLIMIT_CORE},
-		{"cpu", RLIMIT_CPU},
-		{"data", RLIMIT_DATA},
-		{"fsize", RLIMIT_FSIZE},
-		{"memlock", RLIMIT_MEMLOCK},
-		{"msgqueue", RLIMIT_MSGQUEUE},
-		{"nice", RLIMIT_NICE},
-		{"nofile", RLIMIT_NOFILE},
-		{"nproc", RLIMIT_NPROC},
-		{"rss", RLIMIT_RSS},
-		{"rtprio", RLIMIT_RTPRIO},
-		{"rttime", RLIMIT_RTTIME},
-		{"sigpending", RLIMIT_SIGPENDING},
-		{"stack", RLIMIT_STACK},
-	};
-
-	for (size_t i = 0; i < KF_ARRAY_SIZE(limits); i++)
-		if (strcmp(limits[i].name, name) == 0)
-			return limits[i].number;
-	return -1;
-}
-
 static rlim_t lower_limit(uint64_t wanted, rlim_t now)
 {
 	/* RLIM_INFINITY is the largest value, as is our "unlimited". */
@@ -136,19 +108,19 @@ int kf_process_limits(const struct kf_policy *policy, struct kf_err *err)
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 		struct rlimit limit;
-		int number;
+		const struct kf_policy_limit *which;
 
 		if (rule->kind != KF_RULE_RLIMIT)
 			continue;
-		number = limit_number(rule->verb);
-		if (number < 0 || syscall(SYS_prlimit64, 0, number, NULL, &limit) < 0)
+		which = kf_policy_limit(rule->verb);
+		if (!which || syscall(SYS_prlimit64, 0, which->number, NULL, &limit) < 0)
 			return kf_fail(err, EINVAL, "line %u: rlimit %s: not on this system",
 				       rule->line, rule->verb);
 		limit.rlim_cur = lower_limit(rule->soft, limit.rlim_cur);
 		limit.rlim_max = lower_limit(rule->hard, limit.rlim_max);
 		if (limit.rlim_cur > limit.rlim_max)
 			limit.rlim_cur = limit.rlim_max;
-		if (syscall(SYS_prlimit64, 0, number, &limit, NULL) < 0)
+		if (syscall(SYS_prlimit64, 0, which->number, &limit, NULL) < 0)
 			return kf_fail_sys(err, "line %u: rlimit %s", rule->line, rule->verb);
 	}
 	return 0;
