@@ -28,13 +28,13 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 """
-# What zsh shows for "kubefence do" and a TAB, the first one of a session.
+# zsh is asked for "kubefence do", a TAB, the first one of a session, and "--help".
 ZSH = """zmodload zsh/zpty
 zpty z zsh -f -i
 zpty -w z "autoload -U compinit; compinit -u -d /tmp/dump; echo re''ady"
 zpty -r -m z said '*ready*'
-zpty -w -n z $'kubefence do\\t'
-zpty -r -m z said '*kubefence doctor*' && echo doctor
+zpty -w -n z $'kubefence do\\t--help\\n'
+zpty -r -m z said '*Usage: kubefence doctor*' && echo doctor
 """
 SHELLS = "zsh fish"
 HELD = "held"  # the container that keeps the package from being removed
@@ -117,9 +117,9 @@ def programs(t: Tap, m: Machine) -> None:
     t.ok(p.returncode == 0, "profiles to start from; kubectl's plugin", p)
     p = m.sh("bash -c 'source /usr/share/bash-completion/completions/kubefence; COMP_WORDS=(kubefence do); COMP_CWORD=1; _kubefence; echo $COMPREPLY'")
     t.equal(p.stdout, "doctor\n", "bash completes its commands")
-    t.ok(m.sh("fish -c \"complete -C 'kubefence do'\"").stdout.startswith("doctor\t"), "... fish does")
+    t.ok(m.sh("HOME=/tmp fish -c \"complete -C 'kubefence do'\"").stdout.startswith("doctor\t"), "... fish does")
     (m.root / "debs/complete.zsh").write_text(ZSH)
-    p = m.sh("timeout 60 zsh -f /debs/complete.zsh")
+    p = m.sh("TERM=dumb HOME=/tmp timeout 60 zsh -f /debs/complete.zsh")
     t.equal(p.stdout, "doctor\n", "... and zsh, at the first try")
 
 
