@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which other files of a runtime's configuration have tables of ours in them. */
+/* Finding our tables in other configuration files than the one that we changed.  What is ours in a
+ * text is decided in ours.c, and taken out in merge.c. */
 #include "node/beside.h"
 
 #include "base/buf.h"
@@ -14,7 +15,7 @@
 
 #define FILES_MAX 64
 
-struct search {
+struct beside_search {
 	const struct kf_node *node;
 	struct kf_arena *arena;
 	struct kf_merge merge;
@@ -22,7 +23,7 @@ struct search {
 	size_t n;
 };
 
-static bool is_known(const struct search *s, const char *path)
+static bool is_known(const struct beside_search *s, const char *path)
 {
 	bool known = strcmp(path, s->node->journal.config) == 0;
 
@@ -31,7 +32,8 @@ static bool is_known(const struct search *s, const char *path)
 	return known;
 }
 
-static int add(struct search *s, const char *path, struct kf_buf *text, struct kf_err *err)
+static int add_found(struct beside_search *s, const char *path, struct kf_buf *text,
+		     struct kf_err *err)
 {
 	struct kf_beside b = {kf_arena_strdup(s->arena, path),
 			      kf_arena_strdup(s->arena, text->n ? text->p : ""), text->n};
@@ -45,7 +47,7 @@ static int add(struct search *s, const char *path, struct kf_buf *text, struct k
 	return 0;
 }
 
-static int look_at(struct search *s, const char *path, struct kf_err *err)
+static int look_at(struct beside_search *s, const char *path, struct kf_err *err)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	KF_FREE char *text = NULL;
@@ -62,11 +64,11 @@ static int look_at(struct search *s, const char *path, struct kf_err *err)
 	s->merge.name = path;
 	if (kf_merge_back(&s->merge, (struct kf_text){text, n}, &out, &found, err) < 0)
 		return -1;
-	return found ? add(s, path, &out, err) : 0;
+	return found ? add_found(s, path, &out, err) : 0;
 }
 
-/* Takes @list. */
-static int look_at_list(struct search *s, char **list, struct kf_err *err)
+/* Look at all files of @list, and free it. */
+static int look_at_list(struct beside_search *s, char **list, struct kf_err *err)
 {
 	int r = 0;
 
@@ -76,7 +78,7 @@ static int look_at_list(struct search *s, char **list, struct kf_err *err)
 	return r;
 }
 
-static int look_at_all(struct search *s, const char *pattern, struct kf_err *err)
+static int look_at_all(struct beside_search *s, const char *pattern, struct kf_err *err)
 {
 	char **list;
 
@@ -84,12 +86,12 @@ static int look_at_all(struct search *s, const char *pattern, struct kf_err *err
 								     : look_at_list(s, list, err);
 }
 
-static int look_at_dropins(struct search *s, const char *dir, struct kf_err *err)
+static int look_at_dropins(struct beside_search *s, const char *dir, struct kf_err *err)
 {
 	KF_FREE char *pattern = NULL;
 	char **list;
 
-	/* CRI-O reads what lies in subdirectories as well. */
+	/* CRI-O reads subdirectories as well. */
 	if (s->node->distro->kind == KF_RUNTIME_CRIO)
 		return kf_crio_walk(&s->node->host, dir, &list, err) < 0
 			       ? -1
@@ -102,7 +104,7 @@ static int look_at_dropins(struct search *s, const char *dir, struct kf_err *err
 }
 
 /* What the root file imports. */
-static int look_at_imports(struct search *s, struct kf_err *err)
+static int look_at_imports(struct beside_search *s, struct kf_err *err)
 {
 	struct kf_containerd_facts facts = {0};
 	int r = kf_containerd_read_files(s->node, s->arena, &facts, err);
@@ -118,7 +120,7 @@ int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf
 		   size_t *ret_n, struct kf_err *err)
 {
 	const struct kf_distro *d = node->distro;
-	struct search s = {.node = node, .arena = arena};
+	struct beside_search s = {.node = node, .arena = arena};
 
 	s.found = kf_arena_calloc(arena, FILES_MAX, sizeof(*s.found));
 	if (!s.found)
@@ -127,7 +129,7 @@ int kf_beside_find(const struct kf_node *node, struct kf_arena *arena, struct kf
 		return -1;
 	s.merge.beside = true;
 	s.merge.original = (struct kf_text){"", 0};
-	/* One that is made anew at each start is not to be edited. */
+	/* A root file that is generated at each start cannot be edited. */
 	if ((!d->generated && look_at(&s, d->config, err) < 0) ||
 	    (d->edit && look_at(&s, d->edit, err) < 0) ||
 	    (d->kind == KF_RUNTIME_CONTAINERD && look_at_imports(&s, err) < 0))

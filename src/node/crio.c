@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CRI-O: always a drop-in; crio merges them in the order of their names. */
+/* The adapter for CRI-O.  Our change is always a drop-in; crio merges drop-ins in the order of
+ * their names.  Which files there are is found out in crio_files.c; a handler's table is made in
+ * crio_runtime.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -41,14 +43,14 @@ static int plan_vm(struct kf_node_plan *p, const struct kf_journal_vm *vm, struc
 	return 0;
 }
 
-/* What "crio config" says now. */
-static int effective(const struct kf_node *node, const char *program, struct kf_arena *arena,
-		     const char **ret, size_t *ret_n, struct kf_err *err)
+/* Ask "crio config" for the configuration as it is now. */
+static int ask_effective(const struct kf_node *node, const char *program, struct kf_arena *arena,
+			 const char **ret, size_t *ret_n, struct kf_err *err)
 {
 	return kf_crio_says(node, program, false, arena, ret, ret_n, err);
 }
 
-/* @path, or what is configured, as TOML; "" if nothing is. */
+/* @path or, if that is NULL, the configured value, as TOML; "" if there is none. */
 static const char *nri_path(struct kf_node_plan *p, const struct kf_toml_node *root,
 			    const char *key, const char *path)
 {
@@ -77,8 +79,8 @@ static int plan_nri(const struct kf_node *node, const struct kf_toml_node *root,
 		    want_value(p, values[i].value, KF_TOML_PATH("crio", "nri", values[i].key),
 			       err) < 0)
 			return -1;
-	/* The validator came with NRI 0.10.  1.34.0 has 0.9.1; CRI-O ignores keys that it does not
-	 * know. */
+	/* NRI has the validator from 0.10 on.  CRI-O 1.34.0 has NRI 0.9.1, and CRI-O ignores keys
+	 * that it does not know. */
 	if (p->major > 1 || p->minor >= 35)
 		return want_value(p, "true",
 				  KF_TOML_PATH("crio", "nri", "default_validator",
@@ -87,7 +89,7 @@ static int plan_nri(const struct kf_node *node, const struct kf_toml_node *root,
 	return 0;
 }
 
-/* "crio version 1.36.1" in the first lines. */
+/* Find "crio version 1.36.1" in the first lines of its output. */
 static int find_version(const struct kf_node *node, struct kf_node_plan *p, struct kf_err *err)
 {
 	const char *argv[] = {p->program, "--version", NULL};
@@ -130,7 +132,7 @@ static int make_text(const struct kf_node *node, struct kf_node_plan *p, struct 
 	return p->before && p->after ? 0 : kf_fail_nomem(err, "plan");
 }
 
-/* Whether @value, as TOML, is what @there, of @text, says. */
+/* Whether the TOML text @value has the same meaning as the value @there of @text. */
 static int same_value(const char *text, const struct kf_toml_node *there, const char *value,
 		      bool *ret, struct kf_err *err)
 {
@@ -149,7 +151,7 @@ static int same_value(const char *text, const struct kf_toml_node *there, const 
 	return 0;
 }
 
-/* A handler's table in @later counts instead of ours, whatever is in it. */
+/* Refuse a handler's table in a file that is read later: it replaces ours, whatever is in it. */
 static int refuse_table(const struct kf_crio_file *later, const char *handler, struct kf_err *err)
 {
 	const struct kf_toml_node *n = kf_toml_find(
@@ -171,7 +173,7 @@ static const char *join_path(struct kf_node_plan *p, const char *const *path)
 	return out ? out : "a key";
 }
 
-/* Files that are read after ours must not take back what is in it. */
+/* Refuse files that are read after ours and take back something that ours sets. */
 static int refuse_later(struct kf_node_plan *p, const struct kf_crio_file *later,
 			struct kf_err *err)
 {
@@ -198,7 +200,7 @@ static int refuse_later(struct kf_node_plan *p, const struct kf_crio_file *later
 	return 0;
 }
 
-/* All that @p wants, from @files. */
+/* Collect everything that the plan wants, given @files. */
 static int plan_wants(const struct kf_node *node, struct kf_node_plan *p,
 		      struct kf_crio_files *files, const struct kf_runtimes *recorded,
 		      struct kf_err *err)
@@ -217,7 +219,7 @@ static int plan_wants(const struct kf_node *node, struct kf_node_plan *p,
 	r = plan_nri(node, toml.root, p, err);
 	kf_toml_done(&toml);
 	for (size_t i = 0; i < files->n && r == 0; i++)
-		/* The root file is read first, wherever it lies. */
+		/* The root file is read first, wherever it is. */
 		if (i > 0 || strcmp(files->v[i].path, node->distro->config) != 0)
 			if (kf_crio_before(DROPIN, files->v[i].path))
 				r = refuse_later(p, &files->v[i], err);
@@ -234,7 +236,7 @@ static int crio_plan(const struct kf_node *node, struct kf_node_plan *p, struct 
 	if (!p->program)
 		return kf_fail(err, ENOENT, "crio is not at '%s'", node->distro->programs[0]);
 	if (find_version(node, p, err) < 0 ||
-	    effective(node, p->program, &p->arena, &p->effective, &p->neffective, err) < 0 ||
+	    ask_effective(node, p->program, &p->arena, &p->effective, &p->neffective, err) < 0 ||
 	    kf_node_recorded(&node->host, &recorded, err) < 0)
 		return -1;
 	r = kf_crio_files_read(node, DROPIN, &files, err);
@@ -247,7 +249,7 @@ static int crio_plan(const struct kf_node *node, struct kf_node_plan *p, struct 
 	return r;
 }
 
-/* @key of handler @name, as crio says it, is @value. */
+/* Check that crio prints @value for @key of handler @name. */
 static int check_handler(const struct kf_node_plan *plan, const struct kf_toml_node *root,
 			 const char *name, const char *key, const char *value, struct kf_err *err)
 {
@@ -261,7 +263,8 @@ static int check_handler(const struct kf_node_plan *plan, const struct kf_toml_n
 				 plan->config, key, said);
 }
 
-/* What is wanted of NRI, as far as crio prints it: what is built in, it does not. */
+/* Check the values for NRI as far as crio prints them: it leaves out values that equal its built-in
+ * ones. */
 static int check_nri(const struct kf_node_plan *plan, const char *text,
 		     const struct kf_toml_node *root, struct kf_err *err)
 {
@@ -298,8 +301,8 @@ static int check_text(const struct kf_node_plan *plan, const char *text,
 	return check_nri(plan, text, root, err);
 }
 
-/* crio prints only what differs from its defaults: each handler with its guard
- * must be in it, and after removal it must be accepted. */
+/* crio prints only values that differ from its defaults.  Each handler with its guard must be among
+ * them; after removal crio must still accept its configuration. */
 static int crio_check(const struct kf_node *node, const struct kf_node_plan *plan, bool installed,
 		      struct kf_err *err)
 {
@@ -310,7 +313,7 @@ static int crio_check(const struct kf_node *node, const struct kf_node_plan *pla
 	int r;
 
 	kf_arena_init(&arena, 2 * KF_LIMIT_CONFIG);
-	r = effective(node, plan->program, &arena, &text, &n, err);
+	r = ask_effective(node, plan->program, &arena, &text, &n, err);
 	if (r == 0 && installed && (r = kf_toml_parse(text, n, "crio config", &toml, err)) == 0) {
 		r = check_text(plan, text, toml.root, err);
 		kf_toml_done(&toml);
@@ -326,7 +329,7 @@ static int crio_effective(const struct kf_node *node, struct kf_arena *arena, co
 
 	if (!program)
 		return kf_fail(err, ENOENT, "crio is not at '%s'", node->distro->programs[0]);
-	return effective(node, program, arena, ret, ret_n, err);
+	return ask_effective(node, program, arena, ret, ret_n, err);
 }
 
 static int crio_removed(const struct kf_node *node, struct kf_err *err)
@@ -339,7 +342,7 @@ static int crio_removed(const struct kf_node *node, struct kf_err *err)
 	if (!program)
 		return 0;
 	kf_arena_init(&arena, 2 * KF_LIMIT_CONFIG);
-	r = effective(node, program, &arena, &text, &n, err);
+	r = ask_effective(node, program, &arena, &text, &n, err);
 	if (r == 0 && (strstr(text, "\"" KF_NODE_GUARD) || strstr(text, "\"" KF_NODE_KATA "/")))
 		r = kf_fail(err, EBUSY,
 			    "a handler of CRI-O is still ours after the original "

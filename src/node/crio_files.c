@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files that make up CRI-O's configuration, in the order in which it reads them: it walks
- * crio.conf.d (Go's filepath.Walk), and takes whatever it finds for configuration. */
+/* The files of CRI-O's configuration in the order in which it reads them: it walks crio.conf.d
+ * (Go's filepath.Walk), and reads every file there as configuration.  What is changed is decided in
+ * crio.c. */
 #include "node/crio_files.h"
 
 #include "base/cleanup.h"
@@ -16,8 +17,8 @@
 #define FILES_MAX 1024
 #define CRIO_MS	  20000
 
-/* Bytes of two paths as a walk orders them: what a directory holds comes at the directory's place,
- * so that the slash sorts before everything. */
+/* Compare two paths in the order of a walk.  The files of a directory come in the directory's
+ * place, so the slash sorts before everything. */
 static int by_walk(const char *a, const char *b)
 {
 	for (; *a && *a == *b; a++, b++)
@@ -37,21 +38,21 @@ bool kf_crio_before(const char *a, const char *b)
 	return by_walk(a, b) < 0;
 }
 
-struct walk {
+struct crio_walk {
 	const struct kf_host *host;
 	char **files, **dirs;
 	size_t nfiles, ndirs;
 };
 
-/* @path: a directory is looked into later, anything else is a file to CRI-O. */
-static int add_entry(struct walk *w, const char *path, struct kf_err *err)
+/* Add @path: a directory is read later, anything else is a file to CRI-O. */
+static int add_entry(struct crio_walk *w, const char *path, struct kf_err *err)
 {
 	KF_CLOSE int fd = -1;
 	struct stat st;
 	char *copy;
 
 	if (kf_host_fd(w->host, path, O_PATH | O_NOFOLLOW, &fd, err) < 0)
-		return err->code == ENOENT ? 0 : -1; /* it went meanwhile */
+		return err->code == ENOENT ? 0 : -1; /* it was removed meanwhile */
 	if (fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "stat '%s'", path);
 	if (w->nfiles == FILES_MAX || w->ndirs == FILES_MAX)
@@ -67,7 +68,7 @@ static int add_entry(struct walk *w, const char *path, struct kf_err *err)
 	return 0;
 }
 
-static int add_matches(struct walk *w, const char *dir, const char *star, struct kf_err *err)
+static int add_matches(struct crio_walk *w, const char *dir, const char *star, struct kf_err *err)
 {
 	KF_FREE char *pattern = NULL;
 	char **found;
@@ -91,8 +92,8 @@ static int add_matches(struct walk *w, const char *dir, const char *star, struct
 
 int kf_crio_walk(const struct kf_host *host, const char *dir, char ***ret, struct kf_err *err)
 {
-	struct walk w = {host, calloc(FILES_MAX + 1, sizeof(char *)),
-			 calloc(FILES_MAX + 1, sizeof(char *)), 0, 0};
+	struct crio_walk w = {host, calloc(FILES_MAX + 1, sizeof(char *)),
+			      calloc(FILES_MAX + 1, sizeof(char *)), 0, 0};
 	int r = -1;
 
 	if (!w.files || !w.dirs || !(w.dirs[w.ndirs++] = strdup(dir)))
@@ -136,7 +137,7 @@ int kf_crio_says(const struct kf_node *node, const char *program, bool builtin,
 	return r;
 }
 
-/* @path as one more file, if it is there. */
+/* Read @path as one more file, if it exists. */
 static int read_file(const struct kf_node *node, struct kf_crio_files *files, const char *path,
 		     struct kf_err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A handler's table for CRI-O.  The table of a later file replaces that of an earlier one as a
- * whole, so ours has every key of the one that it takes the place of. */
+/* The table of a handler for CRI-O.  The table of a later file replaces that of an earlier one as a
+ * whole, so ours repeats every key of the table that it replaces. */
 #include "node/crio_runtime.h"
 
 #include "base/cleanup.h"
@@ -12,13 +12,13 @@
 #define OCI	"oci"
 #define INHERIT "inherit_default_runtime"
 
-/* A handler's table, and the file whose text it is; none: .node is NULL. */
-struct table {
+/* A handler's table, and the file that it is in; .node is NULL if there is none. */
+struct handler_table {
 	const struct kf_toml_node *node;
 	const struct kf_crio_file *file;
 };
 
-/* CRI-O takes keys of any case. */
+/* CRI-O accepts keys in any case. */
 static const struct kf_toml_node *key_of(const struct kf_toml_node *table, const char *key)
 {
 	for (const struct kf_toml_node *n = table ? table->first_child : NULL; n; n = n->next)
@@ -41,7 +41,8 @@ static bool is_true(const struct kf_toml_node *table, const char *key)
 	return n && n->kind == KF_TOML_BOOL && n->boolean;
 }
 
-/* What CRI-O has built in; asked for once, and only if the files leave it open. */
+/* Ask CRI-O for its built-in configuration: once, and only if the files do not answer the question.
+ */
 static int need_builtin(const struct kf_node *node, struct kf_node_plan *p,
 			struct kf_crio_files *files, struct kf_err *err)
 {
@@ -62,7 +63,7 @@ static int need_builtin(const struct kf_node *node, struct kf_node_plan *p,
 }
 
 static int find_table(const struct kf_node *node, struct kf_node_plan *p,
-		      struct kf_crio_files *files, const char *name, struct table *ret,
+		      struct kf_crio_files *files, const char *name, struct handler_table *ret,
 		      struct kf_err *err)
 {
 	const char *const *path = KF_TOML_PATH("crio", "runtime", "runtimes", name);
@@ -110,8 +111,8 @@ static int want_key(struct kf_node_plan *p, const char *const *path, const char 
 		     : kf_fail_nomem(err, "plan");
 }
 
-/* @n and all below it, as values at the same place of handler @name's table. */
-static int copy_value(struct kf_node_plan *p, const char *name, const struct table *from,
+/* Copy @n and everything below it to the same place in handler @name's table. */
+static int copy_value(struct kf_node_plan *p, const char *name, const struct handler_table *from,
 		      const struct kf_toml_node *n, struct kf_err *err)
 {
 	const char *path[KF_TOML_PATH_MAX + 1] = {"crio", "runtime", "runtimes", name};
@@ -143,7 +144,7 @@ static int copy_value(struct kf_node_plan *p, const char *name, const struct tab
 	return 0;
 }
 
-/* The keys that come from the default runtime if the handler is to inherit it. */
+/* Whether @key comes from the default runtime, if the handler inherits from that. */
 static bool is_inherited(const char *key)
 {
 	static const char *const keys[] = {"runtime_path", "runtime_type", "runtime_config_path",
@@ -155,9 +156,10 @@ static bool is_inherited(const char *key)
 	return false;
 }
 
-/* All of @from that is @inherited, or that is not, at handler @name: less what is ours to write. */
-static int copy_table(struct kf_node_plan *p, const char *name, const struct table *from, bool both,
-		      bool inherited, struct kf_err *err)
+/* Copy the keys of @from that are @inherited, or those that are not, to handler @name, without the
+ * keys that we set ourselves. */
+static int copy_table(struct kf_node_plan *p, const char *name, const struct handler_table *from,
+		      bool both, bool inherited, struct kf_err *err)
 {
 	for (const struct kf_toml_node *n = from->node->first_child; n; n = n->next) {
 		if (strcasecmp(n->key, "runtime_path") == 0 || strcasecmp(n->key, INHERIT) == 0 ||
@@ -169,9 +171,9 @@ static int copy_table(struct kf_node_plan *p, const char *name, const struct tab
 	return 0;
 }
 
-/* CRI-O picks a program there by what an image says its platform is, and does not go through the
- * guard then. */
-static int refuse_platforms(const struct table *from, const struct kf_node_handler *h,
+/* Refuse a table of programs for platforms: CRI-O chooses one by the image's platform and then
+ * bypasses the guard. */
+static int refuse_platforms(const struct handler_table *from, const struct kf_node_handler *h,
 			    struct kf_err *err)
 {
 	const struct kf_toml_node *n = key_of(from->node, "platform_runtime_paths");
@@ -187,17 +189,18 @@ static int refuse_platforms(const struct table *from, const struct kf_node_handl
 				  : "remove that key, and give those images another handler");
 }
 
-/* @from: its table, or that of default runtime @name if it has none. */
+/* Plan the guard for handler @h.  @from: its table, or that of default runtime @name if it has
+ * none. */
 static int plan_guarded(const struct kf_node *node, struct kf_node_plan *p,
-			const struct kf_runtimes *recorded, const struct table *from,
-			const struct table *inherited, const char *name, struct kf_node_handler *h,
-			struct kf_err *err)
+			const struct kf_runtimes *recorded, const struct handler_table *from,
+			const struct handler_table *inherited, const char *name,
+			struct kf_node_handler *h, struct kf_err *err)
 {
 	const char *binary = string_of(inherited->node, "runtime_path");
 
 	if (refuse_platforms(from, h, err) < 0)
 		return -1;
-	/* Without a path CRI-O looks for a program of the runtime's name. */
+	/* Without a path CRI-O looks for a program with the runtime's name. */
 	if (kf_node_real_runtime(node, recorded, *binary ? binary : name, &p->arena, &h->real,
 				 err) < 0)
 		return kf_fail_wrap(err, "handler '%s'", h->name);
@@ -219,7 +222,7 @@ int kf_crio_plan_handler(const struct kf_node *node, struct kf_node_plan *plan,
 			 struct kf_node_handler *h, struct kf_err *err)
 {
 	const char *fallback, *name = h->name, *type;
-	struct table from, inherited;
+	struct handler_table from, inherited;
 
 	if (default_runtime(node, plan, files, &fallback, err) < 0 ||
 	    find_table(node, plan, files, h->name, &from, err) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the running runtime does what its configuration says: a key that was written proves
- * nothing, for another one may cancel it. */
+/* Whether the running runtime does what its configuration says: a key in a file proves nothing,
+ * since another one may cancel it.  The runtime's own answer is what counts. */
 #include "node/effects.h"
 
 #include "cri/cri.h"
@@ -16,7 +16,7 @@ int kf_node_serves(const struct kf_node *node, const char *const *handlers, size
 		return -1;
 	if (!nhandlers || !o->nri_socket)
 		return 0;
-	/* NRI comes up with the runtime, before it answers. */
+	/* NRI's socket exists before the runtime answers on its CRI socket. */
 	if (kf_socket_wait(&node->host, o->nri_socket, o->timeout < 10 ? o->timeout : 10, err) < 0)
 		return kf_fail_wrap(err, "%s answers, but NRI is not there (see its log)",
 				    node->distro->name);

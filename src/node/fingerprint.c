@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A digest of everything that decides what install would do, so that a run can tell that nothing
+ * has changed without asking the runtime. */
 /* Everything that a look at the node depends on, as one digest: as long as it is the same, nothing
  * has to be looked at again. */
 #include "node/fingerprint.h"
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Who a file is, without reading it: programs are large.  Whatever changes its
+/* Add the identity of a file without reading it, since programs are large.  Every change of its
  * contents, owner or mode changes its ctime. */
 static void add_identity(struct kf_buf *buf, const struct kf_node *node, const char *path)
 {
@@ -30,7 +32,7 @@ static void add_identity(struct kf_buf *buf, const struct kf_node *node, const c
 		kf_buf_addf(buf, "%s absent\n", path ? path : "program");
 }
 
-/* What others see of the directory of @path; what lies in it is not asked for here. */
+/* Add mode and owner of the directory of @path, but not its contents. */
 static void add_directory(struct kf_buf *buf, const struct kf_node *node, const char *path)
 {
 	KF_CLOSE int fd = -1;
@@ -71,7 +73,7 @@ static int add_matches(struct kf_buf *buf, const struct kf_node *node, const cha
 	return r;
 }
 
-/* Every file below @dir, as CRI-O sees them. */
+/* Add every file below @dir that CRI-O reads. */
 static int add_walk(struct kf_buf *buf, const struct kf_node *node, const char *dir,
 		    struct kf_err *err)
 {
@@ -151,7 +153,7 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 	}
 	for (size_t i = 0; i < node->journal.nfiles && r == 0; i++) {
 		add_directory(&buf, node, node->journal.files[i].path);
-		/* The settings are the plugin's to replace. */
+		/* The plugin may replace the settings. */
 		if (strcmp(node->journal.files[i].path, KF_NODE_SETTINGS) == 0 &&
 		    kf_host_exists(&node->host, KF_NODE_SETTINGS))
 			continue;

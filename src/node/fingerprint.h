@@ -4,10 +4,10 @@
 
 #include "node/payload.h"
 
-/* Digest of all that decides what install would do: the options, the programs
- * to be installed, the files that are installed, the runtime's program and
- * configuration with everything it imports.  As long as it is the journal's,
- * there is nothing to do, and nobody needs to be asked. */
+/* The digest of everything that decides what install would do: the options, the programs to be
+ * installed, the installed files, the runtime's program, and its configuration with everything it
+ * imports.  While it equals the journal's there is nothing to do, and the runtime need not be
+ * asked. */
 int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload, kf_digest ret,
 		   struct kf_err *err);
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What all runtimes have in common about handlers: the guard's file of a handler, the real runtime
+ * behind it, wants and values as TOML.  The tables of a runtime's configuration are in
+ * containerd*.c and crio*.c. */
 #include "node/handler.h"
 
 #include "base/buf.h"
@@ -77,7 +80,7 @@ int kf_node_real_runtime(const struct kf_node *node, const struct kf_runtimes *r
 	if (!*binary)
 		binary = "runc";
 	if (!strchr(binary, '/')) {
-		/* The distribution's own places first. */
+		/* Look in the distribution's own directories first. */
 		for (const char *const *d = node->distro->bindirs; *d; d++)
 			if (try_dir(node, *d, binary, arena, ret))
 				return 0;
@@ -186,7 +189,8 @@ bool kf_node_is_vm(const struct kf_node *node, const char *handler)
 
 const char *kf_node_not_ours(const char *handler)
 {
-	/* Made from runc's it would run bare what was to run in a machine. */
+	/* If we made it from runc's handler, pods that should run in a machine would run without
+	 * one. */
 	return strncmp(handler, "kata", 4) == 0
 		       ? "is Kata's and not registered yet; kata-deploy or 'kubefence kata "
 			 "install' does that"

@@ -9,7 +9,7 @@
 /* Pod annotations that the guard must see in config.json. */
 #define KF_NODE_ANNOTATIONS "nono.sh/*"
 
-/* What was recorded when the guard was installed; none yet is an empty list. */
+/* The runtimes that were recorded when the guard was installed; an empty list if it never was. */
 int kf_node_recorded(const struct kf_host *host, struct kf_runtimes *ret, struct kf_err *err);
 
 /* The file that is the guard of @handler: it learns the handler from its name. */
@@ -17,8 +17,8 @@ const char *kf_node_guard_path(struct kf_arena *arena, const char *handler);
 /* The handler whose guard @path is, NULL if it is none. */
 const char *kf_node_guard_handler(const char *path);
 
-/* Absolute path on the host of the runtime that a configuration calls @binary
- * ("" = runc); what is behind the guard if it is one. */
+/* The absolute path on the host of the runtime that a configuration names @binary ("" = runc).  If
+ * that is a guard, it is the runtime behind it. */
 int kf_node_real_runtime(const struct kf_node *node, const struct kf_runtimes *recorded,
 			 const char *binary, struct kf_arena *arena, const char **ret,
 			 struct kf_err *err);
@@ -34,12 +34,12 @@ const char *kf_node_literal(struct kf_arena *arena, const char *text, const stru
 /* The array of strings @list (may be NULL) with @item in it, as TOML. */
 const char *kf_node_array_with(struct kf_arena *arena, const struct kf_toml_node *list,
 			       const char *item);
-/* Whether the journal says that this handler exists because of us. */
+/* Whether the journal says that we made this handler. */
 bool kf_node_created(const struct kf_journal *journal, const char *handler);
-/* Whether @handler is, or is to be, one of ours for virtual machines. */
+/* Whether @handler is, or will be, one of ours for virtual machines. */
 bool kf_node_is_vm(const struct kf_node *node, const char *handler);
-/* Why there is no guard for @handler, which the runtime does not know yet: it is
- * Kata's to make.  NULL: ours to make. */
+/* Why we make no guard for @handler, which the runtime does not know yet: Kata has to make that
+ * handler.  NULL: we make it. */
 const char *kf_node_not_ours(const char *handler);
 
 #endif

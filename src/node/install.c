@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Installing on a node: plan, journal, files, configuration, in the order that survives an
+ * interruption.  The plan is made in node.c and its adapters, the configuration is changed in
+ * transaction.c, files are written in payload.c. */
 #include "base/cleanup.h"
 #include "node/fingerprint.h"
 #include "node/payload.h"
@@ -10,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+static int check_plan(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
 {
 	return node->adapter->check(node, ctx, installed, err);
 }
 
-/* What uninstall will put back: note it before the file is first changed, keep
- * it from run to run, together with what somebody else changes in it meanwhile. */
+/* Note the original that uninstall will restore: before the file is first changed.  It is kept from
+ * run to run, with changes that somebody else makes in between. */
 static int note_original(struct kf_node *node, const struct kf_node_plan *plan, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
@@ -35,7 +38,7 @@ static int note_original(struct kf_node *node, const struct kf_node_plan *plan, 
 		node->say(node->ctx, "note", plan->config,
 			  "somebody else changed it since; their changes stay, also when this is "
 			  "uninstalled, and ours are put right");
-		return 0; /* it is the original from when the change is complete */
+		return 0; /* it becomes the original when the change is complete */
 	}
 	if (j->config[0] && plan->ours) {
 		node->say(node->ctx, "note", plan->config,
@@ -78,12 +81,12 @@ static int note_all(struct kf_node *node, const struct kf_node_plan *plan,
 	if (plan->nvms)
 		memmove(j->vms, plan->vms, plan->nvms * sizeof(*j->vms));
 	j->nvms = plan->nvms;
-	/* Beside our drop-in theirs is as it is now; a later dump puts both into one. */
+	/* Keep the root file as it is beside our drop-in; a later dump joins both in one file. */
 	if (plan->root && kf_journal_keep(&node->host, plan->root, plan->nroot, j->before, err) < 0)
 		return -1;
 	if (!config)
 		return 0;
-	/* To tell later what of the file is ours. */
+	/* Keep our text, to know later which parts of the file are ours. */
 	return note_original(node, plan, err) < 0
 		       ? -1
 		       : kf_journal_keep(&node->host, plan->after, plan->nafter, sum, err);
@@ -118,9 +121,9 @@ static bool has_file(const struct kf_journal *j, const char *path)
 	return false;
 }
 
-/* The run failed and the configuration is what it was: the journal says again what it said,
- * but for the programs, which are there. */
-static void forget(struct kf_node *node, const struct kf_journal *found)
+/* The run failed and the configuration is as before: the journal gets its old entries back, except
+ * for the programs, which are installed. */
+static void restore_journal(struct kf_node *node, const struct kf_journal *found)
 {
 	struct kf_journal *j = &node->journal;
 	struct kf_err err;
@@ -142,13 +145,13 @@ static void forget(struct kf_node *node, const struct kf_journal *found)
 				  "for the next try; 'kubefence node uninstall' removes it");
 }
 
-static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
-		 bool restart, bool *ret_changed, struct kf_err *err)
+static int apply_plan(struct kf_node *node, struct kf_node_plan *plan, struct kf_payload *payload,
+		      bool restart, bool *ret_changed, struct kf_err *err)
 {
 	const char *handlers[KF_JOURNAL_HANDLERS + KF_JOURNAL_VMS];
 	const struct kf_journal found = node->journal;
 	struct kf_change change = {
-		plan->config, plan->after, plan->nafter, check, plan, handlers, 0};
+		plan->config, plan->after, plan->nafter, check_plan, plan, handlers, 0};
 	bool there, config = !plan->existed || plan->nbefore != plan->nafter ||
 			     memcmp(plan->before, plan->after, plan->nafter) != 0;
 
@@ -162,7 +165,7 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 	if (kf_payload_plan(node, plan, payload, err) < 0 ||
 	    all_there(node, payload, &there, err) < 0)
 		return -1;
-	/* Something that we look at changed, but not what we make of it. */
+	/* The input changed, but the result is the same. */
 	if (there && !config && !plan->base && root_is_known(&node->journal, plan) &&
 	    !(restart && node->options->restart) && node->journal.exists && !node->journal.busy &&
 	    (node->journal.fingerprint[0] || !payload->launcher))
@@ -175,9 +178,10 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 	if (config) {
 		*ret_changed = true;
 		if (kf_transaction_run(node, &change, err) < 0) {
-			/* Where the way back failed as well it stays busy, for the next run. */
+			/* If the rollback failed as well, the journal stays busy for the next run.
+			 */
 			if (!node->journal.busy)
-				forget(node, &found);
+				restore_journal(node, &found);
 			return -1;
 		}
 	} else if (restart && node->options->restart) {
@@ -186,7 +190,7 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 			return -1;
 		node->journal.pending = false;
 	}
-	/* Of a drop-in in which nothing of theirs would be left there is none. */
+	/* A drop-in that would have nothing of theirs has no original. */
 	if (plan->base && plan->ours && !plan->nbase)
 		memcpy(node->journal.base, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
 	else if (plan->base &&
@@ -194,7 +198,8 @@ static int apply(struct kf_node *node, struct kf_node_plan *plan, struct kf_payl
 		return -1;
 	if (config || plan->base)
 		kf_sha256_hex(plan->after, plan->nafter, node->journal.after);
-	/* One that looked at less cannot speak for the next of the others. */
+	/* A run without the programs does not look at everything, so it cannot record a fingerprint
+	 * for runs that do. */
 	if (payload->launcher && kf_fingerprint(node, payload, node->journal.fingerprint, err) < 0)
 		return -1;
 	return kf_transaction_end(node, err);
@@ -207,7 +212,7 @@ int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart
 	int r = kf_node_plan(node, &plan, err);
 
 	if (r == 0) {
-		r = apply(node, &plan, payload, restart, ret_changed, err);
+		r = apply_plan(node, &plan, payload, restart, ret_changed, err);
 		kf_node_plan_done(&plan);
 	}
 	return r;
@@ -226,7 +231,7 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 	if (kf_payload_load(node->options->payload, &payload, err) < 0)
 		return -1;
 	r = kf_transaction_lock(node, &lock, err);
-	/* The one that we waited for may have changed it. */
+	/* The run that we waited for may have changed the journal. */
 	if (r == 0)
 		r = kf_journal_read(&node->host, &node->journal, err);
 	if (r == 0)

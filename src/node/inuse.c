@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which pods need the guard.  It may only go when there are none: a container that was started
- * through it can else neither be entered nor deleted, and one that has exited can neither be
- * started again nor, on CRI-O, removed.  Three places are looked at: what the runtime lists,
- * exited containers included; the guard's own records, which are there whether the runtime is or
- * not; containerd's bundles, which name the guard.  Processes tell nothing: those of a node
+/* Which pods need the guard.  It may be removed only when there are none: otherwise a container
+ * that was started through it could neither be entered nor deleted, and one that has exited could
+ * neither be started again nor, on CRI-O, removed.  Three places are looked at: the runtime's list,
+ * exited containers included; the guard's own records, which exist whether the runtime runs or not;
+ * and containerd's bundles, which name the guard.  Processes are not looked at: those of a node
  * within a container of this one look alike. */
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -24,7 +24,7 @@
 #define ID_MAX	   256 /* of containers */
 #define LIST_MAX   (64 * 1024 * 1024)
 
-/* The pods that were found; names live in the arena. */
+/* The pods that were found; their names live in the arena. */
 struct users {
 	const struct kf_node *node;
 	struct kf_arena arena;
@@ -33,13 +33,13 @@ struct users {
 	size_t n, cap;
 };
 
-/* What was there a moment ago: containers and processes come and go. */
+/* Whether the object has ended meanwhile: containers and processes come and go. */
 static bool is_gone(int code)
 {
 	return code == ENOENT || code == ENOTDIR || code == ESRCH;
 }
 
-/* Up to @max - 1 bytes of file @name under @dir, with NUL; none if there is no such file. */
+/* Read up to @max - 1 bytes of file @name in @dir, with NUL; none if there is no such file. */
 static int read_some(int dir, const char *name, char *buf, size_t max, size_t *ret_n,
 		     struct kf_err *err)
 {
@@ -79,7 +79,7 @@ static const struct kf_cri_pod *find_pod(const struct users *u, const char *id)
 	return NULL;
 }
 
-/* Container @id needs the guard; the pause container has its pod's ID. */
+/* Add container @id, which needs the guard; a pause container has its pod's ID. */
 static int add_container(struct users *u, const char *id, struct kf_err *err)
 {
 	const struct kf_cri_pod *pod = find_pod(u, id);
@@ -92,12 +92,12 @@ static int add_container(struct users *u, const char *id, struct kf_err *err)
 	return name ? add_user(u, name, err) : kf_fail_nomem(err, "list of pods");
 }
 
-/* The ID of the container of the guard's that entry @name of directory @dir stands for; "" if
- * it stands for none. */
+/* The ID of the guard's container that entry @name of directory @dir belongs to; "" if it belongs
+ * to none. */
 typedef int judge(const struct users *u, int dir, const char *name, char id[static ID_MAX],
 		  struct kf_err *err);
 
-/* Whether @name under directory @dir holds the guard's path. */
+/* Whether file @name of directory @dir has the guard's path in it. */
 static int names_guard(int dir, const char *name, bool *ret, struct kf_err *err)
 {
 	char buf[64 * 1024];
@@ -109,9 +109,9 @@ static int names_guard(int dir, const char *name, bool *ret, struct kf_err *err)
 	return 0;
 }
 
-/* A bundle of containerd's: the shim leaves the runtime's path in it. */
-static int bundle(const struct users *u, int dir, const char *name, char id[static ID_MAX],
-		  struct kf_err *err)
+/* Judge a bundle of containerd's: the shim leaves the runtime's path in it. */
+static int judge_bundle(const struct users *u, int dir, const char *name, char id[static ID_MAX],
+			struct kf_err *err)
 {
 	KF_CLOSE int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	bool ours = false;
@@ -127,7 +127,7 @@ static int bundle(const struct users *u, int dir, const char *name, char id[stat
 	return 0;
 }
 
-/* The value of @key in the guard's record @text, "" if it has none. */
+/* Copy the value of @key in the guard's record @text; "" if it has none. */
 static void record_value(const char *text, const char *key, char *ret, size_t size)
 {
 	size_t n = strlen(key);
@@ -145,10 +145,10 @@ static void record_value(const char *text, const char *key, char *ret, size_t si
 	}
 }
 
-/* A record of the guard's.  It counts until nothing is left that could be deleted, neither the
- * runtime's state nor the bundle: somebody else did that then. */
-static int record(const struct users *u, int dir, const char *name, char id[static ID_MAX],
-		  struct kf_err *err)
+/* Judge a record of the guard's.  It counts until nothing is left to delete, neither the runtime's
+ * state nor the bundle: then somebody else deleted the container. */
+static int judge_record(const struct users *u, int dir, const char *name, char id[static ID_MAX],
+			struct kf_err *err)
 {
 	const struct kf_host *host = &u->node->host;
 	char text[RECORD_MAX], root[PATH_MAX], path[PATH_MAX], state[PATH_MAX + ID_MAX + 1];
@@ -156,7 +156,7 @@ static int record(const struct users *u, int dir, const char *name, char id[stat
 
 	if (read_some(dir, name, text, sizeof(text), &n, err) < 0)
 		return -1;
-	if (!n) /* deleted meanwhile, or being written */
+	if (!n) /* deleted meanwhile, or just being written */
 		return 0;
 	record_value(text, "root", root, sizeof(root));
 	record_value(text, "bundle", path, sizeof(path));
@@ -171,8 +171,8 @@ static int record(const struct users *u, int dir, const char *name, char id[stat
 	return 0;
 }
 
-/* Add the containers that the entries of @path stand for; no directory has none. */
-static int look(struct users *u, const char *path, judge *is, struct kf_err *err)
+/* Add the containers that the entries of @path belong to; a missing directory has none. */
+static int look_at_entries(struct users *u, const char *path, judge *is, struct kf_err *err)
 {
 	struct dirent *de;
 	DIR *dir;
@@ -215,7 +215,7 @@ static bool sets_state(const char *text)
 	return false;
 }
 
-/* Where its command line or the root file says that containerd keeps its state, or NULL. */
+/* The directory that the command line or the root file names for containerd's state, or NULL. */
 static int configured_state(const struct kf_node *node, char **ret, struct kf_err *err)
 {
 	const char *told = node->distro->state;
@@ -230,7 +230,7 @@ static int configured_state(const struct kf_node *node, char **ret, struct kf_er
 		return *ret ? 0 : kf_fail_nomem(err, "state");
 	if (kf_host_read(&node->host, node->distro->config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	/* One that nobody can read may be what uninstall is to mend. */
+	/* A file that cannot be parsed is no error here: uninstall may be run to repair it. */
 	if (kf_toml_parse(text, n, node->distro->config, &toml, err) < 0)
 		return sets_state(text) ? -1 : 0;
 	set = kf_toml_string(toml.root, KF_TOML_PATH("state"), "");
@@ -240,15 +240,15 @@ static int configured_state(const struct kf_node *node, char **ret, struct kf_er
 	return r;
 }
 
-static int bundles(struct users *u, const char *state, size_t n, const char *tail,
-		   struct kf_err *err)
+static int look_at_bundles(struct users *u, const char *state, size_t n, const char *tail,
+			   struct kf_err *err)
 {
 	char path[PATH_MAX];
 
 	if ((size_t)snprintf(path, sizeof(path), "%.*s%s/io.containerd.runtime.v2.task/k8s.io",
 			     (int)n, state, tail) >= sizeof(path))
 		return kf_fail(err, ENAMETOOLONG, "'%s'", state);
-	return look(u, path, bundle, err);
+	return look_at_entries(u, path, judge_bundle, err);
 }
 
 static int all_bundles(struct users *u, struct kf_err *err)
@@ -258,18 +258,19 @@ static int all_bundles(struct users *u, struct kf_err *err)
 	if (configured_state(u->node, &state, err) < 0)
 		return -1;
 	if (state)
-		return bundles(u, state, strlen(state), "", err);
-	/* Beside or below its socket. */
+		return look_at_bundles(u, state, strlen(state), "", err);
+	/* The state is beside the socket or below its directory. */
 	for (const char *const *s = u->node->distro->sockets; *s; s++) {
 		size_t n = (size_t)(strrchr(*s, '/') - *s);
 
-		if (bundles(u, *s, n, "", err) < 0 || bundles(u, *s, n, "/containerd", err) < 0)
+		if (look_at_bundles(u, *s, n, "", err) < 0 ||
+		    look_at_bundles(u, *s, n, "/containerd", err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-/* Whether the guard is, or lies ready to be, behind @handler; @guards are its files. */
+/* Whether @handler has a guard, or the file for one; @guards are the guards' files. */
 static bool has_guard(const struct kf_node *node, char *const *guards, const char *handler)
 {
 	const struct kf_journal *j = &node->journal;
@@ -286,8 +287,8 @@ static bool has_guard(const struct kf_node *node, char *const *guards, const cha
 	return false;
 }
 
-/* The pods of the guard's handlers that have a container, whatever its state. */
-static int listed(struct users *u, struct kf_err *err)
+/* Add the pods of the guard's handlers that have a container, whatever its state. */
+static int add_listed(struct users *u, struct kf_err *err)
 {
 	const struct kf_host_runtime rt = kf_node_runtime(u->node);
 	char **guards;
@@ -311,8 +312,8 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* "a/b, c/d and 3 more" */
-static void tell(struct users *u, struct kf_in_use *ret)
+/* Write the names as "a/b, c/d and 3 more". */
+static void write_names(struct users *u, struct kf_in_use *ret)
 {
 	size_t at = 0, i;
 
@@ -332,13 +333,14 @@ static void tell(struct users *u, struct kf_in_use *ret)
 			       i ? " and " : "", u->n - i, i ? " more" : " pods");
 }
 
-/* What the guard and containerd's shims have of containers of the guard's. */
-static int known(struct users *u, struct kf_err *err)
+/* Add the containers that the guard's records and containerd's shims know. */
+static int add_known(struct users *u, struct kf_err *err)
 {
-	return look(u, RECORDS, record, err) < 0 || all_bundles(u, err) < 0 ? -1 : 0;
+	return look_at_entries(u, RECORDS, judge_record, err) < 0 || all_bundles(u, err) < 0 ? -1
+											     : 0;
 }
 
-static void done(struct users *u)
+static void users_done(struct users *u)
 {
 	free(u->v);
 	kf_arena_done(&u->arena);
@@ -346,12 +348,12 @@ static void done(struct users *u)
 
 int kf_payload_in_use(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err)
 {
-	KF_CLEANUP(done) struct users u = {.node = node};
+	KF_CLEANUP(users_done) struct users u = {.node = node};
 
 	kf_arena_init(&u.arena, LIST_MAX);
-	if (listed(&u, err) < 0 || known(&u, err) < 0)
+	if (add_listed(&u, err) < 0 || add_known(&u, err) < 0)
 		return -1;
-	tell(&u, ret);
+	write_names(&u, ret);
 	return 0;
 }
 
@@ -365,13 +367,13 @@ static bool is_asked_for(const struct kf_node *node, const char *handler)
 
 int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err)
 {
-	KF_CLEANUP(done) struct users ours = {.node = node};
-	KF_CLEANUP(done) struct users others = {.node = node};
+	KF_CLEANUP(users_done) struct users ours = {.node = node};
+	KF_CLEANUP(users_done) struct users others = {.node = node};
 	const struct kf_host_runtime rt = kf_node_runtime(node);
 
 	kf_arena_init(&ours.arena, LIST_MAX);
 	kf_arena_init(&others.arena, LIST_MAX);
-	if (kf_cri_list(&rt, &ours.arena, &ours.list, err) < 0 || known(&ours, err) < 0)
+	if (kf_cri_list(&rt, &ours.arena, &ours.list, err) < 0 || add_known(&ours, err) < 0)
 		return -1;
 	for (size_t i = 0; i < ours.list.ncontainers; i++) {
 		const struct kf_cri_pod *pod = find_pod(&ours, ours.list.containers[i].pod);
@@ -382,6 +384,6 @@ int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct
 		if (!there && add_user(&others, pod->name, err) < 0)
 			return -1;
 	}
-	tell(&others, ret);
+	write_names(&others, ret);
 	return 0;
 }

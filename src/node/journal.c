@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing the journal of node set-up, and the texts that are kept beside it.  What is
+ * written into it is decided in install.c, transaction.c and uninstall.c. */
 #include "node/journal.h"
 
 #include "base/buf.h"
@@ -12,11 +14,11 @@
 #define JOURNAL	    KF_JOURNAL_DIR "/journal"
 #define KEPT	    KF_JOURNAL_DIR "/kept-"
 #define HEADER	    "kubefence-node 1\n"
-/* Programs that we install are a few MiB. */
+/* The largest program; those that we install have a few MiB. */
 #define PROGRAM_MAX (64 * 1024 * 1024)
 
 /* Copy @s, of at most @size bytes with NUL; false if it does not fit. */
-static bool put(char *out, size_t size, const char *s)
+static bool copy_string(char *out, size_t size, const char *s)
 {
 	size_t n = strlen(s);
 
@@ -26,8 +28,8 @@ static bool put(char *out, size_t size, const char *s)
 	return true;
 }
 
-/* The word at *@at, which then points behind it. */
-static char *word(char **at)
+/* Return the word at *@at, which points behind it then. */
+static char *next_word(char **at)
 {
 	char *w = *at;
 	size_t n = strcspn(w, " ");
@@ -43,18 +45,19 @@ static bool digest_ok(const char *s)
 	       (strlen(s) == KF_SHA256_HEX && strspn(s, "0123456789abcdef") == KF_SHA256_HEX);
 }
 
-/* "A B PATH" */
+/* Parse "A B PATH". */
 static bool parse_change(char *rest, kf_digest a, kf_digest b, char path[static 512])
 {
-	char *x = word(&rest), *y = word(&rest);
+	char *x = next_word(&rest), *y = next_word(&rest);
 
-	return digest_ok(x) && digest_ok(y) && rest[0] == '/' && put(a, sizeof(kf_digest), x) &&
-	       put(b, sizeof(kf_digest), y) && put(path, 512, rest);
+	return digest_ok(x) && digest_ok(y) && rest[0] == '/' &&
+	       copy_string(a, sizeof(kf_digest), x) && copy_string(b, sizeof(kf_digest), y) &&
+	       copy_string(path, 512, rest);
 }
 
 static bool parse_line(struct kf_journal *j, char *line)
 {
-	char *key = word(&line), *w;
+	char *key = next_word(&line), *w;
 
 	if (strcmp(key, "phase") == 0) {
 		j->busy = strcmp(line, "busy") == 0;
@@ -63,32 +66,32 @@ static bool parse_line(struct kf_journal *j, char *line)
 	if (strcmp(key, "restart") == 0)
 		return (j->pending = strcmp(line, "pending") == 0);
 	if (strcmp(key, "distribution") == 0)
-		return put(j->distribution, sizeof(j->distribution), line);
+		return copy_string(j->distribution, sizeof(j->distribution), line);
 	if (strcmp(key, "place") == 0)
-		return line[0] == '/' && put(j->place, sizeof(j->place), line);
+		return line[0] == '/' && copy_string(j->place, sizeof(j->place), line);
 	if (strcmp(key, "fingerprint") == 0)
-		return digest_ok(line) && put(j->fingerprint, sizeof(j->fingerprint), line);
+		return digest_ok(line) && copy_string(j->fingerprint, sizeof(j->fingerprint), line);
 	if (strcmp(key, "before") == 0)
-		return digest_ok(line) && put(j->before, sizeof(j->before), line);
+		return digest_ok(line) && copy_string(j->before, sizeof(j->before), line);
 	if (strcmp(key, "config") == 0)
 		return parse_change(line, j->base, j->after, j->config);
 	if (strcmp(key, "undo") == 0)
 		return parse_change(line, j->prev, j->next, j->undo);
-	w = word(&line);
+	w = next_word(&line);
 	if (strcmp(key, "handler") == 0 && j->nhandlers < KF_JOURNAL_HANDLERS) {
 		j->handlers[j->nhandlers].created = strcmp(w, "created") == 0;
-		return put(j->handlers[j->nhandlers++].name, 64, line);
+		return copy_string(j->handlers[j->nhandlers++].name, 64, line);
 	}
 	if (strcmp(key, "vm") == 0 && j->nvms < KF_JOURNAL_VMS) {
 		struct kf_journal_vm *vm = &j->vms[j->nvms++];
 
-		return put(vm->name, sizeof(vm->name), w) &&
-		       put(vm->shim, sizeof(vm->shim), word(&line)) &&
-		       put(vm->config, sizeof(vm->config), line);
+		return copy_string(vm->name, sizeof(vm->name), w) &&
+		       copy_string(vm->shim, sizeof(vm->shim), next_word(&line)) &&
+		       copy_string(vm->config, sizeof(vm->config), line);
 	}
 	if (strcmp(key, "file") == 0 && j->nfiles < KF_JOURNAL_FILES && line[0] == '/')
-		return digest_ok(w) && put(j->files[j->nfiles].sum, sizeof(kf_digest), w) &&
-		       put(j->files[j->nfiles++].path, 256, line);
+		return digest_ok(w) && copy_string(j->files[j->nfiles].sum, sizeof(kf_digest), w) &&
+		       copy_string(j->files[j->nfiles++].path, 256, line);
 	return false;
 }
 
@@ -245,8 +248,8 @@ int kf_journal_add_file(struct kf_journal *j, const char *path, const char *sum,
 			break;
 	if (i == KF_JOURNAL_FILES)
 		return kf_fail(err, E2BIG, "journal: more than %d files", KF_JOURNAL_FILES);
-	if (!put(j->files[i].path, sizeof(j->files[i].path), path) ||
-	    !put(j->files[i].sum, sizeof(j->files[i].sum), sum))
+	if (!copy_string(j->files[i].path, sizeof(j->files[i].path), path) ||
+	    !copy_string(j->files[i].sum, sizeof(j->files[i].sum), sum))
 		return kf_fail(err, ENAMETOOLONG, "journal: '%s' is too long a path", path);
 	if (i == j->nfiles)
 		j->nfiles++;

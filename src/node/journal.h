@@ -7,27 +7,26 @@
 
 #include <stdbool.h>
 
-/* What node set-up did to a host, so that it can be taken back whatever
- * happened in between.  Lines of text with a checksum, replaced atomically:
+/* What node set-up did to a host, so that it can be undone after any interruption.  Lines of text
+ * with a checksum, replaced atomically:
  *
  *	kubefence-node 1
- *	phase done			or busy: a run did not get to its end
+ *	phase done			or busy: a run did not finish
  *	distribution containerd
- *	place PATH			its data directory or root file, where not the usual one
- *	fingerprint HEX			of all that the last run looked at
- *	restart pending			written, but the runtime still runs with the old
- *	config BASE AFTER PATH		digests (or "absent") of the original and of what
- *					we made of it
+ *	place PATH			its data directory or root file, if not the usual one
+ *	fingerprint HEX			of everything that the last run looked at
+ *	restart pending			written, but the runtime still runs with the old one
+ *	config BASE AFTER PATH		digests (or "absent") of the original and of our text
  *	before HEX			digest of the root file beside our drop-in, or of
- *					what CRI-O said, without us
+ *					CRI-O's configuration, without us
  *	undo PREV NEXT PATH		while busy: what the run found and what it writes
- *	handler created|found NAME	who has the guard
+ *	handler created|found NAME	a handler that has the guard
  *	vm NAME SHIM CONFIG		a handler of virtual machines that we registered
- *	file HEX PATH			installed by us
+ *	file HEX PATH			a file that we installed
  *	sum HEX
  *
- * The texts behind BASE, AFTER, PREV and that of "before" are kept beside it, in files
- * named after their digests. */
+ * The texts behind BASE, AFTER, PREV and "before" are kept beside it, in files that are named after
+ * their digests. */
 
 #define KF_JOURNAL_DIR	    "/opt/kubefence/node"
 #define KF_JOURNAL_ABSENT   "absent"
@@ -53,10 +52,10 @@ struct kf_journal {
 	char distribution[32];
 	char place[512]; /* "" = the usual one */
 	kf_digest fingerprint;
-	char config[512]; /* "" = no configuration file of somebody else's was changed */
+	char config[512]; /* "" = we changed no configuration file of somebody else's */
 	kf_digest base, after;
-	kf_digest before; /* "" = not known: an older kubefence was here */
-	char undo[512];	  /* "" = nothing to take back */
+	kf_digest before; /* "" = not known: an older kubefence wrote the journal */
+	char undo[512];	  /* "" = nothing to undo */
 	kf_digest prev, next;
 	struct {
 		char name[64];
@@ -72,22 +71,22 @@ struct kf_journal {
 	size_t nfiles;
 };
 
-/* None yet: ret->exists is false.  A damaged one is an error. */
+/* Without a journal ret->exists is false.  A damaged one is an error. */
 int kf_journal_read(const struct kf_host *host, struct kf_journal *ret, struct kf_err *err);
 int kf_journal_write(const struct kf_host *host, const struct kf_journal *journal,
 		     struct kf_err *err);
 /* Keep @n bytes at @data under their digest, which goes to @ret. */
 int kf_journal_keep(const struct kf_host *host, const void *data, size_t n, kf_digest ret,
 		    struct kf_err *err);
-/* What was kept under @digest, checked against it; the caller's. */
+/* The text that was kept under @digest, checked against it; the caller's. */
 int kf_journal_kept(const struct kf_host *host, const char *digest, char **ret, size_t *ret_n,
 		    struct kf_err *err);
-/* Remove what was kept and @journal does not name (all of it if @all), and the
- * temporary files of writers that were killed. */
+/* Remove kept texts that @journal does not name (all of them if @all), and temporary files of
+ * writers that were killed. */
 int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *journal, bool all,
 		     struct kf_err *err);
 int kf_journal_remove(const struct kf_host *host, struct kf_err *err);
-/* Remember that @path with contents of digest @sum is ours. */
+/* Note that we installed @path with contents of digest @sum. */
 int kf_journal_add_file(struct kf_journal *journal, const char *path, const char *sum,
 			struct kf_err *err);
 /* Digest of the file @path, KF_JOURNAL_ABSENT if there is none. */

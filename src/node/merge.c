@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file without ours: the lines that are as we left them go first, and what that yields is held
- * against what the file said; where it does not fit, statements go one by one. */
+/* A configuration file without our part.  Lines that are as we left them are removed first, and the
+ * result is compared with what the file said.  If that does not fit, statements are removed one by
+ * one.  Which tables and values are ours is decided in ours.c. */
 #include "node/merge.h"
 
 #include "base/cleanup.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What two texts do not have in common. */
+/* The lines that two texts do not have in common. */
 struct delta {
 	struct kf_lines other;
 	bool *a, *b; /* lines of ours, of the other */
@@ -25,8 +26,8 @@ static void delta_done(struct delta *d)
 	free(d->b);
 }
 
-static int compare(const struct kf_lines *ours, struct kf_text text, struct delta *ret,
-		   struct kf_err *err)
+static int compare_lines(const struct kf_lines *ours, struct kf_text text, struct delta *ret,
+			 struct kf_err *err)
 {
 	if (kf_lines_split(text.p, text.n, &ret->other) < 0)
 		return kf_fail_nomem(err, "merge");
@@ -38,14 +39,14 @@ static int compare(const struct kf_lines *ours, struct kf_text text, struct delt
 	return 0;
 }
 
-static void put(struct kf_buf *out, const struct kf_line *line)
+static void put_line(struct kf_buf *out, const struct kf_line *line)
 {
 	if (out->n && out->p[out->n - 1] != '\n')
-		kf_buf_adds(out, "\n"); /* the last line of one text may lack its end */
+		kf_buf_adds(out, "\n"); /* the last line of a text may lack its end */
 	kf_buf_add(out, line->p, line->n);
 }
 
-/* Whether a line of the change of ours that begins at @i is still there. */
+/* Whether a line of our change that begins at @i still exists. */
 static bool change_survives(const struct kf_lines *ours, const struct delta *mine,
 			    const struct delta *theirs, size_t i)
 {
@@ -55,7 +56,7 @@ static bool change_survives(const struct kf_lines *ours, const struct delta *min
 	return false;
 }
 
-/* Their text less the lines of ours that are in it, with the lines that those had replaced. */
+/* Write their text without our lines, and with the lines that ours had replaced. */
 static void without_lines(const struct kf_lines *ours, const struct delta *mine,
 			  const struct delta *theirs, struct kf_buf *out)
 {
@@ -64,12 +65,12 @@ static void without_lines(const struct kf_lines *ours, const struct delta *mine,
 
 	for (size_t i = 0, j = 0, k = 0;; i++) {
 		while (j < now->n && theirs->b[j])
-			put(out, &now->v[j++]);
+			put_line(out, &now->v[j++]);
 		if (i == 0 || !mine->a[i - 1])
 			back = change_survives(ours, mine, theirs, i);
 		for (; k < original->n && mine->b[k]; k++)
 			if (back)
-				put(out, &original->v[k]);
+				put_line(out, &original->v[k]);
 		if (i == ours->n)
 			break;
 		if (!mine->a[i])
@@ -77,7 +78,7 @@ static void without_lines(const struct kf_lines *ours, const struct delta *mine,
 		if (theirs->a[i])
 			continue;
 		if (!mine->a[i])
-			put(out, &now->v[j]);
+			put_line(out, &now->v[j]);
 		j++;
 	}
 }
@@ -91,15 +92,16 @@ static int remove_lines(const struct kf_merge *m, struct kf_text now, struct kf_
 
 	if (kf_lines_split(m->ours.p, m->ours.n, &lines) < 0)
 		return kf_fail_nomem(err, "merge");
-	if (compare(&lines, m->original, &mine, err) < 0 || compare(&lines, now, &theirs, err) < 0)
+	if (compare_lines(&lines, m->original, &mine, err) < 0 ||
+	    compare_lines(&lines, now, &theirs, err) < 0)
 		return -1;
 	without_lines(&lines, &mine, &theirs, out);
 	return out->failed ? kf_fail_nomem(err, "merge") : 0;
 }
 
-/* Whether @text is the document @now, about which was decided, without ours. */
-static int judge(const struct kf_ours *o, const struct kf_toml_doc *now, const struct kf_buf *text,
-		 struct kf_err *err)
+/* Check that @text is the document @now, for which @o has decided, without our part. */
+static int judge_text(const struct kf_ours *o, const struct kf_toml_doc *now,
+		      const struct kf_buf *text, struct kf_err *err)
 {
 	const char *p = text->n ? text->p : "";
 	struct kf_toml after;
@@ -130,7 +132,7 @@ static bool is_silent(const struct kf_line *line)
 	return n == line->n || line->p[n] == '#';
 }
 
-/* The empty line, if there is one, with which @text ends. */
+/* Drop the empty line at the end of @text, if there is one. */
 static void drop_empty_line(struct kf_buf *text)
 {
 	size_t n = text->n;
@@ -143,7 +145,7 @@ static void drop_empty_line(struct kf_buf *text)
 		text->p[text->n = n] = '\0';
 }
 
-/* Their text less each section that consists of lines of ours, wherever it stands. */
+/* Write their text without each section that consists of our lines, wherever it is. */
 static int remove_sections(const struct kf_ours *o, struct kf_text now, struct kf_buf *out,
 			   struct kf_err *err)
 {
@@ -163,13 +165,14 @@ static int remove_sections(const struct kf_ours *o, struct kf_text now, struct k
 			drop_empty_line(out);
 		for (; i < end; i++)
 			if (!ours || is_silent(&lines.v[i]))
-				put(out, &lines.v[i]);
+				put_line(out, &lines.v[i]);
 	}
 	return out->failed ? kf_fail_nomem(err, "merge") : 0;
 }
 
-/* Somebody wrote our tables into the file a second time, so that nobody can read it.  Whole
- * sections of ours are taken out: of any other line nobody could tell in which table it then is. */
+/* Somebody wrote our tables into the file a second time, so that nobody can parse it.  Only whole
+ * sections of ours are removed: without parsing nobody can tell which table another line belongs
+ * to. */
 static int merge_unreadable(struct kf_ours *o, struct kf_text now, struct kf_buf *lines,
 			    struct kf_err *err)
 {
@@ -192,13 +195,13 @@ static int merge_readable(struct kf_ours *o, struct kf_text now, const struct kf
 {
 	if (kf_ours_decide(o, doc, false, err) < 0)
 		return -1;
-	if (o->any && !o->m->beside && judge(o, doc, lines, err) == 0)
+	if (o->any && !o->m->beside && judge_text(o, doc, lines, err) == 0)
 		return 0;
 	kf_buf_reset(lines);
 	kf_buf_add(lines, now.p, now.n);
 	if (!o->any)
 		return 0;
-	if (kf_ours_cut(o, lines, err) < 0 || judge(o, doc, lines, err) < 0)
+	if (kf_ours_cut(o, lines, err) < 0 || judge_text(o, doc, lines, err) < 0)
 		return kf_fail_wrap(err,
 				    "'%s' was changed since, and what in it is not ours cannot be "
 				    "told; take the tables that name '" KF_NODE_GUARD
@@ -207,7 +210,7 @@ static int merge_readable(struct kf_ours *o, struct kf_text now, const struct kf
 	return 0;
 }
 
-/* What is left when nothing but ours was in the file. */
+/* Drop what is left if the file had nothing but our part. */
 static void drop_rest(const struct kf_merge *m, struct kf_buf *text)
 {
 	struct kf_toml toml;
@@ -251,8 +254,8 @@ int kf_merge_back(const struct kf_merge *m, struct kf_text now, struct kf_buf *o
 	return r;
 }
 
-static int kept(const struct kf_host *host, const char *digest, struct kf_arena *arena,
-		struct kf_text *ret, struct kf_err *err)
+static int load_kept(const struct kf_host *host, const char *digest, struct kf_arena *arena,
+		     struct kf_text *ret, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	char *copy;
@@ -276,9 +279,9 @@ int kf_merge_open(const struct kf_host *host, const struct kf_journal *j, struct
 {
 	struct kf_merge m = {.name = j->config, .journal = j};
 
-	if (kept(host, j->base, arena, &m.original, err) < 0 ||
-	    kept(host, j->after, arena, &m.ours, err) < 0 ||
-	    (j->before[0] && kept(host, j->before, arena, &m.before, err) < 0))
+	if (load_kept(host, j->base, arena, &m.original, err) < 0 ||
+	    load_kept(host, j->after, arena, &m.ours, err) < 0 ||
+	    (j->before[0] && load_kept(host, j->before, arena, &m.before, err) < 0))
 		return -1;
 	*ret = m;
 	return 0;

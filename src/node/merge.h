@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A configuration file without what is ours in it, whatever became of it since. */
+/* A configuration file without our part, whatever became of it since. */
 #ifndef KF_NODE_MERGE_H
 #define KF_NODE_MERGE_H
 
@@ -12,32 +12,32 @@ struct kf_text {
 	size_t n;
 };
 
-/* What is known about the file @name, to tell ours from theirs. */
+/* What is known about the file @name, to distinguish our part from theirs. */
 struct kf_merge {
 	const char *name;	 /* for messages */
-	struct kf_text original; /* what it was before us */
-	struct kf_text ours;	 /* what we made of it */
-	struct kf_text before;	 /* what was said beside it without us; p is NULL: not known */
+	struct kf_text original; /* its text before our change */
+	struct kf_text ours;	 /* its text after our change */
+	struct kf_text before;	 /* the configuration beside it without us; p is NULL: not known */
 	const struct kf_journal *journal;
-	/* @original and @ours are another file's, from which ours was brought here. */
+	/* @original and @ours are those of another file, from which our part was copied here. */
 	bool beside;
-	/* Handlers that exist because of us are ours whatever they say now. */
+	/* Handlers that we made are ours whatever they say now. */
 	bool claim;
 	/* Handlers that somebody made from ours under another name stay. */
 	bool keep_copies;
 };
 
-/* Append to @out what @now is without ours.  Lines of theirs stay byte for byte.  Ours is
- * known by its lines where they are as we left them, and by what it says where the file was
- * written again in another layout: tables of runtimes that lead to the guard or to our
- * virtual machines, and values that we had set as long as they are the same and nobody
- * put a remark of his own to them.  Values that we had replaced come back.  A key that was
- * added inside a table of ours goes with it.  *ret_found: there was something of ours.
- * -1, with the place and a remedy, if it cannot be decided. */
+/* Append to @out the text @now without our part.  Their lines stay byte for byte.  Our part is
+ * recognised by its lines if they are as we left them; and by its meaning if the file was written
+ * again in another layout: tables of runtimes that lead to the guard or to our virtual machines,
+ * and values that we set, as long as they are the same and nobody added a comment to them.  Values
+ * that we replaced are restored.  A key that somebody added inside a table of ours is removed with
+ * it.  *ret_found: there was something of ours. -1, with the place and a remedy, if it cannot be
+ * decided. */
 int kf_merge_back(const struct kf_merge *m, struct kf_text now, struct kf_buf *out, bool *ret_found,
 		  struct kf_err *err);
 
-/* Fill @ret from what the @journal keeps, in @arena; the flags are the caller's. */
+/* Fill @ret from the texts that the @journal keeps, in @arena; the caller sets the flags. */
 int kf_merge_open(const struct kf_host *host, const struct kf_journal *journal,
 		  struct kf_arena *arena, struct kf_merge *ret, struct kf_err *err);
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opening a node (which runtime, which journal) and planning with the runtime's adapter.  The plan
+ * is carried out in install.c, undone in uninstall.c. */
 #include "node/node.h"
 
 #include "config/runtime_text.h"
@@ -6,7 +8,7 @@
 
 #include <string.h>
 
-/* The texts of a configuration and its dump several times, and the wants. */
+/* Memory for several copies of a configuration and its dump, and for the wants. */
 #define PLAN_MEMORY  (32 * 1024 * 1024)
 #define PLACE_MEMORY (1024 * 1024)
 
@@ -15,8 +17,8 @@ static const struct kf_adapter *const adapters[] = {
 	[KF_RUNTIME_CRIO] = &kf_crio,
 };
 
-/* A node that was set up stays what it was; that something else runs now is for whoever would
- * change its configuration. */
+/* A node that was set up keeps its runtime.  If another one runs now, that is reported to whoever
+ * would change its configuration. */
 static int find_again(struct kf_node *n, struct kf_err *err)
 {
 	const struct kf_node_options *o = n->options;
@@ -25,7 +27,7 @@ static int find_again(struct kf_node *n, struct kf_err *err)
 	struct kf_which now;
 	int r;
 
-	/* Journals of old do not tell the file that the option did. */
+	/* Older journals do not have the file that the option named. */
 	if (*j->place)
 		n->place = kf_arena_strdup(&n->arena, j->place);
 	else if (strcmp(j->distribution, "containerd") == 0)
@@ -35,7 +37,7 @@ static int find_again(struct kf_node *n, struct kf_err *err)
 		return kf_fail_nomem(err, "distribution");
 	if (kf_which_at(j->distribution, n->place, &n->arena, &n->distro, err) < 0)
 		return -1;
-	/* The runtime may be down or gone: then what is known is what was set up. */
+	/* The runtime may be stopped or removed: then only what was set up is known. */
 	r = kf_which(&n->host, &question, &n->arena, &now, err);
 	if (r < 0)
 		return o->distribution ? -1 : 0;
@@ -58,7 +60,7 @@ static int find_again(struct kf_node *n, struct kf_err *err)
 	return n->elsewhere ? 0 : kf_fail_nomem(err, "distribution");
 }
 
-static int find(struct kf_node *n, struct kf_err *err)
+static int find_runtime(struct kf_node *n, struct kf_err *err)
 {
 	const struct kf_which_question question = {n->options->distribution,
 						   n->options->containerd_config};
@@ -82,7 +84,7 @@ int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *
 	if (kf_host_open(options->host_root, &n.host, err) < 0)
 		return -1;
 	kf_arena_init(&n.arena, PLACE_MEMORY);
-	if (kf_journal_read(&n.host, &n.journal, err) < 0 || find(&n, err) < 0) {
+	if (kf_journal_read(&n.host, &n.journal, err) < 0 || find_runtime(&n, err) < 0) {
 		kf_node_done(&n);
 		return -1;
 	}
@@ -97,7 +99,7 @@ void kf_node_done(struct kf_node *node)
 	kf_arena_done(&node->arena);
 }
 
-static bool changes(const struct kf_node_plan *p)
+static bool has_changes(const struct kf_node_plan *p)
 {
 	return !p->existed || p->nbefore != p->nafter ||
 	       memcmp(p->before, p->after, p->nafter) != 0;
@@ -133,7 +135,7 @@ int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf
 		}
 	}
 	if (node->adapter->plan(node, &p, err) < 0 ||
-	    (changes(&p) && kf_host_check_replace(&node->host, p.config, err) < 0)) {
+	    (has_changes(&p) && kf_host_check_replace(&node->host, p.config, err) < 0)) {
 		kf_node_plan_done(&p);
 		return -1;
 	}

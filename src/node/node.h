@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-/* Node set-up: what makes a host able to run sandboxed pods, and back. */
+/* Node set-up: making a host able to run sandboxed pods, and undoing that. */
 
 #define KF_NODE_GUARD	 "/opt/kubefence/bin/nono-runc"
 #define KF_NODE_LAUNCHER "/opt/nono-nri/nono"
@@ -43,24 +43,24 @@ struct kf_node_options {
 	const char *default_profile;
 	const char *const *handlers; /* runtime_classes */
 	size_t nhandlers;
-	/* Profiles to be installed, the built-in ones among them; none: nothing is done
-	 * about profiles, and without a plugin that publishes some the built-in ones count. */
+	/* Profiles to be installed, the built-in ones included.  None: profiles are left alone;
+	 * unless a plugin publishes some, the built-in ones are used. */
 	const struct kf_node_profile *profiles;
 	size_t nprofiles;
-	/* Handlers of virtual machines; unless @set_vms those of the journal stay.
-	 * 'kubefence kata' sets them and is about nothing else. */
+	/* Handlers of virtual machines; unless @set_vms is set, those of the journal stay.
+	 * 'kubefence kata' sets it, and then nothing else changes. */
 	const struct kf_journal_vm *vms;
 	size_t nvms;
 	bool set_vms;
 	const char *nri_socket, *nri_plugins, *nri_config; /* NULL: as they are */
-	/* First settings for the guard; NULL: what follows from the above. */
+	/* The first settings for the guard; NULL: they are made from the options above. */
 	const struct kf_settings *settings;
 	const char *containerd_config; /* of plain containerd; NULL = what its unit says */
 	bool restart;		       /* else the administrator restarts the runtime */
 	unsigned timeout;	       /* seconds for the runtime to come back */
 };
 
-/* As the command line has them without options. */
+/* The options of a command line without any. */
 #define KF_NODE_OPTIONS_INIT                                                                  \
 	{                                                                                     \
 		.host_root = "/", .launcher = KF_NODE_LAUNCHER, .default_profile = "default", \
@@ -68,7 +68,7 @@ struct kf_node_options {
 		.nri_config = KF_NRI_CONFIG, .restart = true, .timeout = 120                  \
 	}
 
-/* One thing that was, or for a plan would be, done; @detail may be "".  In the
+/* Reports one thing that was done or, for a plan, would be done; @detail may be "".  Called in the
  * order of events. */
 typedef void kf_node_say(void *ctx, const char *action, const char *object, const char *detail);
 
@@ -81,7 +81,7 @@ struct kf_node_handler {
 	bool created; /* not there without us */
 };
 
-/* All that is known before anything is written.  Lives in @arena. */
+/* Everything that is known before anything is written.  Lives in @arena. */
 struct kf_node_plan {
 	struct kf_arena arena;
 	const struct kf_distro *distro;
@@ -95,30 +95,30 @@ struct kf_node_plan {
 	/* The root file beside our drop-in, if nothing of ours is in it. */
 	const char *root;
 	size_t nroot;
-	/* Somebody else changed @config since: what it is without us now.  NULL: nobody did,
-	 * or it cannot be told. */
+	/* @config without our part, if somebody else changed it since.  NULL: nobody did, or that
+	 * cannot be determined. */
 	const char *base;
 	size_t nbase;
 	struct kf_node_handler *handlers;
 	size_t nhandlers;
 	const struct kf_journal_vm *vms;
 	size_t nvms;
-	/* For the check with the runtime's own parser: what it said before and
-	 * which of its values are to change, in its own names. */
+	/* For the check with the runtime's own parser: its output before, and which of its values
+	 * will change, in its own names. */
 	const char *effective;
 	size_t neffective;
 	struct kf_toml_want *wants, *ignore;
 	size_t nwants, nignore;
 };
 
-/* What a node is found to be, before or between runs. */
+/* What is known of a node before or between runs. */
 struct kf_node {
 	struct kf_host host;
 	const struct kf_node_options *options;
 	const struct kf_distro *distro;
 	const char *place; /* where @distro lies, if not where it usually does; else NULL */
 	const char *why;   /* what decided that it is this one */
-	/* What runs now is another runtime than this node was set up for: says which. */
+	/* If another runtime runs now than the node was set up for: which one. */
 	const char *elsewhere;
 	struct kf_arena arena; /* of these */
 	const struct kf_adapter *adapter;
@@ -140,16 +140,16 @@ void kf_node_done(struct kf_node *node);
 int kf_node_plan(const struct kf_node *node, struct kf_node_plan *ret, struct kf_err *err);
 void kf_node_plan_done(struct kf_node_plan *plan);
 
-/* Make it so.  *ret_changed tells whether anything was written. */
+/* Install.  *ret_changed tells whether anything was written. */
 int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err);
-/* Take it back; what 'kubefence kata' did stays, or with options->set_vms is what
- * is taken back.  *ret_kept: files that must stay for now (containers still use
- * them, or somebody else changed the configuration since); said through say(). */
+/* Uninstall.  What 'kubefence kata' did stays; with options->set_vms only that is undone.
+ * *ret_kept: some files have to stay for now, since containers still use them, or somebody else
+ * changed the configuration since; say() reports which. */
 int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err);
-/* Only bring the launcher and, where there is or may be one, the guard; of the runtime no more
- * than that a CRI-O that dropped the guard's handlers has them again.  What the journal says of
- * them follows, so that install, verify and uninstall take them for theirs.  No kf_node is open
- * meanwhile. */
+/* Only install the launcher and, if there is or may be one, the guard.  The runtime is left alone,
+ * except that a CRI-O that dropped the guard's handlers is told to read them again.  The journal's
+ * entries about these files are updated, so that install, verify and uninstall take them for ours.
+ * No kf_node may be open meanwhile. */
 int kf_node_programs(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		     bool *ret_changed, struct kf_err *err);
 /* Check that the node is as install leaves it; each finding goes through say()
@@ -160,14 +160,14 @@ int kf_node_verify(struct kf_node *node, struct kf_err *err);
 struct kf_adapter {
 	/* Fill config, before, after, handlers and what the check needs. */
 	int (*plan)(const struct kf_node *node, struct kf_node_plan *plan, struct kf_err *err);
-	/* Have the runtime parse its configuration as it is on disk now and compare
-	 * with the plan: changed as intended if @installed, else as it was before. */
+	/* Let the runtime parse its configuration as it is on disk now and compare the result with
+	 * the plan: changed as intended if @installed, otherwise as it was before. */
 	int (*check)(const struct kf_node *node, const struct kf_node_plan *plan, bool installed,
 		     struct kf_err *err);
-	/* What it makes of its configuration, as TOML in @arena. */
+	/* The configuration as the runtime understands it, as TOML in @arena. */
 	int (*effective)(const struct kf_node *node, struct kf_arena *arena, const char **ret,
 			 size_t *ret_n, struct kf_err *err);
-	/* Have it parse its configuration; no handler may have the guard any more. */
+	/* Let it parse its configuration; no handler may have the guard any more. */
 	int (*removed)(const struct kf_node *node, struct kf_err *err);
 };
 extern const struct kf_adapter kf_containerd, kf_crio;

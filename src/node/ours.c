@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which tables and values of a runtime's configuration are ours, in whatever layout somebody
- * else wrote them again, and how they are taken out of its text. */
+/* Deciding which tables and values of a runtime's configuration are ours, even if somebody else
+ * wrote them again in another layout, and taking them out of its text. merge.c says which texts are
+ * compared. */
 #include "node/ours.h"
 
 #include "base/cleanup.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 
 #define DECISION_MEMORY (8 * 1024 * 1024)
-/* Each cut removes one statement. */
+/* The most cuts; each removes one statement. */
 #define CUTS_MAX	4096
 #define HANDLERS_MAX	64
 
@@ -25,7 +26,7 @@ static const char *const places[][6] = {
 	{"crio", "runtime", "runtimes", NULL},
 };
 
-/* The keys that we set in a handler that is theirs. */
+/* The keys that we set in handlers of theirs. */
 static const char *const keys_of_theirs[] = {"pod_annotations", "container_annotations",
 					     "BinaryName", "runtime_path", NULL};
 
@@ -34,7 +35,7 @@ static bool is_vm_config(const char *path)
 	return strncmp(path, KF_NODE_KATA "/", strlen(KF_NODE_KATA "/")) == 0;
 }
 
-/* Whether the handler @h leads to the guard or to a machine of ours. */
+/* Whether the handler @h leads to the guard or to one of our virtual machines. */
 static bool is_guarded(const struct kf_toml_node *h)
 {
 	return kf_node_guard_handler(
@@ -72,8 +73,8 @@ const struct kf_toml_node *kf_ours_next(const struct kf_toml_node *root,
 	return last;
 }
 
-/* What @path is in @root, whatever version names the CRI plugin there. */
-static const struct kf_toml_node *find(const struct kf_toml_node *root, const char *const *path)
+/* Find @path in @root, whichever version's name the CRI plugin has there. */
+static const struct kf_toml_node *find_in(const struct kf_toml_node *root, const char *const *path)
 {
 	const struct kf_toml_node *n = kf_toml_find(root, path), *plugins;
 
@@ -96,7 +97,7 @@ static const struct kf_toml_node *find_handler(const struct kf_toml_node *root, 
 	return h;
 }
 
-/* How many keys of @path lead to a handler; 0 if it does not lead into one. */
+/* The number of keys of @path that lead to a handler; 0 if it does not lead into one. */
 static size_t handler_depth(const char *const *path)
 {
 	for (size_t i = 0; i < KF_ARRAY_SIZE(places); i++) {
@@ -129,8 +130,8 @@ static bool in_journal(const struct kf_journal *j, const char *handler)
 	return there;
 }
 
-/* Whether @handler is theirs, with our guard in it at most. */
-static bool existed(const struct kf_ours *o, const char *handler)
+/* Whether @handler is theirs, even if it has our guard. */
+static bool was_theirs(const struct kf_ours *o, const char *handler)
 {
 	const struct kf_toml_node *h = find_handler(o->original.root, handler);
 
@@ -138,8 +139,8 @@ static bool existed(const struct kf_ours *o, const char *handler)
 	       (in_journal(o->m->journal, handler) && !kf_node_created(o->m->journal, handler));
 }
 
-/* Whether all that the handler @h says is what ours says as well: what is left of a table
- * of ours after somebody cut lines out of it. */
+/* Whether everything in the handler @h is also in ours: it is what is left of our table after
+ * somebody removed lines. */
 static bool is_part_of(const struct kf_toml_doc *doc, const struct kf_toml_node *h,
 		       const struct kf_ours *o, const struct kf_toml_node *ours)
 {
@@ -161,11 +162,11 @@ static bool is_part_of(const struct kf_toml_doc *doc, const struct kf_toml_node 
 	return true;
 }
 
-enum verdict { VERDICT_THEIRS, VERDICT_WHOLE, VERDICT_KEYS };
+enum ours_verdict { VERDICT_THEIRS, VERDICT_WHOLE, VERDICT_KEYS };
 
-/* Whose the handler @h of @doc is: theirs, ours as a whole, or theirs with keys of ours. */
-static enum verdict judge_handler(const struct kf_ours *o, const struct kf_toml_doc *doc,
-				  const struct kf_toml_node *h)
+/* Whether the handler @h of @doc is theirs, ours as a whole, or theirs with keys of ours. */
+static enum ours_verdict judge_handler(const struct kf_ours *o, const struct kf_toml_doc *doc,
+				       const struct kf_toml_node *h)
 {
 	const struct kf_toml_node *ours = find_handler(o->ours.root, h->key);
 
@@ -174,13 +175,13 @@ static enum verdict judge_handler(const struct kf_ours *o, const struct kf_toml_
 	if (is_guarded(h) && o->m->keep_copies && !in_journal(o->m->journal, h->key))
 		return VERDICT_THEIRS;
 	if (is_guarded(h))
-		return existed(o, h->key) ? VERDICT_KEYS : VERDICT_WHOLE;
-	if (!ours || !is_guarded(ours) || existed(o, h->key))
+		return was_theirs(o, h->key) ? VERDICT_KEYS : VERDICT_WHOLE;
+	if (!ours || !is_guarded(ours) || was_theirs(o, h->key))
 		return VERDICT_THEIRS;
 	return o->m->claim || is_part_of(doc, h, o, ours) ? VERDICT_WHOLE : VERDICT_THEIRS;
 }
 
-static bool listed(const char *const *list, const char *s)
+static bool is_listed(const char *const *list, const char *s)
 {
 	while (*list && strcmp(*list, s) != 0)
 		list++;
@@ -224,7 +225,7 @@ bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line)
 	return line.n && has_line(o->m->ours, line) && !has_line(o->m->original, line);
 }
 
-/* Whether the file is in our layout still: a line that leads to the guard is ours. */
+/* Whether the file still has our layout: a line that leads to the guard is as we wrote it. */
 static bool in_our_layout(const struct kf_ours *o, const struct kf_toml_doc *doc)
 {
 	const struct kf_toml_node *h = NULL;
@@ -238,8 +239,8 @@ static bool in_our_layout(const struct kf_ours *o, const struct kf_toml_doc *doc
 	return false;
 }
 
-/* Whether somebody made the value @n, equal to ours, his own: with a remark, or by
- * writing this line again and no other. */
+/* Whether somebody took over the value @n, which equals ours: by adding a comment, or by rewriting
+ * this line and no other. */
 static bool is_made_theirs(const struct kf_ours *o, const struct kf_toml_doc *doc,
 			   const struct kf_toml_node *n, bool our_layout)
 {
@@ -252,13 +253,13 @@ static bool is_made_theirs(const struct kf_ours *o, const struct kf_toml_doc *do
 }
 
 /* The value @n as it is written in @text. */
-static const char *written(struct kf_ours *o, const char *text, const struct kf_toml_node *n)
+static const char *written_value(struct kf_ours *o, const char *text, const struct kf_toml_node *n)
 {
 	return kf_arena_printf(&o->arena, "%.*s", (int)(n->end.offset - n->begin.offset),
 			       text + n->begin.offset);
 }
 
-/* Whether the handlers of @doc include one that neither we nor the original brought. */
+/* Whether @doc has a handler that came neither from us nor from the original. */
 static bool has_new_handler(const struct kf_ours *o, const struct kf_toml_doc *doc)
 {
 	const struct kf_toml_node *h = NULL;
@@ -270,12 +271,13 @@ static bool has_new_handler(const struct kf_ours *o, const struct kf_toml_doc *d
 	return false;
 }
 
-/* Whether the table @n, which has a value of ours, has others: a dump of all there is, where
- * ours took the place of theirs, and no copy of what we wrote. */
+/* Whether the table @n, which has a value of ours, has others as well: then it is a dump of the
+ * whole configuration, in which ours replaced theirs, and not a copy of our text. */
 static bool has_more_than_ours(const struct kf_ours *o, const struct kf_toml_node *n)
 {
 	const char *path[KF_TOML_DEPTH_MAX + 1];
-	const struct kf_toml_node *ours = kf_toml_path(n, path) ? find(o->ours.root, path) : NULL;
+	const struct kf_toml_node *ours =
+		kf_toml_path(n, path) ? find_in(o->ours.root, path) : NULL;
 
 	for (const struct kf_toml_node *c = n->first_child; c; c = c->next)
 		if (!kf_toml_get(ours, c->key))
@@ -287,11 +289,11 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 			struct kf_ours_value *v, struct kf_err *err)
 {
 	const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
-	const struct kf_toml_node *n = find(doc->root, v->path), *was, *h;
+	const struct kf_toml_node *n = find_in(doc->root, v->path), *was, *h;
 	size_t depth = handler_depth(v->path);
 	bool crio = strcmp(v->path[0], "crio") == 0;
 	const char *text;
-	enum verdict verdict;
+	enum ours_verdict verdict;
 
 	v->fate = KF_OURS_KEEP;
 	if (strcmp(v->path[0], "version") == 0 && !v->path[1]) {
@@ -308,7 +310,7 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 			return 0;
 		for (depth = 0; v->path[depth + 1]; depth++)
 			;
-		if (!crio && !listed(keys_of_theirs, v->path[depth])) {
+		if (!crio && !is_listed(keys_of_theirs, v->path[depth])) {
 			v->fate = KF_OURS_EITHER;
 			return 0;
 		}
@@ -316,20 +318,20 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 	if (!n || !kf_toml_same(doc, n, &mine, v->ours) || is_made_theirs(o, doc, n, our_layout))
 		return 0;
 	if (o->m->beside && o->before.root && has_more_than_ours(o, n->parent)) {
-		was = find(o->before.root, v->path);
+		was = find_in(o->before.root, v->path);
 		text = o->m->before.p;
 	} else {
-		was = find(o->original.root, v->path);
+		was = find_in(o->original.root, v->path);
 		text = o->m->original.p;
 	}
 	if (was && kf_toml_same(&(struct kf_toml_doc){NULL, text}, was, &mine, v->ours))
-		return 0; /* it was so before us */
+		return 0; /* it had this value before us */
 	v->fate = KF_OURS_BACK;
-	v->back = was ? written(o, text, was) : NULL;
+	v->back = was ? written_value(o, text, was) : NULL;
 	return was && !v->back ? kf_fail_nomem(err, "merge") : 0;
 }
 
-/* Note that the handler @h goes. */
+/* Note that the handler @h is to be removed. */
 static int add_handler(struct kf_ours *o, const struct kf_toml_node *h, struct kf_err *err)
 {
 	const char *path[KF_TOML_DEPTH_MAX + 1], **copy;
@@ -359,7 +361,7 @@ int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known,
 
 	o->nhandlers = 0;
 	while ((h = next_handler(now->root, h))) {
-		enum verdict verdict = judge_handler(o, now, h);
+		enum ours_verdict verdict = judge_handler(o, now, h);
 
 		found = found || verdict != VERDICT_THEIRS;
 		if (verdict == VERDICT_WHOLE && add_handler(o, h, err) < 0)
@@ -368,7 +370,7 @@ int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known,
 	layout = in_our_layout(o, now);
 	o->any = found;
 	for (size_t i = 0; i < o->nvalues; i++) {
-		/* Without a handler of ours somebody wrote this anew, and it is all theirs. */
+		/* Without a handler of ours the file was written anew, and is all theirs. */
 		if (handlers && !found)
 			o->values[i].fate = KF_OURS_KEEP;
 		else if (decide_value(o, now, layout, &o->values[i], err) < 0)
@@ -378,7 +380,7 @@ int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known,
 	return 0;
 }
 
-/* List every value of our text that the original has not or has otherwise. */
+/* List every value of our text that the original does not have or has with another value. */
 static int list_values(struct kf_ours *o, struct kf_err *err)
 {
 	const struct kf_toml_doc a = {o->original.root, o->m->original.p},
@@ -407,7 +409,7 @@ static int list_values(struct kf_ours *o, struct kf_err *err)
 			depth++;
 		}
 		if (path[depth])
-			continue; /* deeper than anything that we set */
+			continue; /* it is deeper than anything that we set */
 		v->ours = n;
 		o->nvalues++;
 	}
@@ -446,7 +448,7 @@ void kf_ours_done(struct kf_ours *o)
 	kf_arena_done(&o->arena);
 }
 
-/* Bytes to replace. */
+/* Bytes to be replaced. */
 struct cut {
 	size_t from, to;
 	const char *with;
@@ -470,7 +472,7 @@ static size_t end_of_line(const struct kf_toml_doc *d, size_t at)
 	return at + (d->text[at] == '\n');
 }
 
-/* The line of @n's header, and one empty line before it. */
+/* The cut of @n's header line, and of one empty line before it. */
 static struct cut header_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
 {
 	struct cut c = {start_of_line(d, n->begin.offset), end_of_line(d, n->end.offset), ""};
@@ -481,7 +483,7 @@ static struct cut header_cut(const struct kf_toml_doc *d, const struct kf_toml_n
 	return c;
 }
 
-/* The statement that makes the value @n, or the element of an inline table. */
+/* The cut of the statement that sets the value @n, or of its element in an inline table. */
 static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
 {
 	size_t from = n->key_begin.offset, to = n->end.offset, after;
@@ -503,8 +505,8 @@ static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_tom
 	return (struct cut){from, to, ""};
 }
 
-/* The first thing to cut at or below @top, which goes as a whole: a statement as long as there
- * is one, for without its header it would be another table's. */
+/* The first cut at or below @top, which is removed as a whole: statements come before headers,
+ * since a statement without its header would belong to another table. */
 static bool first_cut(const struct kf_toml_doc *d, const struct kf_toml_node *top, struct cut *ret)
 {
 	const struct kf_toml_node *header = NULL;
@@ -525,15 +527,16 @@ static bool first_cut(const struct kf_toml_doc *d, const struct kf_toml_node *to
 	return header != NULL;
 }
 
-/* Whether the table @n is there because of us. */
+/* Whether the table @n exists because of us. */
 static bool is_table_of_ours(const struct kf_ours *o, const struct kf_toml_node *n)
 {
 	const char *path[KF_TOML_DEPTH_MAX + 1];
 
-	return kf_toml_path(n, path) && find(o->ours.root, path) && !find(o->original.root, path);
+	return kf_toml_path(n, path) && find_in(o->ours.root, path) &&
+	       !find_in(o->original.root, path);
 }
 
-/* A header of ours below which nothing is left. */
+/* Find a header of ours below which nothing is left. */
 static bool empty_header(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
 {
 	for (const struct kf_toml_node *n = d->root; n;
@@ -558,7 +561,7 @@ static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struc
 	}
 	for (size_t i = 0; i < o->nvalues; i++) {
 		const struct kf_ours_value *v = &o->values[i];
-		const struct kf_toml_node *n = find(d->root, v->path);
+		const struct kf_toml_node *n = find_in(d->root, v->path);
 		const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
 
 		if (v->fate != KF_OURS_BACK || !n || !kf_toml_same(d, n, &mine, v->ours))
@@ -570,7 +573,7 @@ static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struc
 	return empty_header(o, d, ret);
 }
 
-/* What we said about ourselves goes with the rest. */
+/* Remove our own comments as well. */
 static int cut_remarks(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
 {
 	struct kf_buf next = KF_BUF_INIT(KF_LIMIT_CONFIG);
@@ -618,8 +621,8 @@ int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err
 	return kf_fail(err, E2BIG, "%s: more than %d statements of ours", o->m->name, CUTS_MAX);
 }
 
-static int ignore(struct kf_toml_want **at, const struct kf_toml_want *end, const char *const *path,
-		  struct kf_err *err)
+static int add_ignored(struct kf_toml_want **at, const struct kf_toml_want *end,
+		       const char *const *path, struct kf_err *err)
 {
 	size_t i = 0;
 
@@ -636,12 +639,12 @@ static int ignore(struct kf_toml_want **at, const struct kf_toml_want *end, cons
 	return 0;
 }
 
-/* Whether @n of @d is what becomes of @v, which is @was in the document before. */
+/* Whether @n of @d is what was decided for @v, which is @was in the document before. */
 static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
 		    const struct kf_toml_doc *now, const struct kf_toml_node *was,
 		    const struct kf_toml_doc *d, const struct kf_toml_node *n)
 {
-	const struct kf_toml_node *original = find(o->original.root, v->path);
+	const struct kf_toml_node *original = find_in(o->original.root, v->path);
 	bool kept = was ? n && kf_toml_same(now, was, d, n) : !n;
 	bool back = original ? n && kf_toml_same(&(struct kf_toml_doc){o->original.root,
 								       o->m->original.p},
@@ -651,7 +654,7 @@ static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
 	if (v->fate == KF_OURS_KEEP)
 		return kept;
 	if (v->fate == KF_OURS_BACK && o->m->beside)
-		return true; /* nobody but us wrote it there */
+		return true; /* only we set it there */
 	return back || (v->fate == KF_OURS_EITHER && kept);
 }
 
@@ -668,25 +671,25 @@ int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 	for (size_t i = 0; i < o->nhandlers; i++) {
 		const struct kf_toml_node *h = kf_toml_find(after->root, o->handlers[i]);
 
-		if (ignore(&at, end, o->handlers[i], err) < 0)
+		if (add_ignored(&at, end, o->handlers[i], err) < 0)
 			return -1;
 		if (h)
 			return kf_fail(err, EBUSY, "handler '%s' is still ours", h->key);
 	}
 	for (size_t i = 0; i < o->nvalues; i++) {
 		const struct kf_ours_value *v = &o->values[i];
-		const struct kf_toml_node *was = find(now->root, v->path),
-					  *is = find(after->root, v->path);
+		const struct kf_toml_node *was = find_in(now->root, v->path),
+					  *is = find_in(after->root, v->path);
 
-		if (ignore(&at, end, v->path, err) < 0 ||
-		    (was && kf_toml_path(was, path) && ignore(&at, end, path, err) < 0))
+		if (add_ignored(&at, end, v->path, err) < 0 ||
+		    (was && kf_toml_path(was, path) && add_ignored(&at, end, path, err) < 0))
 			return -1;
 		if (handler_depth(v->path) && v->fate == KF_OURS_EITHER)
 			continue;
 		if (!is_fate(o, v, now, was, after, is))
 			return kf_fail(err, EBUSY, "'%s' is not what it is to be", v->ours->key);
 	}
-	/* A file that says anything says in which version. */
+	/* A file with any contents must keep its version. */
 	if (kf_toml_get(now->root, "version") && !kf_toml_get(after->root, "version") &&
 	    after->root->nchildren)
 		return kf_fail(err, EBUSY, "'version' is lost");

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The files that belong on a node: listing them for a plan, comparing and writing them.  Which pods
+ * use them is found out in inuse.c, profiles beside the launcher are in profiles.c. */
 #include "node/payload.h"
 
 #include "base/buf.h"
@@ -20,7 +22,8 @@
 
 #define PROGRAM_MAX (64 * 1024 * 1024)
 
-static int program(const char *dir, const char *name, char **ret, size_t *ret_n, struct kf_err *err)
+static int read_program(const char *dir, const char *name, char **ret, size_t *ret_n,
+			struct kf_err *err)
 {
 	KF_FREE char *path = NULL;
 
@@ -40,8 +43,8 @@ static int program(const char *dir, const char *name, char **ret, size_t *ret_n,
 int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err)
 {
 	*ret = (struct kf_payload){0};
-	if (program(dir, "nono", &ret->launcher, &ret->nlauncher, err) < 0 ||
-	    program(dir, "nono-runc", &ret->guard, &ret->nguard, err) < 0) {
+	if (read_program(dir, "nono", &ret->launcher, &ret->nlauncher, err) < 0 ||
+	    read_program(dir, "nono-runc", &ret->guard, &ret->nguard, err) < 0) {
 		kf_payload_done(ret);
 		return -1;
 	}
@@ -55,8 +58,8 @@ void kf_payload_done(struct kf_payload *payload)
 	*payload = (struct kf_payload){0};
 }
 
-static int add(struct kf_payload *p, const char *path, const char *data, size_t n, mode_t mode,
-	       bool once, struct kf_err *err)
+static int add_file(struct kf_payload *p, const char *path, const char *data, size_t n, mode_t mode,
+		    bool once, struct kf_err *err)
 {
 	if (!path || !data)
 		return kf_fail_nomem(err, "plan");
@@ -66,8 +69,8 @@ static int add(struct kf_payload *p, const char *path, const char *data, size_t 
 	return 0;
 }
 
-/* Who is behind the guard: the handlers of this plan, and those of earlier ones
- * as long as their containers may exist. */
+/* The file that names the runtimes behind the guard: those of this plan's handlers, and of earlier
+ * ones as long as their containers may exist. */
 static int runtime_text(const struct kf_node *node, struct kf_node_plan *plan,
 			struct kf_payload *payload, struct kf_err *err)
 {
@@ -95,14 +98,14 @@ static int runtime_text(const struct kf_node *node, struct kf_node_plan *plan,
 	}
 	r = kf_runtimes_format(list, n, &buf, err);
 	if (r == 0)
-		r = add(payload, KF_RUNTIME_TEXT_PATH, kf_arena_strdup(&plan->arena, buf.p), buf.n,
-			0644, false, err);
+		r = add_file(payload, KF_RUNTIME_TEXT_PATH, kf_arena_strdup(&plan->arena, buf.p),
+			     buf.n, 0644, false, err);
 	kf_buf_done(&buf);
 	kf_runtimes_done(&recorded);
 	return r;
 }
 
-/* So that the guard has settings before the plugin first publishes its own. */
+/* First settings for the guard, until the plugin publishes its own. */
 static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 			 struct kf_payload *payload, struct kf_err *err)
 {
@@ -119,8 +122,8 @@ static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 		node->options->settings ? node->options->settings : &from_options, &buf, err);
 
 	if (r == 0)
-		r = add(payload, KF_NODE_SETTINGS, kf_arena_strdup(&plan->arena, buf.p), buf.n,
-			0644, true, err);
+		r = add_file(payload, KF_NODE_SETTINGS, kf_arena_strdup(&plan->arena, buf.p), buf.n,
+			     0644, true, err);
 	kf_buf_done(&buf);
 	return r;
 }
@@ -130,19 +133,19 @@ int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 {
 	bool guarded = false;
 
-	/* A run that brings no programs has listed its files itself. */
+	/* A run without programs has listed its files itself. */
 	if (!payload->launcher)
 		return 0;
 	payload->n = 0;
-	if (add(payload, node->options->launcher, payload->launcher, payload->nlauncher, 0755,
-		false, err) < 0)
+	if (add_file(payload, node->options->launcher, payload->launcher, payload->nlauncher, 0755,
+		     false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->nhandlers; i++) {
 		if (!plan->handlers[i].guard)
 			continue;
 		guarded = true;
-		if (add(payload, plan->handlers[i].guard, payload->guard, payload->nguard, 0755,
-			false, err) < 0)
+		if (add_file(payload, plan->handlers[i].guard, payload->guard, payload->nguard,
+			     0755, false, err) < 0)
 			return -1;
 	}
 	if (!guarded)
@@ -214,8 +217,9 @@ static bool is_ours(const struct kf_node *node, const struct kf_payload *payload
 	return strcmp(kf_path_base(path), KF_NODE_PROFILES) == 0;
 }
 
-/* What a predecessor left in @dir, such as scripts around the launcher: containers can read it
- * from now on, and only its owner knows whether it is still needed. */
+/* Report files in @dir that are not ours, such as scripts of a predecessor around the launcher:
+ * containers can read them from now on, and only their owner knows whether they are still needed.
+ */
 static void name_foreign(const struct kf_node *node, const struct kf_payload *payload,
 			 const char *dir)
 {
@@ -237,8 +241,8 @@ static void name_foreign(const struct kf_node *node, const struct kf_payload *pa
 	node->say(node->ctx, "note", dir, err.msg);
 }
 
-/* The directory of @file: there, everybody's to read, and for a program not on a noexec mount,
- * which would make every sandboxed pod fail. */
+/* Prepare the directory of @file: it must exist, everybody must be able to read it, and for a
+ * program it must not be on a noexec mount, which would make every sandboxed pod fail. */
 static int prepare_directory(const struct kf_node *node, const struct kf_payload *payload,
 			     const struct kf_payload_file *file, bool *ret_changed,
 			     struct kf_err *err)

@@ -13,7 +13,7 @@ struct kf_payload {
 		const char *data; /* in the arena or owned below */
 		size_t n;
 		mode_t mode;
-		bool once; /* not touched if there is one: the plugin writes it as well */
+		bool once; /* not replaced if it exists: the plugin writes it, too */
 	} files[KF_PAYLOAD_MAX];
 	size_t n;
 	char *launcher, *guard; /* the programs, owned */
@@ -22,27 +22,27 @@ struct kf_payload {
 
 /* Read the programs of @dir. */
 int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err);
-/* List what belongs on the node for @plan, whose arena it uses. */
+/* List the files that belong on the node for @plan, whose arena it uses. */
 int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 		    struct kf_payload *payload, struct kf_err *err);
-/* Whether file @i is there already as it should be. */
+/* Whether @file is installed already as it should be. */
 int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
 		     struct kf_err *err);
-/* Whether the directory of file @path is root's alone to write and everybody's to read. */
+/* Whether only root can write the directory of file @path, and everybody can read it. */
 int kf_payload_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err);
-/* Write those that are not, one by one, and say so. */
+/* Write the files that are not installed yet, one by one, and report them. */
 int kf_payload_write(const struct kf_node *node, const struct kf_payload *payload,
 		     bool *ret_changed, struct kf_err *err);
 void kf_payload_done(struct kf_payload *payload);
 
-/* The pods that cannot do without the guard. */
+/* The pods that need the guard. */
 struct kf_in_use {
 	unsigned n;
 	char names[180]; /* NAMESPACE/NAME, ..., as many as fit; "" if there are none */
 };
-/* Look for them: a container of theirs, exited ones included, was made through the guard. */
+/* Find the pods that have a container, maybe exited, that was made through the guard. */
 int kf_payload_in_use(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err);
-/* The other ones with containers of options->handlers, which nothing of the guard's knows. */
+/* Find the other pods with containers of options->handlers, which the guard does not know. */
 int kf_payload_outside(const struct kf_node *node, struct kf_in_use *ret, struct kf_err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A node that the Go implementation has set up: recognised, cleaned, and put back by uninstall.
- * What is taken away or written over is kept in a directory that has the mode and owner which
- * the launcher's had. */
+/* Nodes that the Go implementation has set up: recognising its files, cleaning them, and restoring
+ * them at uninstall.  What is removed or replaced is kept in a directory with the mode and owner
+ * that the launcher's directory had. */
 #include "node/predecessor.h"
 
 #include "base/cleanup.h"
@@ -23,18 +23,18 @@
 #define SCRIPT_MAX   4096
 #define SCRIPT_HEAD  "#!/bin/sh\nexec /nono/nono wrap --profile \"${NONO_PROFILE:-default}\" -- "
 #define SCRIPT_TAIL  " \"$@\"\n"
-/* In every launcher of ours, and in no other. */
+/* This text is in every launcher of ours, and in no other. */
 #define OUR_LAUNCHER "nono-policy "
 #define PLUGIN	     "10-nono-nri\n"
 #define NEW_DIR	     KF_PREDECESSOR_DIR ".new"
 
 /* ---- its tables in containerd's configuration ---- */
 
-/* As its node set-up appends them: a header, and keys in this order. */
+/* The tables as its node set-up appends them: a header, and keys in this order. */
 static const struct {
 	unsigned what;
 	const char *header;
-	const char *keys[5]; /* what a line begins with */
+	const char *keys[5]; /* the beginnings of lines */
 } tables[] = {
 	{KF_PREDECESSOR_HANDLER,
 	 "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.nono-runc]",
@@ -45,7 +45,7 @@ static const struct {
 };
 
 /* Line @i of @l without the white space around it. */
-static struct kf_line trimmed(const struct kf_lines *l, size_t i)
+static struct kf_line trimmed_line(const struct kf_lines *l, size_t i)
 {
 	struct kf_line line = l->v[i];
 
@@ -56,33 +56,34 @@ static struct kf_line trimmed(const struct kf_lines *l, size_t i)
 	return line;
 }
 
-static bool blank(const struct kf_lines *l, size_t i)
+static bool is_blank(const struct kf_lines *l, size_t i)
 {
-	return i < l->n && trimmed(l, i).n == 0;
+	return i < l->n && trimmed_line(l, i).n == 0;
 }
 
-static bool begins(const struct kf_lines *l, size_t i, const char *with)
+static bool begins_with(const struct kf_lines *l, size_t i, const char *with)
 {
-	struct kf_line line = i < l->n ? trimmed(l, i) : (struct kf_line){"", 0};
+	struct kf_line line = i < l->n ? trimmed_line(l, i) : (struct kf_line){"", 0};
 
 	return line.n >= strlen(with) && memcmp(line.p, with, strlen(with)) == 0;
 }
 
-/* How many lines table @t takes at line @i; 0 if it is not there, or says more. */
+/* The number of lines of table @t at line @i; 0 if it is not there, or has more in it. */
 static size_t table_at(const struct kf_lines *l, size_t i, size_t t)
 {
 	size_t n = 1;
 
-	if (!begins(l, i, tables[t].header) || trimmed(l, i).n != strlen(tables[t].header))
+	if (!begins_with(l, i, tables[t].header) ||
+	    trimmed_line(l, i).n != strlen(tables[t].header))
 		return 0;
 	for (size_t k = 0; k < KF_ARRAY_SIZE(tables[t].keys) && tables[t].keys[k]; k++, n++)
-		if (!begins(l, i + n, tables[t].keys[k]))
+		if (!begins_with(l, i + n, tables[t].keys[k]))
 			return 0;
-	return i + n == l->n || blank(l, i + n) || begins(l, i + n, "[") ? n : 0;
+	return i + n == l->n || is_blank(l, i + n) || begins_with(l, i + n, "[") ? n : 0;
 }
 
-/* Whether @name stands in @text more than once: then somebody has made more of it. */
-static bool repeated(const char *text, size_t n, const char *name)
+/* Whether @name is in @text more than once: then somebody has written more about it. */
+static bool is_repeated(const char *text, size_t n, const char *name)
 {
 	const char *first = memmem(text, n, name, strlen(name));
 	size_t rest = first ? n - (size_t)(first + 1 - text) : 0;
@@ -95,14 +96,16 @@ unsigned kf_predecessor_strip(const char *text, size_t n, unsigned which, struct
 	struct kf_lines l;
 	unsigned found = 0;
 
-	if (repeated(text, n, KF_NODE_HANDLER))
+	if (is_repeated(text, n, KF_NODE_HANDLER))
 		which &= ~(unsigned)KF_PREDECESSOR_HANDLER;
 	if (kf_lines_split(text, n, &l) < 0) {
 		out->failed = true;
 		return 0;
 	}
 	for (size_t i = 0; i < l.n;) {
-		size_t take = 0, gap = blank(&l, i); /* it writes an empty line before each */
+		size_t take = 0,
+		       gap = is_blank(&l,
+				      i); /* its set-up writes an empty line before each table */
 
 		for (size_t t = 0; t < KF_ARRAY_SIZE(tables) && !take; t++) {
 			take = tables[t].what & which ? table_at(&l, i + gap, t) : 0;
@@ -116,15 +119,15 @@ unsigned kf_predecessor_strip(const char *text, size_t n, unsigned which, struct
 	return found;
 }
 
-/* The file that its node set-up appends to. */
-static const char *configuration(const struct kf_node *node)
+/* The file to which its node set-up appends. */
+static const char *config_path(const struct kf_node *node)
 {
 	const struct kf_distro *d = node->distro;
 
 	return d->kind != KF_RUNTIME_CONTAINERD ? NULL : d->edit ? d->edit : d->config;
 }
 
-static bool parses(const char *text, size_t n, const char *path)
+static bool does_parse(const char *text, size_t n, const char *path)
 {
 	struct kf_toml toml;
 	struct kf_err err;
@@ -135,11 +138,11 @@ static bool parses(const char *text, size_t n, const char *path)
 	return true;
 }
 
-/* In @ret, which is to be released: the text of the configuration without the NRI table, if
- * that is what keeps it from being read; else ret->p is NULL. */
+/* Write into @ret, which the caller releases, the text of the configuration without the NRI table,
+ * if only that keeps it from being parsed; otherwise ret->p is NULL. */
 static int without_second_nri(const struct kf_node *node, struct kf_buf *ret, struct kf_err *err)
 {
-	const char *path = configuration(node);
+	const char *path = config_path(node);
 	KF_FREE char *text = NULL;
 	size_t n;
 
@@ -147,20 +150,20 @@ static int without_second_nri(const struct kf_node *node, struct kf_buf *ret, st
 		return 0;
 	if (kf_host_read(&node->host, path, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	if (parses(text, n, path))
+	if (does_parse(text, n, path))
 		return 0;
 	if (!kf_predecessor_strip(text, n, KF_PREDECESSOR_NRI, ret) || ret->failed ||
-	    !parses(ret->p ? ret->p : "", ret->n, path)) {
+	    !does_parse(ret->p ? ret->p : "", ret->n, path)) {
 		kf_buf_done(ret);
 		*ret = (struct kf_buf)KF_BUF_INIT(KF_LIMIT_CONFIG);
 	}
 	return 0;
 }
 
-static int repair(const struct kf_node *node, bool *ret_changed, struct kf_err *err)
+static int repair_config(const struct kf_node *node, bool *ret_changed, struct kf_err *err)
 {
 	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	const char *path = configuration(node);
+	const char *path = config_path(node);
 	int r = without_second_nri(node, &text, err);
 
 	if (r == 0 && text.p) {
@@ -177,20 +180,21 @@ static int repair(const struct kf_node *node, bool *ret_changed, struct kf_err *
 
 /* ---- the launcher's directory ---- */
 
-static void join(const char *dir, const char *name, char *out, size_t size)
+static void join_path(const char *dir, const char *name, char *out, size_t size)
 {
 	(void)snprintf(out, size, "%s/%s", dir, name);
 }
 
 static void launcher_dir(const struct kf_node *node, char *out, size_t size)
 {
-	/* Who only looks names none. */
+	/* Commands that only look at the node name no launcher. */
 	const char *path = node->options->launcher ? node->options->launcher : KF_NODE_LAUNCHER;
 
 	(void)snprintf(out, size, "%.*s", (int)(kf_path_base(path) - path - 1), path);
 }
 
-/* The directory of what is kept, made as the launcher's is now; none if that is not there. */
+/* Make the directory for kept files, with mode and owner of the launcher's directory; nothing
+ * happens if that does not exist. */
 static int keep_directory(const struct kf_node *node, struct kf_err *err)
 {
 	KF_CLOSE int from = -1, to = -1;
@@ -204,7 +208,7 @@ static int keep_directory(const struct kf_node *node, struct kf_err *err)
 		return err->code == ENOENT ? 0 : -1;
 	if (fstat(from, &st) < 0)
 		return kf_fail_sys(err, "stat '%s'", dir);
-	/* Under its name it is complete. */
+	/* It is made under a temporary name, so that under its own it is always complete. */
 	if (kf_host_dir(&node->host, NEW_DIR, true, &to, err) < 0)
 		return -1;
 	if (fchown(to, st.st_uid, st.st_gid) < 0 || fchmod(to, st.st_mode & 07777) < 0)
@@ -212,14 +216,14 @@ static int keep_directory(const struct kf_node *node, struct kf_err *err)
 	return kf_host_rename(&node->host, NEW_DIR, KF_PREDECESSOR_DIR, err);
 }
 
-/* Remove what writers that were killed have left in directory @dir. */
-static int sweep(const struct kf_node *node, const char *dir, struct kf_err *err)
+/* Remove temporary files of killed writers in directory @dir. */
+static int sweep_directory(const struct kf_node *node, const char *dir, struct kf_err *err)
 {
 	char pattern[PATH_MAX];
 	char **list;
 	int r = 0;
 
-	join(dir, ".*.tmp", pattern, sizeof(pattern));
+	join_path(dir, ".*.tmp", pattern, sizeof(pattern));
 	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
@@ -228,13 +232,13 @@ static int sweep(const struct kf_node *node, const char *dir, struct kf_err *err
 	return r;
 }
 
-/* Keep file @path, which is @text. */
+/* Keep a copy of file @path, whose contents are @text. */
 static int keep_file(const struct kf_node *node, const char *path, const char *text, size_t n,
 		     mode_t mode, struct kf_err *err)
 {
 	char kept[PATH_MAX];
 
-	join(KF_PREDECESSOR_DIR, kf_path_base(path), kept, sizeof(kept));
+	join_path(KF_PREDECESSOR_DIR, kf_path_base(path), kept, sizeof(kept));
 	if (keep_directory(node, err) < 0)
 		return -1;
 	if (kf_host_exists(&node->host, kept))
@@ -242,7 +246,7 @@ static int keep_file(const struct kf_node *node, const char *path, const char *t
 	return kf_host_write(&node->host, kept, text, n, mode, err);
 }
 
-/* Contents and mode of regular file @path; *ret is NULL if it is none. */
+/* Read contents and mode of regular file @path; *ret is NULL if it is not one. */
 static int read_file(const struct kf_node *node, const char *path, size_t max, char **ret,
 		     size_t *ret_n, mode_t *ret_mode, struct kf_err *err)
 {
@@ -260,7 +264,8 @@ static int read_file(const struct kf_node *node, const char *path, size_t max, c
 	return kf_fd_slurp(fd, path, max, ret, ret_n, err);
 }
 
-/* "#!/bin/sh", and one line that calls the launcher for a program named by its path. */
+/* Whether @text is "#!/bin/sh" and one line that calls the launcher for a program named by its
+ * path. */
 static bool is_script(const char *text, size_t n)
 {
 	const size_t head = strlen(SCRIPT_HEAD), tail = strlen(SCRIPT_TAIL);
@@ -273,8 +278,9 @@ static bool is_script(const char *text, size_t n)
 typedef int on_script(const struct kf_node *node, const char *path, const char *text, size_t n,
 		      mode_t mode, struct kf_err *err);
 
-/* Call @each, if it is given, for every script of its; *ret_n: how many there are. */
-static int scripts(const struct kf_node *node, on_script *each, unsigned *ret_n, struct kf_err *err)
+/* Call @each, if it is given, for each of the predecessor's scripts; *ret_n is their number. */
+static int each_script(const struct kf_node *node, on_script *each, unsigned *ret_n,
+		       struct kf_err *err)
 {
 	char dir[PATH_MAX], pattern[PATH_MAX + 2];
 	char **list;
@@ -282,7 +288,7 @@ static int scripts(const struct kf_node *node, on_script *each, unsigned *ret_n,
 
 	*ret_n = 0;
 	launcher_dir(node, dir, sizeof(dir));
-	join(dir, "*", pattern, sizeof(pattern));
+	join_path(dir, "*", pattern, sizeof(pattern));
 	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++) {
@@ -317,11 +323,12 @@ int kf_predecessor_clean(const struct kf_node *node, bool *ret_changed, struct k
 	char why[256], dir[PATH_MAX];
 	unsigned n;
 
-	if (repair(node, ret_changed, err) < 0 || scripts(node, NULL, &n, err) < 0)
+	if (repair_config(node, ret_changed, err) < 0 || each_script(node, NULL, &n, err) < 0)
 		return -1;
 	if (!n)
 		return 0;
-	/* Its pods have them first in their PATH: what is entered by name is sandboxed by them. */
+	/* Its pods have these scripts first in their PATH: they sandbox programs that are started
+	 * by name. */
 	if (kf_payload_outside(node, &pods, err) < 0)
 		return -1;
 	if (pods.n) {
@@ -333,7 +340,7 @@ int kf_predecessor_clean(const struct kf_node *node, bool *ret_changed, struct k
 		return 0;
 	}
 	*ret_changed = true;
-	return scripts(node, take_script, &n, err);
+	return each_script(node, take_script, &n, err);
 }
 
 int kf_predecessor_keep(const struct kf_node *node, const char *path, struct kf_err *err)
@@ -361,7 +368,7 @@ int kf_predecessor_keep(const struct kf_node *node, const char *path, struct kf_
 		       : keep_file(node, path, text, n, mode, err);
 }
 
-/* File @path of what is kept goes back. */
+/* Restore the kept file @path. */
 static int put_back(const struct kf_node *node, const char *dir, const char *path,
 		    struct kf_err *err)
 {
@@ -370,7 +377,7 @@ static int put_back(const struct kf_node *node, const char *dir, const char *pat
 	mode_t mode = 0;
 	size_t n = 0;
 
-	join(dir, kf_path_base(path), target, sizeof(target));
+	join_path(dir, kf_path_base(path), target, sizeof(target));
 	if (read_file(node, path, LAUNCHER_MAX, &text, &n, &mode, err) < 0)
 		return -1;
 	if (text && kf_host_write(&node->host, target, text, n, mode, err) < 0)
@@ -397,7 +404,8 @@ int kf_predecessor_restore(const struct kf_node *node, struct kf_err *err)
 	for (char **p = list; *p && r == 0; p++)
 		r = put_back(node, dir, *p, err);
 	kf_host_list_free(list);
-	if (r < 0 || sweep(node, dir, err) < 0 || sweep(node, KF_PREDECESSOR_DIR, err) < 0 ||
+	if (r < 0 || sweep_directory(node, dir, err) < 0 ||
+	    sweep_directory(node, KF_PREDECESSOR_DIR, err) < 0 ||
 	    kf_host_dir(&node->host, KF_PREDECESSOR_DIR, false, &from, err) < 0 ||
 	    kf_host_dir(&node->host, dir, true, &to, err) < 0)
 		return -1;
@@ -410,7 +418,7 @@ int kf_predecessor_restore(const struct kf_node *node, struct kf_err *err)
 
 /* ---- for people ---- */
 
-/* A process of its plugin. */
+/* Find a process of its plugin. */
 static bool find_plugin(const struct kf_node *node, char ret[static 256])
 {
 	bool found = false;
@@ -450,7 +458,7 @@ static bool find_plugin(const struct kf_node *node, char ret[static 256])
 bool kf_predecessor_find(const struct kf_node *node, char ret[static 256], bool *ret_runs)
 {
 	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	const char *path = configuration(node);
+	const char *path = config_path(node);
 	KF_FREE char *now = NULL;
 	char dir[PATH_MAX];
 	unsigned count = 0;
@@ -471,7 +479,7 @@ bool kf_predecessor_find(const struct kf_node *node, char ret[static 256], bool 
 			       path);
 		return true;
 	}
-	/* A drop-in of ours has it in its place. */
+	/* If our drop-in is installed, it replaces the table. */
 	if (path && !node->journal.exists &&
 	    kf_host_read(&node->host, path, KF_LIMIT_CONFIG, &now, &n, &err) == 0) {
 		text = (struct kf_buf)KF_BUF_INIT(KF_LIMIT_CONFIG);
@@ -486,7 +494,7 @@ bool kf_predecessor_find(const struct kf_node *node, char ret[static 256], bool 
 		return true;
 	}
 	launcher_dir(node, dir, sizeof(dir));
-	if (scripts(node, NULL, &count, &err) < 0 || !count)
+	if (each_script(node, NULL, &count, &err) < 0 || !count)
 		return false;
 	(void)snprintf(
 		ret, 256,

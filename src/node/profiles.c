@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Profiles beside the launcher: comparing, writing and removing them.  They are compiled by the
+ * caller. */
 #include "node/profiles.h"
 
 #include "base/cleanup.h"
@@ -11,7 +13,7 @@
 #define NAME	 KF_NODE_PROFILES
 #define NEW_NAME ".profiles.new"
 
-/* @name, and @file in it unless that is NULL, beside the launcher. */
+/* The path of @name, or of @file in it unless that is NULL, beside the launcher. */
 static int path_of(const struct kf_node *node, const char *name, const char *file,
 		   char ret[static PATH_MAX], struct kf_err *err)
 {
@@ -24,8 +26,8 @@ static int path_of(const struct kf_node *node, const char *name, const char *fil
 	return 0;
 }
 
-static int there(const struct kf_node *node, const struct kf_node_profile *profile,
-		 const char *path, bool *ret, struct kf_err *err)
+static int is_installed(const struct kf_node *node, const struct kf_node_profile *profile,
+			const char *path, bool *ret, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	size_t n = 0;
@@ -45,7 +47,7 @@ int kf_node_profiles_there(const struct kf_node *node, bool *ret, struct kf_err 
 
 	for (size_t i = 0; i < o->nprofiles && all; i++)
 		if (path_of(node, NAME, o->profiles[i].name, path, err) < 0 ||
-		    there(node, &o->profiles[i], path, &all, err) < 0)
+		    is_installed(node, &o->profiles[i], path, &all, err) < 0)
 			return -1;
 	*ret = all;
 	return 0;
@@ -63,7 +65,7 @@ static int write_into(const struct kf_node *node, const char *dir, bool *ret_cha
 
 		if (path_of(node, dir, p->name, path, err) < 0 ||
 		    path_of(node, NAME, p->name, final, err) < 0 ||
-		    there(node, p, path, &is_there, err) < 0)
+		    is_installed(node, p, path, &is_there, err) < 0)
 			return -1;
 		if (is_there)
 			continue;
@@ -92,8 +94,8 @@ int kf_node_profiles_write(const struct kf_node *node, bool *ret_changed, struct
 	return kf_host_rename(&node->host, new_path, path, err);
 }
 
-static int empty(const struct kf_node *node, const char *name, const char *pattern,
-		 struct kf_err *err)
+static int empty_directory(const struct kf_node *node, const char *name, const char *pattern,
+			   struct kf_err *err)
 {
 	char path[PATH_MAX];
 	char **list;
@@ -115,9 +117,9 @@ int kf_node_profiles_remove(const struct kf_node *node, struct kf_err *err)
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++) {
-		/* Temporary files of a writer that was killed, too. */
-		if (empty(node, names[i], "*", err) < 0 ||
-		    empty(node, names[i], ".*.tmp", err) < 0 ||
+		/* This includes temporary files of a killed writer. */
+		if (empty_directory(node, names[i], "*", err) < 0 ||
+		    empty_directory(node, names[i], ".*.tmp", err) < 0 ||
 		    path_of(node, names[i], NULL, path, err) < 0)
 			return -1;
 		kf_host_rmdir(&node->host, path);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state of a node: the journal only says where to look, and the files, the runtime's own
- * account of its configuration and its answer on the CRI socket are what counts. */
+/* The state of a node in words: set up, partly, or not.  The journal only says where to look; the
+ * files, the configuration as the runtime understands it and the answer on its CRI socket decide.
+ */
 #include "node/state.h"
 
 #include "base/limits.h"
@@ -16,20 +17,21 @@ struct look {
 	kf_node_say *say;
 	void *ctx;
 	bool readable;	/* the runtime accepts its configuration */
-	bool any;	/* a handler leads to the guard or to a machine of ours */
-	bool missing;	/* one that should does not */
+	bool any;	/* a handler leads to the guard or to a virtual machine of ours */
+	bool missing;	/* a handler that should does not */
 	bool not_there; /* a file of ours is missing or was changed */
 	bool not_run;	/* the runtime runs without one of the handlers */
 };
 
-static void tell(const struct look *l, const char *action, const char *object, const char *detail)
+static void report_part(const struct look *l, const char *action, const char *object,
+			const char *detail)
 {
 	if (l->say)
 		l->say(l->ctx, action, object, detail);
 }
 
-/* What the running program says of @handler; nothing if none runs. */
-static const char *served(struct look *l, const char *handler, struct kf_err *err)
+/* Ask the running runtime about @handler; "" if none runs, or if it serves it. */
+static const char *check_served(struct look *l, const char *handler, struct kf_err *err)
 {
 	struct kf_host_runtime rt = kf_node_runtime(l->node);
 
@@ -53,12 +55,13 @@ static void look_at_handler(struct look *l, const struct kf_toml_node *root, con
 		;
 	if (!h) {
 		l->missing = true;
-		tell(l, "handler", name,
-		     root ? "does not lead to us in the runtime's configuration" : "not known");
+		report_part(l, "handler", name,
+			    root ? "does not lead to us in the runtime's configuration"
+				 : "not known");
 		return;
 	}
-	why = served(l, name, &err);
-	tell(l, "handler", name, *why ? why : created ? "" : "existed before");
+	why = check_served(l, name, &err);
+	report_part(l, "handler", name, *why ? why : created ? "" : "existed before");
 }
 
 static void look_at_configuration(struct look *l)
@@ -75,14 +78,14 @@ static void look_at_configuration(struct look *l)
 	l->readable = l->node->adapter->effective(l->node, &arena, &text, &n, &err) == 0 &&
 		      kf_toml_parse(text, n, "configuration dump", &toml, &err) == 0;
 	if (!l->readable)
-		tell(l, "config", "not known", err.msg);
+		report_part(l, "config", "not known", err.msg);
 	l->any = l->readable && kf_ours_next(toml.root, NULL);
 	for (size_t i = 0; i < j->nhandlers; i++)
 		look_at_handler(l, toml.root, j->handlers[i].name, j->handlers[i].created);
 	for (size_t i = 0; i < j->nvms; i++)
 		look_at_handler(l, toml.root, j->vms[i].name, true);
 	while (!j->exists && l->readable && (h = kf_ours_next(toml.root, h)))
-		tell(l, "handler", h->key, "leads to the guard, and nobody recorded why");
+		report_part(l, "handler", h->key, "leads to the guard, and nobody recorded why");
 	if (toml.root)
 		kf_toml_done(&toml);
 	kf_arena_done(&arena);
@@ -96,11 +99,11 @@ static int look_at_files(struct look *l, struct kf_err *err)
 	if (j->config[0]) {
 		if (kf_journal_digest(&l->node->host, j->config, now, err) < 0)
 			return -1;
-		tell(l, "config", j->config,
-		     strcmp(now, j->base) == 0		   ? "as before the installation"
-		     : strcmp(now, j->after) == 0	   ? "as installed"
-		     : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
-							   : "changed by somebody else");
+		report_part(l, "config", j->config,
+			    strcmp(now, j->base) == 0		  ? "as before the installation"
+			    : strcmp(now, j->after) == 0	  ? "as installed"
+			    : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
+								  : "changed by somebody else");
 	}
 	for (size_t i = 0; i < j->nfiles; i++) {
 		bool same, settings = strcmp(j->files[i].path, KF_NODE_SETTINGS) == 0;
@@ -108,12 +111,12 @@ static int look_at_files(struct look *l, struct kf_err *err)
 		if (kf_journal_digest(&l->node->host, j->files[i].path, now, err) < 0)
 			return -1;
 		same = strcmp(now, j->files[i].sum) == 0;
-		tell(l, "file", j->files[i].path,
-		     same				   ? ""
-		     : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
-		     : settings				   ? "the plugin's"
-							   : "changed since");
-		/* The plugin publishes its own settings. */
+		report_part(l, "file", j->files[i].path,
+			    same				  ? ""
+			    : strcmp(now, KF_JOURNAL_ABSENT) == 0 ? "missing"
+			    : settings				  ? "the plugin's"
+								  : "changed since");
+		/* The plugin may have published its own settings. */
 		if (!same && (!settings || strcmp(now, KF_JOURNAL_ABSENT) == 0))
 			l->not_there = true;
 	}
@@ -129,17 +132,17 @@ static void look_at_pods(const struct look *l)
 	if (!l->say)
 		return;
 	if (kf_payload_in_use(l->node, &pods, &err) < 0) {
-		tell(l, "pods", "not known", err.msg);
+		report_part(l, "pods", "not known", err.msg);
 		return;
 	}
 	(void)snprintf(count, sizeof(count), "%u", pods.n);
-	tell(l, "pods", count, pods.names);
+	report_part(l, "pods", count, pods.names);
 }
 
 static const char *in_words(const struct look *l)
 {
 	const struct kf_journal *j = &l->node->journal;
-	/* What runs is all that counts, and it was not told yet. */
+	/* The runtime's answer decides, and it has not read the new configuration yet. */
 	bool later = j->pending && l->node->distro->late;
 
 	if (j->busy)
@@ -163,7 +166,7 @@ int kf_node_state(const struct kf_node *node, kf_node_say *say, void *ctx, const
 	struct look l = {.node = node, .say = say, .ctx = ctx};
 
 	if (node->journal.exists)
-		tell(&l, "runtime", node->distro->name, "");
+		report_part(&l, "runtime", node->distro->name, "");
 	look_at_configuration(&l);
 	if (look_at_files(&l, err) < 0)
 		return -1;

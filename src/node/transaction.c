@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Changing one configuration file of somebody else's, with journal, check, restart and rollback.
+ * Which text is written is decided by the plan; the order of an installation is in install.c. */
 #include "node/transaction.h"
 
 #include "base/cleanup.h"
@@ -13,10 +15,10 @@
 #include <unistd.h>
 
 #define KATA_LOCK      "/run/lock/kata-deploy.lock"
-/* It copies some GiB and restarts the runtime under its lock. */
+/* kata-deploy copies some GiB and restarts the runtime while it holds its lock. */
 #define KATA_SECONDS   600
 
-/* CRI-O has read its configuration long before. */
+/* After this time CRI-O has read its configuration. */
 #define RELOAD_SECONDS 10
 
 int kf_transaction_lock(const struct kf_node *node, struct kf_transaction_lock *ret,
@@ -39,7 +41,7 @@ void kf_transaction_unlock(struct kf_transaction_lock *lock)
 	*lock = (struct kf_transaction_lock)KF_TRANSACTION_LOCK_INIT;
 }
 
-/* Contents of @path become what was kept under @digest. */
+/* Restore the contents of @path that were kept under @digest. */
 static int put_back(const struct kf_node *node, const char *path, const char *digest,
 		    struct kf_err *err)
 {
@@ -59,7 +61,8 @@ int kf_transaction_recover(struct kf_node *node, bool *ret_recovered, struct kf_
 	kf_digest now;
 
 	*ret_recovered = j->pending;
-	/* A runtime that reads every file of a directory may not start because of one of these. */
+	/* Remove temporary files: a runtime that reads every file of a directory may not start
+	 * because of one. */
 	if (j->config[0] && kf_host_sweep(&node->host, j->config, err) < 0)
 		return -1;
 	if (j->busy && kf_journal_sweep(&node->host, j, false, err) < 0)
@@ -136,7 +139,7 @@ int kf_transaction_restart(const struct kf_node *node, const char *const *handle
 	return restart_unit(node, unit, true, handlers, nhandlers, err);
 }
 
-/* Wait a little, as long as a reload takes. */
+/* Wait as long as a reload takes. */
 static int wait_reloaded(const struct kf_node *node, const char *const *handlers, size_t nhandlers,
 			 struct kf_err *err)
 {
@@ -164,7 +167,7 @@ int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err 
 		return 0;
 	for (size_t i = 0; i < j->nhandlers; i++)
 		handlers[i] = j->handlers[i].name;
-	/* One that does not run reads its configuration when it starts. */
+	/* A runtime that does not run reads its configuration when it starts. */
 	if (kf_cri_ask(&rt, handlers, j->nhandlers, &missing, err) < 0)
 		return err->code == ENOENT || err->code == ECONNREFUSED ? 0 : -1;
 	if (!missing)
@@ -183,8 +186,8 @@ int kf_transaction_serve(struct kf_node *node, bool *ret_changed, struct kf_err 
 	return wait_reloaded(node, handlers, j->nhandlers, err);
 }
 
-/* Undo after @why: the file, and the runtime if it may run with the new one.
- * @restarted: the unit that was restarted, NULL = none. */
+/* Undo the change after failure @why: restore the file, and restart the runtime if it may run with
+ * the new one.  @restarted: the unit that was restarted, NULL = none. */
 static int roll_back(struct kf_node *node, const struct kf_change *change, const char *restarted,
 		     struct kf_err *why)
 {
@@ -192,11 +195,12 @@ static int roll_back(struct kf_node *node, const struct kf_change *change, const
 	struct kf_err err = {0};
 	int r = put_back(node, change->path, j->prev, &err);
 
-	/* By name: a unit whose restart failed is not active, and can be found no more. */
+	/* Use the unit's name: a unit whose restart failed is not active, so it would not be found.
+	 */
 	if (r == 0 && restarted)
 		r = restart_unit(node, restarted, true, NULL, 0, &err);
 	if (r < 0) {
-		/* The journal stays busy: the next run tries again. */
+		/* The journal stays busy, so that the next run tries again. */
 		node->say(node->ctx, "failed", change->path, err.msg);
 		return kf_fail_wrap(why, "could not go back either (%.160s)", err.msg);
 	}
@@ -216,7 +220,7 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 	struct kf_err first;
 	int r;
 
-	/* Ask before anything is written: without a unit there is no way. */
+	/* Find the unit before anything is written: without one the runtime cannot be restarted. */
 	if (restart) {
 		r = kf_unit_find(&rt, false, &unit, err);
 		if (r < 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way back: what is ours goes out of the runtime's configuration, then off the node. */
+/* Uninstalling: our part is removed from the runtime's configuration, then our files from the node.
+ * What is ours in a text is decided in ours.c, whether it is in use in inuse.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -20,15 +21,15 @@ static const char *const directories[] = {
 	KF_JOURNAL_DIR, "/opt/kubefence/bin", "/opt/kubefence", "/opt/nono-nri", NULL,
 };
 
-/* What the runtime made of its files before the first of them changed. */
+/* The configuration as the runtime understood it before its files were changed. */
 struct before {
 	struct kf_arena arena;
-	const char *text; /* NULL: it does not accept them */
+	const char *text; /* NULL: the runtime does not accept its files */
 	size_t n;
 };
 
-/* What may differ: handlers of ours, NRI's settings, what is switched off as a whole, since NRI may
- * have been among that, and of which files all was made. */
+/* List what may differ: our handlers, NRI's settings, the list of plugins that are switched off
+ * (NRI may have been among them), and the list of files. */
 static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, size_t max,
 		     size_t *ret_n, struct kf_err *err)
 {
@@ -53,7 +54,7 @@ static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, 
 	return 0;
 }
 
-/* That nothing of theirs went with ours, by the runtime's own account. */
+/* Check with the runtime's own parser that nothing of theirs was removed with ours. */
 static int check_theirs(const struct kf_node *node, struct before *before, struct kf_err *err)
 {
 	struct kf_toml_want list[KF_JOURNAL_HANDLERS * 2];
@@ -88,9 +89,9 @@ static int check_theirs(const struct kf_node *node, struct before *before, struc
 	return r;
 }
 
-static int check(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
+static int check_removed(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
 {
-	/* After a rollback the guard is back, as it was. */
+	/* After a rollback the guard is configured again. */
 	if (!installed)
 		return 0;
 	if (node->adapter->removed(node, err) < 0)
@@ -98,7 +99,7 @@ static int check(const struct kf_node *node, void *ctx, bool installed, struct k
 	return check_theirs(node, ctx, err);
 }
 
-/* Others' files go first, and the runtime reads them with the last. */
+/* Other files are changed first; the runtime reads them together with the last one. */
 static int check_others(const struct kf_node *node, void *ctx, bool installed, struct kf_err *err)
 {
 	(void)ctx;
@@ -146,7 +147,7 @@ static int take_out_others(struct kf_node *node, struct kf_arena *arena, bool *r
 	return 0;
 }
 
-/* What the journal's file, whose digest is @now, is to be: @ret_text NULL = not there. */
+/* Work out the new text of the journal's file, whose digest is @now: @ret_text NULL = no file. */
 static int without_ours(struct kf_node *node, const char *now, struct kf_arena *arena,
 			struct kf_text *ret, bool *ret_found, struct kf_err *err)
 {
@@ -185,11 +186,11 @@ static int without_ours(struct kf_node *node, const char *now, struct kf_arena *
 	return ret->p ? 0 : kf_fail_nomem(err, j->config);
 }
 
-/* Take out what is ours, wherever it is by now. */
+/* Remove our part from all files that it is in by now. */
 static int restore_in(struct kf_node *node, bool restart, struct before *before, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
-	struct kf_change change = {.path = j->config, .check = check, .ctx = before};
+	struct kf_change change = {.path = j->config, .check = check_removed, .ctx = before};
 	struct kf_text text;
 	kf_digest now;
 	bool found;
@@ -207,7 +208,7 @@ static int restore_in(struct kf_node *node, bool restart, struct before *before,
 		if (take_out(node, &change, true, err) < 0)
 			return -1;
 	} else {
-		if (!node->distro->late && check(node, before, true, err) < 0)
+		if (!node->distro->late && check_removed(node, before, true, err) < 0)
 			return -1;
 		if (restart && node->options->restart) {
 			if (kf_transaction_restart(node, NULL, 0, err) < 0)
@@ -219,13 +220,14 @@ static int restore_in(struct kf_node *node, bool restart, struct before *before,
 	return kf_transaction_end(node, err);
 }
 
-static int restore(struct kf_node *node, bool restart, struct kf_err *err)
+static int restore_config(struct kf_node *node, bool restart, struct kf_err *err)
 {
 	struct before before = {0};
 	struct kf_err unreadable;
 	int r;
 
-	/* Without a record of it a handler that leads to the guard would lead to nothing. */
+	/* The journal has no configuration file.  A handler that still leads to the guard would
+	 * lead to nothing. */
 	if (!node->journal.config[0])
 		return node->adapter->removed(node, &unreadable) < 0 && unreadable.code == EBUSY
 			       ? kf_fail(err, EBUSY,
@@ -236,7 +238,7 @@ static int restore(struct kf_node *node, bool restart, struct kf_err *err)
 					 unreadable.msg)
 			       : 0;
 	kf_arena_init(&before.arena, 4 * KF_JOURNAL_MAX + 8 * KF_LIMIT_CONFIG);
-	/* One that it does not accept may be mended by this. */
+	/* A configuration that the runtime does not accept may be repaired by this. */
 	if (node->adapter->effective(node, &before.arena, &before.text, &before.n, &unreadable) < 0)
 		before.text = NULL;
 	r = restore_in(node, restart, &before, err);
@@ -244,7 +246,8 @@ static int restore(struct kf_node *node, bool restart, struct kf_err *err)
 	return r;
 }
 
-/* Whether file @i of the journal belongs to the part that options->set_vms means. */
+/* Whether file @i of the journal belongs to the part (node or Kata) that options->set_vms selects.
+ */
 static bool in_part(const struct kf_node *node, size_t i)
 {
 	bool kata = strncmp(node->journal.files[i].path, KF_NODE_KATA "/",
@@ -288,8 +291,8 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 		j->nvms = j->nhandlers = 0;
 		return kf_transaction_end(node, err);
 	}
-	/* The journal last: until then a next run can finish.  But it names nothing of ours any
-	 * more: what is put back now may have the same name. */
+	/* The journal is removed last: until then another run can finish the job.  It names nothing
+	 * of ours any more, since files that are restored now may have the same names. */
 	if (kf_node_profiles_remove(node, err) < 0 || kf_journal_write(&node->host, j, err) < 0 ||
 	    kf_predecessor_restore(node, err) < 0 ||
 	    kf_journal_sweep(&node->host, j, true, err) < 0 ||
@@ -299,8 +302,8 @@ static int remove_all(struct kf_node *node, struct kf_err *err)
 	return 0;
 }
 
-/* The other part stays: what is left of the plan without this one. */
-static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
+/* Remove one part only: apply the plan for the other part, without this one. */
+static int keep_other_part(struct kf_node *node, bool restart, struct kf_err *err)
 {
 	const char *handlers[KF_JOURNAL_HANDLERS];
 	struct kf_journal *j = &node->journal, old = *j;
@@ -323,13 +326,13 @@ static int shrink(struct kf_node *node, bool restart, struct kf_err *err)
 	node->options = given;
 	if (r < 0)
 		return -1;
-	j->busy = true; /* until the files are gone */
+	j->busy = true; /* until the files are removed */
 	if (kf_journal_write(&node->host, j, err) < 0 || remove_files(node, err) < 0)
 		return -1;
 	return kf_transaction_end(node, err);
 }
 
-/* Why the part must stay, in @why; false if it can go. */
+/* Whether the part must stay; the reason is in @why. */
 static bool in_use(const struct kf_node *node, char why[static 256])
 {
 	static const char unknown[] = "nobody knows whether it is in use (%.80s)";
@@ -339,8 +342,8 @@ static bool in_use(const struct kf_node *node, char why[static 256])
 	struct kf_err err;
 	unsigned n = 0;
 
-	/* Without its handler a running container cannot be entered (containerd:
-	 * "no runtime is configured"), so its probes would fail. */
+	/* Without its handler a running container cannot be entered (containerd: "no runtime is
+	 * configured"), and its probes would fail. */
 	if (!node->options->set_vms) {
 		if (kf_payload_in_use(node, &pods, &err) < 0) {
 			(void)snprintf(why, 256, unknown, err.msg);
@@ -368,7 +371,7 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	char why[256];
 
 	*ret_kept = false;
-	/* Without a journal there may be the beginnings of one. */
+	/* Without a journal there may still be files of an interrupted first run. */
 	if (!node->journal.exists && !kf_host_exists(&node->host, KF_JOURNAL_DIR)) {
 		remove_directories(node);
 		return 0;
@@ -379,12 +382,12 @@ int kf_node_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 		return -1;
 	used = in_use(node, why);
 	if (!used && (node->options->set_vms ? j->nhandlers : j->nvms))
-		return shrink(node, restart, err);
+		return keep_other_part(node, restart, err);
 	if (!used)
-		return restore(node, restart, err) < 0 ? -1 : remove_all(node, err);
+		return restore_config(node, restart, err) < 0 ? -1 : remove_all(node, err);
 	node->say(node->ctx, "kept", node->options->set_vms ? KF_NODE_KATA : "/opt/kubefence", why);
 	*ret_kept = true;
-	/* What recovery may have put back needs a restart all the same. */
+	/* What recovery restored needs a restart in any case. */
 	if (restart && node->options->restart && node->journal.busy) {
 		if (kf_transaction_restart(node, NULL, 0, err) < 0)
 			return -1;

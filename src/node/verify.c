@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* "kubefence node verify": checking that a node is as install leaves it.  The state in words is in
+ * state.c; checks for people are doctor's. */
 #include "base/cleanup.h"
 #include "node/effects.h"
 #include "node/handler.h"
@@ -10,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool finding(const struct kf_node *node, bool ok, const char *what, const char *why)
+static bool report_finding(const struct kf_node *node, bool ok, const char *what, const char *why)
 {
 	node->say(node->ctx, ok ? "ok" : "fail", what, ok ? "" : why);
 	return ok;
@@ -26,27 +28,29 @@ static bool file_fine(const struct kf_node *node, size_t i)
 	bool public;
 
 	if (kf_host_fd(&node->host, path, O_PATH | O_NOFOLLOW, &fd, &err) < 0)
-		return finding(node, false, path,
-			       kf_node_guard_handler(path)
-				       ? "is missing, so its containers can neither start nor be "
-					 "deleted; run 'kubefence node programs'"
-				       : "is missing; run 'kubefence node install'");
+		return report_finding(
+			node, false, path,
+			kf_node_guard_handler(path)
+				? "is missing, so its containers can neither start nor be "
+				  "deleted; run 'kubefence node programs'"
+				: "is missing; run 'kubefence node install'");
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
-		return finding(node, false, path,
-			       "must be a regular file of root's that only root can write");
+		return report_finding(node, false, path,
+				      "must be a regular file of root's that only root can write");
 	if (kf_payload_public(node, path, &public, &err) < 0)
-		return finding(node, false, path, err.msg);
+		return report_finding(node, false, path, err.msg);
 	if (!public)
-		return finding(node, false, path,
-			       "lies in a directory that is not root's and 0755, so that others "
-			       "cannot reach it or can replace it; run 'kubefence node install'");
-	/* The plugin publishes its own settings. */
+		return report_finding(
+			node, false, path,
+			"lies in a directory that is not root's and 0755, so that others "
+			"cannot reach it or can replace it; run 'kubefence node install'");
+	/* The plugin may have published its own settings. */
 	if (strcmp(path, KF_NODE_SETTINGS) == 0)
-		return finding(node, true, path, "");
+		return report_finding(node, true, path, "");
 	if (kf_journal_digest(&node->host, path, now, &err) < 0)
-		return finding(node, false, path, err.msg);
-	return finding(node, strcmp(now, node->journal.files[i].sum) == 0, path,
-		       "was changed since; run 'kubefence node install'");
+		return report_finding(node, false, path, err.msg);
+	return report_finding(node, strcmp(now, node->journal.files[i].sum) == 0, path,
+			      "was changed since; run 'kubefence node install'");
 }
 
 static bool plan_fine(const struct kf_node *node)
@@ -58,20 +62,21 @@ static bool plan_fine(const struct kf_node *node)
 	bool ok;
 
 	if (kf_node_plan(node, &plan, &err) < 0)
-		return finding(node, false, "configuration", err.msg);
-	ok = finding(node,
-		     plan.existed && plan.nbefore == plan.nafter &&
-			     memcmp(plan.before, plan.after, plan.nafter) == 0,
-		     plan.config, "is not as install leaves it; run 'kubefence node install'");
+		return report_finding(node, false, "configuration", err.msg);
+	ok = report_finding(node,
+			    plan.existed && plan.nbefore == plan.nafter &&
+				    memcmp(plan.before, plan.after, plan.nafter) == 0,
+			    plan.config,
+			    "is not as install leaves it; run 'kubefence node install'");
 	if (ok)
-		ok = finding(node, node->adapter->check(node, &plan, true, &err) == 0,
-			     "effective configuration", err.msg);
+		ok = report_finding(node, node->adapter->check(node, &plan, true, &err) == 0,
+				    "effective configuration", err.msg);
 	for (size_t i = 0; i < plan.nhandlers; i++)
 		if (plan.handlers[i].guard)
 			handlers[n++] = plan.handlers[i].name;
 	if (ok && node->options->restart)
-		ok = finding(node, kf_node_serves(node, handlers, n, &err) == 0,
-			     "handlers and NRI's socket served by the runtime", err.msg);
+		ok = report_finding(node, kf_node_serves(node, handlers, n, &err) == 0,
+				    "handlers and NRI's socket served by the runtime", err.msg);
 	kf_node_plan_done(&plan);
 	return ok;
 }
@@ -81,14 +86,14 @@ int kf_node_verify(struct kf_node *node, struct kf_err *err)
 	const struct kf_journal *j = &node->journal;
 	bool ok = true;
 
-	if (!finding(node, j->exists, "journal",
-		     "node is not set up; run 'kubefence node install'"))
+	if (!report_finding(node, j->exists, "journal",
+			    "node is not set up; run 'kubefence node install'"))
 		return kf_fail(err, ENOENT, "the node is not set up");
-	ok = finding(node, !j->busy, "last run",
-		     "did not get to its end; run 'kubefence node install' again") &&
+	ok = report_finding(node, !j->busy, "last run",
+			    "did not get to its end; run 'kubefence node install' again") &&
 	     ok;
-	ok = finding(node, !j->pending, "restart",
-		     "the runtime was not restarted since its configuration changed") &&
+	ok = report_finding(node, !j->pending, "restart",
+			    "the runtime was not restarted since its configuration changed") &&
 	     ok;
 	for (size_t i = 0; i < j->nfiles; i++)
 		ok = file_fine(node, i) && ok;
