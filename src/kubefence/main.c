@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence, and kubectl-nono where it is started by that name. */
+/* The program kubefence, and kubectl-nono if it is started by that name: the list of its commands.
+ * Each command has a folder of its own. */
 #include "base/path.h"
 #include "kubefence/commands.h"
 #include "profile/builtin.h"
@@ -21,7 +22,7 @@ int main(int argc, char **argv)
 		.about = "Runs untrusted code in Kubernetes pods inside a kernel sandbox.",
 		.commands = commands,
 	};
-	/* How kubectl finds its plugin. */
+	/* kubectl starts its plugin by this name. */
 	bool kubectl = argc > 0 && strcmp(kf_path_base(argv[0]), "kubectl-nono") == 0;
 
 	kf_command_profiles = builtin_name;

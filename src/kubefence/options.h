@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options that several commands have: one wording and one range for all of them. */
+/* Options that several commands have, with the same text and range for all of them. */
 #ifndef KF_KUBEFENCE_OPTIONS_H
 #define KF_KUBEFENCE_OPTIONS_H
 
 #include "cli/command.h"
 #include "node/node.h"
 
-/* Where @type has a const char * for it. */
+/* For a const char * of @type. */
 #define KF_OPT_HOST_ROOT(type, member)                                         \
 	{                                                                      \
 		.name = "host-root", .kind = KF_OPTION_STRING, .value = "DIR", \
@@ -61,20 +61,20 @@
 		.name = "nri-config", .kind = KF_OPTION_STRING, .value = "DIR",    \
 		KF_OPTION_AT(type, member), .help = "(default: " KF_NRI_CONFIG ")" \
 	}
-/* A bool. */
+/* For a bool. */
 #define KF_OPT_NO_RESTART(type, member)                                                    \
 	{                                                                                  \
 		.name = "no-restart", .kind = KF_OPTION_CLEAR, KF_OPTION_AT(type, member), \
 		.help = "do not restart the runtime; the administrator does"               \
 	}
-/* Unsigned. */
+/* For an unsigned. */
 #define KF_OPT_TIMEOUT(type, member)                                                       \
 	{                                                                                  \
 		.name = "timeout", .kind = KF_OPTION_NUMBER, .value = "SECONDS", .min = 1, \
 		.max = 3600, KF_OPTION_AT(type, member),                                   \
 		.help = "for the runtime to come back (default: 120)"                      \
 	}
-/* Unsigned: an enum kf_output. */
+/* For an unsigned that is an enum kf_output. */
 #define KF_OPT_OUTPUT(type, member)                                                            \
 	{                                                                                      \
 		.name = "output", .letter = 'o', .kind = KF_OPTION_WORD, .value = "text|json", \

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The report of a run on a node, for people or as JSON.  What is reported is said by src/node and
+ * src/kata through a kf_node_say. */
 #include "kubefence/report.h"
 
 #include "cli/command.h"
@@ -47,7 +49,7 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 {
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 
-	/* What failed before anything could be looked at. */
+	/* The run failed before the state was known. */
 	if (status && !*state)
 		state = "not known";
 	if (r->output == KF_OUTPUT_JSON) {

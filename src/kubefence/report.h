@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* What a run on a node has to say, printed line by line or kept for the JSON object. */
+/* The report of a run on a node: printed line by line, or kept for the JSON object. */
 struct kf_report {
 	unsigned output; /* an enum kf_output, for KF_OPT_OUTPUT */
 	struct kf_buf events;
@@ -22,10 +22,10 @@ struct kf_report {
 
 /* A kf_node_say; @ctx is the report. */
 void kf_report_say(void *ctx, const char *action, const char *object, const char *detail);
-/* The unified diff of the configuration that @plan changes; true if there is one. */
+/* Print or keep the unified diff of the configuration that @plan changes; true if there is one. */
 bool kf_report_diff(struct kf_report *report, const struct kf_node_plan *plan);
-/* The closing line or the whole JSON object; @state is "done", "nothing to do" ...
- * Releases the report, returns the exit code for @status (0, or -1 with @err). */
+/* Print the closing line, or the whole JSON object; @state is "done", "nothing to do" ... Releases
+ * the report and returns the exit code for @status (0, or -1 with @err). */
 int kf_report_finish(struct kf_report *report, const char *command, int status, const char *state,
 		     const struct kf_err *err);
 

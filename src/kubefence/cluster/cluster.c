@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* kubectl nono: what its commands share: running kubectl, reading the chart's configuration, and
+ * which pods are sandboxed with which profile.  Each command has a file of its own. */
 #include "kubefence/cluster/cluster.h"
 
 #include "base/buf.h"
@@ -22,7 +24,7 @@
 
 /* ---- command line ---- */
 
-struct command_line {
+struct cluster_line {
 	struct kf_cluster_options options;
 	const char *context, *kubeconfig;
 	unsigned output;
@@ -31,7 +33,7 @@ struct command_line {
 #define OPTION(letter_, name_, value_, member, help_)                                              \
 	{                                                                                          \
 		.letter = (letter_), .name = (name_), .kind = KF_OPTION_STRING, .value = (value_), \
-		KF_OPTION_AT(struct command_line, member), .help = (help_)                         \
+		KF_OPTION_AT(struct cluster_line, member), .help = (help_)                         \
 	}
 
 const struct kf_option kf_cluster_opts[] = {
@@ -39,14 +41,14 @@ const struct kf_option kf_cluster_opts[] = {
 	       "of the pods (default: all, or kubectl's own for one pod)"),
 	OPTION(0, "context", "NAME", context, "kubectl's"),
 	OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),
-	KF_OPT_OUTPUT(struct command_line, output),
+	KF_OPT_OUTPUT(struct cluster_line, output),
 	{0},
 };
 
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status)
 {
-	struct command_line l = {0};
+	struct cluster_line l = {0};
 	struct kf_cluster_options *o = &l.options;
 	struct kf_arguments arguments;
 
@@ -68,7 +70,7 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 
 /* ---- kubectl ---- */
 
-static int collect(int fd, struct kf_buf *out, struct kf_err *err)
+static int read_output(int fd, struct kf_buf *out, struct kf_err *err)
 {
 	ssize_t n;
 
@@ -86,8 +88,8 @@ static int collect(int fd, struct kf_buf *out, struct kf_err *err)
 	return n < 0 ? kf_fail_sys(err, "read from kubectl") : 0;
 }
 
-/* Its messages go where ours go. */
-static int run(const char *const *args, struct kf_buf *out, struct kf_err *err)
+/* Run kubectl; its messages go to our stderr. */
+static int run_kubectl(const char *const *args, struct kf_buf *out, struct kf_err *err)
 {
 	int p[2], status, r;
 	pid_t pid;
@@ -102,7 +104,7 @@ static int run(const char *const *args, struct kf_buf *out, struct kf_err *err)
 		_exit(127);
 	}
 	(void)close(p[1]);
-	r = pid < 0 ? kf_fail_sys(err, "fork") : collect(p[0], out, err);
+	r = pid < 0 ? kf_fail_sys(err, "fork") : read_output(p[0], out, err);
 	(void)close(p[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
@@ -135,7 +137,7 @@ int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_clu
 	}
 	args[n++] = "-o";
 	args[n++] = "json";
-	if (run(args, &out, err) < 0)
+	if (run_kubectl(args, &out, err) < 0)
 		return -1;
 	object = json_tokener_parse(out.n ? out.p : "");
 	if (!object)
@@ -147,7 +149,7 @@ int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_clu
 
 /* ---- what all commands look at ---- */
 
-/* Of several installations the first; the chart allows one a cluster. */
+/* Read the configuration of the first installation; the chart allows one in each cluster. */
 static int read_config(struct kf_cluster *c, struct kf_err *err)
 {
 	struct json_object *items = kf_kube_at(c->config, "items");

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* kubectl nono: what a cluster's objects tell about the sandbox, read by running kubectl. */
+/* kubectl nono: what a cluster's objects say about the sandbox, read by running kubectl. */
 
 #define KF_PART_OF	  "app.kubernetes.io/part-of"
 #define KF_PART_OF_US	  KF_PART_OF "=kubefence"
@@ -27,12 +27,12 @@ struct kf_cluster_options {
 
 /* What all commands take. */
 extern const struct kf_option kf_cluster_opts[];
-/* As kf_command_parse(); the one argument that there may be is ret->argument. */
+/* As kf_command_parse(); the argument, if there is one, is ret->argument. */
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
 
-/* The answer of "kubectl get WHAT [NAME|-l SELECTOR] -o json".  @all: in all namespaces
- * unless the options name one; for what has none it does not matter.  The caller's. */
+/* Run "kubectl get WHAT [NAME|-l SELECTOR] -o json"; *ret is the caller's.  @all: in all namespaces
+ * unless the options name one; it does not matter for objects without a namespace. */
 struct kf_cluster_query {
 	const char *what, *name, *selector;
 	bool all;
@@ -40,26 +40,26 @@ struct kf_cluster_query {
 int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_cluster_query *query,
 		   struct json_object **ret, struct kf_err *err);
 
-/* What all three commands look at. */
+/* What all three commands need. */
 struct kf_cluster {
 	struct json_object *nodes, *classes, *config; /* lists */
 	struct kf_arena arena;
 	struct kf_config plugin; /* the chart's configuration */
 	bool configured;
-	struct kf_err why; /* not */
+	struct kf_err why; /* it is not */
 };
 
 int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster *ret,
 		    struct kf_err *err);
 void kf_cluster_done(struct kf_cluster *cluster);
-/* Whether pods of RuntimeClass object @class are sandboxed: its handler is one of the configured.
- */
+/* Whether pods of RuntimeClass object @class are sandboxed: its handler is one of the configured
+ * handlers. */
 bool kf_cluster_ours(const struct kf_cluster *cluster, struct json_object *class);
 /* The RuntimeClass object called @name, NULL if there is none. */
 struct json_object *kf_cluster_class(const struct kf_cluster *cluster, const char *name);
 /* The RuntimeClass object if @pod is sandboxed, else NULL. */
 struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struct json_object *pod);
-/* The profile of a container of @pod; *ret_why tells what chose it. */
+/* The profile of a container of @pod; *ret_why says what chose it. */
 const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why);
 

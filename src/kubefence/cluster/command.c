@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubectl nono: its commands.  What they have in common is in cluster.c. */
+/* kubectl nono: the list of its commands.  What they share is in cluster.c. */
 #include "kubefence/cluster/cluster.h"
 #include "kubefence/commands.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubectl nono doctor */
+/* kubectl nono doctor: checks of a cluster's objects.  The checks of a node are in
+ * src/kubefence/doctor. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/print.h"
@@ -19,10 +20,10 @@ struct doctor {
 	char text[512];
 };
 
-static enum result say(struct doctor *d, enum result result, const char *fmt, ...)
+static enum result set_result(struct doctor *d, enum result result, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static enum result say(struct doctor *d, enum result result, const char *fmt, ...)
+static enum result set_result(struct doctor *d, enum result result, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -32,19 +33,19 @@ static enum result say(struct doctor *d, enum result result, const char *fmt, ..
 	return result;
 }
 
-static enum result configuration(struct doctor *d)
+static enum result check_config(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
 	if (!d->cluster->configured)
-		return say(d, ERROR, "%s", d->cluster->why.msg);
+		return set_result(d, ERROR, "%s", d->cluster->why.msg);
 	if (s->seccomp == KF_SECCOMP_LEVEL_NONE)
-		return say(d, WARNING,
-			   "config.seccompProfile is \"\": no system call is kept away");
-	return say(d, OK, "default profile %s", s->default_profile);
+		return set_result(d, WARNING,
+				  "config.seccompProfile is \"\": no system call is kept away");
+	return set_result(d, OK, "default profile %s", s->default_profile);
 }
 
-static enum result daemonsets(struct doctor *d)
+static enum result check_daemonsets(struct doctor *d)
 {
 	struct json_object *items = kf_kube_at(d->daemonsets, "items");
 	size_t n = kf_kube_length(items);
@@ -55,17 +56,19 @@ static enum result daemonsets(struct doctor *d)
 		long have = kf_kube_number(ds, "status.numberReady");
 
 		if (have < want)
-			return say(d, ERROR,
-				   "%s: %ld of %ld pods are ready; 'kubectl -n %s logs ds/%s' "
-				   "tells why",
-				   kf_kube_string(ds, "metadata.name"), have, want,
-				   kf_kube_string(ds, "metadata.namespace"),
-				   kf_kube_string(ds, "metadata.name"));
+			return set_result(
+				d, ERROR,
+				"%s: %ld of %ld pods are ready; 'kubectl -n %s logs ds/%s' "
+				"tells why",
+				kf_kube_string(ds, "metadata.name"), have, want,
+				kf_kube_string(ds, "metadata.namespace"),
+				kf_kube_string(ds, "metadata.name"));
 	}
-	return n ? say(d, OK, "%zu", n) : say(d, ERROR, "there is none: is the chart installed?");
+	return n ? set_result(d, OK, "%zu", n)
+		 : set_result(d, ERROR, "there is none: is the chart installed?");
 }
 
-static enum result nodes(struct doctor *d)
+static enum result check_nodes(struct doctor *d)
 {
 	struct json_object *items = kf_kube_at(d->cluster->nodes, "items");
 	unsigned ready = 0, unready = 0;
@@ -87,39 +90,39 @@ static enum result nodes(struct doctor *d)
 				       kf_kube_string(condition, "message"));
 	}
 	if (unready)
-		return say(d, ERROR, "%u of %u are not ready, such as %s", unready, ready + unready,
-			   first);
-	return ready ? say(d, OK, "%u of %zu", ready, kf_kube_length(items))
-		     : say(d, WARNING,
-			   "no node has the label " KF_LABEL_READY
-			   ": nodeSetup.enabled is false, or nothing has started yet");
+		return set_result(d, ERROR, "%u of %u are not ready, such as %s", unready,
+				  ready + unready, first);
+	return ready ? set_result(d, OK, "%u of %zu", ready, kf_kube_length(items))
+		     : set_result(d, WARNING,
+				  "no node has the label " KF_LABEL_READY
+				  ": nodeSetup.enabled is false, or nothing has started yet");
 }
 
-static enum result classes(struct doctor *d)
+static enum result check_classes(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
 	if (!d->cluster->configured)
-		return say(d, WARNING, "cannot be told without the configuration");
+		return set_result(d, WARNING, "cannot be told without the configuration");
 	for (size_t i = 0; i < s->nhandlers; i++)
 		if (!kf_kube_find(d->cluster->classes, "items", "handler", s->handlers[i]))
-			return say(d, ERROR, "no RuntimeClass has the handler '%s'",
-				   s->handlers[i]);
-	return say(d, OK, "%zu handlers", s->nhandlers);
+			return set_result(d, ERROR, "no RuntimeClass has the handler '%s'",
+					  s->handlers[i]);
+	return set_result(d, OK, "%zu handlers", s->nhandlers);
 }
 
-static enum result policies(struct doctor *d)
+static enum result check_policies(struct doctor *d)
 {
 	size_t n = kf_kube_length(kf_kube_at(d->policies, "items"));
 
-	return n ? say(d, OK, "%zu ValidatingAdmissionPolicies", n)
-		 : say(d, WARNING,
-		       "there are none: pods may override what protects them "
-		       "(admission.enabled)");
+	return n ? set_result(d, OK, "%zu ValidatingAdmissionPolicies", n)
+		 : set_result(d, WARNING,
+			      "there are none: pods may override what protects them "
+			      "(admission.enabled)");
 }
 
-/* A pod of ours whose container the node refuses says so in its status. */
-static enum result refused(struct doctor *d)
+/* Find sandboxed pods whose containers the node refuses; their status says so. */
+static enum result check_refused(struct doctor *d)
 {
 	struct json_object *items = kf_kube_at(d->pods, "items");
 	unsigned ours = 0;
@@ -137,28 +140,28 @@ static enum result refused(struct doctor *d)
 
 			if (strcmp(reason, "CreateContainerError") == 0 ||
 			    strcmp(reason, "RunContainerError") == 0)
-				return say(d, WARNING, "%s/%s: %.350s",
-					   kf_kube_string(pod, "metadata.namespace"),
-					   kf_kube_string(pod, "metadata.name"),
-					   kf_kube_string(status, "state.waiting.message"));
+				return set_result(d, WARNING, "%s/%s: %.350s",
+						  kf_kube_string(pod, "metadata.namespace"),
+						  kf_kube_string(pod, "metadata.name"),
+						  kf_kube_string(status, "state.waiting.message"));
 		}
 	}
-	return say(d, OK, "%u sandboxed pods", ours);
+	return set_result(d, OK, "%u sandboxed pods", ours);
 }
 
 static const struct {
 	const char *name;
 	enum result (*run)(struct doctor *d);
 } checks[] = {
-	{"the chart's configuration", configuration},
-	{"the chart's DaemonSets run everywhere", daemonsets},
-	{"nodes are ready for sandboxed pods", nodes},
-	{"every handler has a RuntimeClass", classes},
-	{"admission policies are there", policies},
-	{"no sandboxed pod is refused", refused},
+	{"the chart's configuration", check_config},
+	{"the chart's DaemonSets run everywhere", check_daemonsets},
+	{"nodes are ready for sandboxed pods", check_nodes},
+	{"every handler has a RuntimeClass", check_classes},
+	{"admission policies are there", check_policies},
+	{"no sandboxed pod is refused", check_refused},
 };
 
-static int run(struct doctor *d, bool json)
+static int run_checks(struct doctor *d, bool json)
 {
 	static const char *const marks[] = {"ok", "warning", "error"};
 	struct json_object *list = json_object_new_array(), *out = json_object_new_object();
@@ -210,7 +213,7 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 			   &err) < 0)
 		status = kf_command_fail("%s", err.msg);
 	else
-		status = run(&d, o.json);
+		status = run_checks(&d, o.json);
 	json_object_put(d.daemonsets);
 	json_object_put(d.policies);
 	json_object_put(d.pods);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubectl nono explain POD */
+/* kubectl nono explain POD: the profiles of one pod, why it has them, and what weakens its sandbox.
+ * Which rule decides about a path is told by "kubefence explain" (src/kubefence/explain). */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "cli/print.h"
@@ -11,20 +12,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put(struct json_object **object)
+static void put_json(struct json_object **object)
 {
 	json_object_put(*object);
 }
 
-static void add(struct json_object *row, const char *key, const char *value)
+static void add_member(struct json_object *row, const char *key, const char *value)
 {
 	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));
 }
 
-static void warn(struct json_object *list, const char *fmt, ...)
+static void add_warning(struct json_object *list, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-static void warn(struct json_object *list, const char *fmt, ...)
+static void add_warning(struct json_object *list, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -35,7 +36,7 @@ static void warn(struct json_object *list, const char *fmt, ...)
 	(void)json_object_array_add(list, json_object_new_string(text));
 }
 
-static bool has(struct json_object *array, const char *value)
+static bool has_string(struct json_object *array, const char *value)
 {
 	for (size_t i = 0; i < kf_kube_length(array); i++)
 		if (strcmp(json_object_get_string(json_object_array_get_idx(array, i)), value) == 0)
@@ -43,29 +44,30 @@ static bool has(struct json_object *array, const char *value)
 	return false;
 }
 
-/* What a sandbox of this kind is no boundary against. */
-static void weaknesses(struct json_object *pod, struct json_object *container,
-		       struct json_object *list)
+/* Warn about rights of the container against which the sandbox is no boundary. */
+static void add_weaknesses(struct json_object *pod, struct json_object *container,
+			   struct json_object *list)
 {
 	struct json_object *added = kf_kube_at(container, "securityContext.capabilities.add");
 	struct json_object *volumes = kf_kube_at(pod, "spec.volumes");
 	const char *name = kf_kube_string(container, "name");
 
 	if (json_object_get_boolean(kf_kube_at(container, "securityContext.privileged")))
-		warn(list, "container %s is privileged: no boundary against it", name);
-	if (has(added, "SYS_ADMIN") || has(added, "CAP_SYS_ADMIN") || has(added, "ALL"))
-		warn(list, "container %s has CAP_SYS_ADMIN: no boundary against it", name);
+		add_warning(list, "container %s is privileged: no boundary against it", name);
+	if (has_string(added, "SYS_ADMIN") || has_string(added, "CAP_SYS_ADMIN") ||
+	    has_string(added, "ALL"))
+		add_warning(list, "container %s has CAP_SYS_ADMIN: no boundary against it", name);
 	for (size_t i = 0; i < kf_kube_length(volumes); i++) {
 		struct json_object *volume = json_object_array_get_idx(volumes, i);
 
 		if (strcmp(kf_kube_string(volume, "hostPath.path"), "/") == 0 &&
 		    kf_kube_find(container, "volumeMounts", "name", kf_kube_string(volume, "name")))
-			warn(list, "container %s has the host's root file system", name);
+			add_warning(list, "container %s has the host's root file system", name);
 	}
 }
 
-/* By whom processes are put into the sandbox on the pod's node. */
-static const char *strength(struct json_object *node, const char *handler)
+/* Who puts processes into the sandbox on the pod's node: guard or plugin. */
+static const char *enforced_by(struct json_object *node, const char *handler)
 {
 	struct json_object *condition =
 		kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
@@ -98,20 +100,21 @@ static void add_containers(const struct kf_cluster *c, struct json_object *pod, 
 		for (size_t k = 0; k < s->nallowed_profiles; k++)
 			allowed = allowed || strcmp(s->allowed_profiles[k], profile) == 0;
 		if (!kf_profile_name_valid(profile))
-			warn(warnings, "'%.64s' is not a profile name: refused", profile);
+			add_warning(warnings, "'%.64s' is not a profile name: refused", profile);
 		else if (!allowed && strcmp(why, "default_profile") != 0)
-			warn(warnings, "profile '%.64s' is not among allowed_profiles: refused",
-			     profile);
-		add(row, "name", name);
-		add(row, "profile", profile);
-		add(row, "because", why);
+			add_warning(warnings,
+				    "profile '%.64s' is not among allowed_profiles: refused",
+				    profile);
+		add_member(row, "name", name);
+		add_member(row, "profile", profile);
+		add_member(row, "because", why);
 		(void)json_object_array_add(rows, row);
-		weaknesses(pod, container, warnings);
+		add_weaknesses(pod, container, warnings);
 	}
 }
 
-static struct json_object *explain(const struct kf_cluster *c, struct json_object *pod,
-				   struct json_object *class)
+static struct json_object *explain_pod(const struct kf_cluster *c, struct json_object *pod,
+				       struct json_object *class)
 {
 	static const char *const levels[] = {
 		[KF_SECCOMP_LEVEL_RESTRICTED] = "restricted",
@@ -125,15 +128,15 @@ static struct json_object *explain(const struct kf_cluster *c, struct json_objec
 	struct json_object *node = kf_kube_find(c->nodes, "items", "metadata.name", node_name);
 	const char *level = (size_t)s->seccomp < KF_ARRAY_SIZE(levels) ? levels[s->seccomp] : NULL;
 
-	add(out, "pod", kf_kube_string(pod, "metadata.name"));
-	add(out, "namespace", kf_kube_string(pod, "metadata.namespace"));
-	add(out, "runtimeClass", kf_kube_string(class, "metadata.name"));
-	add(out, "handler", handler);
-	add(out, "node", node_name);
-	add(out, "landlockAbi", node ? kf_kube_meta(node, "labels", KF_LABEL_ABI) : "");
-	add(out, "strength", strength(node, handler));
-	add(out, "seccomp", level ? level : "none of ours");
-	add(out, "exec", s->exec == KF_EXEC_DENY ? "refused by the guard" : "sandboxed");
+	add_member(out, "pod", kf_kube_string(pod, "metadata.name"));
+	add_member(out, "namespace", kf_kube_string(pod, "metadata.namespace"));
+	add_member(out, "runtimeClass", kf_kube_string(class, "metadata.name"));
+	add_member(out, "handler", handler);
+	add_member(out, "node", node_name);
+	add_member(out, "landlockAbi", node ? kf_kube_meta(node, "labels", KF_LABEL_ABI) : "");
+	add_member(out, "strength", enforced_by(node, handler));
+	add_member(out, "seccomp", level ? level : "none of ours");
+	add_member(out, "exec", s->exec == KF_EXEC_DENY ? "refused by the guard" : "sandboxed");
 	add_containers(c, pod, "spec.initContainers", rows, warnings);
 	add_containers(c, pod, "spec.containers", rows, warnings);
 	add_containers(c, pod, "spec.ephemeralContainers", rows, warnings);
@@ -177,7 +180,7 @@ static void print_table(struct json_object *out)
 
 static int run_explain(const struct kf_command *self, int argc, char **argv)
 {
-	KF_CLEANUP(put) struct json_object *pod = NULL;
+	KF_CLEANUP(put_json) struct json_object *pod = NULL;
 	struct json_object *class, *out;
 	struct kf_cluster_options o;
 	struct kf_cluster c;
@@ -201,7 +204,7 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 				    : "it has no runtimeClassName",
 			    kf_kube_string(pod, "spec.runtimeClassName"));
 	if (r == 0) {
-		out = explain(&c, pod, class);
+		out = explain_pod(&c, pod, class);
 		if (o.json)
 			kf_print_json(stdout, out,
 				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubectl nono status */
+/* kubectl nono status: tables of nodes, RuntimeClasses and sandboxed pods.  Whether they are in
+ * order is checked in doctor.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
@@ -13,10 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What of a value is shown in a table; JSON has all of it. */
+/* The most characters of a value in a table; JSON has the whole value. */
 #define CELL_MAX 320
 
-static void put(struct json_object **object)
+static void put_json(struct json_object **object)
 {
 	json_object_put(*object);
 }
@@ -27,13 +28,13 @@ static const char *or_dash(const char *s)
 }
 
 /* The value of an X of the JSON output: a new string. */
-static void add(struct json_object *row, const char *key, const char *value)
+static void add_member(struct json_object *row, const char *key, const char *value)
 {
 	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));
 }
 
-/* One cell, escaped and cut, into @out. */
-static size_t cell(struct json_object *row, const char *key, char out[static CELL_MAX + 4])
+/* Format one cell, escaped and cut, into @out. */
+static size_t format_cell(struct json_object *row, const char *key, char out[static CELL_MAX + 4])
 {
 	const char *v = or_dash(kf_kube_string(row, key));
 	size_t need = kf_escape(out, CELL_MAX + 1, v, strlen(v));
@@ -43,7 +44,7 @@ static size_t cell(struct json_object *row, const char *key, char out[static CEL
 	return strlen(out);
 }
 
-/* Rows of objects with the same keys, for people: columns as wide as need be. */
+/* Print rows of objects with the same keys, for people: columns are as wide as they have to be. */
 static void print_rows(struct json_object *rows, const char *const *keys, const char *const *heads,
 		       size_t n)
 {
@@ -54,7 +55,7 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 	for (size_t k = 0; k < n; k++) {
 		width[k] = (int)strlen(heads[k]);
 		for (size_t i = 0; i < kf_kube_length(rows); i++) {
-			int w = (int)cell(json_object_array_get_idx(rows, i), keys[k], text);
+			int w = (int)format_cell(json_object_array_get_idx(rows, i), keys[k], text);
 
 			width[k] = w > width[k] ? w : width[k];
 		}
@@ -63,7 +64,7 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 	}
 	for (size_t i = 0; i < kf_kube_length(rows); i++) {
 		for (size_t k = 0; k < n; k++) {
-			(void)cell(json_object_array_get_idx(rows, i), keys[k], text);
+			(void)format_cell(json_object_array_get_idx(rows, i), keys[k], text);
 			kf_buf_addf(&out, "%-*s%s", k + 1 < n ? width[k] : 0, text,
 				    k + 1 < n ? "  " : "\n");
 		}
@@ -71,7 +72,7 @@ static void print_rows(struct json_object *rows, const char *const *keys, const 
 	kf_print_text(stdout, out.failed ? "out of memory\n" : out.p);
 }
 
-static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready)
+static struct json_object *list_nodes(const struct kf_cluster *c, unsigned *ret_ready)
 {
 	struct json_object *items = kf_kube_at(c->nodes, "items");
 	struct json_object *rows = json_object_new_array();
@@ -83,18 +84,18 @@ static struct json_object *nodes(const struct kf_cluster *c, unsigned *ret_ready
 		const char *ready = kf_kube_meta(node, "labels", KF_LABEL_READY);
 		struct json_object *row = json_object_new_object();
 
-		add(row, "name", kf_kube_string(node, "metadata.name"));
-		add(row, "ready", ready ? ready : "");
-		add(row, "reason", kf_kube_string(condition, "reason"));
-		add(row, "landlockAbi", kf_kube_meta(node, "labels", KF_LABEL_ABI));
-		add(row, "message", kf_kube_string(condition, "message"));
+		add_member(row, "name", kf_kube_string(node, "metadata.name"));
+		add_member(row, "ready", ready ? ready : "");
+		add_member(row, "reason", kf_kube_string(condition, "reason"));
+		add_member(row, "landlockAbi", kf_kube_meta(node, "labels", KF_LABEL_ABI));
+		add_member(row, "message", kf_kube_string(condition, "message"));
 		(void)json_object_array_add(rows, row);
 		*ret_ready += ready && strcmp(ready, "true") == 0;
 	}
 	return rows;
 }
 
-static struct json_object *pods(const struct kf_cluster *c, struct json_object *list)
+static struct json_object *list_pods(const struct kf_cluster *c, struct json_object *list)
 {
 	struct json_object *items = kf_kube_at(list, "items");
 	struct json_object *rows = json_object_new_array();
@@ -119,18 +120,18 @@ static struct json_object *pods(const struct kf_cluster *c, struct json_object *
 			last = profile;
 		}
 		row = json_object_new_object();
-		add(row, "namespace", kf_kube_string(pod, "metadata.namespace"));
-		add(row, "name", kf_kube_string(pod, "metadata.name"));
-		add(row, "runtimeClass", kf_kube_string(pod, "spec.runtimeClassName"));
-		add(row, "profile", profiles.failed ? "?" : profiles.p);
-		add(row, "phase", kf_kube_string(pod, "status.phase"));
-		add(row, "node", kf_kube_string(pod, "spec.nodeName"));
+		add_member(row, "namespace", kf_kube_string(pod, "metadata.namespace"));
+		add_member(row, "name", kf_kube_string(pod, "metadata.name"));
+		add_member(row, "runtimeClass", kf_kube_string(pod, "spec.runtimeClassName"));
+		add_member(row, "profile", profiles.failed ? "?" : profiles.p);
+		add_member(row, "phase", kf_kube_string(pod, "status.phase"));
+		add_member(row, "node", kf_kube_string(pod, "spec.nodeName"));
 		(void)json_object_array_add(rows, row);
 	}
 	return rows;
 }
 
-static struct json_object *classes(const struct kf_cluster *c, struct json_object *pod_rows)
+static struct json_object *list_classes(const struct kf_cluster *c, struct json_object *pod_rows)
 {
 	struct json_object *items = kf_kube_at(c->classes, "items");
 	struct json_object *rows = json_object_new_array();
@@ -149,9 +150,9 @@ static struct json_object *classes(const struct kf_cluster *c, struct json_objec
 				    name) == 0;
 		(void)snprintf(count, sizeof(count), "%u", n);
 		row = json_object_new_object();
-		add(row, "name", name);
-		add(row, "handler", kf_kube_string(class, "handler"));
-		add(row, "pods", count);
+		add_member(row, "name", name);
+		add_member(row, "handler", kf_kube_string(class, "handler"));
+		add_member(row, "pods", count);
 		(void)json_object_array_add(rows, row);
 	}
 	return rows;
@@ -181,8 +182,8 @@ static void print_table(struct json_object *out)
 
 static int run_status(const struct kf_command *self, int argc, char **argv)
 {
-	KF_CLEANUP(put) struct json_object *list = NULL;
-	KF_CLEANUP(put) struct json_object *out = NULL;
+	KF_CLEANUP(put_json) struct json_object *list = NULL;
+	KF_CLEANUP(put_json) struct json_object *out = NULL;
 	struct kf_cluster_options o;
 	struct kf_cluster c;
 	struct kf_err err;
@@ -196,11 +197,11 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 	r = kf_cluster_get(&o, &(struct kf_cluster_query){.what = "pods", .all = true}, &list,
 			   &err);
 	if (r == 0) {
-		struct json_object *pod_rows = pods(&c, list);
+		struct json_object *pod_rows = list_pods(&c, list);
 
 		out = json_object_new_object();
-		(void)json_object_object_add(out, "nodes", nodes(&c, &ready));
-		(void)json_object_object_add(out, "runtimeClasses", classes(&c, pod_rows));
+		(void)json_object_object_add(out, "nodes", list_nodes(&c, &ready));
+		(void)json_object_object_add(out, "runtimeClasses", list_classes(&c, pod_rows));
 		(void)json_object_object_add(out, "pods", pod_rows);
 		if (o.json)
 			kf_print_json(stdout, out,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence doctor: is this node able to sandbox, and does it? */
+/* kubefence doctor: its options, running all checks, and printing the results.  The checks are in
+ * kernel.c, node.c and workload.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
@@ -17,7 +18,7 @@
 
 #define HINTS "docs/doctor.md#"
 
-enum format { TABLE, SHORT, JSON };
+enum doctor_format { TABLE, SHORT, JSON };
 
 static const struct {
 	const char *mark, *colour, *json;
@@ -28,14 +29,14 @@ static const struct {
 	[KF_DOCTOR_SKIP] = {"-", "", "skipped"},
 };
 
-static bool coloured(void)
+static bool use_colours(void)
 {
 	const char *no = getenv("NO_COLOR");
 
 	return isatty(STDOUT_FILENO) && !(no && *no);
 }
 
-/* One line after the other of @text, which is changed. */
+/* Cut the next line off @text, which is changed. */
 static char *next_line(char **text)
 {
 	char *line = *text && **text ? strsep(text, "\n") : NULL;
@@ -47,7 +48,7 @@ static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
 		     enum kf_doctor_result result, const char *text, char *advice)
 {
 	bool bad = result == KF_DOCTOR_WARNING || result == KF_DOCTOR_ERROR;
-	const char *on = coloured() ? results[result].colour : "", *off = *on ? "\033[0m" : "";
+	const char *on = use_colours() ? results[result].colour : "", *off = *on ? "\033[0m" : "";
 
 	kf_buf_addf(out, "%s%s%s %s", on, results[result].mark, off, c->description);
 	if (bad)
@@ -77,14 +78,14 @@ static void add_json(struct kf_buf *out, const struct kf_doctor_check *c,
 	kf_buf_adds(out, *separator == ',' ? "}" : "\"]}");
 }
 
-/* What one round has found. */
+/* The results of one round. */
 struct tally {
 	unsigned errors, warnings;
 	const char *category;
 };
 
 static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, bool pre,
-		      enum format format, struct kf_buf *out, struct tally *tally)
+		      enum doctor_format format, struct kf_buf *out, struct tally *tally)
 {
 	for (const struct kf_doctor_check *c = table; c->run; c++) {
 		bool first = !tally->category || strcmp(tally->category, c->category) != 0;
@@ -114,20 +115,20 @@ static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, 
 	}
 }
 
-static void ignore(void *ctx, const char *action, const char *object, const char *detail)
+static void ignore_event(void *ctx, const char *action, const char *object, const char *detail)
 {
 	(void)ctx, (void)action, (void)object, (void)detail;
 }
 
-/* One round of all checks; its output replaces @out. */
-static struct tally examine(const struct kf_node_options *options, bool pre, enum format format,
-			    struct kf_buf *out)
+/* Run one round of all checks; its output replaces @out. */
+static struct tally run_round(const struct kf_node_options *options, bool pre,
+			      enum doctor_format format, struct kf_buf *out)
 {
 	struct kf_doctor d = {.options = options, .advice = KF_BUF_INIT(1024 * 1024)};
 	struct tally tally = {0};
 
 	kf_buf_reset(out);
-	d.found = kf_node_open(options, ignore, NULL, &d.node, &d.why) == 0;
+	d.found = kf_node_open(options, ignore_event, NULL, &d.node, &d.why) == 0;
 	d.planned = d.found && kf_node_plan(&d.node, &d.plan, &d.why) == 0;
 	run_table(&d, kf_doctor_kernel, pre, format, out, &tally);
 	run_table(&d, kf_doctor_node, pre, format, out, &tally);
@@ -140,7 +141,8 @@ static struct tally examine(const struct kf_node_options *options, bool pre, enu
 	return tally;
 }
 
-static int report(const struct tally *tally, enum format format, const struct kf_buf *out)
+static int print_report(const struct tally *tally, enum doctor_format format,
+			const struct kf_buf *out)
 {
 	const char *success = tally->errors ? "false" : "true";
 	const char *mark = results[tally->errors ? KF_DOCTOR_ERROR : KF_DOCTOR_OK].mark;
@@ -156,12 +158,12 @@ static int report(const struct tally *tally, enum format format, const struct kf
 			    mark);
 	if (out->failed || all.failed)
 		return kf_command_fail("out of memory");
-	/* Its parts are escaped; the colours are ours. */
+	/* All parts are escaped already; the colours are ours. */
 	(void)kf_print_raw(stdout, all.p, all.n);
 	return tally->errors ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-struct command_line {
+struct doctor_line {
 	struct kf_node_options node;
 	struct kf_option_list handlers;
 	unsigned wait, format;
@@ -172,32 +174,32 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 {
 	static const char *const default_handlers[] = {KF_NODE_HANDLER};
 	const char *handlers[KF_JOURNAL_HANDLERS];
-	struct command_line l = {
+	struct doctor_line l = {
 		.node = KF_NODE_OPTIONS_INIT,
 		.handlers = KF_OPTION_LIST(handlers),
 		.format = TABLE,
 	};
 	const struct timespec pause = {.tv_sec = 1};
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
-	enum format format;
+	enum doctor_format format;
 	struct kf_arguments arguments;
 	struct tally tally;
 	int status;
 
-	/* It only looks. */
+	/* doctor changes nothing. */
 	l.node.restart = false;
 	l.node.timeout = 0;
 	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
 		return status;
-	format = (enum format)l.format;
+	format = (enum doctor_format)l.format;
 	l.node.handlers = l.handlers.n ? handlers : default_handlers;
 	l.node.nhandlers = l.handlers.n ? l.handlers.n : 1;
-	tally = examine(&l.node, l.pre, format, &out);
+	tally = run_round(&l.node, l.pre, format, &out);
 	for (; tally.errors && l.wait; l.wait--) {
 		(void)nanosleep(&pause, NULL);
-		tally = examine(&l.node, l.pre, format, &out);
+		tally = run_round(&l.node, l.pre, format, &out);
 	}
-	status = report(&tally, format, &out);
+	status = print_report(&tally, format, &out);
 	kf_buf_done(&out);
 	return status;
 }
@@ -212,7 +214,7 @@ const struct kf_command kf_cmd_doctor = {
 			{
 				.name = "pre",
 				.kind = KF_OPTION_SET,
-				KF_OPTION_AT(struct command_line, pre),
+				KF_OPTION_AT(struct doctor_line, pre),
 				.help = "only what must hold before installation",
 			},
 			{
@@ -220,19 +222,19 @@ const struct kf_command kf_cmd_doctor = {
 				.kind = KF_OPTION_NUMBER,
 				.value = "SECONDS",
 				.max = 86400,
-				KF_OPTION_AT(struct command_line, wait),
+				KF_OPTION_AT(struct doctor_line, wait),
 				.help = "repeat until nothing fails, for at most that long",
 			},
-			KF_OPT_HOST_ROOT(struct command_line, node.host_root),
-			KF_OPT_DISTRIBUTION(struct command_line, node.distribution),
-			KF_OPT_HANDLER(struct command_line, handlers),
-			KF_OPT_NRI_SOCKET(struct command_line, node.nri_socket),
+			KF_OPT_HOST_ROOT(struct doctor_line, node.host_root),
+			KF_OPT_DISTRIBUTION(struct doctor_line, node.distribution),
+			KF_OPT_HANDLER(struct doctor_line, handlers),
+			KF_OPT_NRI_SOCKET(struct doctor_line, node.nri_socket),
 			{
 				.name = "output",
 				.letter = 'o',
 				.kind = KF_OPTION_WORD,
 				.value = "text|short|json",
-				KF_OPTION_AT(struct command_line, format),
+				KF_OPTION_AT(struct doctor_line, format),
 				.help = "everything (default), failures only, or one JSON object",
 			},
 			{0},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the checks of doctor share: what they look at, and the table of them. */
 #ifndef KF_KUBEFENCE_DOCTOR_DOCTOR_H
 #define KF_KUBEFENCE_DOCTOR_DOCTOR_H
 
@@ -7,11 +8,11 @@
 
 enum kf_doctor_result { KF_DOCTOR_OK, KF_DOCTOR_WARNING, KF_DOCTOR_ERROR, KF_DOCTOR_SKIP };
 
-/* What the checks look at; gathered once a round. */
+/* What the checks look at; collected once in each round. */
 struct kf_doctor {
 	const struct kf_node_options *options;
 	struct kf_node node;
-	bool found;	   /* a runtime was found: node and plan tell more */
+	bool found;	   /* a runtime was found, and node is open */
 	bool planned;	   /* plan is filled */
 	struct kf_err why; /* why not */
 	struct kf_node_plan plan;
@@ -25,7 +26,7 @@ struct kf_doctor_check {
 	const char *category;
 	const char *description;
 	const char *anchor; /* of docs/doctor.md */
-	bool pre;	    /* holds before installation already */
+	bool pre;	    /* must hold before installation */
 	enum kf_doctor_result (*run)(struct kf_doctor *doctor);
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of doctor on the kernel: Landlock, seccomp, audit, user namespaces, memory files. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "kubefence/doctor/doctor.h"
@@ -20,7 +21,7 @@
 
 #define CATEGORY	 "kernel"
 
-/* The first line of a small file of the kernel's; "" if it cannot be read. */
+/* Read the first line of a small file of the kernel's; "" if it cannot be read. */
 static void first_line(const char *path, char out[static 512])
 {
 	KF_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -30,14 +31,14 @@ static void first_line(const char *path, char out[static 512])
 	out[strcspn(out, "\n")] = '\0';
 }
 
-static int abi(void)
+static int landlock_abi(void)
 {
 	return (int)syscall(__NR_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
 }
 
-static enum kf_doctor_result landlock(struct kf_doctor *d)
+static enum kf_doctor_result check_landlock(struct kf_doctor *d)
 {
-	int v = abi();
+	int v = landlock_abi();
 
 	if (v < 1)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR,
@@ -60,23 +61,24 @@ static enum kf_doctor_result landlock(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "ABI %d", v);
 }
 
-static enum kf_doctor_result lsm(struct kf_doctor *d)
+static enum kf_doctor_result check_lsm(struct kf_doctor *d)
 {
 	char list[512];
 
 	first_line("/sys/kernel/security/lsm", list);
 	if (!*list)
-		return abi() > 0 ? kf_doctor_say(d, KF_DOCTOR_OK,
-						 "securityfs is not mounted here, "
-						 "Landlock answers")
-				 : kf_doctor_say(d, KF_DOCTOR_WARNING,
-						 "/sys/kernel/security/lsm cannot be read");
+		return landlock_abi() > 0
+			       ? kf_doctor_say(d, KF_DOCTOR_OK,
+					       "securityfs is not mounted here, "
+					       "Landlock answers")
+			       : kf_doctor_say(d, KF_DOCTOR_WARNING,
+					       "/sys/kernel/security/lsm cannot be read");
 	if (!strstr(list, "landlock"))
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "landlock is not in \"%.200s\"", list);
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%.200s", list);
 }
 
-static enum kf_doctor_result seccomp(struct kf_doctor *d)
+static enum kf_doctor_result check_seccomp(struct kf_doctor *d)
 {
 	char actions[512];
 
@@ -88,7 +90,7 @@ static enum kf_doctor_result seccomp(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result audit(struct kf_doctor *d)
+static enum kf_doctor_result check_audit(struct kf_doctor *d)
 {
 	KF_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
 
@@ -97,10 +99,10 @@ static enum kf_doctor_result audit(struct kf_doctor *d)
 			d, KF_DOCTOR_WARNING,
 			"no audit in this kernel or not allowed here: denials cannot be "
 			"reported");
-	if (abi() < ABI_AUDIT)
+	if (landlock_abi() < ABI_AUDIT)
 		return kf_doctor_say(d, KF_DOCTOR_WARNING,
 				     "Landlock ABI %d does not log denials (kernel 6.15 does)",
-				     abi());
+				     landlock_abi());
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
@@ -120,7 +122,7 @@ static enum kf_doctor_result user_namespaces(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result memfd(struct kf_doctor *d)
+static enum kf_doctor_result check_memfd(struct kf_doctor *d)
 {
 	char value[512];
 
@@ -134,11 +136,11 @@ static enum kf_doctor_result memfd(struct kf_doctor *d)
 }
 
 const struct kf_doctor_check kf_doctor_kernel[] = {
-	{CATEGORY, "Landlock is available", "landlock", true, landlock},
-	{CATEGORY, "landlock is among the security modules", "lsm", true, lsm},
-	{CATEGORY, "seccomp filters are available", "seccomp", true, seccomp},
-	{CATEGORY, "denials can be audited", "audit", true, audit},
+	{CATEGORY, "Landlock is available", "landlock", true, check_landlock},
+	{CATEGORY, "landlock is among the security modules", "lsm", true, check_lsm},
+	{CATEGORY, "seccomp filters are available", "seccomp", true, check_seccomp},
+	{CATEGORY, "denials can be audited", "audit", true, check_audit},
 	{CATEGORY, "user namespaces are available", "user-namespaces", true, user_namespaces},
-	{CATEGORY, "sealed programs in memory may run", "memfd-noexec", true, memfd},
+	{CATEGORY, "sealed programs in memory may run", "memfd-noexec", true, check_memfd},
 	{NULL, NULL, NULL, false, NULL},
 };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of doctor on the runtime, its configuration and the guard.  The plugin and what runs is
+ * checked in workload.c; "kubefence node verify" is src/node/verify.c. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "config/settings_text.h"
@@ -38,7 +40,7 @@ static enum kf_doctor_result runtime_configuration(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->plan.config);
 }
 
-/* By the version alone; what is really there, only the plugin finds out. */
+/* What the version makes likely; only the plugin can find out what really works. */
 static bool expect_validation(const struct kf_doctor *d)
 {
 	struct nri_features expected;
@@ -79,7 +81,7 @@ static enum kf_doctor_result runtime_answers(struct kf_doctor *d)
 
 /* --- configuration --- */
 
-static enum kf_doctor_result installed(struct kf_doctor *d)
+static enum kf_doctor_result check_installed(struct kf_doctor *d)
 {
 	const struct kf_journal *j = &d->node.journal;
 
@@ -96,7 +98,7 @@ static enum kf_doctor_result installed(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result predecessor(struct kf_doctor *d)
+static enum kf_doctor_result check_predecessor(struct kf_doctor *d)
 {
 	char what[256];
 	bool runs;
@@ -108,7 +110,7 @@ static enum kf_doctor_result predecessor(struct kf_doctor *d)
 	return kf_doctor_say(d, runs ? KF_DOCTOR_ERROR : KF_DOCTOR_WARNING, "%s", what);
 }
 
-static enum kf_doctor_result effective(struct kf_doctor *d)
+static enum kf_doctor_result check_effective(struct kf_doctor *d)
 {
 	struct kf_err err;
 
@@ -141,7 +143,7 @@ static enum kf_doctor_result handlers_served(struct kf_doctor *d)
 
 /* --- guard --- */
 
-static enum kf_doctor_result guard(struct kf_doctor *d)
+static enum kf_doctor_result check_guard(struct kf_doctor *d)
 {
 	struct kf_runtimes recorded;
 	struct kf_err err;
@@ -193,7 +195,7 @@ static enum kf_doctor_result guard_files(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result settings(struct kf_doctor *d)
+static enum kf_doctor_result check_settings(struct kf_doctor *d)
 {
 	struct kf_settings_text s;
 	KF_FREE char *text = NULL;
@@ -217,12 +219,13 @@ const struct kf_doctor_check kf_doctor_node[] = {
 	{"runtime", "its version allows plugin and guard", "version", true, runtime_version},
 	{"runtime", "it answers on its CRI socket", "cri", true, runtime_answers},
 	{"runtime", "nothing of an earlier implementation is in the way", "predecessor", true,
-	 predecessor},
-	{"configuration", "the node is set up", "installed", false, installed},
-	{"configuration", "the runtime uses what was installed", "effective", false, effective},
+	 check_predecessor},
+	{"configuration", "the node is set up", "installed", false, check_installed},
+	{"configuration", "the runtime uses what was installed", "effective", false,
+	 check_effective},
 	{"configuration", "the runtime serves the handlers", "handlers", false, handlers_served},
-	{"guard", "every handler of runc's type has the guard", "guard", false, guard},
+	{"guard", "every handler of runc's type has the guard", "guard", false, check_guard},
 	{"guard", "installed files are safe", "files", false, guard_files},
-	{"guard", "settings are valid", "settings", false, settings},
+	{"guard", "settings are valid", "settings", false, check_settings},
 	{NULL, NULL, NULL, false, NULL},
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a check of doctor found, for the line that follows it. */
+/* The text that a check of doctor leaves for its line. */
 #include "base/escape.h"
 #include "kubefence/doctor/doctor.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence selftest: am I in the sandbox?  Run in a pod of the RuntimeClass; each check is
- * something that an unsandboxed process would be allowed to do. */
+/* kubefence selftest: is this process in the sandbox? It runs in a pod of the RuntimeClass; each
+ * check tries something that a process without the sandbox could do.  The launcher's own proof is
+ * in sandbox/proof.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/print.h"
@@ -26,7 +27,7 @@
 #define LAYERS_MAX	   16 /* of the kernel */
 #define TOKEN		   "/var/run/secrets/kubernetes.io/serviceaccount/token"
 
-/* A line of /proc/self/status, for example "Seccomp". */
+/* Read the number of a line of /proc/self/status, for example "Seccomp". */
 static int status_number(const char *key)
 {
 	char text[8192];
@@ -62,7 +63,7 @@ static bool seccomp_on(char why[static 128])
 	return n == 2;
 }
 
-/* In a child, since it cannot be undone; its exit code. */
+/* Run @fn in a child, since it cannot be undone; returns the exit code. */
 static int in_child(int (*fn)(void))
 {
 	pid_t pid = fork();
@@ -75,7 +76,7 @@ static int in_child(int (*fn)(void))
 	return WEXITSTATUS(status);
 }
 
-/* How many more domains fit: the kernel stacks sixteen. */
+/* Count how many more domains can be entered: the kernel stacks sixteen. */
 static int more_layers(void)
 {
 	const uint64_t handled[1] = {1}; /* execute */
@@ -101,7 +102,7 @@ static bool landlock_on(char why[static 128])
 	return more < LAYERS_MAX;
 }
 
-/* 0 if it could be opened, else why not. */
+/* 0 if the file could be opened; otherwise -1 and the reason in @why. */
 static int try_open(const char *path, int flags, char why[static 128])
 {
 	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -128,7 +129,7 @@ static bool write_root(char why[static 128])
 	return cannot_create("/kubefence-selftest", why);
 }
 
-/* The program itself lies in the image, which may not be changed. */
+/* The program itself lies in the image, which must not be changeable. */
 static bool write_image(char why[static 128])
 {
 	char self[PATH_MAX];
@@ -140,7 +141,7 @@ static bool write_image(char why[static 128])
 	return cannot_create(self, why);
 }
 
-/* Nothing there is fine as well: a denied mount is taken away. */
+/* A missing file passes as well: a denied mount is removed. */
 static bool read_token(char why[static 128])
 {
 	return try_open(TOKEN, O_RDONLY, why) != 0;
@@ -151,7 +152,7 @@ static int new_userns(void)
 	return unshare(CLONE_NEWUSER) == 0 ? 0 : errno;
 }
 
-/* Both seccomp levels refuse it, with this very error. */
+/* Both seccomp levels refuse it with this error. */
 static bool user_namespace(char why[static 128])
 {
 	int e = in_child(new_userns);
@@ -174,7 +175,7 @@ static const struct {
 	{"read-token", "no service account token to be read", read_token},
 };
 
-static bool skipped(const char *name, const char *const *skip, size_t n)
+static bool is_skipped(const char *name, const char *const *skip, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(skip[i], name) == 0)
@@ -182,13 +183,13 @@ static bool skipped(const char *name, const char *const *skip, size_t n)
 	return false;
 }
 
-static int run(bool json, const char *const *skip, size_t nskip)
+static int run_checks(bool json, const char *const *skip, size_t nskip)
 {
 	struct kf_buf out = KF_BUF_INIT(64 * 1024);
 	unsigned failed = 0;
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(checks); i++) {
-		bool skip_it = skipped(checks[i].name, skip, nskip);
+		bool skip_it = is_skipped(checks[i].name, skip, nskip);
 		char why[128] = "";
 		bool ok = skip_it || checks[i].run(why);
 		const char *result = skip_it ? "skipped" : ok ? "ok" : "FAIL";
@@ -220,7 +221,7 @@ static int run(bool json, const char *const *skip, size_t nskip)
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-struct command_line {
+struct selftest_line {
 	struct kf_option_list skip;
 	bool json;
 	unsigned output;
@@ -229,7 +230,7 @@ struct command_line {
 static int run_selftest(const struct kf_command *self, int argc, char **argv)
 {
 	const char *skip[KF_ARRAY_SIZE(checks)];
-	struct command_line l = {.skip = KF_OPTION_LIST(skip)};
+	struct selftest_line l = {.skip = KF_OPTION_LIST(skip)};
 	struct kf_arguments arguments;
 	int status;
 
@@ -241,7 +242,7 @@ static int run_selftest(const struct kf_command *self, int argc, char **argv)
 		if (known == KF_ARRAY_SIZE(checks))
 			return kf_command_usage("--skip: there is no check '%s'", skip[i]);
 	}
-	return run(l.json || l.output == KF_OUTPUT_JSON, skip, l.skip.n);
+	return run_checks(l.json || l.output == KF_OUTPUT_JSON, skip, l.skip.n);
 }
 
 const struct kf_command kf_cmd_selftest = {
@@ -255,17 +256,17 @@ const struct kf_command kf_cmd_selftest = {
 				.name = "skip",
 				.kind = KF_OPTION_EACH,
 				.value = "CHECK",
-				KF_OPTION_AT(struct command_line, skip),
+				KF_OPTION_AT(struct selftest_line, skip),
 				.help = "one that does not apply (see the first column), such as "
 					"seccomp where seccompProfile is \"\"",
 			},
 			{
 				.name = "json",
 				.kind = KF_OPTION_SET,
-				KF_OPTION_AT(struct command_line, json),
+				KF_OPTION_AT(struct selftest_line, json),
 				.help = "the same as -o json",
 			},
-			KF_OPT_OUTPUT(struct command_line, output),
+			KF_OPT_OUTPUT(struct selftest_line, output),
 			{0},
 		},
 	.run = run_selftest,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plugin, and what runs on the node. */
+/* Checks of doctor on the plugin, its profiles, the containers, Kata and agents.  The runtime and
+ * the guard are checked in node.c. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "flat/flat.h"
@@ -26,14 +27,14 @@ static enum kf_doctor_result nri_socket(struct kf_doctor *d)
 {
 	struct kf_err err = {.msg = "there is no runtime"};
 
-	/* /var/run is a link to /run on every host that we know. */
+	/* /var/run is a symlink to /run on every host that we know. */
 	if (!d->found || kf_socket_wait(&d->node.host, d->options->nri_socket, 0, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", d->options->nri_socket);
 }
 
-/* Whether a process of that name runs on the host. */
-static bool runs(const struct kf_doctor *d, const char *name)
+/* Whether a process with that name runs on the host. */
+static bool is_running(const struct kf_doctor *d, const char *name)
 {
 	bool found = false;
 	struct dirent *de;
@@ -64,21 +65,21 @@ static bool runs(const struct kf_doctor *d, const char *name)
 	return found;
 }
 
-static enum kf_doctor_result plugin(struct kf_doctor *d)
+static enum kf_doctor_result check_plugin(struct kf_doctor *d)
 {
-	if (!d->found || !runs(d, "nono-nri"))
+	if (!d->found || !is_running(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_WARNING,
 				     "nono-nri does not run on this node; the guard sandboxes with "
 				     "the settings it was given last");
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-static enum kf_doctor_result connected(struct kf_doctor *d)
+static enum kf_doctor_result check_connected(struct kf_doctor *d)
 {
 	struct kf_plugin_result result;
 	char why[160];
 
-	if (!d->found || !runs(d, "nono-nri"))
+	if (!d->found || !is_running(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
 	kf_plugin_do(&d->node.host, &result);
 	if (kf_plugin_judge(&result, why, sizeof(why)))
@@ -87,13 +88,13 @@ static enum kf_doctor_result connected(struct kf_doctor *d)
 			     "%s; the guard sandboxes with the settings it was given last", why);
 }
 
-/* Whether the runtime sets what the plugin asks for, and checks it; only it knows. */
-static enum kf_doctor_result given(struct kf_doctor *d)
+/* Whether the runtime applies what the plugin asks for, and validates it; only the plugin knows. */
+static enum kf_doctor_result check_given(struct kf_doctor *d)
 {
 	struct kf_plugin_result result;
 	char runtime[96], validation[96], without[192];
 
-	if (!d->found || !runs(d, "nono-nri"))
+	if (!d->found || !is_running(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
 	kf_plugin_do(&d->node.host, &result);
 	if (!kf_plugin_said(&result, "runtime", runtime, sizeof(runtime)) ||
@@ -107,8 +108,8 @@ static enum kf_doctor_result given(struct kf_doctor *d)
 			     validation, without);
 }
 
-/* The names of the published profiles' files into *ret (kf_host_list_free()). */
-static int published(struct kf_doctor *d, char ***ret, struct kf_err *err)
+/* List the files of the published profiles in *ret (kf_host_list_free()). */
+static int list_published(struct kf_doctor *d, char ***ret, struct kf_err *err)
 {
 	char pattern[600];
 
@@ -129,7 +130,7 @@ static int read_profile(struct kf_doctor *d, const char *path, struct kf_policy 
 		       : kf_policy_parse(text, n, ret, err);
 }
 
-static enum kf_doctor_result profiles(struct kf_doctor *d)
+static enum kf_doctor_result check_profiles(struct kf_doctor *d)
 {
 	unsigned count = 0;
 	char **list;
@@ -138,7 +139,7 @@ static enum kf_doctor_result profiles(struct kf_doctor *d)
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	if (published(d, &list, &err) < 0)
+	if (list_published(d, &list, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	for (char **p = list; *p && !bad; p++, count++) {
 		struct kf_policy policy;
@@ -160,7 +161,7 @@ static enum kf_doctor_result profiles(struct kf_doctor *d)
 
 /* --- the rest --- */
 
-static enum kf_doctor_result containers(struct kf_doctor *d)
+static enum kf_doctor_result check_containers(struct kf_doctor *d)
 {
 	struct kf_in_use pods;
 	struct kf_err err;
@@ -172,15 +173,16 @@ static enum kf_doctor_result containers(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%u%s%s", pods.n, pods.n ? ": " : "", pods.names);
 }
 
-/* Why the container of state file @path runs outside, into doctor->text; false if it does not. */
-static bool outside(struct kf_doctor *d, const char *path)
+/* If the container of state file @path runs outside of the sandbox, put the reason into
+ * doctor->text and return true. */
+static bool find_outside(struct kf_doctor *d, const char *path)
 {
 	KF_FREE char *text = NULL;
 	struct json_object *root, *why = NULL, *pod = NULL, *ns = NULL;
 	bool is;
 
 	if (kf_host_read(&d->node.host, path, KF_LIMIT_CONFIG, &text, NULL, NULL) < 0)
-		return false; /* it ended meanwhile */
+		return false; /* the container ended meanwhile */
 	root = json_tokener_parse(text);
 	is = json_object_object_get_ex(root, "unsandboxed", &why) && why;
 	if (is) {
@@ -196,8 +198,8 @@ static bool outside(struct kf_doctor *d, const char *path)
 	return is;
 }
 
-/* The plugin looks at every container of its handlers when it connects. */
-static enum kf_doctor_result unsandboxed(struct kf_doctor *d)
+/* When the plugin connects, it looks at every container of its handlers and writes this state. */
+static enum kf_doctor_result check_unsandboxed(struct kf_doctor *d)
 {
 	unsigned count = 0;
 	struct kf_err err;
@@ -214,10 +216,10 @@ static enum kf_doctor_result unsandboxed(struct kf_doctor *d)
 
 		(void)snprintf(pattern, sizeof(pattern), "%s/*", *p);
 		if (kf_host_glob(&d->node.host, pattern, &containers, &err) < 0)
-			continue; /* no directory */
+			continue; /* it is not a directory */
 		for (char **c = containers; *c && !bad; c++, count++) {
 			(void)snprintf(path, sizeof(path), "%s/metadata.json", *c);
-			bad = outside(d, path);
+			bad = find_outside(d, path);
 		}
 		kf_host_list_free(containers);
 	}
@@ -225,7 +227,7 @@ static enum kf_doctor_result unsandboxed(struct kf_doctor *d)
 	return bad ? KF_DOCTOR_ERROR : kf_doctor_say(d, KF_DOCTOR_OK, "%u looked at", count);
 }
 
-static enum kf_doctor_result kata(struct kf_doctor *d)
+static enum kf_doctor_result check_kata(struct kf_doctor *d)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_kata found;
@@ -274,8 +276,8 @@ static enum kf_doctor_result kata_handlers(struct kf_doctor *d)
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
-/* The first line of the recipe among @rules: with agents, about the sandbox that the
- * program brings itself. */
+/* Add the first line of the recipe in @rules: for agents it is about the sandbox that the program
+ * brings itself. */
 static void add_recipe(struct kf_doctor *d, const char *name, const struct kf_rule *rules, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -286,14 +288,14 @@ static void add_recipe(struct kf_doctor *d, const char *name, const struct kf_ru
 	}
 }
 
-/* Recipes of the profiles that this node has; false if it has none of its own. */
+/* Add the recipes of the profiles that this node has; false if it has none of its own. */
 static bool published_recipes(struct kf_doctor *d)
 {
 	struct kf_err ignored;
 	char **list;
 	bool any;
 
-	if (!d->found || published(d, &list, &ignored) < 0)
+	if (!d->found || list_published(d, &list, &ignored) < 0)
 		return false;
 	any = *list != NULL;
 	for (char **p = list; *p; p++) {
@@ -316,7 +318,7 @@ static void builtin_recipes(struct kf_doctor *d)
 	for (size_t i = 0; i < kf_nprofile_builtins; i++) {
 		struct kf_compiled compiled;
 
-		/* Each with memory of its own: a builtin may be as large as its limit. */
+		/* Each profile gets its own memory: a built-in one may be as large as the limit. */
 		kf_profiles_init(&all);
 		if (kf_profiles_compile(&all, kf_profile_builtins[i].name, &compiled, &err) == 0)
 			add_recipe(d, compiled.name, compiled.rules, compiled.nrules);
@@ -324,7 +326,7 @@ static void builtin_recipes(struct kf_doctor *d)
 	}
 }
 
-static enum kf_doctor_result agents(struct kf_doctor *d)
+static enum kf_doctor_result check_agents(struct kf_doctor *d)
 {
 	if (!published_recipes(d))
 		builtin_recipes(d);
@@ -336,15 +338,15 @@ static enum kf_doctor_result agents(struct kf_doctor *d)
 
 const struct kf_doctor_check kf_doctor_workload[] = {
 	{"plugin", "the NRI socket is there", "nri", false, nri_socket},
-	{"plugin", "the plugin runs", "plugin", false, plugin},
-	{"plugin", "it is connected to the runtime and ready", "connected", false, connected},
-	{"plugin", "the runtime does what it asks for", "given", false, given},
-	{"plugin", "published profiles are valid", "profiles", false, profiles},
-	{"workload", "containers", "containers", false, containers},
+	{"plugin", "the plugin runs", "plugin", false, check_plugin},
+	{"plugin", "it is connected to the runtime and ready", "connected", false, check_connected},
+	{"plugin", "the runtime does what it asks for", "given", false, check_given},
+	{"plugin", "published profiles are valid", "profiles", false, check_profiles},
+	{"workload", "containers", "containers", false, check_containers},
 	{"workload", "every container of the handlers is sandboxed", "unsandboxed", false,
-	 unsandboxed},
-	{"workload", "Kata's guest kernel has Landlock", "kata", true, kata},
+	 check_unsandboxed},
+	{"workload", "Kata's guest kernel has Landlock", "kata", true, check_kata},
 	{"workload", "handlers of virtual machines are ours", "kata-handler", false, kata_handlers},
-	{"workload", "agents that bring a sandbox of their own", "agents", true, agents},
+	{"workload", "agents that bring a sandbox of their own", "agents", true, check_agents},
 	{NULL, NULL, NULL, false, NULL},
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence explain: its options and output.  Which rule decides is worked out in explain.c. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -30,7 +31,7 @@ static const struct {
 	{"connect", KF_LANDLOCK_CONNECT, false},
 };
 
-struct options {
+struct explain_options {
 	struct kf_explain explain;
 	struct kf_explain_mount mounts[MOUNTS_MAX];
 	const char *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
@@ -39,7 +40,7 @@ struct options {
 	unsigned output, abi;
 	const char *rootfs;
 	struct kf_profiles profiles;
-	struct kf_policy flat; /* PROFILE was a compiled one */
+	struct kf_policy flat; /* if PROFILE was a compiled one */
 	const char *file;
 	struct kf_compiled compiled;
 };
@@ -54,8 +55,8 @@ static int take_op(void *target, const char *word, struct kf_err *err)
 	return 0;
 }
 
-/* PATH[:ro] of a volume's mount point. */
-static int add_mount(struct options *o, const char *arg)
+/* Add PATH[:ro], a volume's mount point. */
+static int add_mount(struct explain_options *o, const char *arg)
 {
 	struct kf_explain_mount *mount = &o->mounts[o->explain.nmounts];
 	const char *colon = strrchr(arg, ':');
@@ -73,10 +74,10 @@ static int add_mount(struct options *o, const char *arg)
 	return KF_EXIT_OK;
 }
 
-#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
-	{                                                                                \
-		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
-		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
+#define OPTION(letter_, name_, value_, kind_, member, help_)                                     \
+	{                                                                                        \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,                 \
+		.value = (value_), KF_OPTION_AT(struct explain_options, member), .help = (help_) \
 	}
 
 static const struct kf_option options[] = {
@@ -85,7 +86,7 @@ static const struct kf_option options[] = {
 		.name = "op",
 		.kind = KF_OPTION_CALL,
 		.value = "read|write|exec|connect",
-		KF_OPTION_AT(struct options, ops),
+		KF_OPTION_AT(struct explain_options, ops),
 		.call = take_op,
 		.help = "what to do with it, connect: to a unix socket; may be repeated (default: "
 			"read, write and exec)",
@@ -99,7 +100,7 @@ static const struct kf_option options[] = {
 		.kind = KF_OPTION_NUMBER,
 		.value = "UID",
 		.max = UINT32_MAX,
-		KF_OPTION_AT(struct options, explain.uid),
+		KF_OPTION_AT(struct explain_options, explain.uid),
 		.help = "user the container starts as (default: 0)",
 	},
 	OPTION(0, "home", "DIR", STRING, explain.home,
@@ -112,17 +113,17 @@ static const struct kf_option options[] = {
 		.kind = KF_OPTION_NUMBER,
 		.value = "N",
 		.max = 1000,
-		KF_OPTION_AT(struct options, abi),
+		KF_OPTION_AT(struct explain_options, abi),
 		.help = "Landlock ABI of the node's kernel (default: this kernel's)",
 	},
 	OPTION('m', "mount", "PATH[:ro]", EACH, volumes, "a volume's mount point; may be repeated"),
-	KF_OPT_DIR(struct options, dirs),
-	KF_OPT_OUTPUT(struct options, output),
+	KF_OPT_DIR(struct explain_options, dirs),
+	KF_OPT_OUTPUT(struct explain_options, output),
 	{0},
 };
 
-/* What follows from the options, and cannot be told of one alone. */
-static int complete_options(struct options *o)
+/* Fill in and check what depends on several options. */
+static int complete_options(struct explain_options *o)
 {
 	struct kf_err err;
 
@@ -143,8 +144,8 @@ static int complete_options(struct options *o)
 		       : kf_command_fail("%s", err.msg);
 }
 
-/* PROFILE as a compiled profile, if the file is one; else 1. */
-static int load_flat(struct options *o, const char *what, struct kf_err *err)
+/* Load PROFILE if it is a file with a compiled profile. 1 if it is not. */
+static int load_flat(struct explain_options *o, const char *what, struct kf_err *err)
 {
 	static const char magic[] = "nono-policy ";
 	KF_FREE char *text = NULL;
@@ -162,7 +163,7 @@ static int load_flat(struct options *o, const char *what, struct kf_err *err)
 	return 0;
 }
 
-static int load(struct options *o, const char *what)
+static int load_profile(struct explain_options *o, const char *what)
 {
 	struct kf_err err = {0};
 	int r = load_flat(o, what, &err);
@@ -184,13 +185,14 @@ static void rule_text(const struct kf_rule *rule, struct kf_buf *out)
 	const char *line;
 
 	kf_policy_format("x", rule, 1, &text);
-	/* The third line, behind header and name. */
+	/* The rule is the third line, behind header and name. */
 	line = text.p ? strchr(strchr(text.p, '\n') + 1, '\n') + 1 : "\n";
 	kf_buf_add(out, line, strcspn(line, "\n"));
 	kf_buf_done(&text);
 }
 
-static void rule_place(const struct options *o, const struct kf_rule *rule, struct kf_buf *out)
+static void rule_place(const struct explain_options *o, const struct kf_rule *rule,
+		       struct kf_buf *out)
 {
 	const struct kf_origin *at;
 
@@ -204,38 +206,38 @@ static void rule_place(const struct options *o, const struct kf_rule *rule, stru
 		kf_buf_addf(out, ", group '%s'", at->group);
 }
 
-static void quoted(struct kf_buf *out, const char *s)
+static void add_quoted(struct kf_buf *out, const char *s)
 {
 	kf_buf_adds(out, "\"");
 	kf_buf_add_json(out, s ? s : "");
 	kf_buf_adds(out, "\"");
 }
 
-static void print_json(const struct options *o, const char *path, const char *op,
+static void print_json(const struct explain_options *o, const char *path, const char *op,
 		       const struct kf_explained *e, bool first, struct kf_buf *out)
 {
 	struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 
 	kf_buf_adds(out, first ? "\n    {\"path\": " : ",\n    {\"path\": ");
-	quoted(out, path);
+	add_quoted(out, path);
 	kf_buf_addf(out, ", \"op\": \"%s\", \"allowed\": %s, \"real\": ", op,
 		    e->allowed ? "true" : "false");
-	quoted(out, e->real);
+	add_quoted(out, e->real);
 	kf_buf_addf(out, ", \"exists\": %s, \"why\": \"%s\"", e->exists ? "true" : "false", e->why);
 	if (e->rule) {
 		rule_text(e->rule, &part);
 		kf_buf_adds(out, ", \"rule\": ");
-		quoted(out, part.p);
+		add_quoted(out, part.p);
 		kf_buf_reset(&part);
 		rule_place(o, e->rule, &part);
 		kf_buf_adds(out, ", \"at\": ");
-		quoted(out, part.p);
+		add_quoted(out, part.p);
 	}
 	kf_buf_adds(out, "}");
 	kf_buf_done(&part);
 }
 
-static void print_text(const struct options *o, const char *path, const char *op,
+static void print_text(const struct explain_options *o, const char *path, const char *op,
 		       const struct kf_explained *e, struct kf_buf *out)
 {
 	kf_buf_addf(out, "%s ", op);
@@ -257,7 +259,7 @@ static void print_text(const struct options *o, const char *path, const char *op
 	kf_buf_adds(out, "\n");
 }
 
-static int explain_paths(struct options *o, struct kf_buf *out)
+static int explain_paths(struct explain_options *o, struct kf_buf *out)
 {
 	bool all = true, first = true;
 	struct kf_err err;
@@ -282,14 +284,15 @@ static int explain_paths(struct options *o, struct kf_buf *out)
 	return all ? KF_EXIT_OK : KF_EXIT_FAILED;
 }
 
-/* A note for people, and not one that the launcher tells them when it is time. */
+/* Whether @rule is a note for people, and not a hint that the launcher prints when the program
+ * starts. */
 static bool is_recipe(const struct kf_rule *rule)
 {
 	return rule->kind == KF_RULE_NOTE && strncmp(rule->arg, "hint ", 5) != 0;
 }
 
-/* What there is to say about the profile as a whole. */
-static void explain_profile(const struct options *o, struct kf_buf *out)
+/* Describe the profile as a whole. */
+static void explain_profile(const struct explain_options *o, struct kf_buf *out)
 {
 	const char *text = o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s;
 	bool noted = false;
@@ -314,18 +317,18 @@ static void explain_profile(const struct options *o, struct kf_buf *out)
 	}
 }
 
-static void explain_profile_json(const struct options *o, struct kf_buf *out)
+static void explain_profile_json(const struct explain_options *o, struct kf_buf *out)
 {
 	struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 	bool first = true;
 
-	quoted(out, o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s);
+	add_quoted(out, o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s);
 	kf_buf_adds(out, ", \"recipe\": [");
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
 		if (!is_recipe(&o->compiled.rules[i]))
 			continue;
 		kf_buf_adds(out, first ? "" : ", ");
-		quoted(out, o->compiled.rules[i].arg);
+		add_quoted(out, o->compiled.rules[i].arg);
 		first = false;
 	}
 	kf_buf_adds(out, "], \"rules\": [");
@@ -333,21 +336,21 @@ static void explain_profile_json(const struct options *o, struct kf_buf *out)
 		kf_buf_adds(out, i ? ",\n    {\"rule\": " : "\n    {\"rule\": ");
 		kf_buf_reset(&part);
 		rule_text(&o->compiled.rules[i], &part);
-		quoted(out, part.p);
+		add_quoted(out, part.p);
 		kf_buf_reset(&part);
 		rule_place(o, &o->compiled.rules[i], &part);
 		kf_buf_adds(out, ", \"at\": ");
-		quoted(out, part.p);
+		add_quoted(out, part.p);
 		kf_buf_adds(out, "}");
 	}
 	kf_buf_adds(out, "]");
 	kf_buf_done(&part);
 }
 
-static int run(struct options *o, const char *what)
+static int explain_all(struct explain_options *o, const char *what)
 {
 	struct kf_buf out = KF_BUF_INIT(64 * 1024 * 1024);
-	int status = load(o, what);
+	int status = load_profile(o, what);
 
 	if (status)
 		return status;
@@ -358,7 +361,7 @@ static int run(struct options *o, const char *what)
 	}
 	if (o->output == KF_OUTPUT_JSON) {
 		kf_buf_adds(&out, "{\"profile\": ");
-		quoted(&out, o->compiled.name);
+		add_quoted(&out, o->compiled.name);
 		kf_buf_adds(&out, o->paths.n ? ", \"answers\": [" : ", \"description\": ");
 	}
 	if (o->paths.n)
@@ -380,7 +383,7 @@ static int run(struct options *o, const char *what)
 static int run_explain(const struct kf_command *self, int argc, char **argv)
 {
 	KF_FREE const char **paths = calloc(PATHS_MAX, sizeof(*paths));
-	struct options o = {
+	struct explain_options o = {
 		.explain = {.rootfs = -1},
 		.paths = {paths, 0, PATHS_MAX},
 	};
@@ -398,7 +401,7 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 	o.explain.mounts = o.mounts;
 	status = complete_options(&o);
 	if (status == KF_EXIT_OK)
-		status = run(&o, arguments.v[0]);
+		status = explain_all(&o, arguments.v[0]);
 	if (o.explain.rootfs >= 0)
 		close(o.explain.rootfs);
 	kf_policy_done(&o.flat);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Which rule of a policy decides about a path: what the launcher would do, worked out on an
+ * unpacked image or without one.  The launcher's own answer, inside a container, is src/nono/why.c.
+ */
 /* An image, or no files at all, as the file system that a policy is applied to: what the runtime
  * and the kubelet would mount is made up, symlinks are followed within the image, and nothing of
  * this machine is looked at. */
@@ -149,7 +152,8 @@ static enum there look_up(struct image *image, const char *path, char out[static
 	if (fd >= 0 && image_path(&image->tree, fd, out))
 		return HERE;
 	if (image->in->rootfs < 0) {
-		/* Nothing to look at; /var/run is /run wherever it matters. */
+		/* Without a root nothing can be looked at; /var/run is taken for /run, as in all
+		 * images that matter. */
 		(void)snprintf(out, PATH_MAX, "%s", kf_policy_run_path(path));
 		return MADE;
 	}

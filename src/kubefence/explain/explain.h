@@ -29,10 +29,10 @@ struct kf_explain {
 
 struct kf_explained {
 	bool allowed;
-	/* What decides: the denial, the (first) grant, or NULL: nothing grants it. */
+	/* The rule that decides: the denial or the first grant; NULL if nothing grants it. */
 	const struct kf_rule *rule;
 	const char *real; /* where the path leads; itself without a rootfs */
-	bool exists;	  /* with a rootfs: whether there is anything */
+	bool exists;	  /* with a rootfs: whether it exists */
 	const char *why;  /* one sentence */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the commands of "kubefence kata" have in common: defaults, and that they take no arguments.
- */
+/* What the commands of "kubefence kata" share: defaults, and a parser of command lines without
+ * arguments.  The commands are listed in command.c. */
 #include "kubefence/kata/kata.h"
 
 bool kf_kata_cli_parse(const struct kf_command *self, int argc, char **argv,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata: pods in virtual machines.  Each command has a file of its own. */
+/* kubefence kata: the list of its commands.  Each has a file of its own; the work is done in
+ * src/kata. */
 #include "kubefence/commands.h"
 #include "kubefence/kata/kata.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata config */
+/* kubefence kata config: prints the configuration that Kata computes, as src/kata/effective.c works
+ * it out. */
 #include "cli/print.h"
 #include "kubefence/kata/kata.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* The configuration of our handler @name, NULL if there is none. */
-static const char *registered(const struct kf_journal *j, const char *name)
+/* The configuration file of our handler @name, NULL if there is no such handler. */
+static const char *find_registered(const struct kf_journal *j, const char *name)
 {
 	for (size_t i = 0; i < j->nvms; i++)
 		if (strcmp(j->vms[i].name, name) == 0)
@@ -30,7 +31,7 @@ static int run_config(const struct kf_command *self, int argc, char **argv)
 		return kf_command_fail("%s", err.msg);
 	status = kf_journal_read(&host, &journal, &err);
 	if (status == 0 && !cli.kata.config)
-		cli.kata.config = registered(&journal, cli.kata.handler);
+		cli.kata.config = find_registered(&journal, cli.kata.handler);
 	if (status == 0 && !cli.kata.config)
 		status = kf_fail(&err, ENOENT,
 				 "handler '%s' is not registered; run 'kubefence kata install'",

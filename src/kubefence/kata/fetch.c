@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata fetch: for init containers whose image is the kernel or the root file system */
+/* kubefence kata fetch: copies the kernel or the root file system out of this container's image.
+ * For init containers; src/kata/image.c puts them on the node. */
 #include "kubefence/kata/kata.h"
 
 static int run_fetch(const struct kf_command *self, int argc, char **argv)

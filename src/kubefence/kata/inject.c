@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata inject: launcher, profiles and agent policy into a guest's root file system image.
- */
+/* kubefence kata inject: puts launcher, profiles and agent policy into a guest's root file system
+ * image.  The image is found and written by src/image. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/file.h"
@@ -20,17 +20,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As on a node: the launcher takes its profiles from beside itself. */
+/* The same places as on a node: the launcher reads its profiles from beside itself. */
 #define GUEST_LAUNCHER KF_NODE_LAUNCHER
 #define GUEST_PROFILES "/opt/nono-nri/profiles/"
-/* What the kata-agent reads at its start; Kata's own is a link to allow-all.rego. */
+/* The file that the kata-agent reads at its start; Kata's own is a symlink to allow-all.rego. */
 #define GUEST_POLICY   "/etc/kata-opa/default-policy.rego"
 
 #define IMAGE_MAX      (64LL * 1024 * 1024 * 1024)
 #define PROGRAM_MAX    (16 * 1024 * 1024)
 #define FILES_MAX      256
 
-struct file {
+struct guest_file {
 	const char *path;
 	const char *data;
 	size_t n;
@@ -41,18 +41,18 @@ struct inject {
 	const char *image, *out, *launcher, *profile_dir, *policy;
 	struct kf_profiles profiles;
 	char *program, *rego;
-	struct file files[FILES_MAX];
+	struct guest_file files[FILES_MAX];
 	size_t nfiles;
 };
 
-static int add(struct inject *in, const char *path, const char *data, size_t n, mode_t mode,
-	       struct kf_err *err)
+static int add_file(struct inject *in, const char *path, const char *data, size_t n, mode_t mode,
+		    struct kf_err *err)
 {
 	if (!path)
 		return kf_fail_nomem(err, "files");
 	if (in->nfiles == FILES_MAX)
 		return kf_fail(err, E2BIG, "more than %d files to put into the image", FILES_MAX);
-	in->files[in->nfiles++] = (struct file){path, data, n, mode};
+	in->files[in->nfiles++] = (struct guest_file){path, data, n, mode};
 	return 0;
 }
 
@@ -71,10 +71,11 @@ static int add_launcher(struct inject *in, struct kf_err *err)
 	if (n < 4 || memcmp(in->program, "\177ELF", 4) != 0)
 		return kf_fail(err, ENOEXEC, "--launcher '%s' is not a program",
 			       in->launcher ?: "nono");
-	return add(in, GUEST_LAUNCHER, in->program, n, 0755, err);
+	return add_file(in, GUEST_LAUNCHER, in->program, n, 0755, err);
 }
 
-/* All there are: beside a directory of profiles the launcher's own do not count. */
+/* Add all profiles: if a directory of profiles exists, the launcher's built-in ones are not used.
+ */
 static int add_profiles(struct inject *in, struct kf_err *err)
 {
 	struct kf_profiles *p = &in->profiles;
@@ -89,13 +90,13 @@ static int add_profiles(struct inject *in, struct kf_err *err)
 		while (strcmp(p->library.v[first].name, name) != 0)
 			first++;
 		if (first != i)
-			continue; /* another one of that name comes before it */
+			continue; /* an earlier one has the same name */
 		if (kf_profiles_compile(p, name, &compiled, err) < 0) {
 			(void)kf_profiles_report(p);
 			return kf_fail_wrap(err, "profile '%s'", name);
 		}
-		if (add(in, kf_arena_printf(&p->arena, GUEST_PROFILES "%s", name), compiled.text,
-			compiled.n, 0644, err) < 0)
+		if (add_file(in, kf_arena_printf(&p->arena, GUEST_PROFILES "%s", name),
+			     compiled.text, compiled.n, 0644, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -109,17 +110,17 @@ static int add_policy(struct inject *in, struct kf_err *err)
 		return 0;
 	if (kf_file_slurp(AT_FDCWD, in->policy, KF_LIMIT_CONFIG, &in->rego, &n, err) < 0)
 		return kf_fail_wrap(err, "--policy");
-	/* The agent would fall back to allowing everything, or refuse all. */
+	/* With another text the agent would allow everything, or refuse everything. */
 	if (memchr(in->rego, '\0', n) || !strstr(in->rego, "package agent_policy"))
 		return kf_fail(err, EINVAL,
 			       "--policy '%s' is no policy of the kata-agent's: it has no line "
 			       "'package agent_policy'",
 			       in->policy);
-	return add(in, GUEST_POLICY, in->rego, n, 0644, err);
+	return add_file(in, GUEST_POLICY, in->rego, n, 0644, err);
 }
 
-/* Copy what is not a hole. */
-static int copy(int from, int to, off_t size, const char *name, struct kf_err *err)
+/* Copy the file without its holes. */
+static int copy_image(int from, int to, off_t size, const char *name, struct kf_err *err)
 {
 	KF_FREE char *buf = malloc(1 << 20);
 	off_t at = 0;
@@ -147,8 +148,8 @@ static int copy(int from, int to, off_t size, const char *name, struct kf_err *e
 	return at < 0 && errno != ENXIO ? kf_fail_sys(err, "read the image") : 0;
 }
 
-static int change(const struct inject *in, int fd, const struct kf_image_layout *at,
-		  struct kf_err *err)
+static int change_image(const struct inject *in, int fd, const struct kf_image_layout *at,
+			struct kf_err *err)
 {
 	struct kf_ext4 *e;
 
@@ -166,9 +167,9 @@ fail:
 	return -1;
 }
 
-/* Read back what was written, and that all else holds together. */
-static int verify(const struct inject *in, int fd, const struct kf_image_layout *at,
-		  unsigned inodes[static FILES_MAX], struct kf_err *err)
+/* Read back what was written, and check the whole file system. */
+static int verify_image(const struct inject *in, int fd, const struct kf_image_layout *at,
+			unsigned inodes[static FILES_MAX], struct kf_err *err)
 {
 	struct kf_ext4 *e;
 	bool there = true;
@@ -178,7 +179,7 @@ static int verify(const struct inject *in, int fd, const struct kf_image_layout 
 		return -1;
 	r = kf_ext4_check(e, err);
 	for (size_t i = 0; i < in->nfiles && r == 0; i++) {
-		const struct file *f = &in->files[i];
+		const struct guest_file *f = &in->files[i];
 
 		r = kf_ext4_there(e, f->path, f->data, f->n, f->mode, &there, &inodes[i], err);
 		if (r == 0 && !there)
@@ -189,9 +190,9 @@ static int verify(const struct inject *in, int fd, const struct kf_image_layout 
 	return r;
 }
 
-/* From the open image @from to the complete file @name in directory @dir. */
-static int make(const struct inject *in, int from, const struct stat *st, int dir, const char *name,
-		struct kf_err *err)
+/* Make the complete file @name in directory @dir from the open image @from. */
+static int make_image(const struct inject *in, int from, const struct stat *st, int dir,
+		      const char *name, struct kf_err *err)
 {
 	unsigned inodes[FILES_MAX];
 	struct kf_image_layout at;
@@ -207,8 +208,8 @@ static int make(const struct inject *in, int from, const struct stat *st, int di
 	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return kf_fail_sys(err, "create '%s' beside '%s'", tmp, in->out);
-	if (copy(from, fd, st->st_size, tmp, err) < 0 || change(in, fd, &at, err) < 0 ||
-	    verify(in, fd, &at, inodes, err) < 0)
+	if (copy_image(from, fd, st->st_size, tmp, err) < 0 || change_image(in, fd, &at, err) < 0 ||
+	    verify_image(in, fd, &at, inodes, err) < 0)
 		goto fail;
 	if (fchmod(fd, 0644) < 0 || fsync(fd) < 0 || renameat(dir, tmp, dir, name) < 0 ||
 	    fsync(dir) < 0) {
@@ -228,7 +229,7 @@ fail:
 	return -1;
 }
 
-static int inject(struct inject *in, struct kf_err *err)
+static int inject_files(struct inject *in, struct kf_err *err)
 {
 	KF_CLOSE int from = open(in->image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	const char *name = kf_path_base(in->out);
@@ -255,7 +256,7 @@ static int inject(struct inject *in, struct kf_err *err)
 			in->out);
 	if (add_launcher(in, err) < 0 || add_profiles(in, err) < 0 || add_policy(in, err) < 0)
 		return -1;
-	return make(in, from, &st, dir, name, err);
+	return make_image(in, from, &st, dir, name, err);
 }
 
 #define OPTION(name_, value_, member, help_)                                  \
@@ -276,7 +277,7 @@ static int run_inject(const struct kf_command *self, int argc, char **argv)
 	if (!in.image || !in.out)
 		return kf_command_usage("--image and --out are needed");
 	kf_profiles_init(&in.profiles);
-	r = inject(&in, &err);
+	r = inject_files(&in, &err);
 	kf_profiles_done(&in.profiles);
 	free(in.program);
 	free(in.rego);

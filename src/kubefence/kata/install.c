@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata install */
+/* kubefence kata install: registers our handler, once or again and again.  The work is done in
+ * src/kata/kata.c. */
 #include "event/ready.h"
 #include "kubefence/kata/kata.h"
 
@@ -14,8 +15,8 @@ static void on_signal(int signal)
 	stop = 1;
 }
 
-/* One run; @ret_state is what the closing line says. */
-static int once(struct kf_kata_cli *cli, const char **ret_state, struct kf_err *err)
+/* One run; *ret_state is the text of the closing line. */
+static int install_once(struct kf_kata_cli *cli, const char **ret_state, struct kf_err *err)
 {
 	struct kf_node node;
 	bool changed = false;
@@ -50,15 +51,15 @@ static int run_install(const struct kf_command *self, int argc, char **argv)
 		const unsigned output = cli.report.output;
 
 		state = "nothing to do";
-		status = once(&cli, &state, &err);
+		status = install_once(&cli, &state, &err);
 		status = kf_report_finish(&cli.report, "install", status,
 					  status < 0 ? "failed" : state, &err);
 		if (cli.every && cli.ready_file &&
 		    kf_ready_write(cli.ready_file, status == 0, cli.every,
 				   status == 0 ? state : err.msg, &ignored) < 0)
 			return kf_command_fail("%s", ignored.msg);
-		/* A signal ends the pause as well. */
-		(void)fflush(stdout); /* a log that is looked at while this stays */
+		/* Pause; a signal ends the pause as well. */
+		(void)fflush(stdout); /* for people who follow the log */
 		if (!cli.every || stop || nanosleep(&pause, NULL) < 0)
 			return status;
 		cli.report = (struct kf_report)KF_REPORT_INIT;

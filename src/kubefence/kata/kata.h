@@ -9,7 +9,7 @@ extern const struct kf_command kf_cmd_kata_install, kf_cmd_kata_plan, kf_cmd_kat
 	kf_cmd_kata_config, kf_cmd_kata_policy, kf_cmd_kata_inject, kf_cmd_kata_verify,
 	kf_cmd_kata_fetch, kf_cmd_kata_guest, kf_cmd_kata_uninstall;
 
-/* What these commands share, with its defaults. */
+/* The values that these commands share. */
 struct kf_kata_cli {
 	struct kf_node_options node;
 	struct kf_kata_options kata;
@@ -18,7 +18,8 @@ struct kf_kata_cli {
 	const char *ready_file;
 };
 
-/* Parse the command line of a command of these without arguments, as kf_command_parse(). */
+/* Parse the command line of one of these commands, which has no arguments, as kf_command_parse()
+ * does. */
 bool kf_kata_cli_parse(const struct kf_command *self, int argc, char **argv,
 		       struct kf_kata_cli *ret, int *ret_status);
 

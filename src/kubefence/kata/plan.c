@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata plan */
+/* kubefence kata plan: shows what install would change.  The plan is made in src/kata/kata.c. */
 #include "kubefence/kata/kata.h"
 
-/* What of the plan is not there yet. */
-static int compare(const struct kf_node *node, const struct kf_kata_plan *plan,
-		   struct kf_report *report, bool *ret_changes, struct kf_err *err)
+/* Report what the plan has and the node does not have yet. */
+static int report_missing(const struct kf_node *node, const struct kf_kata_plan *plan,
+			  struct kf_report *report, bool *ret_changes, struct kf_err *err)
 {
 	for (size_t i = 0; plan->images[i]; i++) {
 		if (kf_host_exists(&node->host, plan->images[i]))
@@ -32,7 +32,7 @@ static int compare(const struct kf_node *node, const struct kf_kata_plan *plan,
 
 static int run_plan(const struct kf_command *self, int argc, char **argv)
 {
-	static struct kf_kata_plan plan; /* too large for a stack */
+	static struct kf_kata_plan plan; /* it is too large for the stack */
 	struct kf_err err = {0};
 	struct kf_kata_cli cli;
 	bool changes = false;
@@ -45,7 +45,7 @@ static int run_plan(const struct kf_command *self, int argc, char **argv)
 	if (status == 0) {
 		status = kf_kata_plan(&node, &cli.kata, &plan, &err);
 		if (status == 0) {
-			status = compare(&node, &plan, &cli.report, &changes, &err);
+			status = report_missing(&node, &plan, &cli.report, &changes, &err);
 			kf_kata_plan_done(&plan);
 		}
 		kf_node_done(&node);

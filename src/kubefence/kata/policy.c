@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata policy */
+/* kubefence kata policy: prints the policy for Kata's agent, for the profiles that are allowed.
+ * Its text is in src/kata/agent_policy.c. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
@@ -14,14 +15,15 @@
 
 #define PROFILES_MAX 1024
 
-struct allowed {
+struct allowed_profiles {
 	struct kf_arena arena;
 	const char *v[PROFILES_MAX];
 	size_t n;
 };
 
-/* In the order of their names, each once: the same policy for the same profiles. */
-static int allow(struct allowed *a, const char *name, struct kf_err *err)
+/* Add a profile, in the order of their names and each once, so that the same profiles give the same
+ * policy. */
+static int allow_profile(struct allowed_profiles *a, const char *name, struct kf_err *err)
 {
 	size_t at = 0;
 
@@ -39,9 +41,9 @@ static int allow(struct allowed *a, const char *name, struct kf_err *err)
 	return a->v[at] ? 0 : kf_fail_nomem(err, "policy");
 }
 
-/* Every profile that lies beside the launcher, or the built-in ones. */
-static int allow_existing(struct allowed *a, const struct kf_host *host, const char *launcher,
-			  struct kf_err *err)
+/* Allow every profile beside the launcher; if there are none, the built-in ones. */
+static int allow_existing(struct allowed_profiles *a, const struct kf_host *host,
+			  const char *launcher, struct kf_err *err)
 {
 	char **list, pattern[512];
 	int r = 0;
@@ -52,17 +54,18 @@ static int allow_existing(struct allowed *a, const struct kf_host *host, const c
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
 		if (kf_profile_name_valid(kf_path_base(*p)))
-			r = allow(a, kf_path_base(*p), err);
+			r = allow_profile(a, kf_path_base(*p), err);
 	kf_host_list_free(list);
 	if (a->n)
 		return r;
 	for (size_t i = 0; i < kf_nprofile_builtins && r == 0; i++)
-		r = allow(a, kf_profile_builtins[i].name, err);
+		r = allow_profile(a, kf_profile_builtins[i].name, err);
 	return r;
 }
 
-/* What the node's settings say; without any only what was asked for counts. */
-static int from_settings(const struct kf_host *host, const char *file, struct allowed *a,
+/* Allow what the node's settings allow.  Without settings only profiles on the command line can be
+ * allowed. */
+static int from_settings(const struct kf_host *host, const char *file, struct allowed_profiles *a,
 			 enum kf_exec_mode *exec, bool exec_given, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
@@ -83,16 +86,16 @@ static int from_settings(const struct kf_host *host, const char *file, struct al
 		*exec = s.settings.exec;
 	r = 0;
 	for (size_t i = 0; i < s.settings.nallowed_profiles && r == 0; i++)
-		r = allow(a, s.settings.allowed_profiles[i], err);
+		r = allow_profile(a, s.settings.allowed_profiles[i], err);
 	if (r == 0 && !a->n)
 		r = allow_existing(a, host, s.settings.launcher, err);
 	if (r == 0)
-		r = allow(a, s.settings.default_profile, err);
+		r = allow_profile(a, s.settings.default_profile, err);
 	kf_settings_text_done(&s);
 	return r;
 }
 
-struct command_line {
+struct policy_line {
 	const char *root, *settings, *pause;
 	struct kf_option_list profiles;
 	unsigned exec; /* 0: as the settings say; else which of the words, plus 1 */
@@ -108,15 +111,15 @@ static int take_exec(void *target, const char *arg, struct kf_err *err)
 	return 0;
 }
 
-/* The profiles that count, and with them how processes may enter unless @l says so. */
-static int gather(const struct command_line *l, struct allowed *a, enum kf_exec_mode *exec,
-		  struct kf_err *err)
+/* Collect the allowed profiles, and how processes may enter unless @l says so. */
+static int collect_allowed(const struct policy_line *l, struct allowed_profiles *a,
+			   enum kf_exec_mode *exec, struct kf_err *err)
 {
 	struct kf_host host;
 	int r;
 
 	for (size_t i = 0; i < l->profiles.n; i++)
-		if (allow(a, l->profiles.v[i], err) < 0)
+		if (allow_profile(a, l->profiles.v[i], err) < 0)
 			return -1;
 	if (a->n)
 		return 0;
@@ -130,14 +133,14 @@ static int gather(const struct command_line *l, struct allowed *a, enum kf_exec_
 static int run_policy(const struct kf_command *self, int argc, char **argv)
 {
 	const char *profiles[PROFILES_MAX];
-	struct command_line l = {
+	struct policy_line l = {
 		.root = "/",
 		.settings = KF_SETTINGS_TEXT_PATH,
 		.pause = "/pause",
 		.profiles = KF_OPTION_LIST(profiles),
 	};
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
-	static struct allowed allowed;
+	static struct allowed_profiles allowed;
 	struct kf_arguments arguments;
 	enum kf_exec_mode exec;
 	struct kf_err err;
@@ -147,7 +150,7 @@ static int run_policy(const struct kf_command *self, int argc, char **argv)
 		return status;
 	exec = l.exec == 2 ? KF_EXEC_DENY : KF_EXEC_SANDBOX;
 	kf_arena_init(&allowed.arena, 1024 * 1024);
-	r = gather(&l, &allowed, &exec, &err);
+	r = collect_allowed(&l, &allowed, &exec, &err);
 	if (r == 0) {
 		kf_kata_agent_policy(allowed.v, allowed.n, exec, l.pause, &out);
 		r = out.failed ? kf_fail_nomem(&err, "policy") : 0;
@@ -173,7 +176,7 @@ const struct kf_command kf_cmd_kata_policy = {
 				.name = "profile",
 				.kind = KF_OPTION_EACH,
 				.value = "PROFILE",
-				KF_OPTION_AT(struct command_line, profiles),
+				KF_OPTION_AT(struct policy_line, profiles),
 				.help = "allow this one; may be repeated (default: what the "
 					"settings allow, else all that are published, else the "
 					"built-in ones)",
@@ -182,7 +185,7 @@ const struct kf_command kf_cmd_kata_policy = {
 				.name = "exec",
 				.kind = KF_OPTION_CALL,
 				.value = "sandbox|deny",
-				KF_OPTION_AT(struct command_line, exec),
+				KF_OPTION_AT(struct policy_line, exec),
 				.call = take_exec,
 				.help = "(default: as the settings say)",
 			},
@@ -190,17 +193,17 @@ const struct kf_command kf_cmd_kata_policy = {
 				.name = "pause",
 				.kind = KF_OPTION_STRING,
 				.value = "COMMAND",
-				KF_OPTION_AT(struct command_line, pause),
+				KF_OPTION_AT(struct policy_line, pause),
 				.help = "of the pod's pause container (default: /pause)",
 			},
 			{
 				.name = "settings",
 				.kind = KF_OPTION_STRING,
 				.value = "FILE",
-				KF_OPTION_AT(struct command_line, settings),
+				KF_OPTION_AT(struct policy_line, settings),
 				.help = "(default: " KF_SETTINGS_TEXT_PATH ")",
 			},
-			KF_OPT_HOST_ROOT(struct command_line, root),
+			KF_OPT_HOST_ROOT(struct policy_line, root),
 			{0},
 		},
 	.run = run_policy,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata status */
+/* kubefence kata status: which Kata is installed, and whether our handler is as install left it. */
 #include "kubefence/kata/kata.h"
 
 #include <string.h>
 
-static void found(const struct kf_kata *kata, struct kf_report *r)
+static void report_kata(const struct kf_kata *kata, struct kf_report *r)
 {
 	static const char *const landlock[] = {"no", "yes", "unknown"};
 
@@ -16,7 +16,7 @@ static void found(const struct kf_kata *kata, struct kf_report *r)
 	kf_report_say(r, "landlock", landlock[kata->landlock], kata->why);
 }
 
-static int handlers(const struct kf_node *node, struct kf_report *r, struct kf_err *err)
+static int report_handlers(const struct kf_node *node, struct kf_report *r, struct kf_err *err)
 {
 	const struct kf_journal *j = &node->journal;
 	kf_digest now;
@@ -59,10 +59,10 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 		return kf_report_finish(&cli.report, "status", status, "", &err);
 	kf_arena_init(&arena, KF_KATA_MEMORY);
 	if (kf_kata_find(&node.host, cli.kata.share_dir, cli.kata.config, &arena, &kata, &why) == 0)
-		found(&kata, &cli.report);
+		report_kata(&kata, &cli.report);
 	else
 		kf_report_say(&cli.report, "kata", "none", why.msg);
-	status = handlers(&node, &cli.report, &err);
+	status = report_handlers(&node, &cli.report, &err);
 	state = node.journal.busy      ? "interrupted, run install or uninstall again"
 		: !node.journal.nvms   ? "not installed"
 		: node.journal.pending ? "installed, restart pending"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata uninstall */
+/* kubefence kata uninstall: removes our handler.  The work is done in src/kata/kata.c. */
 #include "kubefence/kata/kata.h"
 
 static int run_uninstall(const struct kf_command *self, int argc, char **argv)

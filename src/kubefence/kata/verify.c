@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence kata verify, and what it starts in the machine */
+/* kubefence kata verify, and "kata guest", which it starts in the virtual machine.  The checks are
+ * in src/kata/verify.c. */
 #include "cli/print.h"
 #include "kubefence/kata/kata.h"
 #include "sandbox/landlock.h"

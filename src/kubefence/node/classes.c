@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RuntimeClasses of an uninstallation.  Without its class no new pod comes, so it goes first; with
- * the uninstallation given up, pods must be able to start again, so it comes back as it was. */
+/* RuntimeClasses of an uninstallation.  A class is deleted first, so that no new pods come.  If the
+ * uninstallation is given up, it is made again as it was, so that pods can start.  The
+ * uninstallation itself is in cleanup.c. */
 #include "kubefence/node/classes.h"
 
 #include "base/cleanup.h"
@@ -23,7 +24,8 @@ char *kf_cleanup_class_object(const char *object, char manager[static 64])
 
 	if (!metadata || !*kf_kube_string(class, "handler"))
 		return NULL;
-	/* Whoever applied it owns its fields: another name would be in its way. */
+	/* Use the name of whoever applied it and owns its fields: another name would conflict with
+	 * them. */
 	(void)snprintf(manager, 64, "%s",
 		       applied ? kf_kube_string(applied, "manager") : "kubefence");
 	for (size_t i = 0; i < KF_ARRAY_SIZE(servers); i++)
@@ -51,8 +53,8 @@ int kf_cleanup_class_delete(const struct kf_kube *kube, struct kf_cleanup_class 
 	return kf_kube_do(kube, &delete, NULL, err) == 0 || err->code == ENOENT ? 0 : -1;
 }
 
-/* @s as part of a query. */
-static void encode(const char *s, char *out, size_t size)
+/* Write @s as part of a query. */
+static void encode_query(const char *s, char *out, size_t size)
 {
 	size_t n = 0;
 
@@ -70,7 +72,8 @@ int kf_cleanup_class_restore(const struct kf_kube *kube, struct kf_cleanup_class
 			     struct kf_err *err)
 {
 	char path[640], manager[200];
-	/* An apply makes what is not there, and needs the right to make this one only. */
+	/* An apply makes an object that does not exist, and needs the right to make this one only.
+	 */
 	const struct kf_kube_request apply = {.method = "PATCH",
 					      .path = path,
 					      .content_type = "application/apply-patch+yaml",
@@ -78,7 +81,7 @@ int kf_cleanup_class_restore(const struct kf_kube *kube, struct kf_cleanup_class
 
 	if (!c->object)
 		return 0;
-	encode(c->manager, manager, sizeof(manager));
+	encode_query(c->manager, manager, sizeof(manager));
 	(void)snprintf(path, sizeof(path), CLASSES "%.253s?fieldManager=%s&force=true", c->name,
 		       manager);
 	return kf_kube_do(kube, &apply, NULL, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence node cleanup: the chart's uninstall hook.  The agents do the work; this asks
- * them to, through an annotation on the Node objects, and waits. */
+/* kubefence node cleanup: the chart's uninstall hook.  It asks the agents to clean their nodes,
+ * with an annotation on the Node objects, and waits.  The agents do the work (src/kubefence/agent).
+ */
 #include "base/cleanup.h"
 #include "cli/print.h"
 #include "kube/client.h"
@@ -21,11 +22,11 @@
 #define METADATA	"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 #define MERGE		"application/merge-patch+json"
 #define POLL_SECONDS	2
-/* A request is renewed while this runs, so that one whose pod was killed holds nobody up for
- * long; the clocks of nodes may differ by what is left then. */
+/* A request is renewed while this runs.  So a request whose pod was killed runs out soon.  The
+ * clocks of nodes may differ by as much as is left of a request when it is renewed. */
 #define REQUEST_SECONDS 180
 #define REQUEST_LEAST	120
-#define LAST_SECONDS	10 /* for taking things back, twice */
+#define LAST_SECONDS	10 /* for cancelling, twice */
 
 static volatile sig_atomic_t ended;
 
@@ -35,7 +36,7 @@ static void on_signal(int sig)
 	ended = 1;
 }
 
-static time_t monotonic(void)
+static time_t monotonic_time(void)
 {
 	struct timespec t = {0};
 
@@ -43,14 +44,16 @@ static time_t monotonic(void)
 	return t.tv_sec;
 }
 
-/* Where the API may be away because its node's runtime restarts: again, until @deadline. */
-static int insist(const struct kf_kube *kube, const struct kf_kube_request *request, char **ret,
-		  time_t deadline, struct kf_err *err)
+/* Repeat a request until @deadline: the API may be away because the runtime of its node restarts.
+ */
+static int request_until(const struct kf_kube *kube, const struct kf_kube_request *request,
+			 char **ret, time_t deadline, struct kf_err *err)
 {
 	const struct timespec pause = {.tv_sec = 1};
 
 	while (kf_kube_do(kube, request, ret, err) < 0) {
-		if (err->code == ENOENT || err->code == EACCES || monotonic() >= deadline || ended)
+		if (err->code == ENOENT || err->code == EACCES || monotonic_time() >= deadline ||
+		    ended)
 			return -1;
 		(void)nanosleep(&pause, NULL);
 	}
@@ -58,19 +61,19 @@ static int insist(const struct kf_kube *kube, const struct kf_kube_request *requ
 }
 
 struct cleanup;
-/* One node of a pass; @value is its annotation, or NULL. */
+/* Handles one node of a pass; @value is its annotation, or NULL. */
 typedef int on_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err);
 
 struct cleanup {
 	const struct kf_kube *kube;
 	time_t deadline; /* of requests, on the monotonic clock */
-	time_t start;	 /* what tells this uninstallation from others */
-	/* What a pass over the nodes found. */
+	time_t start;	 /* distinguishes this uninstallation from others */
+	/* The result of a pass over the nodes. */
 	unsigned left;	  /* nodes that are still set up */
-	unsigned changed; /* requests of others that were replaced, or are to be */
+	unsigned changed; /* requests of others that were replaced or have to be */
 };
 
-/* Call @each for all nodes: a request may lie where no label is any more. */
+/* Call @each for all nodes, also those without our label: they may still have a request. */
 static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
 {
 	KF_FREE char *next = strdup("");
@@ -88,12 +91,12 @@ static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
 		if ((size_t)snprintf(path, sizeof(path), "/api/v1/nodes?limit=" PAGE "%s%s",
 				     *next ? "&continue=" : "", next) >= sizeof(path))
 			return kf_fail(err, E2BIG, "the API's continue token is too long");
-		if (insist(c->kube, &get, &text, c->deadline, err) < 0)
+		if (request_until(c->kube, &get, &text, c->deadline, err) < 0)
 			return -1;
 		list = json_tokener_parse(text);
 		items = kf_kube_at(list, "items");
 		kind = kf_kube_string(list, "kind");
-		/* An empty list may be null: Go makes no difference. */
+		/* Go writes an empty list as null. */
 		if ((items && !json_object_is_type(items, json_type_array)) ||
 		    (strcmp(kind, "NodeList") != 0 &&
 		     strcmp(kind, "PartialObjectMetadataList") != 0))
@@ -113,9 +116,10 @@ static int each_node(struct cleanup *c, on_node *each, struct kf_err *err)
 	return 0;
 }
 
-/* The annotation of @node becomes @value, NULL: it goes; unless somebody has written the object
+/* Set the annotation of @node to @value (NULL: remove it), unless somebody has changed the object
  * since it was read. */
-static int annotate(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+static int annotate_node(struct cleanup *c, json_object *node, const char *value,
+			 struct kf_err *err)
 {
 	char path[300], body[400];
 	const struct kf_kube_request patch = {
@@ -130,25 +134,25 @@ static int annotate(struct cleanup *c, json_object *node, const char *value, str
 		kf_kube_string(node, "metadata.resourceVersion"), KF_ANNOTATION, quote,
 		value ? value : "null", quote);
 	c->changed++;
-	/* Another pass follows; a node may also have gone meanwhile. */
+	/* These are no errors: another pass follows, and a node may have been removed meanwhile. */
 	if (kf_kube_do(c->kube, &patch, NULL, err) == 0 || err->code == EAGAIN ||
 	    err->code == ENOENT)
 		return 0;
 	return err->code == EACCES ? -1 : 0;
 }
 
-static enum kf_request whose(const struct cleanup *c, const char *value)
+static enum kf_request whose_request(const struct cleanup *c, const char *value)
 {
 	return kf_marks_request_of(value, c->start, time(NULL), REQUEST_LEAST);
 }
 
-/* Ask where something is set up, and where a request lies: an agent that has done its work may
- * take an old one that was taken back for a reason to set its node up again. */
-static int ask(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+/* Ask nodes that are set up, and nodes with a request: an agent that has finished could take an old
+ * request that was cancelled for a reason to set its node up again. */
+static int ask_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
 	const char *name = kf_kube_string(node, "metadata.name");
 	bool labelled = kf_kube_meta(node, "labels", KF_LABEL_READY) != NULL;
-	enum kf_request is = whose(c, value);
+	enum kf_request is = whose_request(c, value);
 	unsigned changed = c->changed;
 	char request[KF_REQUEST_SIZE];
 
@@ -159,34 +163,36 @@ static int ask(struct cleanup *c, json_object *node, const char *value, struct k
 	if (is == KF_REQUEST_OWN || (is == KF_REQUEST_NONE && !labelled))
 		return 0;
 	kf_marks_request_format(time(NULL) + REQUEST_SECONDS, c->start, request);
-	if (annotate(c, node, request, err) < 0)
+	if (annotate_node(c, node, request, err) < 0)
 		return -1;
 	if (is == KF_REQUEST_STALE)
-		c->changed = changed; /* that it goes on is no news */
+		c->changed = changed; /* a request that is renewed is no change */
 	else
 		kf_print_line(stdout, "node %s: asked", name);
 	return 0;
 }
 
-/* All is done: no request is left anywhere, whoever made it. */
-static int clear(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+/* Everything is done: remove every request, whoever made it. */
+static int clear_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
-	enum kf_request is = whose(c, value);
+	enum kf_request is = whose_request(c, value);
 
-	return is == KF_REQUEST_NONE || is == KF_REQUEST_LATER ? 0 : annotate(c, node, NULL, err);
+	return is == KF_REQUEST_NONE || is == KF_REQUEST_LATER ? 0
+							       : annotate_node(c, node, NULL, err);
 }
 
-/* All is given up: agents that were asked set their nodes up again. */
-static int cancel(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+/* Give up: agents that were asked set their nodes up again. */
+static int cancel_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
-	enum kf_request is = whose(c, value);
+	enum kf_request is = whose_request(c, value);
 
-	return is == KF_REQUEST_OWN || is == KF_REQUEST_STALE ? annotate(c, node, KF_CANCELLED, err)
-							      : 0;
+	return is == KF_REQUEST_OWN || is == KF_REQUEST_STALE
+		       ? annotate_node(c, node, KF_CANCELLED, err)
+		       : 0;
 }
 
-/* What keeps a node, as its condition says. */
-static int explain(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+/* Print why a node is not cleaned up, as its condition says. */
+static int explain_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
 	const char *name = kf_kube_string(node, "metadata.name");
 	char path[300];
@@ -219,7 +225,7 @@ static int delete_classes(struct cleanup *c, struct kf_cleanup_class *classes, s
 
 	for (size_t i = 0; i < n; i++) {
 		while (kf_cleanup_class_delete(c->kube, &classes[i], err) < 0) {
-			if (err->code == EACCES || monotonic() >= c->deadline || ended)
+			if (err->code == EACCES || monotonic_time() >= c->deadline || ended)
 				return -1;
 			(void)nanosleep(&pause, NULL);
 		}
@@ -232,14 +238,14 @@ static int delete_classes(struct cleanup *c, struct kf_cleanup_class *classes, s
 static void restore_classes(struct cleanup *c, struct kf_cleanup_class *classes, size_t n)
 {
 	const struct timespec pause = {.tv_sec = 1};
-	time_t deadline = monotonic() + LAST_SECONDS;
+	time_t deadline = monotonic_time() + LAST_SECONDS;
 	struct kf_err err;
 
 	for (size_t i = 0; i < n; i++) {
 		int r;
 
 		while ((r = kf_cleanup_class_restore(c->kube, &classes[i], &err)) < 0 &&
-		       err.code != EACCES && monotonic() < deadline)
+		       err.code != EACCES && monotonic_time() < deadline)
 			(void)nanosleep(&pause, NULL);
 		if (r < 0)
 			kf_print_line(stderr,
@@ -257,32 +263,32 @@ static int wait_for_all(struct cleanup *c, struct kf_err *err)
 			      soon = {.tv_nsec = 200 * 1000 * 1000};
 
 	for (;;) {
-		if (each_node(c, ask, err) < 0)
+		if (each_node(c, ask_node, err) < 0)
 			return -1;
-		/* A pass that had nothing to ask is the last: from then on no agent can have a
-		 * reason to begin. */
+		/* If a pass had nothing to ask, it was the last one: no agent has a reason to begin
+		 * any more. */
 		if (!c->left && !c->changed)
 			return 0;
-		if (ended || monotonic() >= c->deadline)
+		if (ended || monotonic_time() >= c->deadline)
 			return kf_fail(err, ETIMEDOUT, "%u node%s not cleaned up", c->left,
 				       c->left == 1 ? " is" : "s are");
 		(void)nanosleep(c->left ? &pause : &soon, NULL);
 	}
 }
 
-/* The last word on every request: passes until there is nothing to change. */
+/* End every request: make passes until nothing has to be changed. */
 static void close_requests(struct cleanup *c, on_node *how)
 {
 	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
 	struct kf_err err = {0};
 
 	ended = 0;
-	c->deadline = monotonic() + LAST_SECONDS;
+	c->deadline = monotonic_time() + LAST_SECONDS;
 	while (each_node(c, how, &err) < 0 || c->changed) {
-		if (monotonic() >= c->deadline) {
+		if (monotonic_time() >= c->deadline) {
 			kf_print_line(stderr,
 				      "annotation " KF_ANNOTATION " could not be %s everywhere: %s",
-				      how == clear ? "removed" : "taken back",
+				      how == clear_node ? "removed" : "taken back",
 				      *err.msg ? err.msg : "others write the nodes as well");
 			return;
 		}
@@ -290,11 +296,12 @@ static void close_requests(struct cleanup *c, on_node *how)
 	}
 }
 
-static int cleanup(struct kf_cleanup_class *classes, size_t nclasses, unsigned timeout,
-		   struct kf_err *err)
+static int clean_nodes(struct kf_cleanup_class *classes, size_t nclasses, unsigned timeout,
+		       struct kf_err *err)
 {
 	struct kf_kube kube;
-	struct cleanup c = {.kube = &kube, .deadline = monotonic() + timeout, .start = time(NULL)};
+	struct cleanup c = {
+		.kube = &kube, .deadline = monotonic_time() + timeout, .start = time(NULL)};
 	struct kf_err ignored;
 	int r;
 
@@ -303,18 +310,18 @@ static int cleanup(struct kf_cleanup_class *classes, size_t nclasses, unsigned t
 	r = delete_classes(&c, classes, nclasses, err);
 	if (r == 0)
 		r = wait_for_all(&c, err);
-	if (r < 0 && err->code == EEXIST) /* it goes on with what we began */
+	if (r < 0 && err->code == EEXIST) /* the other one goes on with what we began */
 		return -1;
 	if (r < 0) {
 		restore_classes(&c, classes, nclasses);
-		c.deadline = monotonic() + 5;
-		(void)each_node(&c, explain, &ignored);
+		c.deadline = monotonic_time() + 5;
+		(void)each_node(&c, explain_node, &ignored);
 	}
-	close_requests(&c, r == 0 ? clear : cancel);
+	close_requests(&c, r == 0 ? clear_node : cancel_node);
 	return r;
 }
 
-struct command_line {
+struct cleanup_line {
 	struct kf_option_list classes;
 	unsigned timeout;
 };
@@ -324,7 +331,7 @@ static int run_cleanup(const struct kf_command *self, int argc, char **argv)
 	const struct sigaction stop = {.sa_handler = on_signal};
 	struct kf_cleanup_class classes[KF_CLEANUP_CLASSES] = {0};
 	const char *names[KF_CLEANUP_CLASSES];
-	struct command_line l = {.classes = KF_OPTION_LIST(names), .timeout = 300};
+	struct cleanup_line l = {.classes = KF_OPTION_LIST(names), .timeout = 300};
 	struct kf_arguments arguments;
 	struct kf_err err;
 	int status;
@@ -337,7 +344,7 @@ static int run_cleanup(const struct kf_command *self, int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
-	status = cleanup(classes, l.classes.n, l.timeout, &err);
+	status = clean_nodes(classes, l.classes.n, l.timeout, &err);
 	for (size_t i = 0; i < l.classes.n; i++)
 		free(classes[i].object);
 	if (status < 0)
@@ -367,7 +374,7 @@ const struct kf_command kf_cmd_node_cleanup = {
 				.name = "runtime-class",
 				.kind = KF_OPTION_EACH,
 				.value = "NAME",
-				KF_OPTION_AT(struct command_line, classes),
+				KF_OPTION_AT(struct cleanup_line, classes),
 				.help = "one to delete; may be repeated",
 			},
 			{
@@ -376,7 +383,7 @@ const struct kf_command kf_cmd_node_cleanup = {
 				.value = "SECONDS",
 				.min = 1,
 				.max = 86400,
-				KF_OPTION_AT(struct command_line, timeout),
+				KF_OPTION_AT(struct cleanup_line, timeout),
 				.help = "for all nodes (default: 300)",
 			},
 			{0},

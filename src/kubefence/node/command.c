@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence node install|plan|status|verify|uninstall: the command line, and what is said of a run.
- * What is done is src/node. */
+/* kubefence node install|plan|status|verify|uninstall: options and reports.  The work is done in
+ * src/node; agent, cleanup and programs have files of their own. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/limits.h"
@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the command line says. */
-struct command_line {
+/* The values of the command line. */
+struct node_line {
 	struct kf_node_options node;
 	struct kf_option_list handlers;
 	const char *profiles;
@@ -27,38 +27,38 @@ struct command_line {
 };
 
 static const struct kf_option options[] = {
-	KF_OPT_HOST_ROOT(struct command_line, node.host_root),
-	KF_OPT_DISTRIBUTION(struct command_line, node.distribution),
-	KF_OPT_CONTAINERD_CONFIG(struct command_line, node.containerd_config),
-	KF_OPT_HANDLER(struct command_line, handlers),
+	KF_OPT_HOST_ROOT(struct node_line, node.host_root),
+	KF_OPT_DISTRIBUTION(struct node_line, node.distribution),
+	KF_OPT_CONTAINERD_CONFIG(struct node_line, node.containerd_config),
+	KF_OPT_HANDLER(struct node_line, handlers),
 	{
 		.name = "default-profile",
 		.kind = KF_OPTION_STRING,
 		.value = "PROFILE",
-		KF_OPTION_AT(struct command_line, node.default_profile),
+		KF_OPTION_AT(struct node_line, node.default_profile),
 		.help = "default_profile (default: default)",
 	},
-	KF_OPT_LAUNCHER(struct command_line, node.launcher),
+	KF_OPT_LAUNCHER(struct node_line, node.launcher),
 	{
 		.name = "profiles",
 		.kind = KF_OPTION_STRING,
 		.value = "DIR",
-		KF_OPTION_AT(struct command_line, profiles),
+		KF_OPTION_AT(struct node_line, profiles),
 		.help = "profiles (JSON) to install, for a node whose nono-nri has no "
 			"profiles_dir; "
 			"all of them and the built-in ones are compiled",
 	},
-	KF_OPT_PAYLOAD(struct command_line, node.payload),
-	KF_OPT_NRI_SOCKET(struct command_line, node.nri_socket),
-	KF_OPT_NRI_PLUGINS(struct command_line, node.nri_plugins),
-	KF_OPT_NRI_CONFIG(struct command_line, node.nri_config),
-	KF_OPT_NO_RESTART(struct command_line, node.restart),
-	KF_OPT_TIMEOUT(struct command_line, node.timeout),
-	KF_OPT_OUTPUT(struct command_line, report.output),
+	KF_OPT_PAYLOAD(struct node_line, node.payload),
+	KF_OPT_NRI_SOCKET(struct node_line, node.nri_socket),
+	KF_OPT_NRI_PLUGINS(struct node_line, node.nri_plugins),
+	KF_OPT_NRI_CONFIG(struct node_line, node.nri_config),
+	KF_OPT_NO_RESTART(struct node_line, node.restart),
+	KF_OPT_TIMEOUT(struct node_line, node.timeout),
+	KF_OPT_OUTPUT(struct node_line, report.output),
 	{0},
 };
 
-/* What the node is after a run that failed. */
+/* The state of the node after a run that failed. */
 static const char *state_after_failure(const struct kf_node *node)
 {
 	const char *state = "";
@@ -161,13 +161,13 @@ static int do_status(struct kf_node *node, struct kf_report *r)
 	return kf_report_finish(r, "status", status, state, &err);
 }
 
-/* @argv says what, to be done by @act. */
-static int run(const struct kf_command *self, int argc, char **argv,
-	       int (*act)(struct kf_node *node, struct kf_report *r))
+/* Parse @argv and call @act. */
+static int run_action(const struct kf_command *self, int argc, char **argv,
+		      int (*act)(struct kf_node *node, struct kf_report *r))
 {
 	static const char *const default_handlers[] = {KF_NODE_HANDLER};
 	const char *handlers[KF_JOURNAL_HANDLERS];
-	struct command_line l = {
+	struct node_line l = {
 		.node = KF_NODE_OPTIONS_INIT,
 		.handlers = KF_OPTION_LIST(handlers),
 		.report = KF_REPORT_INIT,
@@ -206,7 +206,7 @@ static int run(const struct kf_command *self, int argc, char **argv,
 #define DEFINE(action, text)                                                          \
 	static int run_##action(const struct kf_command *self, int argc, char **argv) \
 	{                                                                             \
-		return run(self, argc, argv, do_##action);                            \
+		return run_action(self, argc, argv, do_##action);                     \
 	}                                                                             \
 	static const struct kf_command cmd_##action = {                               \
 		.name = #action, .summary = text, .options = options, .run = run_##action};

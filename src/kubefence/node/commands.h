@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 
-/* Commands of "kubefence node" with options of their own: for the chart's pods. */
+/* Commands of "kubefence node" with options of their own, for the chart's pods. */
 extern const struct kf_command kf_cmd_node_cleanup, kf_cmd_node_programs;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence node install --profiles DIR */
+/* kubefence node install --profiles DIR: compiles the profiles. src/node/profiles.c writes them. */
 #include "kubefence/node/profiles.h"
 
 #include "base/cleanup.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int compile(const struct kf_profile_library *library, const char *name,
-		   struct kf_arena *arena, struct kf_node_profile *ret, struct kf_err *err)
+static int compile_one(const struct kf_profile_library *library, const char *name,
+		       struct kf_arena *arena, struct kf_node_profile *ret, struct kf_err *err)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena work;
 	struct kf_buf problems = KF_BUF_INIT(1024 * 1024);
@@ -36,8 +36,8 @@ static int compile(const struct kf_profile_library *library, const char *name,
 	return ret->name && ret->text ? 0 : kf_fail_nomem(err, "profiles");
 }
 
-/* Of two with one name the earlier counts. */
-static bool hidden(const struct kf_profile_library *library, size_t at)
+/* Whether an earlier profile has the same name. */
+static bool is_hidden(const struct kf_profile_library *library, size_t at)
 {
 	for (size_t i = 0; i < at; i++)
 		if (strcmp(library->v[i].name, library->v[at].name) == 0)
@@ -55,9 +55,9 @@ static int compile_all(const struct kf_profile_library *library, struct kf_arena
 	if (!list)
 		return kf_fail_nomem(err, "profiles");
 	for (size_t i = 0; i < library->n; i++) {
-		if (hidden(library, i))
+		if (is_hidden(library, i))
 			continue;
-		if (compile(library, library->v[i].name, arena, &list[n], err) == 0)
+		if (compile_one(library, library->v[i].name, arena, &list[n], err) == 0)
 			n++;
 		else
 			broken++;

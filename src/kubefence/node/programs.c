@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence node programs: out of the image */
+/* kubefence node programs: copies the programs out of the image, to a directory or to a node.  The
+ * latter is done in src/node/programs.c. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/file.h"
@@ -17,14 +18,14 @@
 
 static const char *const programs[] = {"kubefence", "nono", "nono-nri", "nono-runc"};
 
-static void say(void *ctx, const char *action, const char *object, const char *detail)
+static void print_action(void *ctx, const char *action, const char *object, const char *detail)
 {
 	(void)ctx;
 	(void)detail;
 	kf_print_line(stdout, "%s %s", action, object);
 }
 
-static int copy(int from, int to, const char *name, struct kf_err *err)
+static int copy_program(int from, int to, const char *name, struct kf_err *err)
 {
 	KF_FREE char *data = NULL;
 	KF_FREE char *old = NULL;
@@ -37,7 +38,7 @@ static int copy(int from, int to, const char *name, struct kf_err *err)
 		return 0;
 	if (kf_file_replace(to, name, data, n, 0755, err) < 0)
 		return -1;
-	say(NULL, "installed", name, "");
+	print_action(NULL, "installed", name, "");
 	return 0;
 }
 
@@ -49,19 +50,19 @@ static int copy_all(const char *payload, const char *to, struct kf_err *err)
 	if (from < 0 || target < 0)
 		return kf_fail_sys(err, "directory '%s'", from < 0 ? payload : to);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(programs); i++)
-		if (copy(from, target, programs[i], err) < 0)
+		if (copy_program(from, target, programs[i], err) < 0)
 			return -1;
 	return 0;
 }
 
-struct command_line {
+struct programs_line {
 	struct kf_node_options node;
 	const char *to;
 };
 
 static int run_programs(const struct kf_command *self, int argc, char **argv)
 {
-	struct command_line l = {.node = {.launcher = KF_NODE_LAUNCHER}};
+	struct programs_line l = {.node = {.launcher = KF_NODE_LAUNCHER}};
 	struct kf_arguments arguments;
 	char self_dir[PATH_MAX];
 	struct kf_err err;
@@ -75,7 +76,7 @@ static int run_programs(const struct kf_command *self, int argc, char **argv)
 	if (!l.node.payload)
 		l.node.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
 	status = l.to ? copy_all(l.node.payload, l.to, &err)
-		      : kf_node_programs(&l.node, say, NULL, &changed, &err);
+		      : kf_node_programs(&l.node, print_action, NULL, &changed, &err);
 	return status == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
 }
 
@@ -90,19 +91,19 @@ const struct kf_command kf_cmd_node_programs = {
 				.name = "to",
 				.kind = KF_OPTION_STRING,
 				.value = "DIR",
-				KF_OPTION_AT(struct command_line, to),
+				KF_OPTION_AT(struct programs_line, to),
 				.help = "all of them into DIR",
 			},
 			{
 				.name = "host-root",
 				.kind = KF_OPTION_STRING,
 				.value = "DIR",
-				KF_OPTION_AT(struct command_line, node.host_root),
+				KF_OPTION_AT(struct programs_line, node.host_root),
 				.help = "launcher and guard to their places on the node whose root "
 					"is mounted there; no runtime is configured",
 			},
-			KF_OPT_LAUNCHER(struct command_line, node.launcher),
-			KF_OPT_PAYLOAD(struct command_line, node.payload),
+			KF_OPT_LAUNCHER(struct programs_line, node.launcher),
+			KF_OPT_PAYLOAD(struct programs_line, node.payload),
 			{0},
 		},
 	.run = run_programs,

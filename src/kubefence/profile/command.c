@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence profile: its commands and their options.  What they print is made in text.c; profiles
+ * are found in find.c and compiled in src/profile. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -12,7 +14,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-struct options {
+struct profile_options {
 	const char *dirs_v[KF_PROFILE_DIRS_MAX];
 	struct kf_option_list dirs;
 	unsigned output;
@@ -24,7 +26,7 @@ struct options {
 };
 
 /* Compile, report problems; KF_EXIT_FAILED if there is an error. */
-static int compile(struct options *o, const char *what, struct kf_compiled *ret)
+static int compile_profile(struct profile_options *o, const char *what, struct kf_compiled *ret)
 {
 	struct kf_err err;
 	int r = kf_profiles_compile(&o->profiles, what, ret, &err);
@@ -34,7 +36,7 @@ static int compile(struct options *o, const char *what, struct kf_compiled *ret)
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static int print(struct kf_buf *out)
+static int print_buffer(struct kf_buf *out)
 {
 	bool ok = !out->failed;
 
@@ -46,7 +48,7 @@ static int print(struct kf_buf *out)
 	return ok ? KF_EXIT_OK : kf_command_fail("writing failed");
 }
 
-static int cmd_init(struct options *o)
+static int cmd_init(struct profile_options *o)
 {
 	const char *base = o->extends ? o->extends : "default";
 	KF_FREE char *file = NULL;
@@ -73,7 +75,7 @@ static int cmd_init(struct options *o)
 	return KF_EXIT_OK;
 }
 
-static int cmd_list(struct options *o)
+static int cmd_list(struct profile_options *o)
 {
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
 	int status;
@@ -83,25 +85,25 @@ static int cmd_list(struct options *o)
 		status = kf_profile_text_groups(&o->profiles, as_json, &out);
 	else
 		status = kf_profile_text_list(&o->profiles, as_json, &out);
-	return print(&out) || status ? KF_EXIT_FAILED : KF_EXIT_OK;
+	return print_buffer(&out) || status ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static int cmd_show(struct options *o)
+static int cmd_show(struct profile_options *o)
 {
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
 	struct kf_compiled compiled;
 	bool as_json = o->output == KF_OUTPUT_JSON;
-	int status = compile(o, o->args[0], &compiled);
+	int status = compile_profile(o, o->args[0], &compiled);
 
 	if (status)
 		return status;
 	kf_profile_show(&compiled, !as_json, &out);
-	return print(&out);
+	return print_buffer(&out);
 }
 
-static int cmd_validate(struct options *o)
+static int cmd_validate(struct profile_options *o)
 {
-	/* Each file has neighbours of its own. */
+	/* Each file brings the profiles of its own directory. */
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 	size_t errors = 0, warnings = 0;
@@ -126,14 +128,14 @@ static int cmd_validate(struct options *o)
 		o->profiles.library = library;
 	}
 	kf_buf_adds(&out, as_json ? "\n]\n" : "");
-	status = print(&out);
+	status = print_buffer(&out);
 	return status || errors || (o->strict && warnings) ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static int cmd_compile(struct options *o)
+static int cmd_compile(struct profile_options *o)
 {
 	struct kf_compiled compiled;
-	int status = compile(o, o->args[0], &compiled);
+	int status = compile_profile(o, o->args[0], &compiled);
 
 	if (status)
 		return status;
@@ -142,31 +144,31 @@ static int cmd_compile(struct options *o)
 		       : KF_EXIT_OK;
 }
 
-static int cmd_diff(struct options *o)
+static int cmd_diff(struct profile_options *o)
 {
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
 	struct kf_compiled a, b;
 	bool as_json = o->output == KF_OUTPUT_JSON, differ;
-	int status = compile(o, o->args[0], &a);
+	int status = compile_profile(o, o->args[0], &a);
 
 	if (status)
 		return status;
 	o->profiles.library = library;
-	if ((status = compile(o, o->args[1], &b)))
+	if ((status = compile_profile(o, o->args[1], &b)))
 		return status;
 	differ = kf_profile_text_diff(&a, &b, as_json, &out);
-	status = print(&out);
+	status = print_buffer(&out);
 	return status ? status : differ ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static int cmd_schema(struct options *o)
+static int cmd_schema(struct profile_options *o)
 {
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
 
 	(void)o;
 	kf_profile_schema(&out);
-	return print(&out);
+	return print_buffer(&out);
 }
 
 static bool label_part(const char *s, size_t n)
@@ -177,7 +179,7 @@ static bool label_part(const char *s, size_t n)
 	return n > 0 && n <= 317 && strspn(s, chars) >= n;
 }
 
-static int cmd_netpol(struct options *o)
+static int cmd_netpol(struct profile_options *o)
 {
 	struct kf_netpol netpol = {.namespace_ = o->namespace_, .label_key = "nono.sh/profile"};
 	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
@@ -188,7 +190,7 @@ static int cmd_netpol(struct options *o)
 	netpol.kind = o->output ? KF_NETPOL_CILIUM : KF_NETPOL_KUBERNETES;
 	if (o->namespace_ && !label_part(o->namespace_, strlen(o->namespace_)))
 		return kf_command_usage("--namespace '%s' is not a namespace", o->namespace_);
-	if ((status = compile(o, o->args[0], &compiled)))
+	if ((status = compile_profile(o, o->args[0], &compiled)))
 		return status;
 	if (!compiled.profile.lists[KF_LIST_DOMAIN].n &&
 	    !compiled.profile.scalars[KF_SCALAR_BLOCK].s)
@@ -209,23 +211,24 @@ static int cmd_netpol(struct options *o)
 	}
 	if (asprintf(&name, "%s-egress", compiled.name) < 0)
 		return kf_command_fail("out of memory");
-	for (char *p = name; *p; p++) /* object names are lower case and have no '_' */
+	for (char *p = name; *p; p++) /* object names have no upper case and no '_' */
 		*p = (char)(*p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 	netpol.name = name;
 	kf_netpol_write(&compiled, &netpol, &out);
-	return print(&out);
+	return print_buffer(&out);
 }
 
-#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
-	{                                                                                \
-		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
-		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
+#define OPTION(letter_, name_, value_, kind_, member, help_)                                     \
+	{                                                                                        \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,                 \
+		.value = (value_), KF_OPTION_AT(struct profile_options, member), .help = (help_) \
 	}
-#define OPTION_DIR KF_OPT_DIR(struct options, dirs)
+#define OPTION_DIR KF_OPT_DIR(struct profile_options, dirs)
 
-static int run(const struct kf_command *self, int argc, char **argv, int (*act)(struct options *o))
+static int run_action(const struct kf_command *self, int argc, char **argv,
+		      int (*act)(struct profile_options *o))
 {
-	struct options o = {0};
+	struct profile_options o = {0};
 	struct kf_arguments arguments;
 	struct kf_err err;
 	int status;
@@ -250,15 +253,15 @@ static int run(const struct kf_command *self, int argc, char **argv, int (*act)(
 		 "what to build on (default: default)"))                                       \
 	X(list, NULL, 0, 0, "the profiles that there are",                                     \
 	  OPTION('g', "groups", NULL, SET, groups, "the groups that profiles can include"),    \
-	  OPTION_DIR, KF_OPT_OUTPUT(struct options, output))                                   \
+	  OPTION_DIR, KF_OPT_OUTPUT(struct profile_options, output))                           \
 	X(show, "PROFILE", 1, 1, "a profile with all that it builds on", OPTION_DIR,           \
-	  KF_OPT_OUTPUT(struct options, output))                                               \
+	  KF_OPT_OUTPUT(struct profile_options, output))                                       \
 	X(validate, "PROFILE...", 1, 64, "find the mistakes in profiles",                      \
 	  OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"), OPTION_DIR,         \
-	  KF_OPT_OUTPUT(struct options, output))                                               \
+	  KF_OPT_OUTPUT(struct profile_options, output))                                       \
 	X(compile, "PROFILE", 1, 1, "print the flat text that the launcher reads", OPTION_DIR) \
 	X(diff, "PROFILE PROFILE", 2, 2, "what differs between two; exit 1 if anything does",  \
-	  OPTION_DIR, KF_OPT_OUTPUT(struct options, output))                                   \
+	  OPTION_DIR, KF_OPT_OUTPUT(struct profile_options, output))                           \
 	X(schema, NULL, 0, 0, "print the JSON schema of profiles", OPTION_DIR)                 \
 	X(netpol, "PROFILE", 1, 1, "print a network policy that allows the profile's hosts",   \
 	  OPTION('o', "output", "networkpolicy|cilium", WORD, output,                          \
@@ -271,7 +274,7 @@ static int run(const struct kf_command *self, int argc, char **argv, int (*act)(
 #define DEFINE(name_, arguments_, least, most, summary_, ...)                          \
 	static int run_##name_(const struct kf_command *self, int argc, char **argv)   \
 	{                                                                              \
-		return run(self, argc, argv, cmd_##name_);                             \
+		return run_action(self, argc, argv, cmd_##name_);                      \
 	}                                                                              \
 	static const struct kf_option options_##name_[] = {__VA_ARGS__, {0}};          \
 	static const struct kf_command command_##name_ = {                             \

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finding and reading profiles for commands: from directories, files and the built-in ones.  They
+ * are compiled in src/profile. */
 #include "kubefence/profile/find.h"
 
 #include "base/cleanup.h"
@@ -65,10 +67,9 @@ static int read_source(struct kf_profiles *profiles, const char *dir, const char
 	return 0;
 }
 
-/* Put @n sources, @first of them in front of all others, the rest before the
- * built-in ones. */
-static int insert(struct kf_profiles *profiles, const struct kf_profile_source *v, size_t n,
-		  bool first, struct kf_err *err)
+/* Insert @n sources: in front of all others if @first, otherwise before the built-in ones. */
+static int insert_sources(struct kf_profiles *profiles, const struct kf_profile_source *v, size_t n,
+			  bool first, struct kf_err *err)
 {
 	const size_t have = profiles->library.n;
 	const size_t at = first ? 0 : have - kf_nprofile_builtins;
@@ -114,7 +115,7 @@ static int add_dir(struct kf_profiles *profiles, const char *dir, bool first, st
 	}
 	if (r == 0) {
 		qsort(v, n, sizeof(*v), by_name);
-		r = insert(profiles, v, n, first, err);
+		r = insert_sources(profiles, v, n, first, err);
 	}
 out:
 	if (d)
@@ -168,8 +169,8 @@ int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char 
 	dir[base == what ? 0 : base - what - 1] = '\0';
 	if (!*dir && base != what)
 		dir = (char[]){"/"};
-	/* Its neighbours may be its bases; the file itself counts before a
-	 * neighbour of the same name with the other ending. */
+	/* Its neighbours may be its bases.  The file itself counts before a neighbour of the same
+	 * name with the other ending. */
 	if (add_dir(profiles, dir, true, err) < 0 ||
 	    read_source(profiles, dir, base, &source, err) < 0)
 		return -1;
@@ -178,10 +179,11 @@ int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char 
 	for (size_t i = 0; i < profiles->library.n; i++) {
 		if (strcmp(profiles->library.v[i].file, source.file) == 0) {
 			*ret = profiles->library.v[i].name;
-			/* Nothing in front of it has its name unless the endings differ. */
+			/* Only a file with the other ending can be in front of it with the same
+			 * name. */
 			return i == 0 || strcmp(profiles->library.v[i - 1].name, *ret) != 0
 				       ? 0
-				       : insert(profiles, &source, 1, true, err);
+				       : insert_sources(profiles, &source, 1, true, err);
 		}
 	}
 	return kf_fail(err, ENOENT, "'%s' disappeared", what);

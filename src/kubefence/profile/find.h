@@ -20,20 +20,20 @@ struct kf_profiles {
 void kf_profiles_init(struct kf_profiles *profiles);
 void kf_profiles_done(struct kf_profiles *profiles);
 
-/* Take in all NAME.json and NAME.jsonc of @dir; earlier directories win. */
+/* Add all NAME.json and NAME.jsonc of @dir; earlier directories win. */
 int kf_profiles_add_dir(struct kf_profiles *profiles, const char *dir, struct kf_err *err);
-/* The same for those of --dir. */
+/* The same for the directories of --dir. */
 int kf_profiles_add_dirs(struct kf_profiles *profiles, const struct kf_option_list *dirs,
 			 struct kf_err *err);
-/* What people write for a profile: a name, or a file (with '/' or ending in
- * .json or .jsonc), whose directory is then taken in before all else.  *ret is
- * the name, owned by @profiles. */
+/* Find the profile that people call @what: a name, or a file (with '/' or ending in .json or
+ * .jsonc), whose directory is then added before all others.  *ret is the name, owned by @profiles.
+ */
 int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char **ret,
 		     struct kf_err *err);
 /* kf_profiles_find() and kf_profile_compile(); problems are in @diags. */
 int kf_profiles_compile(struct kf_profiles *profiles, const char *what, struct kf_compiled *ret,
 			struct kf_err *err);
-/* Problems of the last compilation to stderr; the number of them. */
+/* Print the problems of the last compilation on stderr; returns their number. */
 size_t kf_profiles_report(const struct kf_profiles *profiles);
 
 #endif

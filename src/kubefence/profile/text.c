@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The output of "kubefence profile": lists, problems and differences, as text and as JSON.  The
+ * resolved profile is written in src/profile/show.c. */
 #include "kubefence/profile/text.h"
 
 #include "base/limits.h"
@@ -7,25 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void quoted(struct kf_buf *out, const char *s)
+static void add_quoted(struct kf_buf *out, const char *s)
 {
 	kf_buf_adds(out, "\"");
 	kf_buf_add_json(out, s);
 	kf_buf_adds(out, "\"");
 }
 
-static void member(struct kf_buf *out, const char *key, const char *value)
+static void add_member(struct kf_buf *out, const char *key, const char *value)
 {
 	kf_buf_addf(out, ", \"%s\": ", key);
-	quoted(out, value);
+	add_quoted(out, value);
 }
 
 void kf_profile_text_template(const char *name, const char *base, struct kf_buf *out)
 {
 	kf_buf_adds(out, "{\n  \"extends\": ");
-	quoted(out, base);
+	add_quoted(out, base);
 	kf_buf_adds(out, ",\n  \"meta\": {\n    \"name\": ");
-	quoted(out, name);
+	add_quoted(out, name);
 	kf_buf_adds(
 		out,
 		",\n    \"description\": \"\"\n  },\n"
@@ -48,11 +50,11 @@ static void list_entry(bool json, bool first, const char *name, const char *wher
 		return;
 	}
 	kf_buf_adds(out, first ? "\n  {\"name\": " : ",\n  {\"name\": ");
-	quoted(out, name);
-	member(out, "source", where);
-	member(out, "description", text);
+	add_quoted(out, name);
+	add_member(out, "source", where);
+	add_member(out, "description", text);
 	if (error)
-		member(out, "error", error);
+		add_member(out, "error", error);
 	kf_buf_adds(out, "}");
 }
 
@@ -119,8 +121,8 @@ int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_bu
 			continue;
 		}
 		kf_buf_adds(out, g == groups->child ? "\n  {\"name\": " : ",\n  {\"name\": ");
-		quoted(out, g->key);
-		member(out, "description", text);
+		add_quoted(out, g->key);
+		add_member(out, "description", text);
 		kf_buf_adds(out, "}");
 	}
 	kf_buf_adds(out, json ? "\n]\n" : "");
@@ -131,30 +133,30 @@ void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
 			   const struct kf_err *failure, bool first, struct kf_buf *out)
 {
 	kf_buf_adds(out, first ? "\n  {\"profile\": " : ",\n  {\"profile\": ");
-	quoted(out, what);
+	add_quoted(out, what);
 	kf_buf_addf(out, ", \"valid\": %s, \"problems\": [", failure ? "false" : "true");
 	for (size_t i = 0; i < diags->n; i++) {
 		const struct kf_diag *d = &diags->v[i];
 
 		kf_buf_addf(out, "%s\n    {\"severity\": \"%s\"", i ? "," : "",
 			    d->warning ? "warning" : "error");
-		member(out, "file", d->at.file);
+		add_member(out, "file", d->at.file);
 		kf_buf_addf(out, ", \"line\": %u, \"column\": %u", d->at.line, d->at.column);
 		if (d->at.group)
-			member(out, "group", d->at.group);
-		member(out, "message", d->msg);
+			add_member(out, "group", d->at.group);
+		add_member(out, "message", d->msg);
 		kf_buf_adds(out, "}");
 	}
 	if (failure && !diags->n) {
 		kf_buf_adds(out, "\n    {\"severity\": \"error\"");
-		member(out, "message", failure->msg);
+		add_member(out, "message", failure->msg);
 		kf_buf_adds(out, "}");
 	}
 	kf_buf_adds(out, "]}");
 }
 
-/* Lines of a flat text without header, name and checksum. */
-static size_t body(struct kf_compiled const *c, const char ***ret, char **ret_copy)
+/* Split the flat text into its lines, without header, name and checksum. */
+static size_t split_rules(struct kf_compiled const *c, const char ***ret, char **ret_copy)
 {
 	char *copy = strdup(c->text), *save = NULL;
 	const char **lines = calloc(c->nrules + 4, sizeof(*lines));
@@ -171,7 +173,7 @@ static size_t body(struct kf_compiled const *c, const char ***ret, char **ret_co
 	return n;
 }
 
-static bool contains(const char *const *lines, size_t n, const char *line)
+static bool contains_line(const char *const *lines, size_t n, const char *line)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(lines[i], line) == 0)
@@ -185,11 +187,11 @@ static bool only_in(const char *const *a, size_t na, const char *const *b, size_
 	bool any = false;
 
 	for (size_t i = 0; i < na; i++) {
-		if (contains(b, nb, a[i]))
+		if (contains_line(b, nb, a[i]))
 			continue;
 		if (json) {
 			kf_buf_adds(out, any ? ", " : "");
-			quoted(out, a[i]);
+			add_quoted(out, a[i]);
 		} else {
 			kf_buf_addf(out, "%c %s\n", sign, a[i]);
 		}
@@ -203,7 +205,7 @@ bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled 
 {
 	const char **x, **y;
 	char *x_copy, *y_copy;
-	size_t nx = body(a, &x, &x_copy), ny = body(b, &y, &y_copy);
+	size_t nx = split_rules(a, &x, &x_copy), ny = split_rules(b, &y, &y_copy);
 	bool differ;
 
 	kf_buf_adds(out, json ? "{\"removed\": [" : "");

@@ -4,19 +4,19 @@
 
 #include "kubefence/profile/find.h"
 
-/* What "kubefence profile" prints, into a buffer. */
+/* The output of "kubefence profile", written into a buffer. */
 
 /* A new profile to start from. */
 void kf_profile_text_template(const char *name, const char *base, struct kf_buf *out);
-/* All profiles, or groups, with where they are and what they are for.  Nonzero
- * if one of them does not compile. */
+/* All profiles, or groups, with their place and purpose.  Nonzero if one of them does not compile.
+ */
 int kf_profile_text_list(struct kf_profiles *profiles, bool json, struct kf_buf *out);
 int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_buf *out);
-/* An element of a JSON list: problems of @what; @failure (NULL: none) is told
- * if @diags are empty. */
+/* An element of a JSON list: the problems of @what, or @failure (NULL: none) if @diags are empty.
+ */
 void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
 			   const struct kf_err *failure, bool first, struct kf_buf *out);
-/* Rules of one and not the other; whether there are any. */
+/* The rules that only one of the two has; returns whether there are any. */
 bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled *b, bool json,
 			  struct kf_buf *out);
 

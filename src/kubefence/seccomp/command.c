@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* kubefence seccomp: its commands and options, and reading policies from files.  What they print is
+ * made in text.c; policies are compared and combined in src/seccomp. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/limits.h"
@@ -15,9 +17,9 @@
 
 #define TEXT_MAX (4 * 1024 * 1024)
 
-enum format { TEXT, JSON, OCI };
+enum seccomp_format { TEXT, JSON, OCI };
 
-struct options {
+struct seccomp_options {
 	unsigned format;
 	const char *arch;
 	struct arguments {
@@ -25,13 +27,13 @@ struct options {
 		bool given;
 	} args;
 	const char *call_name;	     /* NULL if not given */
-	struct kf_seccomp_call call; /* made from these */
+	struct kf_seccomp_call call; /* made from args and call_name */
 	struct kf_arena arena;
 	struct json_object *files[2]; /* what the policies borrow from */
 	size_t nfiles;
 };
 
-static void options_done(struct options *o)
+static void options_done(struct seccomp_options *o)
 {
 	for (size_t i = 0; i < o->nfiles; i++)
 		json_object_put(o->files[i]);
@@ -58,7 +60,7 @@ static int take_args(void *target, const char *list, struct kf_err *err)
 	return 0;
 }
 
-static int load_file(struct options *o, const char *path, const struct kf_seccomp **ret,
+static int load_file(struct seccomp_options *o, const char *path, const struct kf_seccomp **ret,
 		     struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
@@ -81,8 +83,8 @@ static int load_file(struct options *o, const char *path, const struct kf_seccom
 	return 0;
 }
 
-/* The policy called @name; NULL with the message printed. */
-static const struct kf_seccomp *load(struct options *o, const char *name)
+/* The policy called @name; NULL if there is none, which was reported. */
+static const struct kf_seccomp *load_policy(struct seccomp_options *o, const char *name)
 {
 	const struct kf_seccomp *policy = NULL;
 	enum kf_seccomp_level level;
@@ -122,7 +124,8 @@ static int print_text(struct kf_buf *text)
 	return failed ? kf_command_fail("out of memory") : KF_EXIT_OK;
 }
 
-static int print_policy(const struct options *o, const struct kf_seccomp *policy, const char *name)
+static int print_policy(const struct seccomp_options *o, const struct kf_seccomp *policy,
+			const char *name)
 {
 	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
 
@@ -137,16 +140,17 @@ static int print_policy(const struct options *o, const struct kf_seccomp *policy
 	}
 }
 
-static int cmd_show(struct options *o, char **names)
+static int cmd_show(struct seccomp_options *o, char **names)
 {
-	const struct kf_seccomp *policy = load(o, names[0]);
+	const struct kf_seccomp *policy = load_policy(o, names[0]);
 
 	return policy ? print_policy(o, policy, names[0]) : KF_EXIT_FAILED;
 }
 
-static int cmd_intersect(struct options *o, char **names)
+static int cmd_intersect(struct seccomp_options *o, char **names)
 {
-	const struct kf_seccomp *a = load(o, names[0]), *b = a ? load(o, names[1]) : NULL;
+	const struct kf_seccomp *a = load_policy(o, names[0]),
+				*b = a ? load_policy(o, names[1]) : NULL;
 	struct kf_seccomp both;
 	struct kf_err err = {0};
 	const char *name, *denied;
@@ -169,9 +173,10 @@ static int cmd_intersect(struct options *o, char **names)
 	return print_policy(o, &both, name);
 }
 
-static int cmd_diff(struct options *o, char **names)
+static int cmd_diff(struct seccomp_options *o, char **names)
 {
-	const struct kf_seccomp *a = load(o, names[0]), *b = a ? load(o, names[1]) : NULL;
+	const struct kf_seccomp *a = load_policy(o, names[0]),
+				*b = a ? load_policy(o, names[1]) : NULL;
 	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
 
 	if (!b)
@@ -185,9 +190,9 @@ static int cmd_diff(struct options *o, char **names)
 	return print_text(&text);
 }
 
-static int cmd_explain(struct options *o, char **names)
+static int cmd_explain(struct seccomp_options *o, char **names)
 {
-	const struct kf_seccomp *policy = load(o, names[0]);
+	const struct kf_seccomp *policy = load_policy(o, names[0]);
 	struct kf_seccomp only;
 	struct kf_seccomp_rule *rules;
 	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
@@ -196,7 +201,7 @@ static int cmd_explain(struct options *o, char **names)
 		return KF_EXIT_FAILED;
 	if (!o->call.name)
 		return kf_command_usage("--syscall CALL is missing");
-	/* The part of the policy that is about this call. */
+	/* Keep only the part of the policy that is about this call. */
 	only = *policy;
 	only.nrules = 0;
 	only.rules = rules = kf_arena_calloc(&o->arena, policy->nrules, sizeof(*rules));
@@ -218,7 +223,7 @@ static int cmd_explain(struct options *o, char **names)
 	return print_text(&text);
 }
 
-/* An architecture of the levels. */
+/* Read the architecture whose levels are meant. */
 static int take_arch(void *target, const char *arg, struct kf_err *err)
 {
 	if (!kf_seccomp_builtin(KF_SECCOMP_LEVEL_RESTRICTED, arg))
@@ -230,22 +235,22 @@ static int take_arch(void *target, const char *arg, struct kf_err *err)
 #define OPTION_OUTPUT(words, text)                                                         \
 	{                                                                                  \
 		.letter = 'o', .name = "output", .kind = KF_OPTION_WORD, .value = (words), \
-		KF_OPTION_AT(struct options, format), .help = (text)                       \
+		KF_OPTION_AT(struct seccomp_options, format), .help = (text)               \
 	}
 #define OPTION_ARCH                                                                \
 	{                                                                          \
 		.name = "arch", .kind = KF_OPTION_CALL, .value = "x86_64|aarch64", \
-		KF_OPTION_AT(struct options, arch), .call = take_arch,             \
+		KF_OPTION_AT(struct seccomp_options, arch), .call = take_arch,     \
 		.help = "of the levels (default: this machine's)"                  \
 	}
 #define OUTPUT_OCI                                                                              \
 	OPTION_OUTPUT("text|json|oci", "for people (default), for programs, or a profile that " \
 				       "any runtime takes")
 
-static int run(const struct kf_command *self, int argc, char **argv,
-	       int (*act)(struct options *o, char **names))
+static int run_action(const struct kf_command *self, int argc, char **argv,
+		      int (*act)(struct seccomp_options *o, char **names))
 {
-	KF_CLEANUP(options_done) struct options o = {.arch = KF_SECCOMP_ARCH};
+	KF_CLEANUP(options_done) struct seccomp_options o = {.arch = KF_SECCOMP_ARCH};
 	struct kf_arguments arguments;
 	int status;
 
@@ -272,12 +277,12 @@ static int run(const struct kf_command *self, int argc, char **argv,
 	  {.name = "syscall",                                                                 \
 	   .kind = KF_OPTION_STRING,                                                          \
 	   .value = "CALL",                                                                   \
-	   KF_OPTION_AT(struct options, call_name),                                           \
+	   KF_OPTION_AT(struct seccomp_options, call_name),                                   \
 	   .help = "by name, as in man 2 syscalls"},                                          \
 	  {.name = "args",                                                                    \
 	   .kind = KF_OPTION_CALL,                                                            \
 	   .value = "NUMBER,...",                                                             \
-	   KF_OPTION_AT(struct options, args),                                                \
+	   KF_OPTION_AT(struct seccomp_options, args),                                        \
 	   .call = take_args,                                                                 \
 	   .help = "its arguments; those left out are 0"},                                    \
 	  OUTPUT_OCI, OPTION_ARCH)
@@ -285,7 +290,7 @@ static int run(const struct kf_command *self, int argc, char **argv,
 #define DEFINE(name_, arguments_, number, summary_, ...)                                         \
 	static int run_##name_(const struct kf_command *self, int argc, char **argv)             \
 	{                                                                                        \
-		return run(self, argc, argv, cmd_##name_);                                       \
+		return run_action(self, argc, argv, cmd_##name_);                                \
 	}                                                                                        \
 	static const struct kf_option options_##name_[] = {__VA_ARGS__, {0}};                    \
 	static const struct kf_command command_##name_ = {                                       \

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The output of "kubefence seccomp": policies, differences and explanations, as text and as JSON.
+ */
 #include "kubefence/seccomp/text.h"
 
 #include "base/buf.h"
@@ -11,7 +13,7 @@
 
 #define TEXT_MAX (64 * 1024)
 
-/* "allow", "EPERM", "kill-process"... */
+/* Add the answer in words: "allow", "EPERM", "kill-process" ... */
 static void add_answer(struct kf_buf *buf, const char *action, bool has_errno, uint32_t number)
 {
 	static const char *const words[][2] = {
@@ -79,7 +81,7 @@ bool kf_seccomp_text_names(const struct kf_seccomp_rule *rule, const char *call)
 	return false;
 }
 
-/* All that @policy says about @call, as in "allow if arg0 == 1, else EPERM". */
+/* Add everything that @policy says about @call, as in "allow if arg0 == 1, else EPERM". */
 static void add_call(struct kf_buf *buf, const struct kf_seccomp *policy, const char *call)
 {
 	bool any = false;
@@ -104,7 +106,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* All calls that @a or @b (may be NULL) name, sorted, once. */
+/* All calls that @a or @b (may be NULL) name, sorted, each once. */
 static const char **all_calls(const struct kf_seccomp *a, const struct kf_seccomp *b, size_t *ret_n)
 {
 	const struct kf_seccomp *const policies[] = {a, b};
@@ -130,7 +132,7 @@ static const char **all_calls(const struct kf_seccomp *a, const struct kf_seccom
 	return names;
 }
 
-/* Words separated by blanks, in lines of at most 80 characters behind a tab. */
+/* Print words separated by blanks, in lines of at most 80 characters behind a tab. */
 static void print_words(struct kf_buf *out, const struct kf_seccomp_rule *rule)
 {
 	size_t column = 0;
@@ -163,7 +165,7 @@ void kf_seccomp_text_show(struct kf_buf *out, const struct kf_seccomp *policy, c
 	}
 }
 
-/* obj[key] = what @buf holds; takes nothing over, false when out of memory. */
+/* Set obj[key] to the text of @buf, which is copied; false when out of memory. */
 static bool put_text(struct json_object *obj, const char *key, const struct kf_buf *buf)
 {
 	struct json_object *text = buf->failed ? NULL : json_object_new_string(buf->p);
@@ -184,7 +186,7 @@ static bool put_string(struct json_object *obj, const char *key, const char *val
 	return false;
 }
 
-static struct json_object *drop(struct json_object *obj)
+static struct json_object *drop_json(struct json_object *obj)
 {
 	json_object_put(obj);
 	return NULL;
@@ -199,7 +201,7 @@ static struct json_object *header_json(const struct kf_seccomp *policy, const ch
 	add_default(&buf, policy);
 	if (!obj || !put_string(obj, "name", name) || !put_string(obj, "arch", arch) ||
 	    !put_text(obj, "default", &buf))
-		return drop(obj);
+		return drop_json(obj);
 	return obj;
 }
 
@@ -214,18 +216,18 @@ struct json_object *kf_seccomp_text_json(const struct kf_seccomp *policy, const 
 
 	if (!obj || !calls || !names || json_object_object_add(obj, "syscalls", calls) != 0) {
 		json_object_put(calls);
-		return drop(obj);
+		return drop_json(obj);
 	}
 	for (size_t i = 0; i < n; i++) {
 		kf_buf_reset(&buf);
 		add_call(&buf, policy, names[i]);
 		if (!put_text(calls, names[i], &buf))
-			return drop(obj);
+			return drop_json(obj);
 	}
 	return obj;
 }
 
-/* Names that are answered differently, with both answers. */
+/* A call that the two policies answer differently, with both answers. */
 struct difference {
 	const char *name, *a, *b;
 };
@@ -239,8 +241,8 @@ static const char *call_text(const struct kf_seccomp *policy, const char *call,
 	return buf.failed ? NULL : kf_arena_strdup(arena, buf.p);
 }
 
-static int differences(const struct kf_seccomp *a, const struct kf_seccomp *b,
-		       struct kf_arena *arena, struct difference **ret, size_t *ret_n)
+static int find_differences(const struct kf_seccomp *a, const struct kf_seccomp *b,
+			    struct kf_arena *arena, struct difference **ret, size_t *ret_n)
 {
 	size_t n = 0, nfound = 0;
 	KF_FREE const char **names = all_calls(a, b, &n);
@@ -270,7 +272,7 @@ int kf_seccomp_text_diff(struct kf_buf *out, const struct kf_seccomp *a, const c
 	struct difference *d = NULL;
 	size_t n = 0;
 
-	if (differences(a, b, arena, &d, &n) < 0)
+	if (find_differences(a, b, arena, &d, &n) < 0)
 		return -1;
 	add_default(&da, a);
 	add_default(&db, b);
@@ -289,23 +291,23 @@ struct json_object *kf_seccomp_text_diff_json(const struct kf_seccomp *a,
 	struct difference *d = NULL;
 	size_t n = 0;
 
-	if (!obj || differences(a, b, arena, &d, &n) < 0)
-		return drop(obj);
+	if (!obj || find_differences(a, b, arena, &d, &n) < 0)
+		return drop_json(obj);
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *pair = json_object_new_array();
 
 		if (!pair || json_object_object_add(obj, d[i].name, pair) != 0) {
 			json_object_put(pair);
-			return drop(obj);
+			return drop_json(obj);
 		}
 		if (json_object_array_add(pair, json_object_new_string(d[i].a)) != 0 ||
 		    json_object_array_add(pair, json_object_new_string(d[i].b)) != 0)
-			return drop(obj);
+			return drop_json(obj);
 	}
 	return obj;
 }
 
-/* The answer to this very call, or to any of that name. */
+/* Add the answer to this call, or to any call of that name. */
 static void add_explained(struct kf_buf *buf, const struct kf_seccomp *only,
 			  const struct kf_seccomp_call *call, bool has_args)
 {
@@ -347,15 +349,15 @@ struct json_object *kf_seccomp_text_explain_json(const struct kf_seccomp *only, 
 	add_explained(&buf, only, call, has_args);
 	if (!obj || !rules || json_object_object_add(obj, "rules", rules) != 0) {
 		json_object_put(rules);
-		return drop(obj);
+		return drop_json(obj);
 	}
 	if (!put_string(obj, "syscall", call->name) || !put_text(obj, "answer", &buf))
-		return drop(obj);
+		return drop_json(obj);
 	for (size_t i = 0; i < only->nrules; i++) {
 		kf_buf_reset(&buf);
 		add_rule(&buf, &only->rules[i]);
 		if (json_object_array_add(rules, json_object_new_string(buf.p)) != 0)
-			return drop(obj);
+			return drop_json(obj);
 	}
 	return obj;
 }

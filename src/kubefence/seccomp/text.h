@@ -23,8 +23,8 @@ int kf_seccomp_text_diff(struct kf_buf *out, const struct kf_seccomp *a, const c
 struct json_object *kf_seccomp_text_diff_json(const struct kf_seccomp *a,
 					      const struct kf_seccomp *b, struct kf_arena *arena);
 
-/* What @only, the rules about one call, answer it and why; @has_args: with
- * these arguments, else in general. */
+/* What @only, which has the rules about one call, answers it and why; with these arguments if
+ * @has_args, otherwise in general. */
 void kf_seccomp_text_explain(struct kf_buf *out, const struct kf_seccomp *only, const char *name,
 			     const char *arch, const struct kf_seccomp_call *call, bool has_args);
 struct json_object *kf_seccomp_text_explain_json(const struct kf_seccomp *only, const char *name,

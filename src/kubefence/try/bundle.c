@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The bundle of a container of "kubefence try", as containerd would make it.  It is run by
+ * command.c. */
 #include "kubefence/try/bundle.h"
 
 #include "base/cleanup.h"
@@ -125,7 +127,7 @@ static json_object *annotations_json(const struct try_container *c)
 {
 	json_object *annotations = json_object_new_object();
 
-	/* As containerd writes them: the guard reads who it works for from here. */
+	/* As containerd writes them: from here the guard reads which container it starts. */
 	add_string(annotations, "io.kubernetes.cri.container-type", "container");
 	add_string(annotations, "io.kubernetes.cri.container-name", TRY_CONTAINER);
 	add_string(annotations, "io.kubernetes.cri.sandbox-id", TRY_POD);

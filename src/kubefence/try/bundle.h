@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the containers of "kubefence try" are called in NRI and in the bundle. */
+/* The names of the containers of "kubefence try" in NRI and in the bundle. */
 #define TRY_NAMESPACE "default"
 #define TRY_POD	      "try"
 #define TRY_CONTAINER "app"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubefence try: what the product does to one container, without a cluster. */
+/* kubefence try: runs one container in the sandbox, without a cluster: its options and the order of
+ * the steps.  The temporary directory is made in stage.c, the bundle in bundle.c, and the plugin is
+ * spoken to in nri.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -24,14 +26,14 @@
 #define MEMORY_MAX  (16 * 1024 * 1024)
 #define VOLUMES_MAX 32
 #define ENV_MAX	    256
-#define GUARD_DIR   "kubefence" /* in the stage: what /opt/kubefence is on a node */
+#define GUARD_DIR   "kubefence" /* in the stage; stands for /opt/kubefence of a node */
 #define TOKEN_DIR   "/var/run/secrets/kubernetes.io/serviceaccount"
 
 struct user {
 	uint32_t uid, gid;
 };
 
-struct options {
+struct try_options {
 	const char *profile, *rootfs, *workdir, *runtime;
 	struct user user;
 	const char *env_v[ENV_MAX], *volumes_v[VOLUMES_MAX];
@@ -67,10 +69,10 @@ bad:
 	return kf_fail(err, EINVAL, "'%s' must be UID or UID:GID", s);
 }
 
-#define OPTION(letter_, name_, value_, kind_, member, help_)                             \
-	{                                                                                \
-		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,         \
-		.value = (value_), KF_OPTION_AT(struct options, member), .help = (help_) \
+#define OPTION(letter_, name_, value_, kind_, member, help_)                                 \
+	{                                                                                    \
+		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,             \
+		.value = (value_), KF_OPTION_AT(struct try_options, member), .help = (help_) \
 	}
 
 static const struct kf_option options[] = {
@@ -85,7 +87,7 @@ static const struct kf_option options[] = {
 		.name = "user",
 		.kind = KF_OPTION_CALL,
 		.value = "UID[:GID]",
-		KF_OPTION_AT(struct options, user),
+		KF_OPTION_AT(struct try_options, user),
 		.call = take_user,
 		.help = "user (default: 0:0)",
 	},
@@ -100,8 +102,8 @@ static const struct kf_option options[] = {
 	{0},
 };
 
-/* KF_EXIT_OK, or what to exit with. */
-static int check(const struct options *o)
+/* Check the options.  KF_EXIT_OK, or the exit code. */
+static int check_options(const struct try_options *o)
 {
 	for (size_t i = 0; i < o->env.n; i++)
 		if (!strchr(o->env.v[i], '=') || *o->env.v[i] == '=')
@@ -112,7 +114,7 @@ static int check(const struct options *o)
 	return KF_EXIT_OK;
 }
 
-/* Absolute path of @name, which is looked up in PATH if it has no slash. */
+/* Find the absolute path of @name, which is looked up in PATH if it has no slash. */
 static int find_program(const char *name, char ret[static PATH_MAX], struct kf_err *err)
 {
 	const char *path = strchr(name, '/') ? "" : getenv("PATH");
@@ -132,7 +134,7 @@ static int find_program(const char *name, char ret[static PATH_MAX], struct kf_e
 		       name);
 }
 
-/* SRC:DST[:ro] as a bind mount. */
+/* Add SRC:DST[:ro] as a bind mount. */
 static int add_volume(const char *spec, struct try_container *c, struct kf_arena *arena,
 		      struct kf_err *err)
 {
@@ -174,8 +176,8 @@ static int add_volume(const char *spec, struct try_container *c, struct kf_arena
 	return 0;
 }
 
-static int describe(const struct options *o, const struct try_stage *stage, struct kf_arena *arena,
-		    struct try_container *c, struct kf_err *err)
+static int describe_container(const struct try_options *o, const struct try_stage *stage,
+			      struct kf_arena *arena, struct try_container *c, struct kf_err *err)
 {
 	static const char *const env[] = {
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -232,10 +234,10 @@ static int describe(const struct options *o, const struct try_stage *stage, stru
 	return 0;
 }
 
-/* The guard's part: itself and the file that names the real runtime behind it,
- * laid out as on a node under @node_dir.  Returns the program to run instead. */
-static int guard(const struct try_stage *stage, const char *node_dir, const char *runtime,
-		 struct kf_arena *arena, const char **ret, struct kf_err *err)
+/* Put the guard, and the file that names the real runtime behind it, below @node_dir as on a node.
+ * *ret is the program to run instead of the runtime. */
+static int set_up_guard(const struct try_stage *stage, const char *node_dir, const char *runtime,
+			struct kf_arena *arena, const char **ret, struct kf_err *err)
 {
 	struct kf_runtime entry = {TRY_HANDLER, NULL};
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
@@ -252,9 +254,9 @@ static int guard(const struct try_stage *stage, const char *node_dir, const char
 	return *ret ? 0 : kf_fail_nomem(err, "try");
 }
 
-/* The plugin's part: configuration, process, and its answer put into @c. */
-static int sandbox(const struct try_stage *stage, const char *node_dir, struct try_container *c,
-		   struct kf_arena *arena, struct try_nri **ret, struct kf_err *err)
+/* Start the plugin with a configuration, ask it about the container, and put its answer into @c. */
+static int ask_plugin(const struct try_stage *stage, const char *node_dir, struct try_container *c,
+		      struct kf_arena *arena, struct try_nri **ret, struct kf_err *err)
 {
 	const char *socket_path = kf_arena_printf(arena, "%s/nri.sock", stage->dir);
 	const char *config = kf_arena_printf(arena,
@@ -276,14 +278,15 @@ static int sandbox(const struct try_stage *stage, const char *node_dir, struct t
 
 static volatile sig_atomic_t runtime_pid;
 
-static void forward(int sig)
+static void forward_signal(int sig)
 {
 	if (runtime_pid > 0)
 		(void)kill((pid_t)runtime_pid, sig);
 }
 
-/* "run" ends without "delete", at which the guard takes away what it left on volumes. */
-static void delete (const char *runtime, const char *root, const char *id)
+/* Delete the container: "run" ends without that, and the guard removes only then what it left on
+ * volumes. */
+static void delete_container(const char *runtime, const char *root, const char *id)
 {
 	pid_t pid = fork();
 
@@ -296,8 +299,8 @@ static void delete (const char *runtime, const char *root, const char *id)
 }
 
 /* Run the bundle in the foreground; returns the container's exit status. */
-static int run(const struct try_stage *stage, const char *runtime, const struct try_container *c,
-	       struct kf_err *err)
+static int run_bundle(const struct try_stage *stage, const char *runtime,
+		      const struct try_container *c, struct kf_err *err)
 {
 	char root[PATH_MAX], bundle[PATH_MAX];
 	KF_CLOSE int dir = -1;
@@ -313,7 +316,7 @@ static int run(const struct try_stage *stage, const char *runtime, const struct 
 		return kf_fail_sys(err, "open '%s'", bundle);
 	if (try_bundle_write(c, dir, err) < 0)
 		return -1;
-	/* Keys reach the container through its terminal or the process group. */
+	/* Ignore interrupts: they reach the container through its terminal or the process group. */
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGQUIT, SIG_IGN);
 	pid = fork();
@@ -332,39 +335,39 @@ static int run(const struct try_stage *stage, const char *runtime, const struct 
 		_exit(KF_EXIT_FAILED);
 	}
 	runtime_pid = pid;
-	(void)signal(SIGTERM, forward);
-	(void)signal(SIGHUP, forward);
+	(void)signal(SIGTERM, forward_signal);
+	(void)signal(SIGHUP, forward_signal);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return kf_fail_sys(err, "wait for '%s'", runtime);
 	runtime_pid = 0;
-	delete (runtime, root, c->id);
+	delete_container(runtime, root, c->id);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_all(const struct options *o, struct try_stage *stage, struct kf_arena *arena,
+static int run_all(const struct try_options *o, struct try_stage *stage, struct kf_arena *arena,
 		   struct try_container *c, struct try_nri **ret_nri, struct kf_err *err)
 {
 	const char *runtime = o->runtime, *node_dir = "";
 
 	if (try_stage_init(stage, err) < 0 || try_stage_rootfs(stage, o->rootfs, err) < 0 ||
-	    describe(o, stage, arena, c, err) < 0)
+	    describe_container(o, stage, arena, c, err) < 0)
 		return -1;
 	if (!o->plain && !o->no_guard) {
 		node_dir = kf_arena_printf(arena, "%s/" GUARD_DIR, stage->dir);
 		if (!node_dir)
 			return kf_fail_nomem(err, "try");
-		if (guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
+		if (set_up_guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
 			return -1;
 	}
-	if (!o->plain && sandbox(stage, node_dir, c, arena, ret_nri, err) < 0)
+	if (!o->plain && ask_plugin(stage, node_dir, c, arena, ret_nri, err) < 0)
 		return -1;
-	return run(stage, runtime, c, err);
+	return run_bundle(stage, runtime, c, err);
 }
 
 static int run_try(const struct kf_command *self, int argc, char **argv)
 {
-	struct options o = {.rootfs = "/", .runtime = "runc"};
+	struct try_options o = {.rootfs = "/", .runtime = "runc"};
 	KF_CLEANUP(try_stage_done) struct try_stage stage = {.owner = 0};
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct try_container c = {.id = ""};
@@ -380,7 +383,7 @@ static int run_try(const struct kf_command *self, int argc, char **argv)
 		return status;
 	o.command = arguments.v;
 	o.ncommand = arguments.n;
-	status = check(&o);
+	status = check_options(&o);
 	if (status != KF_EXIT_OK)
 		return status;
 	status = run_all(&o, &stage, &arena, &c, &nri, &err);

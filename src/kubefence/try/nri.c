@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* "kubefence try" as the container runtime of a real nono-nri: starting it, sending it the
+ * container, and applying its answer. */
 #include "kubefence/try/nri.h"
 
 #include "base/cleanup.h"
@@ -25,11 +27,11 @@ struct try_nri {
 	uint32_t events;
 	pid_t plugin;
 	int pidfd;
-	Nri__LinuxSeccomp *seccomp; /* what the container's policy borrows from */
+	Nri__LinuxSeccomp *seccomp; /* the container's policy borrows from it */
 };
 
-/* What is sent about the container, in NRI's words. */
-struct messages {
+/* The container as NRI's messages. */
+struct nri_messages {
 	Nri__PodSandbox pod;
 	Nri__Container container;
 };
@@ -52,7 +54,7 @@ static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, cons
 	if (nri->plugin < 0)
 		return kf_fail_sys(err, "fork");
 	if (nri->plugin == 0) {
-		/* Never outlive the command, however it ends. */
+		/* End the plugin when this command ends, however that happens. */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 			_exit(127);
 		execl(program, program, "--config", config_path, "--state-dir", state, "--node-dir",
@@ -64,7 +66,7 @@ static int spawn_plugin(struct try_nri *nri, const struct try_stage *stage, cons
 	return nri->pidfd < 0 ? kf_fail_sys(err, "pidfd of nono-nri") : 0;
 }
 
-/* Wait until the plugin connects; its end is seen at once. */
+/* Wait until the plugin connects; if it ends instead, that is noticed at once. */
 static int accept_plugin(struct try_nri *nri, int listener, int *ret_fd, struct kf_err *err)
 {
 	struct pollfd fds[] = {{.fd = listener, .events = POLLIN},
@@ -88,7 +90,7 @@ static int accept_plugin(struct try_nri *nri, int listener, int *ret_fd, struct 
 
 static void close_plugin(struct try_nri *nri)
 {
-	/* The plugin goes first: a connection that we cut would be a warning to it. */
+	/* End the plugin first: it would warn about a connection that we cut. */
 	if (nri->plugin > 0) {
 		(void)kill(nri->plugin, SIGTERM);
 		while (waitpid(nri->plugin, NULL, 0) < 0 && errno == EINTR)
@@ -107,7 +109,7 @@ int try_nri_start(const struct try_stage *stage, const char *config, const char 
 		  const char *socket_path, struct try_nri **ret, struct kf_err *err)
 {
 	static const struct nri_runtime_options options = {
-		.name = "containerd", /* whose rules this command follows */
+		.name = "containerd", /* this command behaves like it */
 		.version = "2.3.0",
 		.nri_version = "0.12.0",
 	};
@@ -169,7 +171,7 @@ static Nri__Mount *mount_message(const struct kf_view_mount *m, struct kf_arena 
 }
 
 static int fill_messages(const struct try_container *c, struct kf_arena *arena,
-			 struct messages *msg, struct kf_err *err)
+			 struct nri_messages *msg, struct kf_err *err)
 {
 	bool ok = true;
 	Nri__Mount **mounts = alloc_or(arena, c->nmounts, sizeof(*mounts), &ok);
@@ -207,7 +209,7 @@ static int fill_messages(const struct try_container *c, struct kf_arena *arena,
 	return ok ? 0 : kf_fail_nomem(err, "try");
 }
 
-/* NRI's rules (pkg/runtime-tools/generate): "-/path" removes, a plain mount
+/* Apply mounts by NRI's rules (pkg/runtime-tools/generate): "-/path" removes one, a plain mount
  * replaces an earlier one at the same destination. */
 static int apply_mounts(const Nri__ContainerAdjustment *adjust, struct try_container *c,
 			struct kf_arena *arena, struct kf_err *err)
@@ -279,7 +281,7 @@ static int apply_env(const Nri__ContainerAdjustment *adjust, struct try_containe
 	return 0;
 }
 
-/* The answer goes away with the next call, so the policy is copied. */
+/* Copy the policy, since the answer is released with the next call. */
 static int apply_seccomp(struct try_nri *nri, const Nri__LinuxSeccomp *policy,
 			 struct try_container *c, struct kf_arena *arena, struct kf_err *err)
 {
@@ -293,8 +295,8 @@ static int apply_seccomp(struct try_nri *nri, const Nri__LinuxSeccomp *policy,
 	return kf_nri_seccomp_view(nri->seccomp, arena, &c->seccomp, err);
 }
 
-static int apply(struct try_nri *nri, const Nri__ContainerAdjustment *adjust,
-		 struct try_container *c, struct kf_arena *arena, struct kf_err *err)
+static int apply_answer(struct try_nri *nri, const Nri__ContainerAdjustment *adjust,
+			struct try_container *c, struct kf_arena *arena, struct kf_err *err)
 {
 	const Nri__LinuxContainerAdjustment *lc = adjust->linux_adjust;
 
@@ -320,10 +322,11 @@ static int apply(struct try_nri *nri, const Nri__ContainerAdjustment *adjust,
 											       : 0;
 }
 
-/* Validation as a runtime does it: the pristine container, the merged
- * adjustment, and who made which change - here, one plugin all of them. */
-static int validate(struct try_nri *nri, const struct messages *before,
-		    Nri__ContainerAdjustment *adjust, struct kf_arena *arena, struct kf_err *err)
+/* Ask for validation as a runtime does: with the original container, the merged adjustment, and who
+ * made which change.  Here one plugin made all of them. */
+static int validate_answer(struct try_nri *nri, const struct nri_messages *before,
+			   Nri__ContainerAdjustment *adjust, struct kf_arena *arena,
+			   struct kf_err *err)
 {
 	Nri__ValidateContainerAdjustmentRequest req =
 		NRI__VALIDATE_CONTAINER_ADJUSTMENT_REQUEST__INIT;
@@ -381,7 +384,7 @@ int try_nri_create(struct try_nri *nri, struct try_container *c, struct kf_arena
 	Nri__CreateContainerRequest req = NRI__CREATE_CONTAINER_REQUEST__INIT;
 	Nri__CreateContainerResponse *answer;
 	Nri__ContainerAdjustment *adjust;
-	struct messages before, after;
+	struct nri_messages before, after;
 	struct nri_error nerr = {0};
 
 	if (fill_messages(c, arena, &before, err) < 0)
@@ -393,11 +396,11 @@ int try_nri_create(struct try_nri *nri, struct try_container *c, struct kf_arena
 	adjust = answer->adjust;
 	if (!adjust || !adjust->n_args)
 		return kf_fail(err, EPROTO, "nono-nri answered without wrapping the container");
-	if (apply(nri, adjust, c, arena, err) < 0)
+	if (apply_answer(nri, adjust, c, arena, err) < 0)
 		return -1;
-	/* The answer is gone with the next call: validation gets it encoded first. */
+	/* Encode the answer for the validation, since it is released with the next call. */
 	if ((nri->events & NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT)) &&
-	    validate(nri, &before, adjust, arena, err) < 0)
+	    validate_answer(nri, &before, adjust, arena, err) < 0)
 		return -1;
 	if (fill_messages(c, arena, &after, err) < 0)
 		return -1;
@@ -410,7 +413,7 @@ int try_nri_create(struct try_nri *nri, struct try_container *c, struct kf_arena
 void try_nri_stop(struct try_nri *nri, const struct try_container *c)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
-	struct messages msg;
+	struct nri_messages msg;
 
 	if (!nri)
 		return;

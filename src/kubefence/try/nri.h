@@ -11,21 +11,20 @@
 
 struct try_nri;
 
-/* Be the runtime of a real nono-nri process that is started from the stage
- * (bin/nono-nri with configuration file @config, both relative to it):
- * register, configure and synchronise it over the NRI socket @socket_path that
- * the configuration names too.  @node_dir: where it publishes settings for the
- * guard; "" = nowhere. */
+/* Act as the runtime of a real nono-nri process, which is started from the stage (bin/nono-nri with
+ * configuration file @config, both relative to it): register, configure and synchronise it over the
+ * NRI socket @socket_path, which the configuration names, too.  @node_dir: where it publishes
+ * settings for the guard; "" = nowhere. */
 int try_nri_start(const struct try_stage *stage, const char *config, const char *node_dir,
 		  const char *socket_path, struct try_nri **ret, struct kf_err *err);
 
-/* Send CreateContainer for @c, change @c as the answer says, then send
- * ValidateContainerAdjustment and StartContainer as far as the plugin asked for
- * them.  New strings live in @arena.  A refusal is an error with the plugin's reason. */
+/* Send CreateContainer for @c, change @c as the answer says, then send ValidateContainerAdjustment
+ * and StartContainer if the plugin asked for them.  New strings live in @arena.  A refusal is an
+ * error with the plugin's reason. */
 int try_nri_create(struct try_nri *nri, struct try_container *c, struct kf_arena *arena,
 		   struct kf_err *err);
 
-/* Tell the plugin that the container is gone, end it by SIGTERM and wait. */
+/* Tell the plugin that the container has ended, end the plugin with SIGTERM and wait. */
 void try_nri_stop(struct try_nri *nri, const struct try_container *c);
 
 #endif

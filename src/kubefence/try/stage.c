@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The stage of "kubefence try": a private mount namespace with a tmpfs, the root file system as an
+ * overlay, and copied programs. */
 #include "kubefence/try/stage.h"
 
 #include "base/cleanup.h"
@@ -60,7 +62,8 @@ int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf
 			       real);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(dirs); i++) {
 		(void)snprintf(path, sizeof(path), "%s/%s", stage->dir, dirs[i]);
-		/* What the container has for its root directory, which its user must reach. */
+		/* This becomes the container's root directory, which its user must be able to
+		 * enter. */
 		if (kf_mkdir_at(AT_FDCWD, path, 0755, NULL, err) < 0)
 			return -1;
 	}
@@ -74,7 +77,7 @@ int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf
 	return 0;
 }
 
-/* The directory part of @name under the stage. */
+/* Make the directory of @name below the stage. */
 static int make_parent(const struct try_stage *stage, const char *name, struct kf_err *err)
 {
 	char path[PATH_MAX];

@@ -6,10 +6,10 @@
 
 #include <sys/types.h>
 
-/* Where one "kubefence try" happens: a tmpfs in a mount namespace of our own,
- * so that nothing of it is left behind however we end. */
+/* The place of one "kubefence try": a tmpfs in a mount namespace of its own, so that nothing is
+ * left behind, however the command ends. */
 struct try_stage {
-	char dir[64]; /* mount point, empty directory in /tmp outside of the namespace */
+	char dir[64]; /* mount point; outside of the namespace an empty directory in /tmp */
 	pid_t owner;  /* who removes it */
 };
 
@@ -17,7 +17,7 @@ struct try_stage {
 int try_stage_init(struct try_stage *stage, struct kf_err *err);
 void try_stage_done(struct try_stage *stage);
 
-/* Make @dir/rootfs: an overlay over @lower, which therefore stays as it is. */
+/* Make @dir/rootfs: an overlay over @lower, which is not changed. */
 int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf_err *err);
 
 /* Copy program @name from the directory of our own executable to the stage as
