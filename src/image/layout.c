@@ -32,7 +32,7 @@ struct part_table {
 };
 
 /* Little-endian numbers at any address. */
-static uint32_t le32(const unsigned char *p)
+static uint32_t read_le32(const unsigned char *p)
 {
 	uint32_t v;
 
@@ -40,7 +40,7 @@ static uint32_t le32(const unsigned char *p)
 	return le32toh(v);
 }
 
-static uint64_t le64(const unsigned char *p)
+static uint64_t read_le64(const unsigned char *p)
 {
 	uint64_t v;
 
@@ -101,9 +101,9 @@ static int read_gpt(int fd, const char *name, uint64_t image_size, struct part_t
 
 	if (pread(fd, head, sizeof(head), SECTOR) != (ssize_t)sizeof(head))
 		return kf_fail(err, EINVAL, "'%s': its GPT is cut short", name);
-	at = le64(head + 72);
-	count = le32(head + 80);
-	size = le32(head + 84);
+	at = read_le64(head + 72);
+	count = read_le32(head + 80);
+	size = read_le32(head + 84);
 	if (count > PARTITIONS || size < GPT_ENTRY || size > 4096 ||
 	    __builtin_mul_overflow(at, SECTOR, &at) || at > image_size)
 		return kf_fail(err, EINVAL, "'%s': its GPT cannot be understood", name);
@@ -113,11 +113,12 @@ static int read_gpt(int fd, const char *name, uint64_t image_size, struct part_t
 			return kf_fail(err, EINVAL, "'%s': its GPT is cut short", name);
 		if (memcmp(entry, unused, sizeof(unused)) == 0)
 			continue;
-		if (le64(entry + 40) < le64(entry + 32))
+		if (read_le64(entry + 40) < read_le64(entry + 32))
 			return kf_fail(err, EINVAL, "'%s': partition %u ends before it begins",
 				       name, i + 1);
-		if (add_part(t, i + 1, le64(entry + 32), le64(entry + 40) - le64(entry + 32) + 1,
-			     image_size, name, err) < 0)
+		if (add_part(t, i + 1, read_le64(entry + 32),
+			     read_le64(entry + 40) - read_le64(entry + 32) + 1, image_size, name,
+			     err) < 0)
 			return -1;
 	}
 	return 0;
@@ -135,8 +136,8 @@ static int read_mbr(int fd, const char *name, uint64_t image_size, struct part_t
 
 		if (p[4] == 0xee) /* the protective one of a GPT */
 			return read_gpt(fd, name, image_size, t, err);
-		if (p[4] &&
-		    add_part(t, i + 1, le32(p + 8), le32(p + 12), image_size, name, err) < 0)
+		if (p[4] && add_part(t, i + 1, read_le32(p + 8), read_le32(p + 12), image_size,
+				     name, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -209,7 +210,7 @@ static bool has_tail(int fd, uint64_t image_size)
 		return false;
 	/* With more than 2^32 blocks this is not the end of the file system: then no hashes are
 	 * found, as if there were none. */
-	end = (uint64_t)le32(super + 4) << (10 + (le32(super + 24) & 15));
+	end = (uint64_t)read_le32(super + 4) << (10 + (read_le32(super + 24) & 15));
 	return end < image_size && has_magic(fd, end, "verity\0\0", 8);
 }
 

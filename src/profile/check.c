@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks of a whole, resolved profile: denials against grants, hosts that nothing would filter,
+ * grants that would give the system away.  Mistakes within a single entry are found in read.c. */
 #include "base/cleanup.h"
 #include "profile/internal.h"
 #include "profile/keys.h"
 
 #include <string.h>
-
-/* Checks of a whole, resolved profile: denials against grants, hosts that nothing would filter,
- * grants that would give the system away.  Mistakes within a single entry are found in read.c. */
 
 static void remove_item(struct kf_items *items, size_t i)
 {

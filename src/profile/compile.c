@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compiling: from the resolved profile to rules in a canonical order, and to flat text.  How a rule
+ * is written is in format.c, where a profile comes from in resolve.c. */
 #include "base/limits.h"
 #include "flat/flat.h"
 #include "flat/name.h"
@@ -7,9 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Compiling: from the resolved profile to rules in a canonical order, and to flat text.  How a rule
- * is written is in format.c, where a profile comes from in resolve.c. */
 
 struct emitter {
 	struct kf_profile_ctx *ctx;

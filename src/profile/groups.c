@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Groups and named host sets from profiles/groups.json, and replacing them by what they hold.  The
+ * file is ours and tested, so mistakes in it are assertions, not messages. */
 #include "profile/internal.h"
 
 #include <string.h>
-
-/* Groups and named host sets from profiles/groups.json, and replacing them by what they hold.  The
- * file is ours and tested, so mistakes in it are assertions, not messages. */
 
 static const struct kf_jsonc *find_member(const struct kf_jsonc *object, const char *key)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reading: from one file's JSON to typed values, by the table of keys (keys.c).  Bases and groups
+ * are added in resolve.c, checks of the whole profile are in check.c. */
 #include "base/cleanup.h"
 #include "profile/internal.h"
 #include "profile/keys.h"
 
 #include <string.h>
-
-/* Reading: from one file's JSON to typed values, by the table of keys (keys.c).  Bases and groups
- * are added in resolve.c, checks of the whole profile are in check.c. */
 
 struct profile_reader {
 	struct kf_profile_ctx *ctx;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Inheritance: merging a profile's bases, from left to right, and then the profile itself.  One
+ * file is read in read.c, groups are expanded in groups.c. */
 #include "base/limits.h"
 #include "profile/internal.h"
 
 #include <string.h>
-
-/* Inheritance: merging a profile's bases, from left to right, and then the profile itself.  One
- * file is read in read.c, groups are expanded in groups.c. */
 
 struct node {
 	enum { NEW, OPEN, DONE } state;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON Schema of profiles, written from the same table that the reader uses (keys.c). */
 #include "profile/keys.h"
 
 #include <string.h>
-
-/* The JSON Schema of profiles, written from the same table that the reader uses (keys.c). */
 
 #define WHEN                                                                                  \
 	"\"when\": {\"description\": \"linux, macos or a negation\", \"anyOf\": [{\"type\": " \

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writing the resolved profile as JSON, without bases and groups.  The flat text is written in
+ * format.c. */
 #include "base/cleanup.h"
 #include "flat/flat.h"
 #include "profile/keys.h"
 #include "profile/profile.h"
 
 #include <string.h>
-
-/* Writing the resolved profile as JSON, without bases and groups.  The flat text is written in
- * format.c. */
 
 struct writer {
 	struct kf_buf *out;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Platform predicates: "linux", "macos:>=15", "linux:debian:>=12", "!linux:nixos".  A profile is
+ * compiled before its image is known, so only the operating system can be decided here. */
 #include "profile/internal.h"
 
 #include <string.h>
-
-/* Platform predicates: "linux", "macos:>=15", "linux:debian:>=12", "!linux:nixos".  A profile is
- * compiled before its image is known, so only the operating system can be decided here. */
 
 enum when_answer { NO, YES, UNKNOWN };
 
