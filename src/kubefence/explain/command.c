@@ -23,7 +23,7 @@
 static const struct {
 	const char *name;
 	unsigned access;
-	bool asked; /* if nothing is said */
+	bool asked; /* if --op is not given */
 } operations[] = {
 	{"read", KF_FS_READ, true},
 	{"write", KF_FS_WRITE, true},
@@ -36,7 +36,7 @@ struct explain_options {
 	struct kf_explain_mount mounts[MOUNTS_MAX];
 	const char *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
 	struct kf_option_list paths, dirs, volumes;
-	unsigned ops; /* as of operations; 0: those that are asked if nothing is said */
+	unsigned ops; /* bits of operations; 0: those without --op */
 	unsigned output, abi;
 	const char *rootfs;
 	struct kf_profiles profiles;
@@ -130,7 +130,7 @@ static int complete_options(struct explain_options *o)
 	if (!o->explain.home && o->explain.uid == 0)
 		o->explain.home = "/root";
 	o->explain.abi = (int)o->abi;
-	/* A kernel without Landlock is no node's: what the newest stops is taken to be stopped. */
+	/* A node's kernel has Landlock.  If this one has not, explain for the newest ABI. */
 	if (!o->abi && kf_landlock_probe(&o->explain.abi, &err) < 0)
 		o->explain.abi = KF_LANDLOCK_ABI_MAX;
 	for (size_t i = 0; i < o->volumes.n; i++) {

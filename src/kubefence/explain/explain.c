@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which rule of a policy decides about a path: what the launcher would do, worked out on an
- * unpacked image or without one.  The launcher's own answer, inside a container, is src/nono/why.c.
- */
-/* An image, or no files at all, as the file system that a policy is applied to: what the runtime
- * and the kubelet would mount is made up, symlinks are followed within the image, and nothing of
- * this machine is looked at. */
+/* Which rule of a policy decides about a path, on an unpacked image or without any files.  The
+ * decision is the launcher's own (src/grants); this file is the file system that it looks at.
+ * Mounts of the runtime and the kubelet are made up, symlinks are followed within the image, and
+ * nothing of this machine is looked at. */
 #include "kubefence/explain/explain.h"
 
 #include "base/cleanup.h"
@@ -23,49 +21,52 @@
 #include <unistd.h>
 
 #define RESOLVE_IN_ROOT 0x10
-/* Descriptors that stand for what is made up; the walk holds as many as directories are deep. */
+/* The most descriptors that stand for made-up directories; the walk needs as many as directories
+ * are deep. */
 #define MADE_MAX	256
 #define AGAIN_MAX	100000
 #define PLACES		4096
 
 enum there { ABSENT, MADE, HERE };
 
-/* Where a path led. */
-struct place {
-	const struct place *next;
+/* Where a path leads. */
+struct seen_place {
+	const struct seen_place *next;
 	enum there there;
 	const char *path, *real;
 };
 
-/* What was looked up in the image, which stays as it is. */
+/* What has been looked up in the image, which does not change meanwhile. */
 struct kf_explain_seen {
-	const struct place *places[PLACES];
-	char **mounts; /* where the mount points lead, as many as there are */
+	const struct seen_place *places[PLACES];
+	char **mounts; /* where the mount points lead, one for each */
 };
 
 struct image {
 	struct kf_tree tree;
 	const struct kf_explain *in;
 	const struct kf_policy *policy;
-	char root[PATH_MAX];  /* of the image on this machine; "" if it is "/" or there is none */
-	const char *question; /* where the path that is asked about leads; NULL: not known yet */
-	char *made[MADE_MAX]; /* by descriptor: what it stands for; NULL: an object of the image */
+	char root[PATH_MAX];  /* the image's directory on this machine; "" if it is "/" or there is
+				 none */
+	const char *question; /* where the path in question leads; NULL: not known yet */
+	char *made[MADE_MAX]; /* for each descriptor the path that it stands for; NULL: an object of
+				 the image */
 	char name[NAME_MAX + 1];
-	int error; /* what kept the image from being looked at; 0: nothing */
+	int error; /* why the image could not be read; 0: it could */
 };
 
-/* What the runtime mounts beside volumes, with all that is in it. */
+/* Directories that the runtime mounts besides volumes, with everything in them. */
 static const char kernels_own[][8] = {"/proc", "/sys"};
-/* In every container's /dev, beside the devices that each has. */
+/* What every container has in /dev besides its devices. */
 static const char in_dev[][16] = {"/dev/fd",	 "/dev/mqueue", "/dev/pts",   "/dev/shm",
 				  "/dev/stderr", "/dev/stdin",	"/dev/stdout"};
 
-static struct image *of(const struct kf_tree *tree)
+static struct image *image_of(const struct kf_tree *tree)
 {
 	return (struct image *)(uintptr_t)tree;
 }
 
-/* Whether something is mounted at or above @path, or below it, so that the runtime makes it. */
+/* Whether something is mounted at, above or below @path, so that the runtime makes it. */
 static bool is_made(const struct image *image, const char *path)
 {
 	if (image->in->rootfs < 0 || strcmp(path, "/dev") == 0 || kf_given_everywhere(path))
@@ -84,13 +85,14 @@ static bool is_made(const struct image *image, const char *path)
 	return false;
 }
 
-/* Open what @path leads to within the image. */
+/* Open the object that @path leads to within the image. */
 static int open_image(struct image *image, const char *path, int flags)
 {
 	int fd = -1;
 
 	errno = ENOENT;
-	/* ".." is refused while something is renamed or mounted anywhere on this machine. */
+	/* openat2() refuses ".." while something is renamed or mounted anywhere on this machine, so
+	 * try again. */
 	for (unsigned i = 0; image->in->rootfs >= 0 && i < AGAIN_MAX; i++) {
 		fd = kf_open_resolve(image->in->rootfs, path, flags, RESOLVE_IN_ROOT);
 		if (fd >= 0 || errno != EAGAIN)
@@ -125,7 +127,7 @@ static int make_up(struct image *image, const char *path)
 
 static bool image_path(const struct kf_tree *tree, int fd, char out[static PATH_MAX])
 {
-	struct image *image = of(tree);
+	struct image *image = image_of(tree);
 	const size_t root = strlen(image->root);
 	char link[64], full[PATH_MAX];
 	ssize_t n;
@@ -173,7 +175,7 @@ static enum there look_up(struct image *image, const char *path, char out[static
 	return is_made(image, out) ? MADE : ABSENT;
 }
 
-static size_t hash(const char *s)
+static size_t hash_path(const char *s)
 {
 	size_t h = 5381;
 
@@ -182,27 +184,27 @@ static size_t hash(const char *s)
 	return h % PLACES;
 }
 
-/* Where @path leads in *out, and what is there. */
-static enum there locate(struct image *image, const char *path, char out[static PATH_MAX])
+/* Find out where @path leads, in @out, and what is there. */
+static enum there locate_path(struct image *image, const char *path, char out[static PATH_MAX])
 {
 	struct kf_explain_seen *seen = image->in->seen;
-	const size_t h = hash(path);
-	struct place *place;
+	const size_t h = hash_path(path);
+	struct seen_place *place;
 	enum there there;
 
-	for (const struct place *p = seen->places[h]; p; p = p->next) {
+	for (const struct seen_place *p = seen->places[h]; p; p = p->next) {
 		if (strcmp(p->path, path) == 0) {
 			(void)snprintf(out, PATH_MAX, "%s", p->real);
 			return p->there;
 		}
 	}
 	there = look_up(image, path, out);
-	/* Before the mounts are known it is not the last word; without memory it is looked up
-	 * again. */
+	/* The answer is not kept before the mounts are known, since it may change then; nor without
+	 * memory. */
 	place = seen->mounts ? kf_arena_alloc(image->in->arena, sizeof(*place)) : NULL;
 	if (!place)
 		return there;
-	*place = (struct place){
+	*place = (struct seen_place){
 		.next = seen->places[h],
 		.there = there,
 		.path = kf_arena_strdup(image->in->arena, path),
@@ -215,16 +217,16 @@ static enum there locate(struct image *image, const char *path, char out[static 
 
 static bool image_place(const struct kf_tree *tree, const char *path, char out[static PATH_MAX])
 {
-	(void)locate(of(tree), path, out);
-	return strlen(out) < PATH_MAX - 1; /* else it may have been cut off */
+	(void)locate_path(image_of(tree), path, out);
+	return strlen(out) < PATH_MAX - 1; /* otherwise it may have been cut */
 }
 
 static int image_open(const struct kf_tree *tree, const char *path, int flags, unsigned resolve)
 {
-	struct image *image = of(tree);
+	struct image *image = image_of(tree);
 	char real[PATH_MAX];
 
-	switch (locate(image, path, real)) {
+	switch (locate_path(image, path, real)) {
 	case HERE:
 		if (!(resolve & KF_RESOLVE_NO_SYMLINKS) || strcmp(path, real) == 0)
 			return open_image(image, real, flags);
@@ -243,7 +245,7 @@ static int image_open(const struct kf_tree *tree, const char *path, int flags, u
 
 static int image_enter(const struct kf_tree *tree, int dir, const char *name, int flags)
 {
-	struct image *image = of(tree);
+	struct image *image = image_of(tree);
 	char path[PATH_MAX], child[PATH_MAX];
 	const bool self = strcmp(name, ".") == 0;
 	int fd;
@@ -266,10 +268,10 @@ static int image_enter(const struct kf_tree *tree, int dir, const char *name, in
 	return fd;
 }
 
-/* Of what is made up only the way to the question matters. */
+/* In made-up directories only the way to the path in question exists. */
 static const char *image_next(const struct kf_tree *tree, struct kf_dir *dir)
 {
-	struct image *image = of(tree);
+	struct image *image = image_of(tree);
 	const bool made = dir->fd < MADE_MAX && image->made[dir->fd];
 	const char *name = made ? NULL : kf_dir_next(dir), *rest;
 	char path[PATH_MAX];
@@ -295,21 +297,22 @@ static const char *image_next(const struct kf_tree *tree, struct kf_dir *dir)
 	return image->name;
 }
 
-/* Plugin and guard mask what is denied and bind over what is read-only; but a denial that
- * something is excepted from is true only by what is granted. */
+/* Plugin and guard mask denied paths and bind over read-only ones.  But if a denial has exceptions,
+ * only the granted rules make it true. */
 static bool image_live(const struct kf_tree *tree, int fd, const struct kf_rule *rule, bool list,
 		       const struct stat *st)
 {
 	(void)fd;
 	(void)list;
 	(void)st;
-	return rule->kind == KF_RULE_FS_DENY && kf_policy_has_exception(of(tree)->policy, rule);
+	return rule->kind == KF_RULE_FS_DENY &&
+	       kf_policy_has_exception(image_of(tree)->policy, rule);
 }
 
 static int image_volumes(const struct kf_tree *tree, bool pinned, kf_volume_fn *fn, void *ctx,
 			 struct kf_err *err)
 {
-	const struct image *image = of(tree);
+	const struct image *image = image_of(tree);
 
 	(void)pinned;
 	for (size_t i = 0; i < image->in->nmounts; i++) {
@@ -330,7 +333,7 @@ static int image_volume(const struct kf_tree *tree, const struct kf_volume *volu
 	return image_open(tree, volume->path, O_PATH, 0);
 }
 
-/* Which devices a container is given its specification says, which is not there. */
+/* The devices of a container are in its specification, which is not known here. */
 static int image_devices(const struct kf_tree *tree, kf_device_fn *fn, void *ctx,
 			 struct kf_err *err)
 {
@@ -341,7 +344,7 @@ static int image_devices(const struct kf_tree *tree, kf_device_fn *fn, void *ctx
 	return 0;
 }
 
-/* An ordinary container, with a PID namespace of its own. */
+/* The container is taken for an ordinary one, with a PID namespace of its own. */
 static bool image_closed(const struct kf_tree *tree)
 {
 	(void)tree;
@@ -374,7 +377,7 @@ static void image_done(struct image *image)
 		free(image->made[i]);
 }
 
-/* Where the mount points lead. */
+/* Find out where the mount points lead. */
 static int find_mounts(struct image *image, struct kf_err *err)
 {
 	const struct kf_explain *in = image->in;
@@ -387,7 +390,7 @@ static int find_mounts(struct image *image, struct kf_err *err)
 		if (!kf_path_clean(in->mounts[i].path, clean, sizeof(clean)))
 			return kf_fail(err, ENAMETOOLONG, "mount '%.80s...': path too long",
 				       in->mounts[i].path);
-		(void)locate(image, clean, real);
+		(void)locate_path(image, clean, real);
 		mounts[i] = kf_arena_strdup(in->arena, real);
 		if (!mounts[i])
 			return kf_fail_nomem(err, "explain");
@@ -416,8 +419,8 @@ static int image_init(struct image *image, struct kf_explain *in, const struct k
 	return in->seen ? find_mounts(image, err) : kf_fail_nomem(err, "explain");
 }
 
-/* "NAME=VALUE" for what is set. */
-static const char **environment(const struct kf_explain *in)
+/* The variables that are set, as "NAME=VALUE". */
+static const char **make_environment(const struct kf_explain *in)
 {
 	const char **env = kf_arena_calloc(in->arena, 3, sizeof(*env));
 	size_t n = 0;
@@ -437,8 +440,8 @@ static bool has_rule(const struct kf_policy *policy, enum kf_rule_kind kind)
 	return false;
 }
 
-/* One sentence, which is enough where no rule is named. */
-static const char *sentence(const struct image *image, const struct kf_verdict *v)
+/* The answer in one sentence, for when no rule is named. */
+static const char *explain_verdict(const struct image *image, const struct kf_verdict *v)
 {
 	const struct kf_explain *in = image->in;
 
@@ -467,7 +470,7 @@ static const char *sentence(const struct image *image, const struct kf_verdict *
 		       : "nothing grants it, unless a volume is mounted there: ask with --mount";
 }
 
-/* What lies where @v asks, as far as it is known. */
+/* Look at the object that @v is about, as far as it is known. */
 static void look_at(struct image *image, struct kf_verdict *v)
 {
 	KF_CLOSE int fd = open_image(image, v->path, O_PATH | O_NOFOLLOW);
@@ -480,11 +483,11 @@ static void look_at(struct image *image, struct kf_verdict *v)
 	}
 }
 
-static int decide(struct image *image, const char *path, unsigned access, struct kf_verdict *v,
-		  struct kf_err *err)
+static int decide_path(struct image *image, const char *path, unsigned access, struct kf_verdict *v,
+		       struct kf_err *err)
 {
 	const struct kf_explain *in = image->in;
-	const char **env = environment(in);
+	const char **env = make_environment(in);
 	const struct kf_vars vars = {
 		.uid = in->uid,
 		.workdir = in->workdir ? kf_arena_strdup(in->arena, in->workdir) : (char[]){""},
@@ -522,14 +525,14 @@ int kf_explain_path(struct kf_explain *in, const struct kf_rule *rules, size_t n
 		return kf_fail(err, EINVAL, "'%s' is not an absolute path", path);
 	r = image_init(&image, in, &policy, err);
 	if (r == 0)
-		r = decide(&image, path, access, &v, err);
+		r = decide_path(&image, path, access, &v, err);
 	if (r == 0) {
 		*ret = (struct kf_explained){
 			.allowed = v.allowed,
 			.rule = v.how == KF_DECIDED_SOCKET ? NULL : v.rule,
 			.real = kf_arena_strdup(in->arena, v.path),
 			.exists = v.exists,
-			.why = sentence(&image, &v),
+			.why = explain_verdict(&image, &v),
 		};
 		if (!ret->real || !ret->why)
 			r = kf_fail_nomem(err, "explain");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a policy means for a path in a container that is not there: the launcher's own answer
- * (grants/decide.h), about an image that is only looked at, or about no files at all. */
+/* What a policy means for a path in a container that does not run: the launcher's own decision
+ * (grants/decide.h), on an image that is only read, or without any files. */
 #ifndef KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
 #define KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
 
@@ -19,12 +19,13 @@ struct kf_explain_mount {
 struct kf_explain {
 	int rootfs; /* directory descriptor; -1: paths are taken as they are written */
 	unsigned uid;
-	int abi;			       /* Landlock's, of the node's kernel */
+	int abi;			       /* Landlock's ABI of the node's kernel */
 	const char *home, *workdir, *tmpdir;   /* absolute; NULL: not set */
 	const struct kf_explain_mount *mounts; /* the container's volumes */
 	size_t nmounts;
 	struct kf_arena *arena;
-	struct kf_explain_seen *seen; /* kf_explain_path()'s own, in the arena; NULL at first */
+	struct kf_explain_seen
+		*seen; /* for kf_explain_path() itself, in the arena; NULL at first */
 };
 
 struct kf_explained {
