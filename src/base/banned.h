@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Force-included by meson into our own sources: functions whose every use is a
- * mistake waiting to happen fail the build. */
+/* Meson includes this file in all our own sources, so that functions whose use is nearly always a
+ * mistake fail the build. */
 #ifndef KF_BASE_BANNED_H
 #define KF_BASE_BANNED_H
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Under _FORTIFY_SOURCE some of them are macros, which clang will not poison. */
+/* With _FORTIFY_SOURCE some of them are macros, which clang refuses to poison. */
 #undef sprintf
 #undef vsprintf
 #undef strcpy

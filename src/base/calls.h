@@ -7,9 +7,9 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-/* What a part of a daemon asks of the kernel once the daemon serves.  Each list stands beside
- * the code that needs it; the daemon's seccomp filter (confine/confine.h) allows what the lists
- * of its parts name, and nothing else. */
+/* The system calls that a part of a daemon makes once the daemon serves.  Each list is beside the
+ * code that makes the calls.  The daemon's seccomp filter (confine/confine.h) allows the calls of
+ * all its parts' lists and nothing else. */
 
 struct kf_call {
 	unsigned nr;

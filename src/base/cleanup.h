@@ -38,7 +38,7 @@ static inline int kf_steal_fd(int *fd)
 	return stolen;
 }
 
-/* A buffer that is written before it is read: not worth clearing first. */
+/* For a buffer that is written before it is read: the compiler need not clear it. */
 #define KF_UNINIT	 __attribute__((uninitialized))
 
 #define KF_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The error object that libraries fill in, and the macros that fail with it.  Messages end up in
+ * terminals, logs and Events, so they are escaped (escape.h). */
 #ifndef KF_BASE_ERR_H
 #define KF_BASE_ERR_H
 

@@ -10,7 +10,7 @@
 /* Whether the well-formed sequence of @len (2 to 4) bytes at @u hides or turns text. */
 static bool is_hidden(const unsigned char *u, size_t len)
 {
-	/* U+2000 to U+206F: spaces of no width, directions, line and paragraph ends. */
+	/* U+2000 to U+206F: zero-width spaces, directions, line and paragraph ends. */
 	if (len == 3 && u[0] == 0xe2 && (u[1] == 0x80 || u[1] == 0x81))
 		return u[1] == 0x80
 			       ? (u[2] >= 0x8b && u[2] <= 0x8f) || (u[2] >= 0xa8 && u[2] <= 0xae)

@@ -91,7 +91,7 @@ int kf_file_slurp(int dirfd, const char *name, size_t max, char **ret, size_t *r
 	return kf_fd_slurp(fd, name, max, ret, ret_n, err);
 }
 
-/* Only root may have written what @fd refers to. */
+/* Check that only root can have written the file behind @fd. */
 static int check_trusted(int fd, const char *path, bool last, struct kf_err *err)
 {
 	struct stat st;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every limit on input in one place: what a parser or a hostile pod may make us hold. */
+/* All limits on input: how much a parser or a hostile pod can make us keep in memory. */
 #ifndef KF_BASE_LIMITS_H
 #define KF_BASE_LIMITS_H
 

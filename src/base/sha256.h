@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* SHA-256, for checksums of our own files. */
 #ifndef KF_BASE_SHA256_H
 #define KF_BASE_SHA256_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Well-formed UTF-8, as RFC 3629 defines it. */
 #ifndef KF_BASE_UTF8_H
 #define KF_BASE_UTF8_H
 

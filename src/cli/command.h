@@ -17,7 +17,7 @@ struct kf_command {
 	int min, max;
 	const char *about; /* lines of at most 80 columns, below the usage */
 	const char *after; /* ... and below the options; may be NULL */
-	/* Of a group: what may also stand before the command's name. */
+	/* Of a group: the options that may also be written before the command's name. */
 	const struct kf_option *options;
 	enum kf_option_style style;
 	const struct kf_command *const *commands; /* a group, which has no @run; NULL ends it */
@@ -32,12 +32,12 @@ struct kf_command {
  * and what shells ask ("completion SHELL").  Returns an exit code. */
 int kf_command_main(const struct kf_command *root, int argc, char **argv);
 
-/* For @run: read the options of @self into @target and count the arguments.  False: the program is
- * to end with *ret_status, and has said why or answered --help. */
+/* For @run: read the options of @self into @target and count the arguments.  False: the program
+ * must end with *ret_status; the reason, or the answer to --help, has been printed. */
 bool kf_command_parse(const struct kf_command *self, int argc, char **argv, void *target,
 		      struct kf_arguments *ret, int *ret_status);
 
-/* The names that "PROFILE" is completed with, one after the other until NULL; set by main. */
+/* Gives the names that complete "PROFILE", one for each @i, until it returns NULL; set by main. */
 extern const char *(*kf_command_profiles)(size_t i);
 
 #endif

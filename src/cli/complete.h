@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 
-/* Whom the shells' lines ask: "kubefence __complete WORD... LAST". */
+/* The command that the shells' lines call: "kubefence __complete WORD... LAST". */
 #define KF_COMPLETE_COMMAND "__complete"
 
 /* Print what can stand in the place of the last of @words, one a line: WORD, a tab, what it is for;

@@ -148,7 +148,7 @@ static int fail_unknown(const struct kf_option *table, const char *word, struct 
 		       meant ? "; did you mean '--" : "", meant ? meant : "", meant ? "'?" : "");
 }
 
-/* Our table as getopt's: rows are found again by their letter or number. */
+/* Make getopt_long()'s tables from ours; a row is found again by its letter or number. */
 static void make_tables(const struct kf_option *table, enum kf_option_style style,
 			struct option longs[static ROWS_MAX + 2], char letters[static 2 * ROWS_MAX])
 {

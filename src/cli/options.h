@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of command lines as tables: what is parsed, what --help says, what a shell completes and
- * what the man pages list are the same rows. */
+/* Options of command lines as tables.  The same rows are parsed, printed by --help, completed by
+ * shells and listed in the man pages. */
 #ifndef KF_CLI_OPTIONS_H
 #define KF_CLI_OPTIONS_H
 
@@ -13,16 +13,17 @@
 enum kf_option_kind {
 	KF_OPTION_SET,	  /* bool: becomes true */
 	KF_OPTION_CLEAR,  /* bool: becomes false */
-	KF_OPTION_BOOL,	  /* bool: alone it is true; else one of the words of Go's flag package */
+	KF_OPTION_BOOL,	  /* bool: true without a value; otherwise one of the words of Go's flag
+			     package */
 	KF_OPTION_STRING, /* const char * */
 	KF_OPTION_PLACE,  /* const char *, an absolute path */
 	KF_OPTION_NUMBER, /* unsigned, from @min to @max */
 	KF_OPTION_WORD,	  /* unsigned: which of the words in @value it is */
 	KF_OPTION_EACH,	  /* struct kf_option_list: one more of them */
-	KF_OPTION_CALL,	  /* @call takes it; @target is what it gets */
+	KF_OPTION_CALL,	  /* @call reads it into @target */
 };
 
-/* What may be given several times: the caller's array of @max. */
+/* The values of an option that may be repeated, in the caller's array of @max elements. */
 struct kf_option_list {
 	const char **v;
 	size_t n, max;
@@ -38,21 +39,21 @@ struct kf_option {
 	const char *name; /* without its dashes */
 	char letter;	  /* 0: none */
 	enum kf_option_kind kind;
-	/* What its argument is called: "DIR" and "FILE" are completed as such, "PROFILE" with the
-	 * names of profiles, "A|B" with these.  NULL: it takes none. */
+	/* The name of its value: "DIR" and "FILE" are completed as such, "PROFILE" with the names
+	 * of profiles, "A|B" with these words.  NULL: the option has no value. */
 	const char *value;
 	size_t target;	   /* offset in what the table is parsed into */
 	unsigned min, max; /* KF_OPTION_NUMBER */
 	/* May fail with a message that does not name the option. */
 	int (*call)(void *target, const char *arg, struct kf_err *err);
 	const char *help; /* a sentence, of any length */
-	/* The heading above it and those that follow, NULL: the one before goes on. */
+	/* The heading above this row and the next ones; NULL: no new heading. */
 	const char *group;
 };
 
 #define KF_OPTION_AT(type, member) .target = offsetof(type, member)
 
-/* What is left when options are taken out. */
+/* The arguments that are left without the options. */
 struct kf_arguments {
 	char **v;
 	int n;
@@ -60,14 +61,15 @@ struct kf_arguments {
 
 enum kf_option_style {
 	KF_OPTIONS_GNU,	 /* options may stand behind arguments */
-	KF_OPTIONS_STOP, /* they end at the first argument, which is somebody else's */
-	KF_OPTIONS_GO,	 /* the same, and one dash will do for a long option */
+	KF_OPTIONS_STOP, /* options end at the first argument; the rest belongs to another program
+			  */
+	KF_OPTIONS_GO,	 /* the same, and a long option may begin with one dash */
 };
 
-/* Parse @argv, whose first is the command's own name and whose order is changed, with @table into
- * @target.  "--help" and "-h" are known to every table: *ret_help says that they were there, and
- * what follows was not looked at.  An error names the option, and the one that was probably meant;
- * @target has then what came before. */
+/* Parse @argv, whose first element is the command's name and whose order is changed, with @table
+ * into @target.  Every table knows "--help" and "-h": *ret_help is set then, and the rest is not
+ * parsed.  An error names the option, and the one that was probably meant; @target has the values
+ * before it. */
 int kf_options_read(const struct kf_option *table, enum kf_option_style style, int argc,
 		    char **argv, void *target, struct kf_arguments *ret, bool *ret_help,
 		    struct kf_err *err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Printing for people, for programs and as JSON. */
 #ifndef KF_CLI_PRINT_H
 #define KF_CLI_PRINT_H
 

@@ -36,7 +36,7 @@ static struct kf_origin origin_of(const struct config_reader *r, const struct kf
 	return (struct kf_origin){.file = r->file, .line = pos->line, .column = pos->column};
 }
 
-/* A mistake in the value at hand: "KEY: what, and what to do". */
+/* Report a mistake in the current value: "KEY: what, and what to do". */
 #define mistake(r, fmt, ...) \
 	kf_diag_error((r)->diags, &(r)->at, "%s: " fmt, (r)->key __VA_OPT__(, ) __VA_ARGS__)
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's TOML configuration as values. */
 #ifndef KF_CONFIG_CONFIG_H
 #define KF_CONFIG_CONFIG_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A daemon's seccomp program, from the lists of calls of its parts. */
 #ifndef KF_CONFINE_FILTER_H
 #define KF_CONFINE_FILTER_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Names refused system calls, in debug builds. */
 #ifndef KF_CONFINE_TRAP_H
 #define KF_CONFINE_TRAP_H
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Questions to the container runtime on its CRI socket: does it serve a handler, which pods and
+ * containers does it have. */
 #ifndef KF_CRI_CRI_H
 #define KF_CRI_CRI_H
 
@@ -34,7 +36,7 @@ struct kf_cri_container {
 	const char *pod; /* its id */
 };
 struct kf_cri_list {
-	bool runs; /* false: there is no runtime to ask */
+	bool runs; /* false: no runtime answers */
 	struct kf_cri_pod *pods;
 	size_t npods;
 	struct kf_cri_container *containers;

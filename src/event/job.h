@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs that an event loop leaves to other processes. */
 #ifndef KF_EVENT_JOB_H
 #define KF_EVENT_JOB_H
 

@@ -47,7 +47,7 @@ struct kf_host_runtime {
 /* All of them; the last one's name is NULL. */
 extern const struct kf_distro kf_distros[];
 
-/* The one called @name (@n bytes); an error that names all if there is none. */
+/* Find the distribution @name (@n bytes); the error names all that there are. */
 int kf_distro_named(const char *name, size_t n, const struct kf_distro **ret, struct kf_err *err);
 /* A copy of @d in @arena, with its data directory at @data (NULL = where it usually is). */
 struct kf_distro *kf_distro_at(const struct kf_distro *d, const char *data, struct kf_arena *arena);

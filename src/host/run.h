@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Running programs of the host. */
 #ifndef KF_HOST_RUN_H
 #define KF_HOST_RUN_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The runtime's unit of systemd. */
 #ifndef KF_HOST_UNIT_H
 #define KF_HOST_UNIT_H
 

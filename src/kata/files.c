@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of our Kata handler: its configuration, kata-deploy's drop-ins and ours.  They are only
- * listed here; node/payload.c writes them. */
-/* The directory of our handler, laid out as kata-deploy's custom runtimes are. */
+/* The files of our Kata handler, whose directory is laid out as those of kata-deploy's custom
+ * runtimes: its configuration, kata-deploy's drop-ins and ours.  They are only listed here;
+ * node/payload.c writes them. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"

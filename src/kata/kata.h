@@ -26,7 +26,7 @@ struct kf_kata {
 	unsigned major, minor;
 	bool rust;	       /* runtime-rs, else the Go runtime */
 	const char *shim;      /* program */
-	const char *config;    /* its configuration for QEMU, kata-deploy's */
+	const char *config;    /* kata-deploy's configuration for QEMU */
 	const char *kernel;    /* the guest's, as configured */
 	const char *image;     /* its root file system, "" if it is an initrd */
 	bool initrd, measured; /* the guest has an initrd; the image is checked against kernel
@@ -52,7 +52,7 @@ struct kf_kata_options {
 	const char *accelerators;    /* kata.qemu.machineAccelerators; "": Kata's */
 	const char *seccomp_sandbox; /* kata.qemu.seccompSandbox; "": off */
 	bool disable_guest_seccomp;
-	unsigned wait; /* seconds for kata-deploy to come to its end */
+	unsigned wait; /* how many seconds to wait for kata-deploy to finish */
 };
 
 /* Add the files of our handler to @payload, and describe the handler in *ret.  Kernel and image are
@@ -86,7 +86,7 @@ struct kf_kata_plan {
 	struct kf_kata kata;
 	struct kf_payload payload;
 	struct kf_journal_vm vm;
-	const char *images[3]; /* that it names, NULL-terminated */
+	const char *images[3]; /* the images that the configuration names, NULL-terminated */
 	struct kf_node_options options;
 	const char *handlers[KF_JOURNAL_HANDLERS];
 	struct kf_node_plan node; /* only of kf_kata_plan() */

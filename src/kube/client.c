@@ -132,7 +132,7 @@ bool kf_kube_numeric(const char *host)
 	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
 }
 
-/* Who the server's certificate must be for. */
+/* Set the name or address that the server's certificate must have. */
 static int make_session(struct call *c, struct kf_err *err)
 {
 	const char *host = c->kube->host;

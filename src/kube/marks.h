@@ -29,7 +29,7 @@ void kf_marks_request_format(time_t until, time_t start, char ret[static KF_REQU
 
 enum kf_request {
 	KF_REQUEST_NONE,
-	KF_REQUEST_OTHER, /* taken back, run out, or of an earlier uninstallation */
+	KF_REQUEST_OTHER, /* cancelled, run out, or of an earlier uninstallation */
 	KF_REQUEST_OWN,
 	KF_REQUEST_STALE, /* ours, and about to run out */
 	KF_REQUEST_LATER, /* of an uninstallation that began after ours */
@@ -62,7 +62,7 @@ struct kf_facts {
 	char plugin_why[256];
 	int abi;	       /* Landlock's; 0 none, negative: cannot be told */
 	enum kf_served served; /* the handlers in node.status.runtimeHandlers */
-	bool late;	       /* they had their time to show up there */
+	bool late;	       /* the handlers should have appeared there by now */
 };
 
 /* The marks that the Node object is to have. */
@@ -70,7 +70,7 @@ struct kf_marks {
 	bool present; /* false: nothing of ours at all */
 	bool ready;
 	int abi;	 /* label if positive */
-	bool taint;	 /* to be there while not ready; without it none is added, but removed */
+	bool taint;	 /* add the taint while not ready; if false it is only removed */
 	char reason[32]; /* CamelCase */
 	char message[320];
 };
@@ -86,7 +86,7 @@ bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b);
 struct kf_node_view {
 	enum kf_served served; /* of the handlers asked for */
 	bool uninstall;	       /* the annotation asks to clean up, and has not run out */
-	bool cancelled;	       /* ... or takes that back, or has run out */
+	bool cancelled;	       /* ... or cancels that, or has run out */
 };
 
 /* Read @node; @now judges the annotation. */

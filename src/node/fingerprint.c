@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A digest of everything that decides what install would do, so that a run can tell that nothing
  * has changed without asking the runtime. */
-/* Everything that a look at the node depends on, as one digest: as long as it is the same, nothing
- * has to be looked at again. */
 #include "node/fingerprint.h"
 
 #include "base/buf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the adapters of all runtimes share about handlers and their guards. */
 #ifndef KF_NODE_HANDLER_H
 #define KF_NODE_HANDLER_H
 

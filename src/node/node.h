@@ -56,7 +56,7 @@ struct kf_node_options {
 	/* The first settings for the guard; NULL: they are made from the options above. */
 	const struct kf_settings *settings;
 	const char *containerd_config; /* of plain containerd; NULL = what its unit says */
-	bool restart;		       /* else the administrator restarts the runtime */
+	bool restart;		       /* restart the runtime; otherwise the administrator does */
 	unsigned timeout;	       /* seconds for the runtime to come back */
 };
 
@@ -75,7 +75,7 @@ typedef void kf_node_say(void *ctx, const char *action, const char *object, cons
 /* A handler of runtime_classes on this node. */
 struct kf_node_handler {
 	const char *name;
-	const char *guard; /* the guard's file; NULL: it gets none, see @why */
+	const char *guard; /* the guard's file; NULL: the handler gets none, see @why */
 	const char *real;  /* the runtime behind it */
 	const char *why;
 	bool created; /* not there without us */

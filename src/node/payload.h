@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The files that we install on a node, and the pods that need them. */
 #ifndef KF_NODE_PAYLOAD_H
 #define KF_NODE_PAYLOAD_H
 

@@ -21,7 +21,7 @@
 
 #define CONNECTIONS_MAX 256
 #define ACCEPT_MAX	64   /* then the event loop handles other events */
-#define BACKLOG		4096 /* as many as Linux lets wait unless told otherwise */
+#define BACKLOG		4096 /* Linux's own default limit */
 #define DEADLINE	5000 /* milliseconds from accept to the last byte */
 #define GRACE                                                                                      \
 	50 /* milliseconds that a new connection has to send its request, however many others wait \

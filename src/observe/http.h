@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server of a daemon, for probes and Prometheus. */
 #ifndef KF_OBSERVE_HTTP_H
 #define KF_OBSERVE_HTTP_H
 

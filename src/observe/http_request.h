@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Parsing one HTTP request. */
 #ifndef KF_OBSERVE_HTTP_REQUEST_H
 #define KF_OBSERVE_HTTP_REQUEST_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The directory in which the plugin notes each sandboxed container. */
 #ifndef KF_OBSERVE_STATE_H
 #define KF_OBSERVE_STATE_H
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Changing a bundle's JSON as the plan says. */
 #ifndef KF_OCI_APPLY_H
 #define KF_OCI_APPLY_H
 

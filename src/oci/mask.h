@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The paths in a container that a profile's denials and read-only rules stand for. */
 #ifndef KF_OCI_MASK_H
 #define KF_OCI_MASK_H
 

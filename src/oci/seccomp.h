@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* linux.seccomp, read and written. */
 #ifndef KF_OCI_SECCOMP_H
 #define KF_OCI_SECCOMP_H
 

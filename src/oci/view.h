@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A bundle as the plan looks at it. */
 #ifndef KF_OCI_VIEW_H
 #define KF_OCI_VIEW_H
 

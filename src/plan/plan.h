@@ -20,7 +20,7 @@ struct kf_launch {
 	bool by_fd;	 /* the guard's sealed memfds; else by the plugin's path */
 	int launcher_fd; /* with by_fd: their numbers inside the container */
 	int policy_fd;
-	int report_fd; /* where the launcher tells that it could not start the program */
+	int report_fd; /* the launcher reports there if it could not start the program */
 	/* For the plugin: the guard runs after it for this handler, and sets the container's
 	 * seccomp policy. */
 	bool guard_follows;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the plan has to know of a node: its settings and its profiles. */
 #ifndef KF_PLAN_SETTINGS_H
 #define KF_PLAN_SETTINGS_H
 

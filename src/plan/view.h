@@ -34,7 +34,8 @@ enum kf_view_seccomp {
 	KF_VIEW_SECCOMP_LOCALHOST,	 /* a custom profile; the rules may not be visible */
 };
 
-/* What an earlier plan made of a policy of the pod's and one of our levels. */
+/* An intersection of a policy of the pod's and one of our levels that an earlier plan worked out.
+ */
 struct kf_seccomp_known {
 	const struct kf_seccomp *ours, *both;
 };

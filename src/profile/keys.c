@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of all keys of a profile, and looking keys up in it.  How a value is read is in read.c.
- */
+/* The table of all keys of a profile, and looking keys up in it.  Values are read in read.c. */
 #include "profile/keys.h"
 
 #include "base/cleanup.h"

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A Landlock ruleset under construction, for the ABI that this kernel has.
- * Our own definitions: no header of the build machine decides what is handled. */
+/* A Landlock ruleset while it is made, for the ABI of this kernel.  All definitions are our own, so
+ * headers of the build machine do not decide which rights are handled. */
 struct kf_landlock {
 	int fd;
 	int abi;

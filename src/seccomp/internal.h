@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What eval.c and merge.c share. */
 #ifndef KF_SECCOMP_INTERNAL_H
 #define KF_SECCOMP_INTERNAL_H
 

@@ -38,7 +38,7 @@ struct cells {
 	struct cell c[CELLS_MAX];
 };
 
-/* One name of one rule, sorted by name. */
+/* One name of one rule; entries are sorted by name. */
 struct rule_entry {
 	const char *name;
 	const struct kf_seccomp_rule *rule;
@@ -353,7 +353,7 @@ static bool join_cells(struct merge *m, const struct cell *x, const struct cell 
 	return kf_seccomp_action_compare(v.action, m->otherwise.action) <= 0;
 }
 
-/* Fill m->regions for the current name.  False if rules cannot say it. */
+/* Fill m->regions for the current name.  False if rules cannot express it. */
 static bool join_sides(struct merge *m)
 {
 	size_t pairs = 0;

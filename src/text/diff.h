@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Differences of two texts. */
 #ifndef KF_TEXT_DIFF_H
 #define KF_TEXT_DIFF_H
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading values of a TOML tree by their path, and whether two documents mean the same.  The parser
  * is in toml.cc, changes of a text are made in edit.c. */
-/* Walking, finding and comparing what the parser made of TOML. */
 #include "toml/compare.h"
 
 #include "base/buf.h"

@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-/* Changes values in somebody else's TOML file and nothing else: comments,
- * order, quoting, indentation, line ends and every untouched byte survive. */
+/* Changing values in somebody else's TOML file and nothing else: comments, order, quoting,
+ * indentation, line ends and every other byte stay. */
 
 /* Make all @wants true in the @n bytes at @text; @name is for messages.  Missing tables are added
  * beside related ones, in the notation that these use (headers, dotted keys, inline tables).  The

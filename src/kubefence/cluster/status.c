@@ -27,7 +27,7 @@ static const char *or_dash(const char *s)
 	return s && *s ? s : "-";
 }
 
-/* The value of an X of the JSON output: a new string. */
+/* Add @value as a string to a row of the JSON output. */
 static void add_member(struct json_object *row, const char *key, const char *value)
 {
 	(void)json_object_object_add(row, key, json_object_new_string(value ? value : ""));

@@ -16,8 +16,8 @@ struct kf_doctor {
 	bool planned;	   /* plan is filled */
 	struct kf_err why; /* why not */
 	struct kf_node_plan plan;
-	char text[384];	      /* what a check found, for its line or its failure */
-	struct kf_buf advice; /* lines for people below it, each ended by a newline */
+	char text[384];	      /* the text of a check's line */
+	struct kf_buf advice; /* lines below it for people, each ended by a newline */
 };
 
 /* One line of the output.  @run returns the result and leaves in doctor->text

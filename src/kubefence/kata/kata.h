@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands of "kubefence kata" share: their values and the rows of their option tables. */
 #ifndef KF_KUBEFENCE_KATA_KATA_H
 #define KF_KUBEFENCE_KATA_KATA_H
 

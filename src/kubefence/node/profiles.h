@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The profiles of "kubefence node install --profiles". */
 #ifndef KF_KUBEFENCE_NODE_PROFILES_H
 #define KF_KUBEFENCE_NODE_PROFILES_H
 

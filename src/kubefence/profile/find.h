@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the profile that a command line names. */
 #ifndef KF_KUBEFENCE_PROFILE_FIND_H
 #define KF_KUBEFENCE_PROFILE_FIND_H
 

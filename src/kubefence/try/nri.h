@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The runtime's side of NRI, for "kubefence try". */
 #ifndef KF_KUBEFENCE_TRY_NRI_H
 #define KF_KUBEFENCE_TRY_NRI_H
 
