@@ -209,9 +209,10 @@ static int check_entry(int dir, const char *name, const char *path, struct kf_er
 		return errno == ENOENT ? 0 : kf_fail_sys(err, "stat '%s'", path);
 	if (S_ISREG(st.st_mode))
 		return 0;
-	return kf_fail(err, EINVAL,
-		       "'%s' is not a regular file; something else manages it, configure there",
-		       path);
+	return kf_fail(
+		err, EINVAL,
+		"'%s' is not a regular file; something else manages it; make the change there",
+		path);
 }
 
 /* The advice for systems with a read-only root: where to put such a setting instead. */

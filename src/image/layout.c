@@ -180,8 +180,9 @@ static int from_table(int fd, const char *name, const struct part_table *t,
 			continue;
 		if (found)
 			return kf_fail(err, ENOTSUP,
-				       "'%s': partitions %u and %u both hold ext4; which is the "
-				       "root file system cannot be told",
+				       "'%s': partitions %u and %u both hold ext4; it is not clear "
+				       "which one "
+				       "is the root file system",
 				       name, found->number, p->number);
 		found = p;
 	}

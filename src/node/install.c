@@ -28,10 +28,11 @@ static int note_original(struct kf_node *node, const struct kf_node_plan *plan, 
 	if (kf_journal_digest(&node->host, plan->config, now, err) < 0)
 		return -1;
 	if (j->config[0] && strcmp(j->config, plan->config) != 0)
-		return kf_fail(err, EEXIST,
-			       "this node was set up through '%s', which no longer is the place; "
-			       "uninstall first, then install again",
-			       j->config);
+		return kf_fail(
+			err, EEXIST,
+			"this node was set up through '%s', but another file would be changed "
+			"now; uninstall first, then install again",
+			j->config);
 	if (j->config[0] && (strcmp(now, j->after) == 0 || strcmp(now, j->base) == 0))
 		return 0;
 	if (j->config[0] && plan->base) {

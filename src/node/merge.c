@@ -203,9 +203,9 @@ static int merge_readable(struct kf_ours *o, struct kf_text now, const struct kf
 		return 0;
 	if (kf_ours_cut(o, lines, err) < 0 || judge_text(o, doc, lines, err) < 0)
 		return kf_fail_wrap(err,
-				    "'%s' was changed since, and what in it is not ours cannot be "
-				    "told; take the tables that name '" KF_NODE_GUARD
-				    "' out by hand, then run this again",
+				    "'%s' was changed since, and which parts of it are ours is not "
+				    "clear; remove the tables that name '" KF_NODE_GUARD
+				    "' by hand, then run this again",
 				    o->m->name);
 	return 0;
 }

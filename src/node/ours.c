@@ -687,7 +687,9 @@ int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 		if (handler_depth(v->path) && v->fate == KF_OURS_EITHER)
 			continue;
 		if (!is_fate(o, v, now, was, after, is))
-			return kf_fail(err, EBUSY, "'%s' is not what it is to be", v->ours->key);
+			return kf_fail(err, EBUSY,
+				       "'%s' does not have the value that it was to have",
+				       v->ours->key);
 	}
 	/* A file with any contents must keep its version. */
 	if (kf_toml_get(now->root, "version") && !kf_toml_get(after->root, "version") &&

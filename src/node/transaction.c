@@ -202,7 +202,9 @@ static int roll_back(struct kf_node *node, const struct kf_change *change, const
 	if (r < 0) {
 		/* The journal stays busy, so that the next run tries again. */
 		node->say(node->ctx, "failed", change->path, err.msg);
-		return kf_fail_wrap(why, "could not go back either (%.160s)", err.msg);
+		return kf_fail_wrap(why,
+				    "the old configuration could not be restored either (%.160s)",
+				    err.msg);
 	}
 	node->say(node->ctx, "restored", change->path, "");
 	j->undo[0] = '\0';

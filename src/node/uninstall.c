@@ -82,9 +82,9 @@ static int check_theirs(const struct kf_node *node, struct before *before, struc
 	kf_toml_done(&is);
 	if (r < 0)
 		kf_err_wrap(err,
-			    "without ours the runtime would have other settings of theirs as well; "
-			    "take the tables that name '" KF_NODE_GUARD
-			    "' out of '%s' by hand, then run this again",
+			    "removing our tables would change settings of others as well; "
+			    "remove the tables that name '" KF_NODE_GUARD
+			    "' from '%s' by hand, then run this again",
 			    node->journal.config);
 	return r;
 }
@@ -231,9 +231,10 @@ static int restore_config(struct kf_node *node, bool restart, struct kf_err *err
 	if (!node->journal.config[0])
 		return node->adapter->removed(node, &unreadable) < 0 && unreadable.code == EBUSY
 			       ? kf_fail(err, EBUSY,
-					 "%s, and nothing tells how it came there; take the tables "
+					 "%s, but it is not known how it came there; remove the "
+					 "tables "
 					 "that name '" KF_NODE_GUARD
-					 "' out of the runtime's configuration by hand, then run "
+					 "' from the runtime's configuration by hand, then run "
 					 "this again",
 					 unreadable.msg)
 			       : 0;

@@ -89,8 +89,8 @@ int kf_plan_path_check(enum kf_path_use use, const char *path, char ret_clean[st
 	if (kf_path_under(clean, "/proc") && clean[strlen("/proc")] &&
 	    !allowed_in_proc(use, clean + strlen("/proc/")))
 		return kf_fail(err, EPERM,
-			       "%s '%.120s': nothing may lie over this part of /proc, by which "
-			       "the sandbox launcher is reached and told the truth; choose "
+			       "%s '%.120s': nothing may be mounted over this part of /proc: the "
+			       "sandbox launcher is started through it and reads it; choose "
 			       "another path",
 			       names[use], path);
 	memcpy(ret_clean, clean, strlen(clean) + 1);

@@ -100,8 +100,8 @@ static bool keeps_value(struct kf_profile_ctx *ctx, const struct kf_profile *bas
 	if (said->s && strcmp(said->s, "true") != 0)
 		kf_diag_warning(
 			ctx->diags, &said->at,
-			"false has no effect: %s has set this to true, which what builds on "
-			"it cannot take back",
+			"false has no effect: %s has set this to true, and a profile that extends "
+			"it cannot take that back",
 			kf_profile_place(ctx, &base->scalars[id].at));
 	return true;
 }

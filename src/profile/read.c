@@ -97,11 +97,10 @@ static const struct kf_jsonc *read_entry(struct profile_reader *r, const struct 
 		} else if (strcmp(m->key, "when") == 0) {
 			when = m->kind == KF_JSONC_NULL ? NULL : m;
 		} else if (key->kind == KF_KEY_DOMAINS && strcmp(m->key, "endpoints") == 0) {
-			kf_diag_error(
-				r->ctx->diags, &m->key_at,
-				"%s: methods and paths cannot be told apart: nobody reads what "
-				"is encrypted; name the host alone",
-				key->name);
+			kf_diag_error(r->ctx->diags, &m->key_at,
+				      "%s: methods and paths cannot be told apart: connections are "
+				      "encrypted; name the host alone",
+				      key->name);
 			ok = false;
 		} else if (key->kind != KF_KEY_GRANTS || strcmp(m->key, "access") != 0) {
 			kf_diag_error(r->ctx->diags, &m->key_at,

@@ -109,7 +109,7 @@ def failing(t, n: Node, plain: str) -> None:
 
     n.bad(BAD["always"])
     code, said, out = n.kubefence("install", "--timeout", "30")
-    t.ok(code == 1 and "could not go back either" in out, "a unit that does not start any more is reported", out)
+    t.ok(code == 1 and "the old configuration could not be restored either" in out, "a unit that does not start any more is reported", out)
     t.equal(n.m.run(f"test -e {DROP_IN}").returncode, 1, "... though the old configuration is in place")
     n.good()
     n.m.check("systemctl restart containerd")

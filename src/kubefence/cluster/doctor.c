@@ -103,7 +103,7 @@ static enum result check_classes(struct doctor *d)
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
 	if (!d->cluster->configured)
-		return set_result(d, WARNING, "cannot be told without the configuration");
+		return set_result(d, WARNING, "cannot be checked without the configuration");
 	for (size_t i = 0; i < s->nhandlers; i++)
 		if (!kf_kube_find(d->cluster->classes, "items", "handler", s->handlers[i]))
 			return set_result(d, ERROR, "no RuntimeClass has the handler '%s'",

@@ -183,8 +183,8 @@ static int verify_image(const struct inject *in, int fd, const struct kf_image_l
 
 		r = kf_ext4_there(e, f->path, f->data, f->n, f->mode, &there, &inodes[i], err);
 		if (r == 0 && !there)
-			r = kf_fail(err, EIO, "'%s': '%s' was written and is not there", in->out,
-				    f->path);
+			r = kf_fail(err, EIO, "'%s': '%s' was written, but cannot be read back",
+				    in->out, f->path);
 	}
 	kf_ext4_drop(e);
 	return r;
