@@ -149,7 +149,7 @@ void kf_jobs_stop(struct kf_jobs *jobs)
 		;
 }
 
-static void release_job(struct kf_job *job)
+static void job_done(struct kf_job *job)
 {
 	event_free(job->event);
 	(void)close(job->fd);
@@ -173,7 +173,7 @@ static void on_result(evutil_socket_t fd, short what, void *ctx)
 	/* done() may use @job again for the next one. */
 	ended = *job;
 	ended.result = KF_STEAL(job->result);
-	release_job(job);
+	job_done(job);
 	ended.done(ended.ctx, ended.have == ended.size ? ended.result : NULL);
 	free(ended.result);
 }
@@ -239,5 +239,5 @@ int kf_job_start(const struct kf_jobs *jobs, size_t kind, const void *order, str
 void kf_job_drop(struct kf_job *job)
 {
 	if (job->running)
-		release_job(job);
+		job_done(job);
 }

@@ -423,7 +423,7 @@ int kf_evidence_gather(const struct kf_host *host, const char *const *patterns,
 	struct found_process list[KF_SEEN_MAX];
 	size_t n = 0;
 
-	*ret = (struct kf_evidence){.booted = kf_systemctl_there(host)};
+	*ret = (struct kf_evidence){.booted = kf_systemctl_exists(host)};
 	kf_arena_init(&ret->arena, EVIDENCE_MEMORY);
 	if (find_processes(host, ret, list, &n, err) < 0 ||
 	    (ret->booted && ask_units(host, patterns, list, n, ret, err) < 0)) {

@@ -314,7 +314,7 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 			       : kf_fail_sys(err, "stat '%s'", path);
 }
 
-int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err)
+int kf_host_remove(const struct kf_host *host, const char *path, struct kf_err *err)
 {
 	KF_CLOSE int dir = -1;
 	const char *name;
@@ -457,7 +457,7 @@ static int sweep_in(const struct kf_host *host, const char *dir, size_t n, const
 	if (kf_host_glob(host, pattern, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(host, *p, err);
+		r = kf_host_remove(host, *p, err);
 	kf_host_list_free(list);
 	return r;
 }

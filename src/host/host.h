@@ -46,7 +46,7 @@ int kf_host_rewrite(const struct kf_host *host, const char *path, const void *da
 /* Remove temporary files of writers of @path that were killed. */
 int kf_host_sweep(const struct kf_host *host, const char *path, struct kf_err *err);
 /* Durable unlink; a missing file is fine. */
-int kf_host_unlink(const struct kf_host *host, const char *path, struct kf_err *err);
+int kf_host_remove(const struct kf_host *host, const char *path, struct kf_err *err);
 /* Durable rename of @from to @to, which does not exist, in the same directory. */
 int kf_host_rename(const struct kf_host *host, const char *from, const char *to,
 		   struct kf_err *err);

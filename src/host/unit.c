@@ -21,7 +21,7 @@ static const char *const programs[] = {"/usr/bin/systemctl", "/bin/systemctl",
  * a pod's without hostPID.  Over D-Bus there is no such limit. */
 #define BY_BUS "SYSTEMCTL_FORCE_BUS=1"
 
-bool kf_systemctl_there(const struct kf_host *host)
+bool kf_systemctl_exists(const struct kf_host *host)
 {
 	return kf_host_exists(host, "/run/systemd/system") && kf_host_first(host, programs);
 }

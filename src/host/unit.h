@@ -9,7 +9,7 @@
 #define KF_SYSTEMCTL_ARGS 64
 
 /* Whether systemd runs on the host and can be asked. */
-bool kf_systemctl_there(const struct kf_host *host);
+bool kf_systemctl_exists(const struct kf_host *host);
 /* Run the host's systemctl with the NULL-terminated @args; over D-Bus if it cannot talk to systemd
  * directly. */
 int kf_systemctl(const struct kf_host *host, const char *const *args, unsigned timeout_ms,

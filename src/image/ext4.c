@@ -102,11 +102,11 @@ int kf_ext4_open(int fd, const char *name, uint64_t offset, uint64_t size, bool 
 	*ret = e;
 	return 0;
 fail:
-	kf_ext4_drop(e);
+	kf_ext4_done(e);
 	return -1;
 }
 
-void kf_ext4_drop(struct kf_ext4 *e)
+void kf_ext4_done(struct kf_ext4 *e)
 {
 	if (!e)
 		return;
@@ -120,7 +120,7 @@ int kf_ext4_close(struct kf_ext4 *e, struct kf_err *err)
 	errcode_t code = ext2fs_close_free(&e->fs);
 	int r = code ? kf_ext4_fail(e, code, "write it out", err) : 0;
 
-	kf_ext4_drop(e);
+	kf_ext4_done(e);
 	return r;
 }
 
@@ -240,7 +240,7 @@ static int examine_file(struct kf_ext4 *e, ext2_ino_t dir, const char *name, con
 }
 
 /* Remove @name of @ino, and the inode with its last name. */
-static errcode_t unlink_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino)
+static errcode_t remove_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name, ext2_ino_t ino)
 {
 	struct ext2_inode_large inode;
 	struct ext2_inode *small = EXT2_INODE(&inode);
@@ -321,13 +321,13 @@ int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n,
 		return -1;
 	if (same)
 		return 0;
-	code = old ? unlink_name(e, dir, name, old) : 0;
+	code = old ? remove_name(e, dir, name, old) : 0;
 	code = code ?: create_file(e, dir, name, data, n, mode);
 	return code ? kf_ext4_fail(e, code, path, err) : 0;
 }
 
-int kf_ext4_there(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
-		  bool *ret, unsigned *ret_inode, struct kf_err *err)
+int kf_ext4_exists(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
+		   bool *ret, unsigned *ret_inode, struct kf_err *err)
 {
 	ext2_ino_t dir, ino = 0;
 	const char *name;

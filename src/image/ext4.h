@@ -29,12 +29,12 @@ int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n,
 		struct kf_err *err);
 
 /* Whether exactly this file is there.  *ret_inode is its number. */
-int kf_ext4_there(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
-		  bool *ret, unsigned *ret_inode, struct kf_err *err);
+int kf_ext4_exists(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
+		   bool *ret, unsigned *ret_inode, struct kf_err *err);
 
 /* Write everything out and close.  @e is released in any case. */
 int kf_ext4_close(struct kf_ext4 *e, struct kf_err *err);
 /* Close without writing out; NULL is fine.  Files that were put may or may not be there. */
-void kf_ext4_drop(struct kf_ext4 *e);
+void kf_ext4_done(struct kf_ext4 *e);
 
 #endif

@@ -173,7 +173,7 @@ int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret
 			k++;
 		if (*k)
 			continue;
-		r = kf_host_unlink(&node->host, *p, err);
+		r = kf_host_remove(&node->host, *p, err);
 		if (r == 0)
 			node->say(node->ctx, "removed", *p, "");
 		*ret_changed = true;
@@ -182,7 +182,7 @@ int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret
 	if (r < 0 || kf_host_glob(&node->host, IMAGES "/.*.tmp", &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(&node->host, *p, err);
+		r = kf_host_remove(&node->host, *p, err);
 	kf_host_list_free(list);
 	return r;
 }

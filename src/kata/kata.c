@@ -149,7 +149,7 @@ static int prune_files(struct kf_node *node, const struct kf_payload *payload, b
 			j->files[kept++] = j->files[i];
 			continue;
 		}
-		if (kf_host_unlink(&node->host, j->files[i].path, err) < 0)
+		if (kf_host_remove(&node->host, j->files[i].path, err) < 0)
 			return -1;
 		node->say(node->ctx, "removed", j->files[i].path, "");
 	}

@@ -204,7 +204,7 @@ static void remove_rootfs(struct verify *v)
 					   "/etc", "/run", KF_LAUNCHER_DIR, ""};
 	struct kf_err ignored;
 
-	(void)kf_host_unlink(&v->node->host, ROOTFS PROGRAM, &ignored);
+	(void)kf_host_remove(&v->node->host, ROOTFS PROGRAM, &ignored);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(dirs); i++) {
 		const char *path = kf_arena_printf(&v->arena, ROOTFS "%s", dirs[i]);
 

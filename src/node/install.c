@@ -103,13 +103,13 @@ static bool root_is_known(const struct kf_journal *j, const struct kf_node_plan 
 	return strcmp(now, j->before) == 0;
 }
 
-static int all_there(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
+static int all_exist(const struct kf_node *node, const struct kf_payload *payload, bool *ret,
 		     struct kf_err *err)
 {
-	if (kf_node_profiles_there(node, ret, err) < 0)
+	if (kf_node_profiles_exist(node, ret, err) < 0)
 		return -1;
 	for (size_t i = 0; i < payload->n && *ret; i++)
-		if (kf_payload_there(node, &payload->files[i], ret, err) < 0)
+		if (kf_payload_exists(node, &payload->files[i], ret, err) < 0)
 			return -1;
 	return 0;
 }
@@ -164,7 +164,7 @@ static int apply_plan(struct kf_node *node, struct kf_node_plan *plan, struct kf
 	for (size_t i = 0; i < plan->nvms; i++)
 		handlers[change.nhandlers++] = plan->vms[i].name;
 	if (kf_payload_plan(node, plan, payload, err) < 0 ||
-	    all_there(node, payload, &there, err) < 0)
+	    all_exist(node, payload, &there, err) < 0)
 		return -1;
 	/* The input changed, but the result is the same. */
 	if (there && !config && !plan->base && root_is_known(&node->journal, plan) &&
@@ -243,7 +243,7 @@ int kf_node_install(struct kf_node *node, bool *ret_changed, struct kf_err *err)
 
 		r = kf_fingerprint(node, &payload, now, err);
 		if (r == 0)
-			r = kf_node_profiles_there(node, &there, err);
+			r = kf_node_profiles_exist(node, &there, err);
 		if (r == 0 && there && strcmp(now, node->journal.fingerprint) == 0) {
 			kf_payload_done(&payload);
 			return kf_transaction_serve(node, ret_changed, err);

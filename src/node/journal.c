@@ -219,13 +219,13 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 		if (all || (strcmp(digest, j->base) != 0 && strcmp(digest, j->after) != 0 &&
 			    strcmp(digest, j->before) != 0 &&
 			    (!j->undo[0] || strcmp(digest, j->prev) != 0)))
-			r = kf_host_unlink(host, *p, err);
+			r = kf_host_remove(host, *p, err);
 	}
 	kf_host_list_free(list);
 	if (r < 0 || kf_host_glob(host, KF_JOURNAL_DIR "/.*.tmp", &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(host, *p, err);
+		r = kf_host_remove(host, *p, err);
 	kf_host_list_free(list);
 	for (size_t i = 0; i < j->nfiles && r == 0; i++)
 		r = kf_host_sweep(host, j->files[i].path, err);
@@ -236,7 +236,7 @@ int kf_journal_sweep(const struct kf_host *host, const struct kf_journal *j, boo
 
 int kf_journal_remove(const struct kf_host *host, struct kf_err *err)
 {
-	return kf_host_unlink(host, JOURNAL, err);
+	return kf_host_remove(host, JOURNAL, err);
 }
 
 int kf_journal_add_file(struct kf_journal *j, const char *path, const char *sum, struct kf_err *err)

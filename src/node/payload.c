@@ -181,8 +181,8 @@ int kf_payload_public(const struct kf_node *node, const char *path, bool *ret, s
 	return 0;
 }
 
-int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
-		     struct kf_err *err)
+int kf_payload_exists(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
+		      struct kf_err *err)
 {
 	KF_CLOSE int fd = -1;
 	KF_FREE char *data = NULL;
@@ -282,7 +282,7 @@ int kf_payload_write(const struct kf_node *node, const struct kf_payload *payloa
 
 		if (kf_predecessor_keep(node, f->path, err) < 0 ||
 		    prepare_directory(node, payload, f, ret_changed, err) < 0 ||
-		    kf_payload_there(node, f, &there, err) < 0)
+		    kf_payload_exists(node, f, &there, err) < 0)
 			return -1;
 		if (there)
 			continue;

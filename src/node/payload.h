@@ -27,8 +27,8 @@ int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err)
 int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 		    struct kf_payload *payload, struct kf_err *err);
 /* Whether @file is installed already as it should be. */
-int kf_payload_there(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
-		     struct kf_err *err);
+int kf_payload_exists(const struct kf_node *node, const struct kf_payload_file *file, bool *ret,
+		      struct kf_err *err);
 /* Whether only root can write the directory of file @path, and everybody can read it. */
 int kf_payload_public(const struct kf_node *node, const char *path, bool *ret, struct kf_err *err);
 /* Write the files that are not installed yet, one by one, and report them. */

@@ -227,7 +227,7 @@ static int sweep_directory(const struct kf_node *node, const char *dir, struct k
 	if (kf_host_glob(&node->host, pattern, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(&node->host, *p, err);
+		r = kf_host_remove(&node->host, *p, err);
 	kf_host_list_free(list);
 	return r;
 }
@@ -311,7 +311,7 @@ static int take_script(const struct kf_node *node, const char *path, const char 
 		       mode_t mode, struct kf_err *err)
 {
 	if (keep_file(node, path, text, n, mode, err) < 0 ||
-	    kf_host_unlink(&node->host, path, err) < 0)
+	    kf_host_remove(&node->host, path, err) < 0)
 		return -1;
 	node->say(node->ctx, "cleaned", path, "a script of an earlier implementation");
 	return 0;
@@ -384,7 +384,7 @@ static int put_back(const struct kf_node *node, const char *dir, const char *pat
 		return -1;
 	if (text)
 		node->say(node->ctx, "restored", target, "");
-	return kf_host_unlink(&node->host, path, err);
+	return kf_host_remove(&node->host, path, err);
 }
 
 int kf_predecessor_restore(const struct kf_node *node, struct kf_err *err)

@@ -39,7 +39,7 @@ static int is_installed(const struct kf_node *node, const struct kf_node_profile
 	return 0;
 }
 
-int kf_node_profiles_there(const struct kf_node *node, bool *ret, struct kf_err *err)
+int kf_node_profiles_exist(const struct kf_node *node, bool *ret, struct kf_err *err)
 {
 	const struct kf_node_options *o = node->options;
 	char path[PATH_MAX];
@@ -106,7 +106,7 @@ static int empty_directory(const struct kf_node *node, const char *name, const c
 		return -1;
 	r = 0;
 	for (char **p = list; *p && r == 0; p++)
-		r = kf_host_unlink(&node->host, *p, err);
+		r = kf_host_remove(&node->host, *p, err);
 	kf_host_list_free(list);
 	return r;
 }

@@ -9,7 +9,7 @@
  * only the profiles in it; so it appears with all of them. */
 
 /* Whether all of options->profiles are installed as they should be. */
-int kf_node_profiles_there(const struct kf_node *node, bool *ret, struct kf_err *err);
+int kf_node_profiles_exist(const struct kf_node *node, bool *ret, struct kf_err *err);
 /* Write those that are not, and report them.  Other profiles stay, since pods may run under them.
  */
 int kf_node_profiles_write(const struct kf_node *node, bool *ret_changed, struct kf_err *err);

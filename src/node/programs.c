@@ -79,7 +79,7 @@ static int bring_programs(struct kf_node *node, struct kf_payload *p, bool *ret_
 		return -1;
 	r = list_programs(node, guards, p, err);
 	for (size_t i = 0; i < p->n && r == 0 && there; i++)
-		r = kf_payload_there(node, &p->files[i], &there, err);
+		r = kf_payload_exists(node, &p->files[i], &there, err);
 	if (r == 0 && !there)
 		r = note_programs(node, p, err);
 	if (r == 0)

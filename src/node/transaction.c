@@ -49,7 +49,7 @@ static int put_back(const struct kf_node *node, const char *path, const char *di
 	size_t n;
 
 	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
-		return kf_host_unlink(&node->host, path, err);
+		return kf_host_remove(&node->host, path, err);
 	if (kf_journal_kept(&node->host, digest, &text, &n, err) < 0)
 		return -1;
 	return kf_host_rewrite(&node->host, path, text, n, err);
@@ -229,7 +229,7 @@ int kf_transaction_run(struct kf_node *node, const struct kf_change *change, str
 			goto fail;
 	}
 	r = change->text ? kf_host_rewrite(&node->host, change->path, change->text, change->n, err)
-			 : kf_host_unlink(&node->host, change->path, err);
+			 : kf_host_remove(&node->host, change->path, err);
 	if (r == 0)
 		node->say(node->ctx, change->text ? "changed" : "removed", change->path, "");
 	if (r == 0 && !late)

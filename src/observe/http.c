@@ -178,7 +178,7 @@ static void answer_request(const struct kf_http *http, int status,
 
 /* ---- connections ---- */
 
-static void drop_at(struct kf_http *http, size_t at)
+static void remove_at(struct kf_http *http, size_t at)
 {
 	struct connection *c = http->open[at];
 
@@ -192,11 +192,11 @@ static void drop_at(struct kf_http *http, size_t at)
 	free(c);
 }
 
-static void drop_connection(struct connection *c)
+static void remove_connection(struct connection *c)
 {
 	for (size_t i = 0; i < c->http->nopen; i++) {
 		if (c->http->open[i] == c) {
-			drop_at(c->http, i);
+			remove_at(c->http, i);
 			return;
 		}
 	}
@@ -224,7 +224,7 @@ static bool make_room(struct kf_http *http)
 
 	for (size_t i = 0; i < http->nopen; i++) {
 		if (is_answered(http->open[i])) {
-			drop_at(http, i);
+			remove_at(http, i);
 			return true;
 		}
 	}
@@ -232,7 +232,7 @@ static bool make_room(struct kf_http *http)
 		left = http->open[0]->since + GRACE - now_ms();
 	if (left > 0)
 		return pause_listener(http, left);
-	drop_at(http, 0);
+	remove_at(http, 0);
 	return true;
 }
 
@@ -293,7 +293,7 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 	if (r == 0 && sending != (c->answer.n && !is_answered(c)))
 		r = watch_connection(c);
 	if (r < 0)
-		drop_connection(c);
+		remove_connection(c);
 }
 
 /* Watch the connection for reading or writing, whichever comes next. */
@@ -328,7 +328,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	while (http->nopen && http->open[0]->since + DEADLINE <= now)
-		drop_at(http, 0);
+		remove_at(http, 0);
 	if (http->paused_until && http->paused_until <= now) {
 		http->paused_until = 0;
 		(void)event_add(http->listener, NULL);
@@ -351,7 +351,7 @@ static void add_connection(struct kf_http *http, int fd)
 				 .answer = KF_BUF_INIT(ANSWER_MAX)};
 	http->open[http->nopen++] = c;
 	if (watch_connection(c) < 0)
-		drop_connection(c);
+		remove_connection(c);
 	else
 		on_connection(fd, EV_READ, c); /* mostly the request has arrived already */
 }
@@ -475,7 +475,7 @@ void kf_http_free(struct kf_http *http)
 	if (!http)
 		return;
 	while (http->nopen)
-		drop_at(http, 0);
+		remove_at(http, 0);
 	if (http->listener)
 		event_free(http->listener);
 	if (http->timer)

@@ -172,7 +172,7 @@ static int install(struct kf_node *node, struct kf_work_result *ret, struct kf_e
 {
 	bool changed;
 
-	if (kf_host_unlink(&node->host, KF_KATA_STOP, err) < 0 ||
+	if (kf_host_remove(&node->host, KF_KATA_STOP, err) < 0 ||
 	    kf_node_install(node, &changed, err) < 0)
 		return -1;
 	describe(node, ret);

@@ -163,7 +163,7 @@ static int change_image(const struct inject *in, int fd, const struct kf_image_l
 			goto fail;
 	return kf_ext4_close(e, err);
 fail:
-	kf_ext4_drop(e);
+	kf_ext4_done(e);
 	return -1;
 }
 
@@ -181,12 +181,12 @@ static int verify_image(const struct inject *in, int fd, const struct kf_image_l
 	for (size_t i = 0; i < in->nfiles && r == 0; i++) {
 		const struct guest_file *f = &in->files[i];
 
-		r = kf_ext4_there(e, f->path, f->data, f->n, f->mode, &there, &inodes[i], err);
+		r = kf_ext4_exists(e, f->path, f->data, f->n, f->mode, &there, &inodes[i], err);
 		if (r == 0 && !there)
 			r = kf_fail(err, EIO, "'%s': '%s' was written, but cannot be read back",
 				    in->out, f->path);
 	}
-	kf_ext4_drop(e);
+	kf_ext4_done(e);
 	return r;
 }
 

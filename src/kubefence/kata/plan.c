@@ -15,7 +15,7 @@ static int report_missing(const struct kf_node *node, const struct kf_kata_plan 
 	for (size_t i = 0; i < plan->payload.n; i++) {
 		bool there;
 
-		if (kf_payload_there(node, &plan->payload.files[i], &there, err) < 0)
+		if (kf_payload_exists(node, &plan->payload.files[i], &there, err) < 0)
 			return -1;
 		if (there)
 			continue;

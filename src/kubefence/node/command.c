@@ -122,7 +122,7 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 	for (size_t i = 0; i < payload.n && status == 0; i++) {
 		bool there;
 
-		status = kf_payload_there(node, &payload.files[i], &there, &err);
+		status = kf_payload_exists(node, &payload.files[i], &there, &err);
 		if (status == 0 && !there) {
 			kf_report_say(r, "install", payload.files[i].path, "");
 			changes = true;
@@ -131,7 +131,7 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 	if (status == 0) {
 		bool there;
 
-		status = kf_node_profiles_there(node, &there, &err);
+		status = kf_node_profiles_exist(node, &there, &err);
 		if (status == 0 && !there) {
 			kf_report_say(r, "install", "profiles", "");
 			changes = true;
