@@ -14,8 +14,7 @@ bool kf_path_clean(const char *path, char *out, size_t size)
 	if (strlen(path) + 2 > size)
 		return false;
 	while (*path) {
-		size_t len = 0; /* of one name; a loop, since names are too short for strcspn() to
-				   be faster */
+		size_t len = 0; /* a loop: names are too short for strcspn() */
 
 		while (path[len] && path[len] != '/')
 			len++;

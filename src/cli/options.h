@@ -13,8 +13,7 @@
 enum kf_option_kind {
 	KF_OPTION_SET,	  /* bool: becomes true */
 	KF_OPTION_CLEAR,  /* bool: becomes false */
-	KF_OPTION_BOOL,	  /* bool: true without a value; otherwise one of the words of Go's flag
-			     package */
+	KF_OPTION_BOOL,	  /* bool: true without a value, or one of Go's words */
 	KF_OPTION_STRING, /* const char * */
 	KF_OPTION_PLACE,  /* const char *, an absolute path */
 	KF_OPTION_NUMBER, /* unsigned, from @min to @max */
@@ -61,8 +60,7 @@ struct kf_arguments {
 
 enum kf_option_style {
 	KF_OPTIONS_GNU,	 /* options may stand behind arguments */
-	KF_OPTIONS_STOP, /* options end at the first argument; the rest belongs to another program
-			  */
+	KF_OPTIONS_STOP, /* the rest is another program's */
 	KF_OPTIONS_GO,	 /* the same, and a long option may begin with one dash */
 };
 

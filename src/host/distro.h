@@ -17,10 +17,9 @@ struct kf_distro {
 	/* Files that show that it is installed: all that can be looked at where nothing runs yet.
 	 */
 	const char *installed[KF_DISTRO_CHOICES];
-	const char *data;   /* its data directory, which may be elsewhere; NULL: it has none */
-	const char *config; /* the runtime's root file, the value of "-c" */
-	const char *edit;   /* the template that config is made from, which is edited instead; NULL:
-			       config is edited */
+	const char *data;    /* its data directory, which may be elsewhere; NULL: it has none */
+	const char *config;  /* the runtime's root file, the value of "-c" */
+	const char *edit;    /* the template of config, edited instead; or NULL */
 	const char *dropins; /* directory that is always read; NULL: see imports */
 	bool generated;	     /* config is rewritten at each start: never edit it */
 	bool late; /* changes reach config only when the unit is (re)started or by its watcher */

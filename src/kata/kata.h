@@ -24,13 +24,12 @@ struct kf_kata {
 	const char *prefix;  /* /opt/kata */
 	const char *version; /* of Kata, "" = unknown */
 	unsigned major, minor;
-	bool rust;	       /* runtime-rs, else the Go runtime */
-	const char *shim;      /* program */
-	const char *config;    /* kata-deploy's configuration for QEMU */
-	const char *kernel;    /* the guest's, as configured */
-	const char *image;     /* its root file system, "" if it is an initrd */
-	bool initrd, measured; /* the guest has an initrd; the image is checked against kernel
-				  parameters */
+	bool rust;			/* runtime-rs, else the Go runtime */
+	const char *shim;		/* program */
+	const char *config;		/* kata-deploy's configuration for QEMU */
+	const char *kernel;		/* the guest's, as configured */
+	const char *image;		/* its root file system, "" if it is an initrd */
+	bool initrd, measured;		/* has an initrd; dm-verity checks its image */
 	enum kf_kata_landlock landlock; /* does that kernel have it? */
 	const char *why;		/* how that is known */
 };

@@ -20,21 +20,17 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ACCEPT_MAX	64   /* then the event loop handles other events */
-#define BACKLOG		4096 /* Linux's own default limit */
-#define DEADLINE	5000 /* milliseconds from accept to the last byte */
-#define GRACE                                                                                      \
-	50 /* milliseconds that a new connection has to send its request, however many others wait \
-	    */
-#define PAUSE	   1000	       /* milliseconds without accepting when that fails */
-#define TELL_AGAIN (60 * 1000) /* milliseconds between two messages about that */
-#define IGNORED_MAX                                                                              \
-	(64 * 1024) /* bytes behind a request that are read and dropped, so that the client sees \
-		       its answer */
-#define METRICS_MAX (256 * 1024)
-#define READYZ_MAX  (4 * 1024)
-#define ANSWER_MAX  (METRICS_MAX + 1024)
-#define ADDRESS_MAX 64
+#define ACCEPT_MAX	64	    /* then the event loop handles other events */
+#define BACKLOG		4096	    /* Linux's own default limit */
+#define DEADLINE	5000	    /* milliseconds from accept to the last byte */
+#define GRACE		50	    /* milliseconds for a new connection to ask */
+#define PAUSE		1000	    /* milliseconds without accepting when that fails */
+#define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
+#define IGNORED_MAX	(64 * 1024) /* bytes behind a request that are dropped */
+#define METRICS_MAX	(256 * 1024)
+#define READYZ_MAX	(4 * 1024)
+#define ANSWER_MAX	(METRICS_MAX + 1024)
+#define ADDRESS_MAX	64
 
 struct connection {
 	struct kf_http *http;

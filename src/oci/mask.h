@@ -26,8 +26,8 @@ struct kf_oci_readonly {
 };
 
 /* The same for @profile's "fs readonly".  A rule whose variable stands for "/" is left out: then
- * nothing grants writing there.  A rule with $WORKDIR is left out if that is a home: a project's
- * settings for an agent are then files that the agent itself writes. */
+ * nothing grants writing there.  A rule with $WORKDIR is left out if that is a home: the settings
+ * of a project are read-only, but those in a home are the agent's own state. */
 int kf_oci_readonly(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 		    struct kf_oci_readonly **ret, size_t *ret_n, struct kf_err *err);
 

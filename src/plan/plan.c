@@ -269,8 +269,7 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 		if (check_mount(&view->mounts[i], clean, &why) < 0)
 			return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
 		if (launch->by_fd && is_launcher_mount(settings, &view->mounts[i], clean))
-			continue; /* the plugin's mount of the launcher: the guard does not need it,
-				     and it does no harm */
+			continue; /* the plugin's mount of the launcher is harmless */
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
 			return refuse_container(
 				plan,

@@ -35,8 +35,7 @@ _Static_assert(sizeof(struct status) == 256, "layout");
 
 int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 {
-	struct status st = {0}; /* all zeroes, so that a filter that answers instead of the kernel
-				   leaves no rest of memory in it */
+	struct status st = {0}; /* zeroes, for when a filter answers and not the kernel */
 	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | (*path ? 0 : EMPTY_PATH);
 
 	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_MOUNT_UNIQUE, &st) < 0)

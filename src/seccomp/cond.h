@@ -34,8 +34,7 @@ struct kf_cond {
 
 enum kf_cond_kind {
 	KF_COND_EMPTY, /* never true */
-	KF_COND_EXACT, /* at most one comparison for each argument, so that it can be written as a
-			  rule */
+	KF_COND_EXACT, /* one comparison an argument at most: a rule can say it */
 	KF_COND_WIDE,  /* true sometimes, but no rule can say when */
 };
 

@@ -8,9 +8,8 @@
  * policy of the pod's may be in force by then, and could answer in the kernel's place. */
 
 enum kf_launcher_use {
-	KF_CALL_NEEDED,	  /* the launcher fails without it, or believes every answer */
-	KF_CALL_OPTIONAL, /* the launcher understands EPERM and ENOSYS as a refusal, and goes on
-			     without */
+	KF_CALL_NEEDED,	  /* fails without it, or believes every answer */
+	KF_CALL_OPTIONAL, /* goes on after EPERM or ENOSYS */
 };
 
 struct kf_launcher_call {

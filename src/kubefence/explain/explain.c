@@ -49,8 +49,7 @@ struct image {
 	char root[PATH_MAX];  /* the image's directory on this machine; "" if it is "/" or there is
 				 none */
 	const char *question; /* where the path in question leads; NULL: not known yet */
-	char *made[MADE_MAX]; /* for each descriptor the path that it stands for; NULL: an object of
-				 the image */
+	char *made[MADE_MAX]; /* by descriptor its path; NULL: one of the image's */
 	char name[NAME_MAX + 1];
 	int error; /* why the image could not be read; 0: it could */
 };

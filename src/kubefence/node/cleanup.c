@@ -146,8 +146,8 @@ static enum kf_request whose_request(const struct cleanup *c, const char *value)
 	return kf_marks_request_of(value, c->start, time(NULL), REQUEST_LEAST);
 }
 
-/* Ask nodes that are set up, and nodes with a request: an agent that has finished could take an old
- * request that was cancelled for a reason to set its node up again. */
+/* Ask nodes that are set up, and nodes that have a request: an old request that was cancelled is a
+ * reason for an agent that has finished to set its node up again. */
 static int ask_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
 {
 	const char *name = kf_kube_string(node, "metadata.name");
