@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes the place of musl's stat() and its kin, which on some machines are up to three system calls
- * of different names, each of which a pod's seccomp policy would have to let through.  These are the
- * ones that every libc of today needs, too.  On 64-bit machines struct stat is the kernel's. */
+ * of different names, each of which a pod's seccomp policy would have to let through.  These are
+ * the ones that every libc of today needs, too.  On 64-bit machines struct stat is the kernel's. */
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
