@@ -233,18 +233,30 @@ int kf_options_read(const struct kf_option *table, enum kf_option_style style, i
 
 /* ---- help ---- */
 
+/* How much of @text is to stay together: up to a blank, of a list that fits no line up to a comma.
+ */
+static size_t word_length(const char *text, size_t room)
+{
+	size_t n = strcspn(text, " "), comma = 0;
+
+	for (size_t i = 0; n > room && i < room; i++)
+		if (text[i] == ',')
+			comma = i + 1;
+	return comma ? comma : n;
+}
+
 /* Append @text, broken at blanks; the first line goes on at column @indent. */
 static void add_wrapped(const char *text, size_t indent, struct kf_buf *out)
 {
 	size_t column = indent;
 
 	for (; *text; text += strspn(text, " ")) {
-		size_t n = strcspn(text, " ");
+		size_t n = word_length(text, COLUMNS - indent);
 
 		if (column > indent && column + 1 + n > COLUMNS) {
 			kf_buf_addf(out, "\n%*s", (int)indent, "");
 			column = indent;
-		} else if (column > indent) {
+		} else if (column > indent && text[-1] == ' ') {
 			kf_buf_adds(out, " ");
 			column++;
 		}

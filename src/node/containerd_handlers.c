@@ -10,7 +10,7 @@
 #define RUNC_TYPE "io.containerd.runc.v2"
 
 /* What the steps below fill. */
-struct want {
+struct handler_wants {
 	const struct kf_containerd_facts *f;
 	struct kf_node_plan *plan;
 	struct kf_containerd_wants *wants;
@@ -51,8 +51,8 @@ static bool is_zero(const struct kf_toml_node *n)
 
 /* Want @value at runtimes.HANDLER.KEY or .HANDLER.options.KEY, both for the
  * file and for what containerd is to say afterwards. */
-static int want_runtime(const struct want *w, const char *handler, bool option, const char *key,
-			const char *value, struct kf_err *err)
+static int want_runtime(const struct handler_wants *w, const char *handler, bool option,
+			const char *key, const char *value, struct kf_err *err)
 {
 	struct kf_node_plan *p = w->plan;
 	const char *file = kf_containerd_cri(w->f->version),
@@ -82,7 +82,7 @@ static const char *const of_vm[] = {"runtime_type",
 				    "ConfigPath",
 				    NULL};
 
-static bool listed(const char *const *list, const char *s)
+static bool is_listed(const char *const *list, const char *s)
 {
 	while (*list && strcmp(*list, s) != 0)
 		list++;
@@ -91,12 +91,13 @@ static bool listed(const char *const *list, const char *s)
 
 /* Copy the scalars of @from, a runtime as containerd dumps it, to @handler, less
  * those that are @ours; everything if that is NULL. */
-static int copy_runtime(const struct want *w, const char *handler, const struct kf_toml_node *from,
-			const char *const *ours, struct kf_err *err)
+static int copy_runtime(const struct handler_wants *w, const char *handler,
+			const struct kf_toml_node *from, const char *const *ours,
+			struct kf_err *err)
 {
 	for (const struct kf_toml_node *n = from->first_child; n; n = n->next) {
-		bool skip =
-			n->kind == KF_TOML_TABLE || (ours && (is_zero(n) || listed(ours, n->key)));
+		bool skip = n->kind == KF_TOML_TABLE ||
+			    (ours && (is_zero(n) || is_listed(ours, n->key)));
 
 		/* The default, whose key changed its name between versions. */
 		if (ours && n->kind == KF_TOML_STRING && strcmp(n->string, "podsandbox") == 0)
@@ -108,7 +109,7 @@ static int copy_runtime(const struct want *w, const char *handler, const struct 
 	}
 	from = kf_toml_get(from, "options");
 	for (const struct kf_toml_node *n = from ? from->first_child : NULL; n; n = n->next) {
-		if ((ours && (is_zero(n) || listed(ours, n->key))) || n->kind == KF_TOML_TABLE)
+		if ((ours && (is_zero(n) || is_listed(ours, n->key))) || n->kind == KF_TOML_TABLE)
 			continue;
 		if (want_runtime(w, handler, true, n->key,
 				 kf_node_literal(w->f->arena, w->f->dump_text.p, n), err) < 0)
@@ -118,7 +119,8 @@ static int copy_runtime(const struct want *w, const char *handler, const struct 
 }
 
 /* Refuse runtime @name, @what, which has no type. */
-static int untyped(const struct want *w, const char *name, const char *what, struct kf_err *err)
+static int fail_untyped(const struct handler_wants *w, const char *name, const char *what,
+			struct kf_err *err)
 {
 	const char *cri = kf_containerd_cri(kf_containerd_version(w->f->dump.root)), *at = NULL;
 
@@ -134,7 +136,8 @@ static int untyped(const struct want *w, const char *name, const char *what, str
 /* The runtime whose options a new handler copies: the default one if it is of
  * runc's type, else one called runc, else any.  A default that nobody can tell the type of is
  * an error: its pods may need what runc does not give them. */
-static int template_of(const struct want *w, const struct kf_toml_node **ret, struct kf_err *err)
+static int template_of(const struct handler_wants *w, const struct kf_toml_node **ret,
+		       struct kf_err *err)
 {
 	const struct kf_toml_node *all = kf_containerd_all(w->f), *n;
 	const char *name = kf_toml_string(
@@ -145,7 +148,7 @@ static int template_of(const struct want *w, const struct kf_toml_node **ret, st
 
 	n = kf_toml_get(all, name);
 	if (n && !*type_of(n) && !is_untyped_runc(n))
-		return untyped(w, name, "the default runtime", err);
+		return fail_untyped(w, name, "the default runtime", err);
 	if (!n || (!is_runc(n) && !is_untyped_runc(n)))
 		n = kf_toml_get(all, "runc");
 	if (!n || (!is_runc(n) && !is_untyped_runc(n)))
@@ -157,7 +160,7 @@ static int template_of(const struct want *w, const struct kf_toml_node **ret, st
 	return 0;
 }
 
-static int ignore_handler(const struct want *w, const char *name, struct kf_err *err)
+static int ignore_handler(const struct handler_wants *w, const char *name, struct kf_err *err)
 {
 	return kf_node_want(w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
 			    KF_TOML_PATH("plugins",
@@ -168,13 +171,14 @@ static int ignore_handler(const struct want *w, const char *name, struct kf_err 
 
 /* Whether handler @name is there because of us, or of an earlier implementation: as that made
  * it, without options, its containers would be outside of systemd's cgroups. */
-static bool is_made_anew(const struct want *w, const char *name)
+static bool is_made_anew(const struct handler_wants *w, const char *name)
 {
 	return kf_node_created(&w->f->node->journal, name) ||
 	       (w->f->predecessor && strcmp(name, KF_NODE_HANDLER) == 0);
 }
 
-static int plan_handler(const struct want *w, struct kf_node_handler *h, struct kf_err *err)
+static int plan_handler(const struct handler_wants *w, struct kf_node_handler *h,
+			struct kf_err *err)
 {
 	struct kf_arena *arena = w->f->arena;
 	const struct kf_toml_node *all = kf_containerd_all(w->f);
@@ -186,7 +190,7 @@ static int plan_handler(const struct want *w, struct kf_node_handler *h, struct 
 		return 0;
 	}
 	if (there && !*type_of(there) && !h->created)
-		return untyped(w, h->name, "handler", err);
+		return fail_untyped(w, h->name, "handler", err);
 	if (there && !is_runc(there) && *type_of(there)) {
 		h->created = false;
 		h->why = kf_arena_printf(arena, "is of type '%s', the plugin alone sandboxes it",
@@ -228,7 +232,8 @@ static int plan_handler(const struct want *w, struct kf_node_handler *h, struct 
 
 /* Kata's own handler for the configuration that @vm's was made from: its
  * snapshotter and the like are this node's.  NULL if there is none. */
-static const struct kf_toml_node *kata_of(const struct want *w, const struct kf_journal_vm *vm)
+static const struct kf_toml_node *kata_of(const struct handler_wants *w,
+					  const struct kf_journal_vm *vm)
 {
 	const struct kf_toml_node *all = kf_containerd_all(w->f);
 
@@ -243,7 +248,8 @@ static const struct kf_toml_node *kata_of(const struct want *w, const struct kf_
 	return NULL;
 }
 
-static int plan_vm(const struct want *w, const struct kf_journal_vm *vm, struct kf_err *err)
+static int plan_vm(const struct handler_wants *w, const struct kf_journal_vm *vm,
+		   struct kf_err *err)
 {
 	struct kf_arena *arena = w->f->arena;
 	const struct kf_toml_node *from = kata_of(w, vm);
@@ -272,7 +278,7 @@ static int plan_vm(const struct want *w, const struct kf_journal_vm *vm, struct 
 
 /* containerd 1.x replaces the built-in table of runtimes by the file's: a file
  * that relied on the built-in one must spell it out once it has a table. */
-static int keep_builtin_runtimes(const struct want *w, struct kf_err *err)
+static int keep_builtin_runtimes(const struct handler_wants *w, struct kf_err *err)
 {
 	const struct kf_toml_node *file = kf_containerd_runtimes(w->f->root.root, w->f->version);
 	const struct kf_toml_node *all = kf_containerd_all(w->f);
@@ -294,7 +300,7 @@ static int keep_builtin_runtimes(const struct want *w, struct kf_err *err)
 int kf_containerd_want_handlers(const struct kf_containerd_facts *facts, struct kf_node_plan *plan,
 				struct kf_containerd_wants *wants, struct kf_err *err)
 {
-	const struct want want = {facts, plan, wants}, *w = &want;
+	const struct handler_wants want = {facts, plan, wants}, *w = &want;
 	const struct kf_journal *j = &facts->node->journal;
 
 	if (keep_builtin_runtimes(w, err) < 0)

@@ -12,21 +12,21 @@
 #define NRI "io.containerd.nri.v1.nri"
 
 /* What the steps below fill. */
-struct want {
+struct other_wants {
 	const struct kf_containerd_facts *f;
 	struct kf_node_plan *plan;
 	struct kf_containerd_wants *wants;
 };
 
 /* @path, or what is configured, as TOML; "" if nothing is. */
-static const char *nri_path(const struct want *w, const char *key, const char *path)
+static const char *nri_path(const struct other_wants *w, const char *key, const char *path)
 {
 	if (!path)
 		path = kf_toml_string(w->f->dump.root, KF_TOML_PATH("plugins", NRI, key), NULL);
 	return path ? kf_node_quote(w->f->arena, path) : "";
 }
 
-static int plan_nri(const struct want *w, struct kf_err *err)
+static int plan_nri(const struct other_wants *w, struct kf_err *err)
 {
 	const struct kf_node_options *o = w->f->node->options;
 	struct kf_node_plan *p = w->plan;
@@ -102,7 +102,7 @@ static const char *array_without(struct kf_arena *arena, const struct kf_toml_no
 }
 
 /* Take NRI out of disabled_plugins, if our own file is the one that has it there. */
-static int want_nri_enabled(const struct want *w, struct kf_err *err)
+static int want_nri_enabled(const struct other_wants *w, struct kf_err *err)
 {
 	const char *const path[] = {"disabled_plugins", NULL};
 	struct kf_arena *arena = w->f->arena;
@@ -120,7 +120,7 @@ static int want_nri_enabled(const struct want *w, struct kf_err *err)
 				      KF_TOML_PATH("plugins", NRI), err);
 }
 
-static int check_disabled(const struct want *w, struct kf_err *err)
+static int check_disabled(const struct other_wants *w, struct kf_err *err)
 {
 	const char *const path[] = {"disabled_plugins", NULL};
 	const struct kf_toml_node *all = kf_toml_find(w->f->dump.root, path),
@@ -152,7 +152,7 @@ static int check_disabled(const struct want *w, struct kf_err *err)
 
 /* containerd 1.x does not merge: what @root says of handlers counts only if it is the last file
  * that says something of CRI. */
-static int check_last_word(const struct want *w, struct kf_err *err)
+static int check_last_word(const struct other_wants *w, struct kf_err *err)
 {
 	const char *cri = kf_containerd_cri(w->f->version), *at = NULL;
 	const char *root = w->f->root_path;
@@ -173,7 +173,7 @@ static int check_last_word(const struct want *w, struct kf_err *err)
 /* Runtimes that a file of version 3 or 4 has under version 2's name: containerd
  * from 2.3 on takes them over, but only as long as there are none under the new
  * name.  Ours would make them vanish. */
-static int check_old_name(const struct want *w, struct kf_err *err)
+static int check_old_name(const struct other_wants *w, struct kf_err *err)
 {
 	const struct kf_toml_node *old =
 		w->f->version >= 3 ? kf_containerd_runtimes(w->f->root.root, 2) : NULL;
@@ -193,7 +193,7 @@ static int check_old_name(const struct want *w, struct kf_err *err)
 int kf_containerd_want(const struct kf_containerd_facts *facts, struct kf_node_plan *plan,
 		       struct kf_containerd_wants *ret, struct kf_err *err)
 {
-	const struct want want = {facts, plan, ret};
+	const struct other_wants want = {facts, plan, ret};
 
 	if (check_last_word(&want, err) < 0 || check_disabled(&want, err) < 0 ||
 	    check_old_name(&want, err) < 0 ||

@@ -206,7 +206,7 @@ static void on_check_timer(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- all together ---- */
 
-static void finish(struct agent *a, int status)
+static void finish_agent(struct agent *a, int status)
 {
 	a->stopping = true;
 	a->status = status;
@@ -263,7 +263,7 @@ static void look_around(struct agent *a)
 	set_timers(a); /* of what could not be started */
 	if (a->s.options->once && !a->api_job.running && a->s.is_published && !news &&
 	    (want.ready || a->s.facts.phase == KF_PHASE_FAILED))
-		finish(a, want.ready ? KF_EXIT_OK : KF_EXIT_FAILED);
+		finish_agent(a, want.ready ? KF_EXIT_OK : KF_EXIT_FAILED);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *ctx)
@@ -272,7 +272,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 
 	(void)what;
 	kf_log(KF_LOG_INFO, "stopping", {"reason", sig == SIGTERM ? "SIGTERM" : "SIGINT"});
-	finish(a, KF_EXIT_OK);
+	finish_agent(a, KF_EXIT_OK);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *ctx)

@@ -9,8 +9,8 @@
 
 #define CONFLICTS 3 /* somebody else writes the object as well */
 
-static int patch(const struct kf_kube *kube, const char *path, const char *type, const char *body,
-		 struct kf_err *err)
+static int patch_object(const struct kf_kube *kube, const char *path, const char *type,
+			const char *body, struct kf_err *err)
 {
 	const struct kf_kube_request request = {
 		.method = "PATCH", .path = path, .content_type = type, .body = body};
@@ -18,8 +18,9 @@ static int patch(const struct kf_kube *kube, const char *path, const char *type,
 	return body ? kf_kube_do(kube, &request, NULL, err) : 0;
 }
 
-static int publish(const struct kf_kube *kube, const char *node_name,
-		   const struct kf_api_order *order, struct kf_api_result *ret, struct kf_err *err)
+static int publish_marks(const struct kf_kube *kube, const char *node_name,
+			 const struct kf_api_order *order, struct kf_api_result *ret,
+			 struct kf_err *err)
 {
 	struct kf_facts facts = order->facts;
 	const char *handlers[KF_MARKS_HANDLERS];
@@ -47,9 +48,10 @@ static int publish(const struct kf_kube *kube, const char *node_name,
 	if (kf_marks_patch(node, &ret->marks, ret->view.cancelled, now, &object_patch,
 			   &status_patch, err) < 0)
 		return -1;
-	if (patch(kube, path, "application/merge-patch+json", object_patch, err) < 0)
+	if (patch_object(kube, path, "application/merge-patch+json", object_patch, err) < 0)
 		return -1;
-	return patch(kube, status, "application/strategic-merge-patch+json", status_patch, err);
+	return patch_object(kube, status, "application/strategic-merge-patch+json", status_patch,
+			    err);
 }
 
 void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
@@ -63,7 +65,7 @@ void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order
 		r = kf_agent_confine_api(&kube, &err);
 	if (r == 0)
 		for (unsigned i = 0; i < CONFLICTS; i++)
-			if ((r = publish(&kube, options->node_name, order, ret, &err)) == 0 ||
+			if ((r = publish_marks(&kube, options->node_name, order, ret, &err)) == 0 ||
 			    err.code != EAGAIN)
 				break;
 	ret->ok = r == 0;

@@ -61,14 +61,14 @@ static void api_failed(struct kf_agent_state *s, const char *error)
 }
 
 /* It comes from a process that talks to others. */
-static bool terminated(const struct kf_api_result *r)
+static bool is_terminated(const struct kf_api_result *r)
 {
 	return memchr(r->error, '\0', sizeof(r->error)) &&
 	       memchr(r->marks.reason, '\0', sizeof(r->marks.reason)) &&
 	       memchr(r->marks.message, '\0', sizeof(r->marks.message));
 }
 
-static void published(struct kf_agent_state *s, const struct kf_api_result *r, time_t now)
+static void take_published(struct kf_agent_state *s, const struct kf_api_result *r, time_t now)
 {
 	if (s->api_failing)
 		kf_log(KF_LOG_INFO, "api-available");
@@ -86,13 +86,13 @@ static void published(struct kf_agent_state *s, const struct kf_api_result *r, t
 void kf_agent_take_api(struct kf_agent_state *s, const struct kf_api_result *result,
 		       const char *error, time_t now)
 {
-	const struct kf_api_result *r = result && terminated(result) ? result : NULL;
+	const struct kf_api_result *r = result && is_terminated(result) ? result : NULL;
 	bool same_phase = s->sent.facts.phase == s->facts.phase;
 
 	if (!r || !r->ok)
 		api_failed(s, r ? r->error : error);
 	else
-		published(s, r, now);
+		take_published(s, r, now);
 	/* What was sent before the phase changed says nothing about this one. */
 	if (same_phase && s->sent.facts.phase == s->facts.phase)
 		s->claimed = true;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the two parts of the agent that hear from others give up before they do. */
 #include "kubefence/agent/confine.h"
 
 #include "base/cleanup.h"

@@ -53,7 +53,7 @@ static void take_node(struct kf_agent_state *s, const struct kf_work_result *r)
 	s->timers.check = r->runtime ? s->options->period : KF_AGENT_SOON;
 }
 
-static void installed(struct kf_agent_state *s, const struct kf_work_result *r)
+static void take_installed(struct kf_agent_state *s, const struct kf_work_result *r)
 {
 	if (!r->ok) {
 		kf_agent_node_failed(s, r->message);
@@ -67,7 +67,7 @@ static void installed(struct kf_agent_state *s, const struct kf_work_result *r)
 
 /* Others that change what we installed may do so again and again: they get at most
  * every second repair at once. */
-static void drifted(struct kf_agent_state *s, const char *message, time_t now)
+static void take_drift(struct kf_agent_state *s, const char *message, time_t now)
 {
 	bool at_once = !s->repaired || now - s->repaired > NODE_QUIET;
 
@@ -81,17 +81,17 @@ static void drifted(struct kf_agent_state *s, const char *message, time_t now)
 	}
 }
 
-static void checked(struct kf_agent_state *s, const struct kf_work_result *r, time_t now)
+static void take_checked(struct kf_agent_state *s, const struct kf_work_result *r, time_t now)
 {
 	if (r->ok)
 		take_node(s, r);
 	else if (r->drift)
-		drifted(s, r->message, now);
+		take_drift(s, r->message, now);
 	else
 		kf_agent_node_failed(s, r->message);
 }
 
-static void uninstalled(struct kf_agent_state *s, const struct kf_work_result *r)
+static void take_uninstalled(struct kf_agent_state *s, const struct kf_work_result *r)
 {
 	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", r->message);
 	if (r->ok) {
@@ -107,11 +107,11 @@ bool kf_agent_take_node(struct kf_agent_state *s, const struct kf_work_result *r
 {
 	/* A request to uninstall may have come meanwhile; then its work is next. */
 	if (s->order.work == KF_WORK_UNINSTALL && s->facts.phase == KF_PHASE_UNINSTALLING)
-		uninstalled(s, r);
+		take_uninstalled(s, r);
 	else if (s->order.work == KF_WORK_INSTALL && s->facts.phase == KF_PHASE_STARTING)
-		installed(s, r);
+		take_installed(s, r);
 	else if (s->order.work == KF_WORK_CHECK && s->facts.phase == KF_PHASE_DONE)
-		checked(s, r, now);
+		take_checked(s, r, now);
 	else
 		return false;
 	return s->facts.phase == KF_PHASE_DONE;

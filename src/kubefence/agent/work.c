@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Work on the node: a look at it, setting it up, taking that back.  It blocks, so it is done as a
+ * job (event/job.h), in a process that keeps its rights. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -25,7 +27,7 @@ struct findings {
 	char first[256];
 };
 
-static void say(void *ctx, const char *action, const char *object, const char *detail)
+static void log_step(void *ctx, const char *action, const char *object, const char *detail)
 {
 	struct findings *f = ctx;
 	bool bad = strcmp(action, "fail") == 0;
@@ -39,8 +41,8 @@ static void say(void *ctx, const char *action, const char *object, const char *d
 }
 
 /* Fill what the plugin's configuration decides; it lives in @arena. */
-static int configure(const struct kf_agent_options *o, struct kf_arena *arena,
-		     struct kf_config *config, struct kf_node_options *ret, struct kf_err *err)
+static int take_config(const struct kf_agent_options *o, struct kf_arena *arena,
+		       struct kf_config *config, struct kf_node_options *ret, struct kf_err *err)
 {
 	struct kf_diags diags;
 
@@ -142,7 +144,7 @@ static void directory_of(const char *path, char *out, size_t size)
 	(void)snprintf(out, size, "%.*s", slash ? (int)(slash - path) : 0, path);
 }
 
-static void describe(const struct kf_node *node, struct kf_work_result *ret)
+static void describe_node(const struct kf_node *node, struct kf_work_result *ret)
 {
 	const struct kf_journal *j = &node->journal;
 
@@ -156,7 +158,7 @@ static void describe(const struct kf_node *node, struct kf_work_result *ret)
 	ret->abi = landlock_abi(&node->host);
 }
 
-static int fingerprint(const struct kf_node *node, kf_digest ret, struct kf_err *err)
+static int take_fingerprint(const struct kf_node *node, kf_digest ret, struct kf_err *err)
 {
 	struct kf_payload payload;
 	int r = kf_payload_load(node->options->payload, &payload, err);
@@ -168,14 +170,14 @@ static int fingerprint(const struct kf_node *node, kf_digest ret, struct kf_err 
 	return r;
 }
 
-static int install(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
+static int install_node(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
 {
 	bool changed;
 
 	if (kf_host_remove(&node->host, KF_KATA_STOP, err) < 0 ||
 	    kf_node_install(node, &changed, err) < 0)
 		return -1;
-	describe(node, ret);
+	describe_node(node, ret);
 	memcpy(ret->fingerprint, node->journal.fingerprint, sizeof(kf_digest));
 	ask_runtime(node, node->options->timeout, ret);
 	if (!ret->runtime)
@@ -188,7 +190,7 @@ static int install(struct kf_node *node, struct kf_work_result *ret, struct kf_e
 
 /* kf_node_verify().  What is wrong may be the middle of another run of ours, such as 'kubefence
  * node programs' of the plugin's pod: then once more, when that has ended. */
-static int verify(struct kf_node *node, struct kf_err *err)
+static int verify_node(struct kf_node *node, struct kf_err *err)
 {
 	struct findings *findings = node->ctx;
 	KF_CLOSE int lock = -1;
@@ -203,8 +205,8 @@ static int verify(struct kf_node *node, struct kf_err *err)
 }
 
 /* Cheap as long as nothing has changed since it was last found right. */
-static int check(struct kf_node *node, const struct kf_work_order *order,
-		 struct kf_work_result *ret, struct kf_err *err)
+static int check_node(struct kf_node *node, const struct kf_work_order *order,
+		      struct kf_work_result *ret, struct kf_err *err)
 {
 	struct findings *findings = node->ctx;
 	struct kf_node_options options = *node->options;
@@ -213,13 +215,13 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 		ret->drift = true;
 		return kf_fail(err, ENOENT, "what was installed is not there any more");
 	}
-	describe(node, ret);
-	if (fingerprint(node, ret->fingerprint, err) < 0)
+	describe_node(node, ret);
+	if (take_fingerprint(node, ret->fingerprint, err) < 0)
 		return -1;
 	if (strncmp(ret->fingerprint, order->fingerprint, sizeof(kf_digest)) != 0) {
 		options.restart = false; /* whether the runtime answers is another question */
 		node->options = &options;
-		if (verify(node, err) < 0) {
+		if (verify_node(node, err) < 0) {
 			ret->drift = true;
 			return *findings->first ? kf_fail(err, EINVAL, "%s", findings->first) : -1;
 		}
@@ -237,7 +239,7 @@ static int check(struct kf_node *node, const struct kf_work_order *order,
 	return 0;
 }
 
-static int uninstall(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
+static int uninstall_node(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
 {
 	/* 'kubefence kata install --every' is not to bring it back meanwhile. */
 	if (kf_host_write(&node->host, KF_KATA_STOP, "", 0, 0644, err) < 0 ||
@@ -265,13 +267,13 @@ void kf_work_do(const struct kf_agent_options *agent, const struct kf_work_order
 
 	kf_arena_init(&arena, KF_LIMIT_PLAN_MEMORY);
 	ret->abi = -1;
-	r = configure(agent, &arena, &config, &options, &err);
+	r = take_config(agent, &arena, &config, &options, &err);
 	if (r == 0)
-		r = kf_node_open(&options, say, &findings, &node, &err);
+		r = kf_node_open(&options, log_step, &findings, &node, &err);
 	if (r == 0) {
-		r = order->work == KF_WORK_INSTALL     ? install(&node, ret, &err)
-		    : order->work == KF_WORK_UNINSTALL ? uninstall(&node, ret, &err)
-						       : check(&node, order, ret, &err);
+		r = order->work == KF_WORK_INSTALL     ? install_node(&node, ret, &err)
+		    : order->work == KF_WORK_UNINSTALL ? uninstall_node(&node, ret, &err)
+						       : check_node(&node, order, ret, &err);
 		kf_node_done(&node);
 	}
 	if (r < 0) {
