@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -71,17 +72,14 @@ static void format_json(struct kf_buf *line, enum kf_log_level level, const char
 {
 	kf_buf_adds(line, "{\"time\":\"");
 	add_time(line);
-	kf_buf_addf(line, "\",\"level\":\"%s\",\"msg\":\"", levels[level].name);
-	kf_buf_add_json(line, msg);
 	kf_buf_adds(line, "\"");
-	for (unsigned i = 0; i < n; i++) {
-		if (!fields[i].value)
-			continue;
-		kf_buf_addf(line, ",\"%s\":\"", fields[i].key);
-		kf_buf_add_json(line, fields[i].value);
-		kf_buf_adds(line, "\"");
-	}
-	kf_buf_adds(line, "}\n");
+	kf_json_put_string(line, "level", levels[level].name);
+	kf_json_put_string(line, "msg", msg);
+	for (unsigned i = 0; i < n; i++)
+		if (fields[i].value)
+			kf_json_put_string(line, fields[i].key, fields[i].value);
+	kf_json_close(line, '}');
+	kf_buf_adds(line, "\n");
 }
 
 static void format_text(struct kf_buf *line, enum kf_log_level level, const char *msg,

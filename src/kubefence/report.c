@@ -3,6 +3,7 @@
  * src/kata through a kf_node_say. */
 #include "kubefence/report.h"
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/print.h"
 #include "text/diff.h"
@@ -19,13 +20,11 @@ void kf_report_say(void *ctx, const char *action, const char *object, const char
 		(void)fflush(stdout);
 		return;
 	}
-	kf_buf_adds(&r->events, r->events.n ? ",{\"action\":\"" : "{\"action\":\"");
-	kf_buf_add_json(&r->events, action);
-	kf_buf_adds(&r->events, "\",\"object\":\"");
-	kf_buf_add_json(&r->events, object);
-	kf_buf_adds(&r->events, "\",\"detail\":\"");
-	kf_buf_add_json(&r->events, detail);
-	kf_buf_adds(&r->events, "\"}");
+	kf_json_open(&r->events, NULL, '{');
+	kf_json_put_string(&r->events, "action", action);
+	kf_json_put_string(&r->events, "object", object);
+	kf_json_put_string(&r->events, "detail", detail);
+	kf_json_close(&r->events, '}');
 }
 
 bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
@@ -53,17 +52,18 @@ int kf_report_finish(struct kf_report *r, const char *command, int status, const
 	if (status && !*state)
 		state = "not known";
 	if (r->output == KF_OUTPUT_JSON) {
-		kf_buf_addf(&out, "{\"command\":\"%s\",\"success\":%s,\"state\":\"%s\",", command,
-			    status == 0 ? "true" : "false", state);
-		if (status) {
-			kf_buf_adds(&out, "\"error\":\"");
-			kf_buf_add_json(&out, err->msg);
-			kf_buf_adds(&out, "\",");
-		}
-		kf_buf_adds(&out, "\"events\":[");
+		kf_json_open(&out, NULL, '{');
+		kf_json_put_string(&out, "command", command);
+		kf_json_put_bool(&out, "success", status == 0);
+		kf_json_put_string(&out, "state", state);
+		if (status)
+			kf_json_put_string(&out, "error", err->msg);
+		kf_json_open(&out, "events", '[');
 		if (r->events.n)
 			kf_buf_add(&out, r->events.p, r->events.n);
-		kf_buf_adds(&out, "]}\n");
+		kf_json_close(&out, ']');
+		kf_json_close(&out, '}');
+		kf_buf_adds(&out, "\n");
 		(void)kf_print_raw(stdout, out.p, out.n);
 		kf_buf_done(&out);
 	} else if (status == 0) {

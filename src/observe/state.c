@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/file.h"
+#include "base/json.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -59,15 +60,6 @@ static bool name_valid(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/') && strlen(name) <= NAME_MAX;
 }
 
-static void add_member(struct kf_buf *b, const char *key, const char *value)
-{
-	kf_buf_adds(b, b->n ? ",\"" : "{\"");
-	kf_buf_adds(b, key);
-	kf_buf_adds(b, "\":\"");
-	kf_buf_add_json(b, value);
-	kf_buf_adds(b, "\"");
-}
-
 static void format_entry(struct kf_buf *b, const struct kf_state_entry *e)
 {
 	time_t seconds = (time_t)e->time;
@@ -76,14 +68,16 @@ static void format_entry(struct kf_buf *b, const struct kf_state_entry *e)
 
 	(void)gmtime_r(&seconds, &tm);
 	(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	add_member(b, "container_id", e->container_id);
-	add_member(b, "pod", e->pod);
-	add_member(b, "namespace", e->namespace_);
-	add_member(b, "profile", e->profile);
-	add_member(b, "timestamp", stamp);
+	kf_json_open(b, NULL, '{');
+	kf_json_put_string(b, "container_id", e->container_id);
+	kf_json_put_string(b, "pod", e->pod);
+	kf_json_put_string(b, "namespace", e->namespace_);
+	kf_json_put_string(b, "profile", e->profile);
+	kf_json_put_string(b, "timestamp", stamp);
 	if (e->unsandboxed)
-		add_member(b, "unsandboxed", e->unsandboxed);
-	kf_buf_adds(b, "}\n");
+		kf_json_put_string(b, "unsandboxed", e->unsandboxed);
+	kf_json_close(b, '}');
+	kf_buf_adds(b, "\n");
 }
 
 /* All paths lie below the directory, which only root can change: no symlink can be there. */

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/escape.h"
+#include "base/json.h"
 #include "cli/print.h"
 #include "kubefence/commands.h"
 #include "kubefence/doctor/doctor.h"
@@ -62,20 +63,22 @@ static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
 static void add_json(struct kf_buf *out, const struct kf_doctor_check *c,
 		     enum kf_doctor_result result, const char *text, char *advice)
 {
-	const char *separator = ",\"advice\":[\"";
 	bool bad = result == KF_DOCTOR_WARNING || result == KF_DOCTOR_ERROR;
+	char *line = next_line(&advice), hint[128];
 
-	kf_buf_adds(out, "{\"description\":\"");
-	kf_buf_add_json(out, c->description);
-	kf_buf_addf(out, "\",\"result\":\"%s\",\"%s\":\"", results[result].json,
-		    bad ? "error" : "detail");
-	kf_buf_add_json(out, text);
-	kf_buf_addf(out, "\",\"hint\":\"%s%s\"", bad ? HINTS : "", bad ? c->anchor : "");
-	for (char *line; (line = next_line(&advice)); separator = "\",\"") {
-		kf_buf_adds(out, separator);
-		kf_buf_add_json(out, line);
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "description", c->description);
+	kf_json_put_string(out, "result", results[result].json);
+	kf_json_put_string(out, bad ? "error" : "detail", text);
+	(void)snprintf(hint, sizeof(hint), HINTS "%s", c->anchor);
+	kf_json_put_string(out, "hint", bad ? hint : "");
+	if (line) {
+		kf_json_open(out, "advice", '[');
+		for (; line; line = next_line(&advice))
+			kf_json_put_string(out, NULL, line);
+		kf_json_close(out, ']');
 	}
-	kf_buf_adds(out, *separator == ',' ? "}" : "\"]}");
+	kf_json_close(out, '}');
 }
 
 /* The results of one round. */
@@ -83,6 +86,22 @@ struct tally {
 	unsigned errors, warnings;
 	const char *category;
 };
+
+static void close_category(struct kf_buf *out)
+{
+	kf_json_close(out, ']');
+	kf_json_close(out, '}');
+}
+
+/* The next one, behind one that is open. */
+static void open_category(struct kf_buf *out, bool open, const char *name)
+{
+	if (open)
+		close_category(out);
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "categoryName", name);
+	kf_json_open(out, "checks", '[');
+}
 
 static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, bool pre,
 		      enum doctor_format format, struct kf_buf *out, struct tally *tally)
@@ -99,14 +118,12 @@ static void run_table(struct kf_doctor *d, const struct kf_doctor_check *table, 
 		tally->errors += result == KF_DOCTOR_ERROR;
 		tally->warnings += result == KF_DOCTOR_WARNING;
 		if (first && format == JSON)
-			kf_buf_addf(out, "%s{\"categoryName\":\"%s\",\"checks\":[",
-				    tally->category ? "]}," : "", c->category);
+			open_category(out, tally->category != NULL, c->category);
 		else if (first && format == TABLE)
 			kf_buf_addf(out, "%s%s\n%.*s\n", tally->category ? "\n" : "", c->category,
 				    (int)strlen(c->category), "--------------------");
 		tally->category = c->category;
 		if (format == JSON) {
-			kf_buf_adds(out, first ? "" : ",");
 			add_json(out, c, result, d->text, d->advice.p);
 		} else if (format == TABLE || result == KF_DOCTOR_WARNING ||
 			   result == KF_DOCTOR_ERROR) {
@@ -144,18 +161,24 @@ static struct tally run_round(const struct kf_node_options *options, bool pre,
 static int print_report(const struct tally *tally, enum doctor_format format,
 			const struct kf_buf *out)
 {
-	const char *success = tally->errors ? "false" : "true";
 	const char *mark = results[tally->errors ? KF_DOCTOR_ERROR : KF_DOCTOR_OK].mark;
 	KF_CLEANUP(kf_buf_done) struct kf_buf all = KF_BUF_INIT(2 * 1024 * 1024);
 
-	if (format == JSON)
-		kf_buf_addf(&all, "{\"success\":%s,\"categories\":[", success);
+	if (format == JSON) {
+		kf_json_open(&all, NULL, '{');
+		kf_json_put_bool(&all, "success", !tally->errors);
+		kf_json_open(&all, "categories", '[');
+	}
 	kf_buf_adds(&all, out->p ? out->p : "");
-	if (format == JSON)
-		kf_buf_adds(&all, "]}]}\n");
-	else
+	if (format == JSON) {
+		close_category(&all);
+		kf_json_close(&all, ']');
+		kf_json_close(&all, '}');
+		kf_buf_adds(&all, "\n");
+	} else {
 		kf_buf_addf(&all, "%sStatus check results are %s\n", format == TABLE ? "\n" : "",
 			    mark);
+	}
 	if (out->failed || all.failed)
 		return kf_command_fail("out of memory");
 	/* All parts are escaped already; the colours are ours. */

@@ -4,6 +4,7 @@
  * in sandbox/proof.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "cli/print.h"
 #include "kubefence/commands.h"
 #include "kubefence/options.h"
@@ -200,13 +201,11 @@ static int run_checks(bool json, const char *const *skip, size_t nskip)
 				    checks[i].promise, *why ? " (" : "", why, *why ? ")" : "");
 			continue;
 		}
-		kf_buf_addf(&out, "%s{\"name\":\"%s\",\"result\":\"%s\",\"detail\":\"",
-			    i ? "," : "", checks[i].name,
-			    skip_it ? "skipped"
-			    : ok    ? "ok"
-				    : "fail");
-		kf_buf_add_json(&out, why);
-		kf_buf_adds(&out, "\"}");
+		kf_json_open(&out, NULL, '{');
+		kf_json_put_string(&out, "name", checks[i].name);
+		kf_json_put_string(&out, "result", skip_it ? "skipped" : ok ? "ok" : "fail");
+		kf_json_put_string(&out, "detail", why);
+		kf_json_close(&out, '}');
 	}
 	if (out.failed)
 		return kf_command_fail("out of memory");

@@ -2,6 +2,7 @@
 /* kubefence explain: its options and output.  Which rule decides is worked out in explain.c. */
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "cli/print.h"
 #include "grants/decide.h"
@@ -206,34 +207,26 @@ static void rule_place(const struct explain_options *o, const struct kf_rule *ru
 		kf_buf_addf(out, ", group '%s'", at->group);
 }
 
-static void add_quoted(struct kf_buf *out, const char *s)
-{
-	kf_buf_adds(out, "\"");
-	kf_buf_add_json(out, s ? s : "");
-	kf_buf_adds(out, "\"");
-}
-
 static void print_json(const struct explain_options *o, const char *path, const char *op,
-		       const struct kf_explained *e, bool first, struct kf_buf *out)
+		       const struct kf_explained *e, struct kf_buf *out)
 {
 	struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 
-	kf_buf_adds(out, first ? "\n    {\"path\": " : ",\n    {\"path\": ");
-	add_quoted(out, path);
-	kf_buf_addf(out, ", \"op\": \"%s\", \"allowed\": %s, \"real\": ", op,
-		    e->allowed ? "true" : "false");
-	add_quoted(out, e->real);
-	kf_buf_addf(out, ", \"exists\": %s, \"why\": \"%s\"", e->exists ? "true" : "false", e->why);
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "path", path);
+	kf_json_put_string(out, "op", op);
+	kf_json_put_bool(out, "allowed", e->allowed);
+	kf_json_put_string(out, "real", e->real);
+	kf_json_put_bool(out, "exists", e->exists);
+	kf_json_put_string(out, "why", e->why);
 	if (e->rule) {
 		rule_text(e->rule, &part);
-		kf_buf_adds(out, ", \"rule\": ");
-		add_quoted(out, part.p);
+		kf_json_put_string(out, "rule", part.p);
 		kf_buf_reset(&part);
 		rule_place(o, e->rule, &part);
-		kf_buf_adds(out, ", \"at\": ");
-		add_quoted(out, part.p);
+		kf_json_put_string(out, "at", part.p);
 	}
-	kf_buf_adds(out, "}");
+	kf_json_close(out, '}');
 	kf_buf_done(&part);
 }
 
@@ -261,7 +254,7 @@ static void print_text(const struct explain_options *o, const char *path, const 
 
 static int explain_paths(struct explain_options *o, struct kf_buf *out)
 {
-	bool all = true, first = true;
+	bool all = true;
 	struct kf_err err;
 
 	for (size_t i = 0; i < o->paths.n; i++) {
@@ -274,10 +267,9 @@ static int explain_paths(struct explain_options *o, struct kf_buf *out)
 					    o->paths.v[i], operations[op].access, &e, &err) < 0)
 				return kf_command_fail("%s", err.msg);
 			if (o->output == KF_OUTPUT_JSON)
-				print_json(o, o->paths.v[i], operations[op].name, &e, first, out);
+				print_json(o, o->paths.v[i], operations[op].name, &e, out);
 			else
 				print_text(o, o->paths.v[i], operations[op].name, &e, out);
-			first = false;
 			all &= e.allowed;
 		}
 	}
@@ -320,30 +312,26 @@ static void explain_profile(const struct explain_options *o, struct kf_buf *out)
 static void explain_profile_json(const struct explain_options *o, struct kf_buf *out)
 {
 	struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
-	bool first = true;
 
-	add_quoted(out, o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s);
-	kf_buf_adds(out, ", \"recipe\": [");
+	kf_json_put_string(out, "description",
+			   o->compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s);
+	kf_json_open(out, "recipe", '[');
+	for (size_t i = 0; i < o->compiled.nrules; i++)
+		if (is_recipe(&o->compiled.rules[i]))
+			kf_json_put_string(out, NULL, o->compiled.rules[i].arg);
+	kf_json_close(out, ']');
+	kf_json_open(out, "rules", '[');
 	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		if (!is_recipe(&o->compiled.rules[i]))
-			continue;
-		kf_buf_adds(out, first ? "" : ", ");
-		add_quoted(out, o->compiled.rules[i].arg);
-		first = false;
-	}
-	kf_buf_adds(out, "], \"rules\": [");
-	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		kf_buf_adds(out, i ? ",\n    {\"rule\": " : "\n    {\"rule\": ");
+		kf_json_open(out, NULL, '{');
 		kf_buf_reset(&part);
 		rule_text(&o->compiled.rules[i], &part);
-		add_quoted(out, part.p);
+		kf_json_put_string(out, "rule", part.p);
 		kf_buf_reset(&part);
 		rule_place(o, &o->compiled.rules[i], &part);
-		kf_buf_adds(out, ", \"at\": ");
-		add_quoted(out, part.p);
-		kf_buf_adds(out, "}");
+		kf_json_put_string(out, "at", part.p);
+		kf_json_close(out, '}');
 	}
-	kf_buf_adds(out, "]");
+	kf_json_close(out, ']');
 	kf_buf_done(&part);
 }
 
@@ -360,9 +348,10 @@ static int explain_all(struct explain_options *o, const char *what)
 			return kf_command_fail("--rootfs '%s': %s", o->rootfs, strerror(errno));
 	}
 	if (o->output == KF_OUTPUT_JSON) {
-		kf_buf_adds(&out, "{\"profile\": ");
-		add_quoted(&out, o->compiled.name);
-		kf_buf_adds(&out, o->paths.n ? ", \"answers\": [" : ", \"description\": ");
+		kf_json_open(&out, NULL, '{');
+		kf_json_put_string(&out, "profile", o->compiled.name);
+		if (o->paths.n)
+			kf_json_open(&out, "answers", '[');
 	}
 	if (o->paths.n)
 		status = explain_paths(o, &out);
@@ -371,7 +360,7 @@ static int explain_all(struct explain_options *o, const char *what)
 	else
 		explain_profile(o, &out);
 	if (o->output == KF_OUTPUT_JSON)
-		kf_buf_adds(&out, o->paths.n ? "\n]}\n" : "}\n");
+		kf_buf_adds(&out, o->paths.n ? "]}\n" : "}\n");
 	if (out.n && !out.failed)
 		kf_print_text(stdout, out.p);
 	if (out.failed || fflush(stdout) != 0)

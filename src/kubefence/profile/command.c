@@ -120,7 +120,7 @@ static int cmd_validate(struct profile_options *o)
 		warnings += o->profiles.diags.nwarnings;
 		if (as_json)
 			kf_profile_text_diags(&o->profiles.diags, o->args[i], r < 0 ? &err : NULL,
-					      i == 0, &out);
+					      &out);
 		else if (kf_profiles_report(&o->profiles) == 0 && r < 0)
 			(void)kf_command_fail("%s", err.msg);
 		else if (r == 0)

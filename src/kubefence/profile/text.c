@@ -3,33 +3,19 @@
  * resolved profile is written in src/profile/show.c. */
 #include "kubefence/profile/text.h"
 
+#include "base/json.h"
 #include "base/limits.h"
 #include "json/jsonc.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void add_quoted(struct kf_buf *out, const char *s)
-{
-	kf_buf_adds(out, "\"");
-	kf_buf_add_json(out, s);
-	kf_buf_adds(out, "\"");
-}
-
-static void add_member(struct kf_buf *out, const char *key, const char *value)
-{
-	kf_buf_addf(out, ", \"%s\": ", key);
-	add_quoted(out, value);
-}
-
 void kf_profile_text_template(const char *name, const char *base, struct kf_buf *out)
 {
-	kf_buf_adds(out, "{\n  \"extends\": ");
-	add_quoted(out, base);
-	kf_buf_adds(out, ",\n  \"meta\": {\n    \"name\": ");
-	add_quoted(out, name);
-	kf_buf_adds(
+	/* Both are names, which have nothing that JSON escapes. */
+	kf_buf_addf(
 		out,
+		"{\n  \"extends\": \"%s\",\n  \"meta\": {\n    \"name\": \"%s\""
 		",\n    \"description\": \"\"\n  },\n"
 		"  // Everything below adds to the base. 'kubefence profile show' prints the sum,\n"
 		"  // 'kubefence explain' says which line decides about a path.\n"
@@ -38,10 +24,11 @@ void kf_profile_text_template(const char *name, const char *base, struct kf_buf 
 		"    \"allow\": [],  // read, write and execute\n"
 		"    \"deny\": [],   // take away, whatever else is granted\n"
 		"    \"readonly\": [] // keep from being changed or made, whatever grants writing\n"
-		"  }\n}\n");
+		"  }\n}\n",
+		base, name);
 }
 
-static void list_entry(bool json, bool first, const char *name, const char *where, const char *text,
+static void list_entry(bool json, const char *name, const char *where, const char *text,
 		       const char *error, struct kf_buf *out)
 {
 	if (!json) {
@@ -49,20 +36,19 @@ static void list_entry(bool json, bool first, const char *name, const char *wher
 			    error ? error : text);
 		return;
 	}
-	kf_buf_adds(out, first ? "\n  {\"name\": " : ",\n  {\"name\": ");
-	add_quoted(out, name);
-	add_member(out, "source", where);
-	add_member(out, "description", text);
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "name", name);
+	kf_json_put_string(out, "source", where);
+	kf_json_put_string(out, "description", text);
 	if (error)
-		add_member(out, "error", error);
-	kf_buf_adds(out, "}");
+		kf_json_put_string(out, "error", error);
+	kf_json_close(out, '}');
 }
 
 int kf_profile_text_list(struct kf_profiles *profiles, bool json, struct kf_buf *out)
 {
 	const struct kf_profile_library *library = &profiles->library;
 	int broken = 0;
-	bool first = true;
 
 	kf_buf_adds(out, json ? "[" : "");
 	for (size_t i = 0; i < library->n; i++) {
@@ -83,10 +69,9 @@ int kf_profile_text_list(struct kf_profiles *profiles, bool json, struct kf_buf 
 					     &err) == 0;
 		const char *text = ok ? compiled.profile.scalars[KF_SCALAR_DESCRIPTION].s : NULL;
 
-		list_entry(json, first, source->name, source->file, text ? text : "",
-			   ok ? NULL : err.msg, out);
+		list_entry(json, source->name, source->file, text ? text : "", ok ? NULL : err.msg,
+			   out);
 		broken |= !ok;
-		first = false;
 		kf_arena_done(&arena);
 	}
 	kf_buf_adds(out, json ? "\n]\n" : "");
@@ -120,39 +105,43 @@ int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_bu
 			kf_buf_addf(out, "%-26s %s\n", g->key, text);
 			continue;
 		}
-		kf_buf_adds(out, g == groups->child ? "\n  {\"name\": " : ",\n  {\"name\": ");
-		add_quoted(out, g->key);
-		add_member(out, "description", text);
-		kf_buf_adds(out, "}");
+		kf_json_open(out, NULL, '{');
+		kf_json_put_string(out, "name", g->key);
+		kf_json_put_string(out, "description", text);
+		kf_json_close(out, '}');
 	}
 	kf_buf_adds(out, json ? "\n]\n" : "");
 	return groups ? 0 : -1;
 }
 
 void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
-			   const struct kf_err *failure, bool first, struct kf_buf *out)
+			   const struct kf_err *failure, struct kf_buf *out)
 {
-	kf_buf_adds(out, first ? "\n  {\"profile\": " : ",\n  {\"profile\": ");
-	add_quoted(out, what);
-	kf_buf_addf(out, ", \"valid\": %s, \"problems\": [", failure ? "false" : "true");
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "profile", what);
+	kf_json_put_bool(out, "valid", !failure);
+	kf_json_open(out, "problems", '[');
 	for (size_t i = 0; i < diags->n; i++) {
 		const struct kf_diag *d = &diags->v[i];
 
-		kf_buf_addf(out, "%s\n    {\"severity\": \"%s\"", i ? "," : "",
-			    d->warning ? "warning" : "error");
-		add_member(out, "file", d->at.file);
-		kf_buf_addf(out, ", \"line\": %u, \"column\": %u", d->at.line, d->at.column);
+		kf_json_open(out, NULL, '{');
+		kf_json_put_string(out, "severity", d->warning ? "warning" : "error");
+		kf_json_put_string(out, "file", d->at.file);
+		kf_json_put_number(out, "line", d->at.line);
+		kf_json_put_number(out, "column", d->at.column);
 		if (d->at.group)
-			add_member(out, "group", d->at.group);
-		add_member(out, "message", d->msg);
-		kf_buf_adds(out, "}");
+			kf_json_put_string(out, "group", d->at.group);
+		kf_json_put_string(out, "message", d->msg);
+		kf_json_close(out, '}');
 	}
 	if (failure && !diags->n) {
-		kf_buf_adds(out, "\n    {\"severity\": \"error\"");
-		add_member(out, "message", failure->msg);
-		kf_buf_adds(out, "}");
+		kf_json_open(out, NULL, '{');
+		kf_json_put_string(out, "severity", "error");
+		kf_json_put_string(out, "message", failure->msg);
+		kf_json_close(out, '}');
 	}
-	kf_buf_adds(out, "]}");
+	kf_json_close(out, ']');
+	kf_json_close(out, '}');
 }
 
 /* Split the flat text into its lines, without header, name and checksum. */
@@ -189,12 +178,10 @@ static bool only_in(const char *const *a, size_t na, const char *const *b, size_
 	for (size_t i = 0; i < na; i++) {
 		if (contains_line(b, nb, a[i]))
 			continue;
-		if (json) {
-			kf_buf_adds(out, any ? ", " : "");
-			add_quoted(out, a[i]);
-		} else {
+		if (json)
+			kf_json_put_string(out, NULL, a[i]);
+		else
 			kf_buf_addf(out, "%c %s\n", sign, a[i]);
-		}
 		any = true;
 	}
 	return any;
@@ -208,9 +195,15 @@ bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled 
 	size_t nx = split_rules(a, &x, &x_copy), ny = split_rules(b, &y, &y_copy);
 	bool differ;
 
-	kf_buf_adds(out, json ? "{\"removed\": [" : "");
+	if (json) {
+		kf_json_open(out, NULL, '{');
+		kf_json_open(out, "removed", '[');
+	}
 	differ = only_in(x, nx, y, ny, '-', json, out);
-	kf_buf_adds(out, json ? "], \"added\": [" : "");
+	if (json) {
+		kf_json_close(out, ']');
+		kf_json_open(out, "added", '[');
+	}
 	differ |= only_in(y, ny, x, nx, '+', json, out);
 	kf_buf_adds(out, json ? "]}\n" : "");
 	free(x);
