@@ -35,8 +35,6 @@ void kf_err_set(struct kf_err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (!err)
-		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
 	set_message(err, fmt, ap, NULL);
@@ -48,8 +46,6 @@ void kf_err_set_sys(struct kf_err *err, const char *fmt, ...)
 	int code = errno;
 	va_list ap;
 
-	if (!err)
-		return;
 	err->code = code ? code : EINVAL;
 	va_start(ap, fmt);
 	set_message(err, fmt, ap, strerror(err->code));
@@ -61,8 +57,6 @@ void kf_err_wrap(struct kf_err *err, const char *fmt, ...)
 	char inner[KF_ERR_MSG_MAX];
 	va_list ap;
 
-	if (!err)
-		return;
 	memcpy(inner, err->msg, sizeof(inner));
 	va_start(ap, fmt);
 	set_message(err, fmt, ap, inner);

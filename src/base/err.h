@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+/* One line for a terminal, and what a Kubernetes Event takes of it. */
 #define KF_ERR_MSG_MAX 512
 
 /* What went wrong.  Caller's storage, no allocation, usable after fork.  @code
@@ -17,15 +18,21 @@ struct kf_err {
 	char msg[KF_ERR_MSG_MAX];
 };
 
-/* Set *@err (which may be NULL).  Not to be called directly: the macros always
+/* For a caller that does not ask why.  An error is never NULL: whoever is given one may look into
+ * it, as those do that ask for err->code == ENOENT.  tests/analyze looks at every call. */
+#define KF_ERR_IGNORED (&(struct kf_err){.code = 0})
+
+/* Set *@err.  Not to be called directly: the macros always
  * evaluate to the constant -1, so that "errno happened to be 0" can never
  * become success and gcc's analyzer sees the failure path. */
 void kf_err_set(struct kf_err *err, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4), nonnull(1)));
 /* As kf_err_set() with the current errno, whose text is appended: "fmt: text". */
-void kf_err_set_sys(struct kf_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void kf_err_set_sys(struct kf_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull(1)));
 /* Put "context: " in front of an error that is already set. */
-void kf_err_wrap(struct kf_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void kf_err_wrap(struct kf_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull(1)));
 
 #define kf_fail(err, code, ...)	 (kf_err_set((err), (code), __VA_ARGS__), -1)
 #define kf_fail_sys(err, ...)	 (kf_err_set_sys((err), __VA_ARGS__), -1)

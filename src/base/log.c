@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* One line: a message, and fields of a few KiB each. */
 #define LOG_LINE_MAX (64 * 1024)
 
 static const struct {
@@ -121,7 +122,7 @@ void kf_log_fields(enum kf_log_level level, const char *msg, const struct kf_log
 		syslog(levels[level].priority, "%s", line->p ? line->p : msg);
 	else if (line->p)
 		(void)kf_write_all(logger.sink == KF_LOG_JSON ? STDOUT_FILENO : STDERR_FILENO,
-				   line->p, line->n, NULL);
+				   line->p, line->n, KF_ERR_IGNORED);
 }
 
 /* syslog(3) connects again when it lost its connection. */

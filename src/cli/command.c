@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define COMMANDS_MAX 48
+/* The help of a command, options and all. */
 #define HELP_MAX     (256 * 1024)
 
 static const struct kf_command *find_command(const struct kf_command *group, const char *name)

@@ -11,6 +11,7 @@
 
 const char *(*kf_command_profiles)(size_t i);
 
+/* All that can come next: names of commands, options or profiles, one a line. */
 #define ANSWER_MAX (256 * 1024)
 
 static void add_candidate(struct kf_buf *out, const char *last, const char *word, const char *help)

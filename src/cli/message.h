@@ -13,7 +13,7 @@ int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Remember that @program ("kubectl nono") runs; no command of it has been entered yet. */
-void kf_command_start(const char *program);
+void kf_command_start(const char *name);
 /* Remember that its command @name was entered; for "node install" this is called twice. */
 void kf_command_enter(const char *name);
 /* The program, and the path of its commands ("node install"). */

@@ -13,6 +13,8 @@
 #include <string.h>
 
 #define ROWS_MAX     48
+/* The names of so many options and their values. */
+#define NAMES_MAX    (64 * 1024)
 #define COLUMNS	     80
 #define COLUMN_LEAST 20
 #define COLUMN_MOST  30
@@ -284,7 +286,7 @@ static size_t add_name(const struct kf_option *o, bool letters, struct kf_buf *o
 void kf_options_help(const struct kf_option *table, struct kf_buf *out)
 {
 	static const struct kf_option help = {.name = "help", .letter = 'h', .help = "this text"};
-	struct kf_buf scratch = KF_BUF_INIT(64 * 1024);
+	struct kf_buf scratch = KF_BUF_INIT(NAMES_MAX);
 	size_t n = count_rows(table), column = COLUMN_LEAST;
 
 	for (size_t i = 0; i < n; i++) {

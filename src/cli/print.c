@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRINT_MAX (SIZE_MAX / 8)
+/* Twice what kubectl may answer (cluster/cluster.c): escaped, a text is longer. */
+#define PRINT_MAX ((size_t)1024 * 1024 * 1024)
 
 static void print_buffer(FILE *out, struct kf_buf *text)
 {

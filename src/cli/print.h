@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 
+/* What a command collects before it prints it: far more than anybody reads, and an end. */
+#define KF_PRINT_MAX (64 * 1024 * 1024)
+
 struct json_object;
 
 /* The only ways to print what others may have written: names of pods, nodes and files, values of

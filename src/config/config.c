@@ -38,7 +38,7 @@ static struct kf_origin origin_of(const struct config_reader *r, const struct kf
 
 /* Report a mistake in the current value: "KEY: what, and what to do". */
 #define mistake(r, fmt, ...) \
-	kf_diag_error((r)->diags, &(r)->at, "%s: " fmt, (r)->key __VA_OPT__(, ) __VA_ARGS__)
+	kf_diag_error((r)->diags, &(r)->at, "%s: " fmt, (r)->key, ##__VA_ARGS__)
 
 static const char *copy_string(struct config_reader *r, const char *s)
 {

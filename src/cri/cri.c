@@ -21,7 +21,10 @@
 
 #define WINDOW		(16 * 1024 * 1024) /* as large as the kubelet's */
 #define FRAME_MAX	(16 * 1024)	   /* HTTP/2's default, which we do not raise */
+/* One answer: a window of it, since we ask for no second one. */
 #define ANSWER_MAX	WINDOW
+#define PART_MAX	256  /* the headers of a request, or its message: constants of ours */
+#define REQUEST_MAX	4096 /* all frames of a request */
 /* For so long a socket may refuse connections before the runtime counts as absent. */
 #define REFUSED_SECONDS 5
 
@@ -84,7 +87,7 @@ static void add_request(struct kf_buf *buf, const struct cri_question *q)
 				      "\x00\x02te\x08trailers";
 	const char size[5] = {0, 0, 0, 0, (char)q->n};
 	const uint32_t window = htonl(WINDOW);
-	struct kf_buf part = KF_BUF_INIT(256);
+	struct kf_buf part = KF_BUF_INIT(PART_MAX);
 	unsigned char settings[6] = {0, 4}; /* INITIAL_WINDOW_SIZE */
 
 	memcpy(settings + 2, &window, 4);
@@ -237,7 +240,7 @@ static bool lists_handler(const char *p, size_t n, const char *handler)
 static int ask_once(const struct kf_host_runtime *rt, const char *path,
 		    const struct cri_question *q, struct kf_buf *answer, struct kf_err *err)
 {
-	struct kf_buf request = KF_BUF_INIT(4096);
+	struct kf_buf request = KF_BUF_INIT(REQUEST_MAX);
 	KF_CLOSE int fd = -1;
 	int r = connect_to(rt, path, &fd, err);
 

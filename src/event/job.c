@@ -81,7 +81,7 @@ static _Noreturn void do_job(const struct kf_job_kind *kind, const void *ctx, co
 	if (!result)
 		_exit(1);
 	kind->work(ctx, order, result);
-	_exit(kf_write_all(fd, result, kind->result, NULL) < 0);
+	_exit(kf_write_all(fd, result, kind->result, KF_ERR_IGNORED) < 0);
 }
 
 static _Noreturn void start_jobs(int fd, const struct kf_job_kind *kinds, size_t nkinds,

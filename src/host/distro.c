@@ -80,7 +80,7 @@ const struct kf_distro kf_distros[] = {
 
 int kf_distro_named(const char *name, size_t n, const struct kf_distro **ret, struct kf_err *err)
 {
-	struct kf_buf names = KF_BUF_INIT(256);
+	struct kf_buf names = KF_BUF_INIT(KF_ERR_MSG_MAX);
 
 	for (const struct kf_distro *d = kf_distros; d->name; d++) {
 		if (strlen(d->name) == n && strncmp(d->name, name, n) == 0) {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Names, commands and control groups of the runtimes on a machine, and their units. */
 #define EVIDENCE_MEMORY (4 * 1024 * 1024)
 #define QUESTION_MS	20000
 #define WORDS_MAX	256

@@ -230,7 +230,7 @@ static const char *image_remedy(const struct kf_host *host)
 	KF_FREE char *text = NULL, *lines = NULL;
 	size_t n;
 
-	if (kf_host_read(host, "/etc/os-release", 64 * 1024, &text, &n, NULL) == 0 &&
+	if (kf_host_read(host, "/etc/os-release", 64 * 1024, &text, &n, KF_ERR_IGNORED) == 0 &&
 	    asprintf(&lines, "\n%s\n", text) >= 0)
 		for (size_t i = 0; i < KF_ARRAY_SIZE(systems); i++)
 			if (strstr(lines, systems[i].id))
@@ -331,7 +331,7 @@ void kf_host_rmdir(const struct kf_host *host, const char *path)
 	KF_CLOSE int dir = -1;
 	const char *name;
 
-	if (open_parent(host, path, false, &dir, &name, NULL) == 0)
+	if (open_parent(host, path, false, &dir, &name, KF_ERR_IGNORED) == 0)
 		(void)unlinkat(dir, name, AT_REMOVEDIR);
 }
 

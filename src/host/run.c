@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #define EXIT_NOT_STARTED 127
+/* What a program says on stderr; its last line is for the message. */
+#define ERRORS_MAX	 (64 * 1024)
 
 static const char *const base_environment[] = {
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -162,7 +164,7 @@ int kf_run_host_with(const struct kf_host *host, const char *variable, const cha
 		     unsigned timeout_ms, size_t max, struct kf_run *ret, struct kf_err *err)
 {
 	KF_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct kf_buf out = KF_BUF_INIT(max), errors = KF_BUF_INIT(64 * 1024);
+	struct kf_buf out = KF_BUF_INIT(max), errors = KF_BUF_INIT(ERRORS_MAX);
 	int64_t deadline = now_ms() + timeout_ms;
 	struct kf_run run = {0};
 	int o[2], e[2], r;

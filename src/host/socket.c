@@ -17,7 +17,7 @@ bool kf_socket_served(const struct kf_host *host, const char *path)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	KF_CLOSE int at = -1, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || kf_host_fd(host, path, O_PATH, &at, NULL) < 0)
+	if (fd < 0 || kf_host_fd(host, path, O_PATH, &at, KF_ERR_IGNORED) < 0)
 		return false;
 	/* The address is a descriptor, since the path is the host's and may be too long.  The
 	 * socket type is another one, so that the kernel tells a served socket from one that nobody

@@ -70,8 +70,8 @@ static bool same_file(const struct kf_host *host, const char *a, const char *b)
 	KF_CLOSE int x = -1, y = -1;
 	struct stat s, t;
 
-	return kf_host_fd(host, a, O_PATH, &x, NULL) == 0 &&
-	       kf_host_fd(host, b, O_PATH, &y, NULL) == 0 && fstat(x, &s) == 0 &&
+	return kf_host_fd(host, a, O_PATH, &x, KF_ERR_IGNORED) == 0 &&
+	       kf_host_fd(host, b, O_PATH, &y, KF_ERR_IGNORED) == 0 && fstat(x, &s) == 0 &&
 	       fstat(y, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
 }
 
@@ -252,7 +252,7 @@ static int address_in(struct which_work *w, const char *config, const char **ret
 	if (kf_host_read(w->host, config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
 	/* A file that does not parse sets nothing here; the plan will report it. */
-	if (kf_toml_parse(text, n, config, &toml, NULL) < 0)
+	if (kf_toml_parse(text, n, config, &toml, KF_ERR_IGNORED) < 0)
 		return 0;
 	set = kf_toml_string(toml.root, KF_TOML_PATH("grpc", "address"), "");
 	set = kf_toml_string(
@@ -494,7 +494,7 @@ static void add_candidates(const struct which_work *w, struct kf_buf *out)
 static int refuse_choice(const struct which_work *w, const char *what, const char *remedy,
 			 struct kf_err *err)
 {
-	struct kf_buf names = KF_BUF_INIT(512);
+	struct kf_buf names = KF_BUF_INIT(KF_ERR_MSG_MAX);
 
 	add_candidates(w, &names);
 	kf_err_set(err, EEXIST, "cannot tell which container runtime serves this node: %s %s; %s",

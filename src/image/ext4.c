@@ -268,13 +268,14 @@ static errcode_t remove_name(struct kf_ext4 *e, ext2_ino_t dir, const char *name
 static errcode_t fill_file(struct kf_ext4 *e, ext2_ino_t ino, const char *data, size_t n)
 {
 	ext2_file_t file;
-	errcode_t code = ext2fs_file_open(e->fs, ino, EXT2_FILE_WRITE, &file);
+	errcode_t code = ext2fs_file_open(e->fs, ino, EXT2_FILE_WRITE, &file), closed;
 
 	if (code)
 		return code;
 	for (unsigned put = 0; n && !code; n -= put, data += put)
 		code = ext2fs_file_write(file, data, n > 1 << 20 ? 1 << 20 : (unsigned)n, &put);
-	return code ?: ext2fs_file_close(file);
+	closed = ext2fs_file_close(file); /* which releases it, whatever came before */
+	return code ?: closed;
 }
 
 static errcode_t create_file(struct kf_ext4 *e, ext2_ino_t dir, const char *name, const char *data,

@@ -40,7 +40,7 @@ static int find_prefix(const char *share_dir, struct kf_arena *arena, struct kf_
 		       struct kf_err *err)
 {
 	static const char tail[] = "/share/kata-containers";
-	size_t n = strlen(share_dir), t = sizeof(tail) - 1;
+	size_t n, t = sizeof(tail) - 1;
 	char clean[PATH_MAX];
 
 	if (!kf_path_clean(share_dir, clean, sizeof(clean)) || share_dir[0] != '/' ||

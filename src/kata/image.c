@@ -86,9 +86,9 @@ static bool exists_as(const struct kf_host *host, const char *path, size_t n)
 	KF_CLOSE int fd = -1;
 	struct stat st;
 
-	return kf_host_fd(host, path, O_PATH | O_NOFOLLOW, &fd, NULL) == 0 && fstat(fd, &st) == 0 &&
-	       S_ISREG(st.st_mode) && st.st_uid == 0 && !(st.st_mode & 022) &&
-	       (size_t)st.st_size == n;
+	return kf_host_fd(host, path, O_PATH | O_NOFOLLOW, &fd, KF_ERR_IGNORED) == 0 &&
+	       fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
+	       !(st.st_mode & 022) && (size_t)st.st_size == n;
 }
 
 int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,

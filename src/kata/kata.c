@@ -187,7 +187,7 @@ int kf_kata_install(struct kf_node *node, const struct kf_kata_options *o, bool 
 		r = prune_files(node, &p.payload, ret_changed, err);
 	/* Remove old images only if no pod runs: a machine that is starting may have read the old
 	 * configuration. */
-	if (r == 0 && kf_cri_pods(&rt, p.vm.name, &pods, NULL) == 0 && pods == 0)
+	if (r == 0 && kf_cri_pods(&rt, p.vm.name, &pods, KF_ERR_IGNORED) == 0 && pods == 0)
 		r = kf_kata_sweep(node, p.images, ret_changed, err);
 	kf_kata_plan_done(&p);
 	return r;

@@ -15,6 +15,7 @@
 	"/opt/kata/share/defaults/kata-containers/runtimes/qemu/configuration-qemu.toml"
 #define KF_KATA_HANDLER "kata-nono-qemu"
 #define KF_KATA_SECCOMP "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+/* The configurations of an installation (KF_LIMIT_CONFIG each), their trees and paths. */
 #define KF_KATA_MEMORY	(8 * 1024 * 1024)
 
 enum kf_kata_landlock { KF_KATA_LANDLOCK_NO, KF_KATA_LANDLOCK_YES, KF_KATA_LANDLOCK_UNKNOWN };

@@ -29,7 +29,7 @@ void kf_report_say(void *ctx, const char *action, const char *object, const char
 
 bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
 {
-	struct kf_buf diff = KF_BUF_INIT(2 * 1024 * 1024);
+	struct kf_buf diff = KF_BUF_INIT(KF_PRINT_MAX);
 	bool changes;
 
 	kf_diff_unified(plan->config, plan->existed, plan->before, plan->nbefore, plan->after,
@@ -46,7 +46,7 @@ bool kf_report_diff(struct kf_report *r, const struct kf_node_plan *plan)
 int kf_report_finish(struct kf_report *r, const char *command, int status, const char *state,
 		     const struct kf_err *err)
 {
-	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 
 	/* The run failed before the state was known. */
 	if (status && !*state)

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/print.h"
 #include "kubefence/options.h"
 #include "node/node.h"
 
@@ -15,9 +16,9 @@ struct kf_report {
 	struct kf_buf events;
 };
 
-#define KF_REPORT_INIT                                       \
-	{                                                    \
-		KF_OUTPUT_TEXT, KF_BUF_INIT(4 * 1024 * 1024) \
+#define KF_REPORT_INIT                                    \
+	{                                                 \
+		KF_OUTPUT_TEXT, KF_BUF_INIT(KF_PRINT_MAX) \
 	}
 
 /* A kf_node_say; @ctx is the report. */

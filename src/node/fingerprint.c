@@ -21,7 +21,8 @@ static void add_identity(struct kf_buf *buf, const struct kf_node *node, const c
 	KF_CLOSE int fd = -1;
 	struct stat st;
 
-	if (path && kf_host_fd(&node->host, path, O_PATH, &fd, NULL) == 0 && fstat(fd, &st) == 0)
+	if (path && kf_host_fd(&node->host, path, O_PATH, &fd, KF_ERR_IGNORED) == 0 &&
+	    fstat(fd, &st) == 0)
 		kf_buf_addf(buf, "%s %ju %ju %jd %jd.%09ld %jd.%09ld %o\n", path,
 			    (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, (intmax_t)st.st_size,
 			    (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
@@ -39,7 +40,7 @@ static void add_directory(struct kf_buf *buf, const struct kf_node *node, const 
 
 	if (!dir)
 		buf->failed = true;
-	else if (kf_host_fd(&node->host, *dir ? dir : "/", O_PATH, &fd, NULL) == 0 &&
+	else if (kf_host_fd(&node->host, *dir ? dir : "/", O_PATH, &fd, KF_ERR_IGNORED) == 0 &&
 		 fstat(fd, &st) == 0)
 		kf_buf_addf(buf, "%s %o %u\n", dir, (unsigned)st.st_mode, (unsigned)st.st_uid);
 	else

@@ -22,6 +22,7 @@
 #define RECORDS	   "/run/kubefence/guard"
 #define RECORD_MAX 65536
 #define ID_MAX	   256 /* of containers */
+/* All pods and containers of a node: what the runtime lists (cri/cri.c), several times. */
 #define LIST_MAX   (64 * 1024 * 1024)
 
 /* The pods that were found; their names live in the arena. */

@@ -217,7 +217,7 @@ static void drop_rest(const struct kf_merge *m, struct kf_buf *text)
 	bool says_nothing;
 
 	if (m->original.n || m->beside ||
-	    kf_toml_parse(text->n ? text->p : "", text->n, m->name, &toml, NULL) < 0)
+	    kf_toml_parse(text->n ? text->p : "", text->n, m->name, &toml, KF_ERR_IGNORED) < 0)
 		return;
 	says_nothing = !toml.root->nchildren ||
 		       (toml.root->nchildren == 1 && kf_toml_get(toml.root, "version"));

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Three configurations of KF_LIMIT_CONFIG as trees, and what is decided about their keys. */
 #define DECISION_MEMORY (8 * 1024 * 1024)
 /* The most cuts; each removes one statement. */
 #define CUTS_MAX	4096
@@ -404,7 +405,7 @@ static int list_values(struct kf_ours *o, struct kf_err *err)
 		was = kf_toml_find(a.root, path);
 		if (was && kf_toml_same(&a, was, &b, n))
 			continue;
-		while (path[depth] && depth < KF_TOML_PATH_MAX) {
+		while (depth < KF_TOML_PATH_MAX && path[depth]) {
 			v->path[depth] = path[depth];
 			depth++;
 		}
@@ -663,11 +664,12 @@ int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 {
 	const size_t max = 2 * o->nvalues + o->nhandlers;
 	KF_FREE struct kf_toml_want *list = calloc(max + 1, sizeof(*list));
-	struct kf_toml_want *at = list, *end = list + max;
+	struct kf_toml_want *at = list, *end;
 	const char *path[KF_TOML_DEPTH_MAX + 1];
 
 	if (!list)
 		return kf_fail_nomem(err, "merge");
+	end = list + max;
 	for (size_t i = 0; i < o->nhandlers; i++) {
 		const struct kf_toml_node *h = kf_toml_find(after->root, o->handlers[i]);
 

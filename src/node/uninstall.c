@@ -47,7 +47,7 @@ static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, 
 	while ((h = kf_ours_next(root, h))) {
 		if (*ret_n == max || !kf_toml_path(h, path))
 			return kf_fail(err, E2BIG, "more than %zu handlers name the guard", max);
-		for (size_t i = 0; path[i] && i < KF_TOML_PATH_MAX; i++)
+		for (size_t i = 0; i < KF_TOML_PATH_MAX && path[i]; i++)
 			ret[*ret_n].path[i] = path[i];
 		++*ret_n;
 	}
@@ -191,7 +191,7 @@ static int restore_in(struct kf_node *node, bool restart, struct before *before,
 {
 	struct kf_journal *j = &node->journal;
 	struct kf_change change = {.path = j->config, .check = check_removed, .ctx = before};
-	struct kf_text text;
+	struct kf_text text = {0};
 	kf_digest now;
 	bool found;
 

@@ -41,8 +41,8 @@ static int write_settings(const char *node_dir, const char *text, size_t n, stru
 	dir = open(node_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return kf_fail_sys(err, "'%s'", node_dir);
-	if (kf_file_slurp(dir, NAME, KF_LIMIT_CONFIG, &old, &nold, NULL) == 0 && nold == n &&
-	    memcmp(old, text, n) == 0)
+	if (kf_file_slurp(dir, NAME, KF_LIMIT_CONFIG, &old, &nold, KF_ERR_IGNORED) == 0 &&
+	    nold == n && memcmp(old, text, n) == 0)
 		return 0;
 	return kf_file_replace(dir, NAME, text, n, 0644, err);
 }
@@ -86,7 +86,7 @@ int kf_helper_confine(const struct kf_helper *helper, struct kf_err *err)
 		       path);
 	/* So that there is something to be confined to.  A failure is told when it matters. */
 	if (*helper->node_dir)
-		(void)kf_mkdir_parents(helper->node_dir, 0755, NULL);
+		(void)kf_mkdir_parents(helper->node_dir, 0755, KF_ERR_IGNORED);
 	return kf_confine(&confinement, &confined, err);
 }
 
@@ -154,9 +154,9 @@ static _Noreturn void serve(const struct kf_helper *helper, int fd)
 	/* A helper that cannot be confined does nothing but say so. */
 	bool confined = kf_helper_confine(helper, &failed) == 0;
 
-	while (kf_read_all(fd, &request, sizeof(request), NULL) == 0 && request.n <= sizeof(text) &&
-	       kf_read_all(fd, text, request.n, NULL) == 0) {
-		struct kf_err answer = failed, err;
+	while (kf_read_all(fd, &request, sizeof(request), KF_ERR_IGNORED) == 0 &&
+	       request.n <= sizeof(text) && kf_read_all(fd, text, request.n, KF_ERR_IGNORED) == 0) {
+		struct kf_err answer = failed, err = {0}; /* all of it is sent */
 		KF_CLOSE int got = -1;
 
 		if (confined &&

@@ -22,6 +22,7 @@
 #define TRIES_MAX   5
 #define VOLUME	    "..data"
 #define DIR_NAME    "profiles"
+/* The names of files that are not ours, for one message. */
 #define FOREIGN_MAX 4096
 /* Filled and then renamed: once the directory exists, what is not in it does not exist. */
 #define NEW_NAME    ".profiles.new"
@@ -198,7 +199,7 @@ static int write_profile(const struct publisher *p, const char *name, const char
 	KF_FREE char *old = NULL;
 	size_t nold;
 
-	if (kf_file_slurp(p->dirfd, name, KF_LIMIT_POLICY_TEXT, &old, &nold, NULL) == 0 &&
+	if (kf_file_slurp(p->dirfd, name, KF_LIMIT_POLICY_TEXT, &old, &nold, KF_ERR_IGNORED) == 0 &&
 	    nold == n && memcmp(old, text, n) == 0)
 		return 0;
 	return kf_file_replace(p->dirfd, name, text, n, 0644, err);

@@ -21,6 +21,8 @@
 
 /* Editors write, rename and change modes in quick succession. */
 #define SETTLE_MS 50
+/* Ten times what there is to say. */
+#define HELP_MAX  (16 * 1024)
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -329,7 +331,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (d.options.help || d.options.version) {
-		KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(16 * 1024);
+		KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(HELP_MAX);
 
 		if (d.options.help)
 			kf_plugin_help(&text);

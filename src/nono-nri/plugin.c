@@ -19,6 +19,8 @@
 #include <string.h>
 #include <time.h>
 
+/* The names of all events that NRI has. */
+#define EVENTS_TEXT 1024
 #define WANTED_EVENTS                                                                             \
 	(NRI_EVENT_BIT(NRI__EVENT__CREATE_CONTAINER) |                                            \
 	 NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT) |                               \
@@ -72,7 +74,7 @@ static const struct {
 
 void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out)
 {
-	KF_CLEANUP(kf_buf_done) struct kf_buf events = KF_BUF_INIT(1024);
+	KF_CLEANUP(kf_buf_done) struct kf_buf events = KF_BUF_INIT(EVENTS_TEXT);
 
 	if (!plugin->connected)
 		return;

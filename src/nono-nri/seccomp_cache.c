@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+/* KF_SECCOMP_CACHE_MAX policies of a few hundred rules, each joined with every level. */
 #define CACHE_MEMORY (4 * 1024 * 1024)
 
 void kf_seccomp_cache_init(struct kf_seccomp_cache *cache)

@@ -161,8 +161,8 @@ static const char *profile_of(struct kf_plugin *p, const struct kf_view *view)
 
 	if (kf_plan_prefix(&by_path, view->args, view->nargs, &profile))
 		return profile;
-	if (kf_plan_container(&p->setup.config.settings, view, &launch, &p->request, &plan, NULL) ==
-		    0 &&
+	if (kf_plan_container(&p->setup.config.settings, view, &launch, &p->request, &plan,
+			      KF_ERR_IGNORED) == 0 &&
 	    plan.decision == KF_SANDBOX)
 		return plan.profile->name;
 	return "";

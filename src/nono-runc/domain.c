@@ -137,7 +137,7 @@ void kf_domain_drop(const char *root, const char *id)
 {
 	char name[KF_RECORD_NAME], path[sizeof(KF_DOMAIN_DIR) + sizeof(name)];
 
-	if (kf_record_name(root, id, name, NULL) < 0)
+	if (kf_record_name(root, id, name, KF_ERR_IGNORED) < 0)
 		return;
 	(void)snprintf(path, sizeof(path), KF_DOMAIN_DIR "/%s", name);
 	(void)unlink(path);

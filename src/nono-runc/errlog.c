@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* One error, each byte of it as a JSON escape of six. */
 #define LINE_MAX_BYTES (16 * 1024)
 
 void kf_errlog(const char *log, const char *format, const struct kf_err *err)
@@ -26,7 +27,7 @@ void kf_errlog(const char *log, const char *format, const struct kf_err *err)
 	kf_buf_adds(&line, err->msg);
 	kf_buf_adds(&line, "\n");
 	if (!line.failed)
-		(void)kf_write_all(STDERR_FILENO, line.p, line.n, NULL);
+		(void)kf_write_all(STDERR_FILENO, line.p, line.n, KF_ERR_IGNORED);
 	kf_buf_reset(&line);
 	kf_buf_add_json(&msg, err->msg);
 	if (format && strcmp(format, "json") == 0)
@@ -39,7 +40,7 @@ void kf_errlog(const char *log, const char *format, const struct kf_err *err)
 	if (log && *log && !line.failed)
 		fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
 	if (fd >= 0)
-		(void)kf_write_all(fd, line.p, line.n, NULL);
+		(void)kf_write_all(fd, line.p, line.n, KF_ERR_IGNORED);
 	kf_buf_done(&msg);
 	kf_buf_done(&line);
 }

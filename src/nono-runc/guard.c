@@ -440,8 +440,8 @@ static bool recorded_runtime(struct kf_guard *guard)
 	for (int i = cmd->verb_at + 1; i < cmd->argc; i++) {
 		struct kf_record record;
 
-		if (cmd->argv[i][0] == '-' ||
-		    kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->argv[i], &record, NULL) < 0)
+		if (cmd->argv[i][0] == '-' || kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->argv[i],
+							     &record, KF_ERR_IGNORED) < 0)
 			continue;
 		(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", record.runtime);
 		kf_record_done(&record);

@@ -20,6 +20,7 @@
 
 #define DIR_IN_BUNDLE "nono"
 #define PROFILES      "profiles"
+/* PATH and the working directory; no path of more than PATH_MAX can be looked up. */
 #define START_MAX     (64 * 1024)
 
 /* The directory that the launcher lies in, with the slash at its end. */
@@ -59,7 +60,7 @@ static int has_place(int rootfs, bool *ret, struct kf_err *err)
 	struct statvfs fs;
 	struct stat st;
 
-	*ret = fstatat(rootfs, KF_LAUNCHER_DIR + 1, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	*ret = fstatat(rootfs, &KF_LAUNCHER_DIR[1], &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (*ret) {
 		*ret = S_ISDIR(st.st_mode);
 		return 0;

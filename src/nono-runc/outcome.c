@@ -71,7 +71,7 @@ void kf_outcome_drop(const char *root, const char *id)
 {
 	char path[OUTCOME_PATH];
 
-	if (outcome_path(root, id, path, NULL) == 0)
+	if (outcome_path(root, id, path, KF_ERR_IGNORED) == 0)
 		(void)unlink(path);
 }
 

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define LOCK	   ".lock"
+/* The paths that were made for a container, one a line. */
 #define RECORD_MAX (1024 * 1024)
 #define SELF	   "/proc/self/exe"
 
@@ -358,7 +359,7 @@ static bool each_record(int dirfd, bool (*fn)(int dirfd, const char *name, char 
 
 		if (e->d_name[0] == '.')
 			continue;
-		if (kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, NULL) == 0)
+		if (kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
 			found = fn(dirfd, e->d_name, text, ctx);
 		else
 			failed = true;
@@ -480,7 +481,7 @@ static int write_record(struct work *w, int dirfd, const char *bundle, const cha
 	if (!w->record.n)
 		return 0;
 	/* A container of this name that exists keeps what it has. */
-	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, NULL) < 0)
+	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, KF_ERR_IGNORED) < 0)
 		kf_buf_addf(&whole, "bundle %llu %s\n", namespace(), bundle);
 	kf_buf_addf(&whole, "%s%.*s", old ? old : "", (int)w->record.n, w->record.p);
 	text = kf_buf_take(&whole);
@@ -566,10 +567,10 @@ void kf_readonly_release(const char *root, const char *id)
 	char name[KF_RECORD_NAME];
 	KF_FREE char *text = NULL;
 
-	if (dir < 0 || kf_record_name(root, id, name, NULL) < 0 ||
+	if (dir < 0 || kf_record_name(root, id, name, KF_ERR_IGNORED) < 0 ||
 	    faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	lock = lock_records(dir, NULL);
-	if (lock >= 0 && kf_file_slurp(dir, name, RECORD_MAX, &text, NULL, NULL) == 0)
+	lock = lock_records(dir, KF_ERR_IGNORED);
+	if (lock >= 0 && kf_file_slurp(dir, name, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
 		(void)drop(dir, name, text, NULL);
 }

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What the guard keeps of a container: a few paths, names and labels. */
 #define RECORD_MAX 65536
 
 /* In the order of the file, one "key value" a line. */
@@ -85,7 +86,7 @@ bool kf_record_taken(const char *root, const char *id)
 	static const char *const defaults[] = {"/run/runc", "/run/crun"};
 	char path[PATH_MAX];
 
-	if (absolute_root(root, path, NULL) < 0)
+	if (absolute_root(root, path, KF_ERR_IGNORED) < 0)
 		return true;
 	if (*path)
 		return has_state(path, id);
@@ -175,7 +176,7 @@ void kf_record_drop(const char *root, const char *id)
 {
 	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
 
-	if (kf_record_name(root, id, name, NULL) < 0)
+	if (kf_record_name(root, id, name, KF_ERR_IGNORED) < 0)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
 	(void)unlink(path);

@@ -28,7 +28,8 @@
 struct landlock_sink {
 	struct kf_grant_sink sink;
 	struct kf_landlock ll;
-	struct kf_domain_list *list; /* NULL: nobody enters later */
+	bool remembers; /* others enter later, and get the same */
+	struct kf_domain_list list;
 };
 
 /* What the policy's rules that are not about files amount to. */
@@ -158,9 +159,9 @@ static int remember(struct kf_domain_list *list, const struct kf_grant *grant, s
 static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
 			  struct kf_err *err)
 {
-	const struct landlock_sink *s = (const struct landlock_sink *)sink;
+	struct landlock_sink *s = (struct landlock_sink *)sink;
 
-	if (s->list && remember(s->list, grant, err) < 0)
+	if (s->remembers && remember(&s->list, grant, err) < 0)
 		return -1;
 	if (grant->access & KF_GRANT_LIST)
 		return kf_landlock_allow_list(&s->ll, grant->fd, err);
@@ -220,16 +221,14 @@ static int keep_quiet(const struct start *s, const struct kf_landlock *ll, struc
 /* Who is first in a container decides what it reaches; the others get the same. */
 static int grant_files(const struct start *s, struct landlock_sink *sink, struct kf_err *err)
 {
-	struct kf_domain_list list = {0};
-
 	if (!*s->domain.head.magic)
 		return kf_grants_walk(&s->scene, &sink->sink, err);
 	if (s->domain.head.decided)
 		return kf_grants_again(&s->domain, &s->scene, &sink->sink, err);
-	sink->list = &list;
+	sink->remembers = true;
 	if (kf_grants_walk(&s->scene, &sink->sink, err) < 0)
 		return -1;
-	return kf_domain_decide(s->domain_fd, &s->domain, &list, err);
+	return kf_domain_decide(s->domain_fd, &s->domain, &sink->list, err);
 }
 
 static int enter_landlock(const struct start *s, struct kf_err *err)

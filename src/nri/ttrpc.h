@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define NRI_TTRPC_HEADER   10
+/* ttrpc's own limit for a message's data. */
 #define NRI_TTRPC_DATA_MAX (4 * 1024 * 1024)
 
 enum nri_ttrpc_type { NRI_TTRPC_REQUEST = 1, NRI_TTRPC_RESPONSE = 2, NRI_TTRPC_DATA = 3 };

@@ -27,8 +27,11 @@
 #define PAUSE		1000	    /* milliseconds without accepting when that fails */
 #define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
 #define IGNORED_MAX	(64 * 1024) /* bytes behind a request that are dropped */
+/* All metrics, about a hundred lines, with the largest numbers. */
 #define METRICS_MAX	(256 * 1024)
+/* "not ready: " and a reason, and what the connection to the runtime offers. */
 #define READYZ_MAX	(4 * 1024)
+/* A body and the headers before it. */
 #define ANSWER_MAX	(METRICS_MAX + 1024)
 #define ADDRESS_MAX	64
 

@@ -21,6 +21,7 @@
 
 #define FILE_NAME "metadata.json"
 #define TEMP_NAME ".metadata.json"
+/* metadata.json: names of Kubernetes, which are at most 253 bytes, and a profile. */
 #define TEXT_MAX  (16 * 1024)
 #define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 

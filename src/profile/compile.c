@@ -257,7 +257,7 @@ static int to_text(struct kf_profile_ctx *ctx, struct kf_compiled *c, struct kf_
 	/* Parse the text as the launcher does: what it would refuse is an error here. */
 	if (kf_policy_parse(text.p, text.n, &parsed, err) < 0) {
 		kf_diag_error(ctx->diags, &(struct kf_origin){.file = c->file},
-			      "cannot be expressed: %s", err ? err->msg : "");
+			      "cannot be expressed: %s", err->msg);
 		kf_buf_done(&text);
 		return -1;
 	}

@@ -32,7 +32,7 @@ struct kf_profile_file {
  * (environment set, rlimits, hints) the later value wins. */
 void kf_profile_add(struct kf_profile_ctx *ctx, struct kf_items *list, const struct kf_item *item);
 void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum kf_list list,
-		    const struct kf_item *item);
+		    const struct kf_item *added);
 /* Merge @child into @base: lists are appended, scalars of the child win. */
 void kf_profile_merge(struct kf_profile_ctx *ctx, struct kf_profile *base,
 		      const struct kf_profile *child);

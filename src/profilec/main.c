@@ -99,7 +99,7 @@ static int write_builtin(const struct kf_profile_library *library, const char *n
 			 int (*write)(const char *name, const struct kf_compiled *compiled,
 				      struct args *args))
 {
-	struct kf_buf messages = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf messages = KF_BUF_INIT(KF_DIAGS_TEXT);
 	struct kf_arena arena;
 	struct kf_diags diags;
 	struct kf_compiled compiled;

@@ -386,6 +386,7 @@ static int add_output(struct merge *m, const char *name, struct kf_seccomp_verdi
 {
 	struct output *out;
 	struct kf_seccomp_arg *args = NULL;
+	const size_t nargs = cond ? cond->n : 0;
 
 	if (m->nout == m->out_cap) {
 		size_t cap = m->out_cap ? m->out_cap * 2 : 512;
@@ -398,15 +399,15 @@ static int add_output(struct merge *m, const char *name, struct kf_seccomp_verdi
 		m->out = grown;
 		m->out_cap = cap;
 	}
-	if (cond && cond->n) {
-		args = kf_arena_calloc(m->arena, cond->n, sizeof(*args));
+	if (nargs) {
+		args = kf_arena_calloc(m->arena, nargs, sizeof(*args));
 		if (!args)
 			return kf_fail_nomem(err, "seccomp profile");
-		for (size_t i = 0; i < cond->n; i++)
+		for (size_t i = 0; i < nargs; i++)
 			kf_cmp_to_arg(&cond->c[i], &args[i]);
 	}
 	out = &m->out[m->nout++];
-	*out = (struct output){name, verdict, args, args ? cond->n : 0};
+	*out = (struct output){name, verdict, args, nargs};
 	return 0;
 }
 

@@ -43,6 +43,8 @@ void kf_diag_warning(struct kf_diags *diags, const struct kf_origin *at, const c
 	__attribute__((format(printf, 3, 4)));
 /* Put them into reading order: by file, line, column. */
 void kf_diags_sort(struct kf_diags *diags);
+/* Room for all that are kept (KF_LIMIT_PROFILE_ERRORS), with the longest paths. */
+#define KF_DIAGS_TEXT (1024 * 1024)
 /* One line each: "FILE:LINE:COLUMN: error: MESSAGE". */
 void kf_diags_format(const struct kf_diags *diags, struct kf_buf *out);
 

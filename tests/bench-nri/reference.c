@@ -37,8 +37,8 @@ int main(int argc, char **argv)
 	if (argc < 2 || !base)
 		return EXIT_FAILURE;
 	options.socket_path = argv[1];
-	if (argc > 2 &&
-	    kf_file_slurp(AT_FDCWD, argv[2], NRI_ANSWER_MAX, &canned.data, &canned.n, NULL) < 0)
+	if (argc > 2 && kf_file_slurp(AT_FDCWD, argv[2], NRI_ANSWER_MAX, &canned.data, &canned.n,
+				      KF_ERR_IGNORED) < 0)
 		return EXIT_FAILURE;
 	if (nri_plugin_new(base, &options, &ops, &canned, &plugin, NULL) < 0)
 		return EXIT_FAILURE;

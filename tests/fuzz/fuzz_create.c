@@ -37,7 +37,7 @@ static struct kf_plugin *plugin(void)
 	};
 	kf_arena_init(&p.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&p.seccomp);
-	if (!p.base || kf_adjust_init(&p.setup.adjust, "/opt/nono-nri/nono", NULL) < 0)
+	if (!p.base || kf_adjust_init(&p.setup.adjust, "/opt/nono-nri/nono", KF_ERR_IGNORED) < 0)
 		abort();
 	return &p;
 }

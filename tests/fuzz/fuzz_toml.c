@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	const struct kf_toml_node *node;
 	struct kf_toml t;
 
-	if (kf_toml_parse((const char *)data, n, "fuzz", &t, NULL) < 0)
+	if (kf_toml_parse((const char *)data, n, "fuzz", &t, KF_ERR_IGNORED) < 0)
 		return 0;
 	node = t.root;
 	while (node) {

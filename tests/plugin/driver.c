@@ -164,7 +164,7 @@ static Nri__LinuxSeccomp *policy(struct driver *d, const struct words *w)
 		lie(d, text, &own);
 		p = &own;
 	}
-	(void)kf_nri_seccomp_message(p, &d->arena, &msg, NULL);
+	(void)kf_nri_seccomp_message(p, &d->arena, &msg, KF_ERR_IGNORED);
 	return msg;
 }
 

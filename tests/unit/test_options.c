@@ -24,7 +24,7 @@ static void defaults_are_the_documented_ones(void **state)
 	struct kf_plugin_options o;
 
 	(void)state;
-	assert_int_equal(parse(none, &o, NULL), 0);
+	assert_int_equal(parse(none, &o, KF_ERR_IGNORED), 0);
 	assert_string_equal(o.config, "/etc/nri/conf.d/10-nono-nri.toml");
 	assert_string_equal(o.state_dir, "/var/run/nono-nri");
 	assert_string_equal(o.node_dir, "/opt/kubefence");
@@ -51,7 +51,7 @@ static void every_flag_has_its_effect(void **state)
 	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
 		struct kf_plugin_options o;
 
-		assert_int_equal(parse(cases[i].args, &o, NULL), 0);
+		assert_int_equal(parse(cases[i].args, &o, KF_ERR_IGNORED), 0);
 		assert_string_equal(o.config, "c");
 		assert_int_equal(o.json, cases[i].json);
 		assert_int_equal(o.level, cases[i].level);

@@ -313,7 +313,7 @@ static void plugin_job(const void *ctx, const void *order, void *result)
 	struct kf_host host;
 
 	(void)order;
-	if (kf_host_open(options->node.host_root, &host, NULL) == 0)
+	if (kf_host_open(options->node.host_root, &host, KF_ERR_IGNORED) == 0)
 		kf_plugin_do(&host, result);
 }
 

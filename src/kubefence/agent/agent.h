@@ -43,7 +43,7 @@ struct kf_work_result {
 	char watch[4][PATH_MAX / 8]; /* directories whose files matter; "" = none */
 };
 
-void kf_work_do(const struct kf_agent_options *options, const struct kf_work_order *order,
+void kf_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
 		struct kf_work_result *ret);
 
 /* ---- the Node object (api.c): as above ---- */

@@ -204,12 +204,25 @@ static int verify_node(struct kf_node *node, struct kf_err *err)
 	return kf_node_verify(node, err);
 }
 
+/* verify() with its questions to the runtime left out: whether it answers is another matter. */
+static int verify_files(struct kf_node *node, struct kf_err *err)
+{
+	const struct kf_node_options *options = node->options;
+	struct kf_node_options quiet = *options;
+	int r;
+
+	quiet.restart = false;
+	node->options = &quiet;
+	r = verify_node(node, err);
+	node->options = options;
+	return r;
+}
+
 /* Cheap as long as nothing has changed since it was last found right. */
 static int check_node(struct kf_node *node, const struct kf_work_order *order,
 		      struct kf_work_result *ret, struct kf_err *err)
 {
 	struct findings *findings = node->ctx;
-	struct kf_node_options options = *node->options;
 
 	if (!node->journal.exists) {
 		ret->drift = true;
@@ -219,9 +232,7 @@ static int check_node(struct kf_node *node, const struct kf_work_order *order,
 	if (take_fingerprint(node, ret->fingerprint, err) < 0)
 		return -1;
 	if (strncmp(ret->fingerprint, order->fingerprint, sizeof(kf_digest)) != 0) {
-		options.restart = false; /* whether the runtime answers is another question */
-		node->options = &options;
-		if (verify_node(node, err) < 0) {
+		if (verify_files(node, err) < 0) {
 			ret->drift = true;
 			return *findings->first ? kf_fail(err, EINVAL, "%s", findings->first) : -1;
 		}

@@ -15,7 +15,9 @@
 #include <string.h>
 
 /* The most characters of a value in a table; JSON has the whole value. */
-#define CELL_MAX 320
+#define CELL_MAX      320
+/* The profiles of one pod's containers; a cell shows less. */
+#define PROFILES_TEXT 8192
 
 static void put_json(struct json_object **object)
 {
@@ -48,7 +50,7 @@ static size_t format_cell(struct json_object *row, const char *key, char out[sta
 static void print_rows(struct json_object *rows, const char *const *keys, const char *const *heads,
 		       size_t n)
 {
-	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(SIZE_MAX / 2);
+	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	char text[CELL_MAX + 4];
 	int width[8] = {0};
 
@@ -103,7 +105,7 @@ static struct json_object *list_pods(const struct kf_cluster *c, struct json_obj
 	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *pod = json_object_array_get_idx(items, i), *row;
 		struct json_object *containers = kf_kube_at(pod, "spec.containers");
-		KF_CLEANUP(kf_buf_done) struct kf_buf profiles = KF_BUF_INIT(8192);
+		KF_CLEANUP(kf_buf_done) struct kf_buf profiles = KF_BUF_INIT(PROFILES_TEXT);
 		const char *why, *last = NULL;
 
 		if (!kf_cluster_pod_class(c, pod))

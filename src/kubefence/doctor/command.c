@@ -141,7 +141,7 @@ static void ignore_event(void *ctx, const char *action, const char *object, cons
 static struct tally run_round(const struct kf_node_options *options, bool pre,
 			      enum doctor_format format, struct kf_buf *out)
 {
-	struct kf_doctor d = {.options = options, .advice = KF_BUF_INIT(1024 * 1024)};
+	struct kf_doctor d = {.options = options, .advice = KF_BUF_INIT(KF_PRINT_MAX)};
 	struct tally tally = {0};
 
 	kf_buf_reset(out);
@@ -162,7 +162,7 @@ static int print_report(const struct tally *tally, enum doctor_format format,
 			const struct kf_buf *out)
 {
 	const char *mark = results[tally->errors ? KF_DOCTOR_ERROR : KF_DOCTOR_OK].mark;
-	KF_CLEANUP(kf_buf_done) struct kf_buf all = KF_BUF_INIT(2 * 1024 * 1024);
+	KF_CLEANUP(kf_buf_done) struct kf_buf all = KF_BUF_INIT(KF_PRINT_MAX);
 
 	if (format == JSON) {
 		kf_json_open(&all, NULL, '{');
@@ -203,7 +203,7 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 		.format = TABLE,
 	};
 	const struct timespec pause = {.tv_sec = 1};
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	enum doctor_format format;
 	struct kf_arguments arguments;
 	struct tally tally;

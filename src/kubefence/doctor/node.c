@@ -183,7 +183,7 @@ static enum kf_doctor_result guard_files(struct kf_doctor *d)
 		KF_CLOSE int fd = -1;
 		struct stat st;
 
-		if (kf_host_fd(&d->node.host, path, O_PATH | O_NOFOLLOW, &fd, NULL) < 0 ||
+		if (kf_host_fd(&d->node.host, path, O_PATH | O_NOFOLLOW, &fd, KF_ERR_IGNORED) < 0 ||
 		    fstat(fd, &st) < 0)
 			return kf_doctor_say(d, KF_DOCTOR_ERROR, "'%s' is missing", path);
 		if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))

@@ -186,7 +186,7 @@ static bool is_skipped(const char *name, const char *const *skip, size_t n)
 
 static int run_checks(bool json, const char *const *skip, size_t nskip)
 {
-	struct kf_buf out = KF_BUF_INIT(64 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	unsigned failed = 0;
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(checks); i++) {

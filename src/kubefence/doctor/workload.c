@@ -41,7 +41,7 @@ static bool is_running(const struct kf_doctor *d, const char *name)
 	DIR *dir;
 	int fd;
 
-	if (kf_host_dir(&d->node.host, "/proc", false, &fd, NULL) < 0)
+	if (kf_host_dir(&d->node.host, "/proc", false, &fd, KF_ERR_IGNORED) < 0)
 		return false;
 	dir = fdopendir(fd);
 	if (!dir) {
@@ -181,7 +181,7 @@ static bool find_outside(struct kf_doctor *d, const char *path)
 	struct json_object *root, *why = NULL, *pod = NULL, *ns = NULL;
 	bool is;
 
-	if (kf_host_read(&d->node.host, path, KF_LIMIT_CONFIG, &text, NULL, NULL) < 0)
+	if (kf_host_read(&d->node.host, path, KF_LIMIT_CONFIG, &text, NULL, KF_ERR_IGNORED) < 0)
 		return false; /* the container ended meanwhile */
 	root = json_tokener_parse(text);
 	is = json_object_object_get_ex(root, "unsandboxed", &why) && why;

@@ -337,7 +337,7 @@ static void explain_profile_json(const struct explain_options *o, struct kf_buf 
 
 static int explain_all(struct explain_options *o, const char *what)
 {
-	struct kf_buf out = KF_BUF_INIT(64 * 1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	int status = load_profile(o, what);
 
 	if (status)

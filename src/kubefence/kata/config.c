@@ -18,7 +18,7 @@ static const char *find_registered(const struct kf_journal *j, const char *name)
 
 static int run_config(const struct kf_command *self, int argc, char **argv)
 {
-	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	static struct kf_journal journal;
 	struct kf_kata_cli cli;
 	struct kf_host host;

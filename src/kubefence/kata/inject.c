@@ -194,7 +194,7 @@ static int verify_image(const struct inject *in, int fd, const struct kf_image_l
 static int make_image(const struct inject *in, int from, const struct stat *st, int dir,
 		      const char *name, struct kf_err *err)
 {
-	unsigned inodes[FILES_MAX];
+	unsigned inodes[FILES_MAX] = {0};
 	struct kf_image_layout at;
 	char tmp[NAME_MAX + 1];
 	KF_CLOSE int fd = -1;

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROFILES_MAX 1024
+#define PROFILES_MAX   1024
+/* Their names, and the settings. */
+#define ALLOWED_MEMORY (1024 * 1024)
 
 struct allowed_profiles {
 	struct kf_arena arena;
@@ -139,7 +141,7 @@ static int run_policy(const struct kf_command *self, int argc, char **argv)
 		.pause = "/pause",
 		.profiles = KF_OPTION_LIST(profiles),
 	};
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	static struct allowed_profiles allowed;
 	struct kf_arguments arguments;
 	enum kf_exec_mode exec;
@@ -149,7 +151,7 @@ static int run_policy(const struct kf_command *self, int argc, char **argv)
 	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
 		return status;
 	exec = l.exec == 2 ? KF_EXEC_DENY : KF_EXEC_SANDBOX;
-	kf_arena_init(&allowed.arena, 1024 * 1024);
+	kf_arena_init(&allowed.arena, ALLOWED_MEMORY);
 	r = collect_allowed(&l, &allowed, &exec, &err);
 	if (r == 0) {
 		kf_kata_agent_policy(allowed.v, allowed.n, exec, l.pause, &out);

@@ -14,7 +14,7 @@ static int compile_one(const struct kf_profile_library *library, const char *nam
 		       struct kf_arena *arena, struct kf_node_profile *ret, struct kf_err *err)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena work;
-	struct kf_buf problems = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf problems = KF_BUF_INIT(KF_DIAGS_TEXT);
 	struct kf_compiled compiled;
 	struct kf_diags diags;
 	int r;

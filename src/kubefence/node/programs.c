@@ -33,7 +33,7 @@ static int copy_program(int from, int to, const char *name, struct kf_err *err)
 
 	if (kf_file_slurp(from, name, PROGRAM_MAX, &data, &n, err) < 0)
 		return -1;
-	if (kf_file_slurp(to, name, PROGRAM_MAX, &old, &nold, NULL) == 0 && n == nold &&
+	if (kf_file_slurp(to, name, PROGRAM_MAX, &old, &nold, KF_ERR_IGNORED) == 0 && n == nold &&
 	    memcmp(old, data, n) == 0 && faccessat(to, name, X_OK, 0) == 0)
 		return 0;
 	if (kf_file_replace(to, name, data, n, 0755, err) < 0)

@@ -52,7 +52,7 @@ static int cmd_init(struct profile_options *o)
 {
 	const char *base = o->extends ? o->extends : "default";
 	KF_FREE char *file = NULL;
-	struct kf_buf out = KF_BUF_INIT(64 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	char name[KF_LIMIT_PROFILE_NAME + 1];
 	struct kf_err err;
 	int fd, r;
@@ -77,7 +77,7 @@ static int cmd_init(struct profile_options *o)
 
 static int cmd_list(struct profile_options *o)
 {
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	int status;
 	bool as_json = o->output == KF_OUTPUT_JSON;
 
@@ -90,7 +90,7 @@ static int cmd_list(struct profile_options *o)
 
 static int cmd_show(struct profile_options *o)
 {
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	struct kf_compiled compiled;
 	bool as_json = o->output == KF_OUTPUT_JSON;
 	int status = compile_profile(o, o->args[0], &compiled);
@@ -105,7 +105,7 @@ static int cmd_validate(struct profile_options *o)
 {
 	/* Each file brings the profiles of its own directory. */
 	const struct kf_profile_library library = o->profiles.library;
-	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	size_t errors = 0, warnings = 0;
 	bool as_json = o->output == KF_OUTPUT_JSON;
 	int status;
@@ -119,8 +119,8 @@ static int cmd_validate(struct profile_options *o)
 		errors += r < 0;
 		warnings += o->profiles.diags.nwarnings;
 		if (as_json)
-			kf_profile_text_diags(&o->profiles.diags, o->args[i], r < 0 ? &err : NULL,
-					      &out);
+			kf_profile_text_diags(&o->profiles.diags, o->args[i],
+					      r < 0 ? err.msg : NULL, &out);
 		else if (kf_profiles_report(&o->profiles) == 0 && r < 0)
 			(void)kf_command_fail("%s", err.msg);
 		else if (r == 0)
@@ -147,7 +147,7 @@ static int cmd_compile(struct profile_options *o)
 static int cmd_diff(struct profile_options *o)
 {
 	const struct kf_profile_library library = o->profiles.library;
-	struct kf_buf out = KF_BUF_INIT(4 * 1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	struct kf_compiled a, b;
 	bool as_json = o->output == KF_OUTPUT_JSON, differ;
 	int status = compile_profile(o, o->args[0], &a);
@@ -164,7 +164,7 @@ static int cmd_diff(struct profile_options *o)
 
 static int cmd_schema(struct profile_options *o)
 {
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 
 	(void)o;
 	kf_profile_schema(&out);
@@ -182,7 +182,7 @@ static bool label_part(const char *s, size_t n)
 static int cmd_netpol(struct profile_options *o)
 {
 	struct kf_netpol netpol = {.namespace_ = o->namespace_, .label_key = "nono.sh/profile"};
-	struct kf_buf out = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	KF_FREE char *selector = NULL, *name = NULL;
 	struct kf_compiled compiled;
 	int status;

@@ -15,14 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 1024
+#define FILES_MAX	1024
+/* The texts of all files of a few directories, and the compiled ones. */
+#define PROFILES_MEMORY ((size_t)4 * KF_LIMIT_PROFILE_MEMORY)
 
 void kf_profiles_init(struct kf_profiles *profiles)
 {
 	*profiles = (struct kf_profiles){
 		.library = {kf_profile_builtins, kf_nprofile_builtins},
 	};
-	kf_arena_init(&profiles->arena, 4 * (size_t)KF_LIMIT_PROFILE_MEMORY);
+	kf_arena_init(&profiles->arena, PROFILES_MEMORY);
 }
 
 void kf_profiles_done(struct kf_profiles *profiles)
@@ -51,7 +53,8 @@ static int read_source(struct kf_profiles *profiles, const char *dir, const char
 			       "'%s' is not called NAME.json or NAME.jsonc with letters, digits, "
 			       "'_' and '-'",
 			       file);
-	path = kf_arena_printf(&profiles->arena, "%s%s%s", dir, *dir ? "/" : "", file);
+	path = kf_arena_printf(&profiles->arena, "%s%s%s", dir,
+			       *dir && strcmp(dir, "/") != 0 ? "/" : "", file);
 	if (!path)
 		return kf_fail_nomem(err, "profiles");
 	if (kf_file_slurp(AT_FDCWD, path, KF_LIMIT_PROFILE_JSON, &text, &n, err) < 0)
@@ -157,18 +160,18 @@ int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char 
 	const char *base = kf_path_base(what);
 	char name[KF_LIMIT_PROFILE_NAME + 1];
 	struct kf_profile_source source;
-	char *dir;
+	const char *dir;
+	char *copy;
 
 	if (!is_file(what)) {
 		*ret = what;
 		return 0;
 	}
-	dir = kf_arena_strdup(&profiles->arena, what);
-	if (!dir)
+	copy = kf_arena_strdup(&profiles->arena, what);
+	if (!copy)
 		return kf_fail_nomem(err, "profiles");
-	dir[base == what ? 0 : base - what - 1] = '\0';
-	if (!*dir && base != what)
-		dir = (char[]){"/"};
+	copy[base == what ? 0 : base - what - 1] = '\0';
+	dir = *copy || base == what ? copy : "/";
 	/* Its neighbours may be its bases.  The file itself counts before a neighbour of the same
 	 * name with the other ending. */
 	if (add_dir(profiles, dir, true, err) < 0 ||
@@ -203,7 +206,7 @@ int kf_profiles_compile(struct kf_profiles *profiles, const char *what, struct k
 
 size_t kf_profiles_report(const struct kf_profiles *profiles)
 {
-	struct kf_buf text = KF_BUF_INIT(1024 * 1024);
+	struct kf_buf text = KF_BUF_INIT(KF_DIAGS_TEXT);
 
 	kf_diags_format(&profiles->diags, &text);
 	if (text.n)

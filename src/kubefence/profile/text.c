@@ -114,8 +114,8 @@ int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_bu
 	return groups ? 0 : -1;
 }
 
-void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
-			   const struct kf_err *failure, struct kf_buf *out)
+void kf_profile_text_diags(const struct kf_diags *diags, const char *what, const char *failure,
+			   struct kf_buf *out)
 {
 	kf_json_open(out, NULL, '{');
 	kf_json_put_string(out, "profile", what);
@@ -137,7 +137,7 @@ void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
 	if (failure && !diags->n) {
 		kf_json_open(out, NULL, '{');
 		kf_json_put_string(out, "severity", "error");
-		kf_json_put_string(out, "message", failure->msg);
+		kf_json_put_string(out, "message", failure);
 		kf_json_close(out, '}');
 	}
 	kf_json_close(out, ']');

@@ -14,8 +14,8 @@ int kf_profile_text_list(struct kf_profiles *profiles, bool json, struct kf_buf 
 int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_buf *out);
 /* An element of a JSON list: the problems of @what, or @failure (NULL: none) if @diags are empty.
  */
-void kf_profile_text_diags(const struct kf_diags *diags, const char *what,
-			   const struct kf_err *failure, struct kf_buf *out);
+void kf_profile_text_diags(const struct kf_diags *diags, const char *what, const char *failure,
+			   struct kf_buf *out);
 /* The rules that only one of the two has; returns whether there are any. */
 bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled *b, bool json,
 			  struct kf_buf *out);

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* A policy of every system call, each with the longest rule. */
 #define TEXT_MAX (4 * 1024 * 1024)
 
 enum seccomp_format { TEXT, JSON, OCI };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is said about one system call, or one rule. */
 #define TEXT_MAX (64 * 1024)
 
 /* Add the answer in words: "allow", "EPERM", "kill-process" ... */

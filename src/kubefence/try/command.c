@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+/* Command line, environment and volumes, as the kernel hands them to us, and the plan. */
 #define MEMORY_MAX  (16 * 1024 * 1024)
 #define VOLUMES_MAX 32
 #define ENV_MAX	    256

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 
 #define CONNECT_TIMEOUT_MS 10000
+/* A pod and a container with what the command line said about them. */
+#define MESSAGES_MEMORY	   (1024 * 1024)
 
 struct try_nri {
 	struct event_base *base;
@@ -417,8 +419,8 @@ void try_nri_stop(struct try_nri *nri, const struct try_container *c)
 
 	if (!nri)
 		return;
-	kf_arena_init(&arena, 1024 * 1024);
-	if (fill_messages(c, &arena, &msg, NULL) == 0)
+	kf_arena_init(&arena, MESSAGES_MEMORY);
+	if (fill_messages(c, &arena, &msg, KF_ERR_IGNORED) == 0)
 		(void)nri_runtime_event(nri->rt, NRI__EVENT__REMOVE_CONTAINER, &msg.pod,
 					&msg.container, NULL);
 	close_plugin(nri);
