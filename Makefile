@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-runc kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all deps install uninstall deb dist demo images test test-all bench fuzz clean help
+.PHONY: all analyze coverage deps install uninstall deb dist demo images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-runc,kubefence}
 	@ninja -C $(O)/build
@@ -51,6 +51,14 @@ test: all ## unit, conformance, corpora, replayed fuzz cases, end to end on one 
 test-all: all ## all of "test" plus matrices, several runtimes, Kubernetes, QEMU; goes on where it ended; AREAS="guard e2e"
 	@scripts/bootstrap test-all
 	@tests/run all --resume $(AREAS)
+
+analyze: all ## what compilers, analyzers, linters and sanitizers find, in all files; PARTS="cppcheck tidy"
+	@scripts/bootstrap test-all
+	@tests/analyze/run all $(PARTS)
+
+coverage: all ## lines of the libraries that tests go through, folder by folder
+	@scripts/bootstrap test-all
+	@tests/analyze/run all coverage
 
 bench: all ## ratios against references measured in the same run
 	@scripts/bootstrap test

@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KUBEFENCE = ROOT / "out/bin/kubefence"
+BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
+KUBEFENCE = BIN / "kubefence"
 MIB = 1 << 20
 REGO = "package agent_policy\n\ndefault CreateContainerRequest := false\n"
 # What is injected; profiles are all of the built-in ones.
@@ -136,7 +137,7 @@ def correct(t, b: Bench, name: str, image: str, offset: int = 0, length: int = 0
     was, now = files(tree(b, image, offset)), files(tree(b, out, offset))
     listed = dict(re.findall(r"^injected +(\S+): inode (\d+),", p.stdout, re.MULTILINE))
     t.ok({LAUNCHER, POLICY, f"{PROFILES}/default", f"{PROFILES}/strict"} <= listed.keys(), f"{name}: says what it injected", p.stdout)
-    t.equal((now.get(LAUNCHER), now.get(POLICY)), (("0o100755", (ROOT / "out/bin/nono").read_bytes()), ("0o100644", REGO.encode())),
+    t.equal((now.get(LAUNCHER), now.get(POLICY)), (("0o100755", (BIN / "nono").read_bytes()), ("0o100644", REGO.encode())),
             f"{name}: launcher and policy are there, the latter in place of Kata's link")
     t.equal({k for k in now if was.get(k) != now[k]} - set(listed), {os.path.dirname(LAUNCHER), PROFILES} - set(was),
             f"{name}: no other file differs")

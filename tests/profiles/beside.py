@@ -20,7 +20,7 @@ import nono
 import tools
 
 VERSION = "0.81.0"
-BIN = f"{corpus.ROOT}/out/bin"
+BIN = corpus.BIN
 DOCS = f"{corpus.ROOT}/docs/profiles.md"
 LOW = 43000  # ports that nobody uses here
 ENV = {"GH_TOKEN": "1", "gh_token": "2", "AWS_SECRET_ACCESS_KEY": "3", "PLAIN": "4", "OLD": "5", "LD_DEBUG_OUTPUT": "/x", "NODE_OPTIONS": "--x", "LC_ALL": "C"}

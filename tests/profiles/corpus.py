@@ -8,7 +8,8 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-KUBEFENCE = f"{ROOT}/out/bin/kubefence"
+BIN = os.environ.get("KUBEFENCE_BIN") or f"{ROOT}/out/bin"
+KUBEFENCE = f"{BIN}/kubefence"
 DIRECTIVE = re.compile(r"^\s*// (line|no|error|warning): (.*)$", re.MULTILINE)
 
 

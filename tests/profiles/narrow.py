@@ -12,7 +12,7 @@ import tempfile
 
 import corpus
 
-BIN = f"{corpus.ROOT}/out/bin"
+BIN = corpus.BIN
 FILES = [
     ".ssh/known_hosts", ".ssh/id_rsa", ".ssh/config", ".docker/config.json", ".docker/other", ".aws/config", ".aws/credentials",
     ".aws/sso/cache/t", ".config/gcloud/adc.json", ".config/gcloud/credentials.db", ".config/tool/f", ".gnupg/pubring.kbx",

@@ -8,7 +8,8 @@ import tempfile
 import generate
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-KUBEFENCE = f"{ROOT}/out/bin/kubefence"
+BIN = os.environ.get("KUBEFENCE_BIN") or f"{ROOT}/out/bin"
+KUBEFENCE = f"{BIN}/kubefence"
 
 
 def kubefence(*args: str) -> tuple[int, str]:

@@ -12,7 +12,7 @@ import generate
 import kubelet
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = f"{ROOT}/out/bin"
+BIN = os.environ.get("KUBEFENCE_BIN") or f"{ROOT}/out/bin"
 OPS = {"r": "read", "w": "write", "x": "exec"}
 # What a kubelet mounts into every container, to be written by all, as the others here: one file for the pod's containers.
 MOUNTED = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log")

@@ -2,6 +2,7 @@
 """The levels against moby's default profile, call by call, and the difference that
 docs/seccomp.md admits to."""
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import policy
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
 ARCHES = {"amd64": "x86_64", "arm64": "aarch64"}
 SCMP = {"amd64": "SCMP_ARCH_X86_64", "arm64": "SCMP_ARCH_AARCH64"}
 LEVELS = ("runtime-default", "restricted", "agent")
@@ -29,7 +31,7 @@ def system_calls(arch: str) -> dict:
 
 def level(name: str, arch: str) -> dict:
     out = subprocess.run(
-        [ROOT / "out/bin/kubefence", "seccomp", "show", name, "--arch", ARCHES[arch], "-o", "oci"],
+        [BIN / "kubefence", "seccomp", "show", name, "--arch", ARCHES[arch], "-o", "oci"],
         check=True, capture_output=True, text=True,
     ).stdout
     return json.loads(out)

@@ -87,7 +87,7 @@ def intersection(level: str) -> dict:
         json.dump(LOCALHOST, f)
         f.flush()
         out = subprocess.run(
-            [conformance.ROOT / "out/bin/kubefence", "seccomp", "intersect", level, f.name, "-o", "oci"],
+            [conformance.BIN / "kubefence", "seccomp", "intersect", level, f.name, "-o", "oci"],
             check=True, capture_output=True, text=True,
         ).stdout
     return json.loads(out)
