@@ -25,3 +25,7 @@ func adjustArgs(mode string, ctr *api.Container, a *api.ContainerAdjustment) err
 	}
 	return nil
 }
+
+func adjustedArgs(a *api.ContainerAdjustment) []string { return a.GetArgs() }
+
+func setArgs(a *api.ContainerAdjustment, args []string) { a.SetArgs(args) }

@@ -14,3 +14,7 @@ import (
 func adjustArgs(mode string, _ *api.Container, _ *api.ContainerAdjustment) error {
 	return fmt.Errorf("unknown mode %s", mode)
 }
+
+func adjustedArgs(*api.ContainerAdjustment) []string { return nil }
+
+func setArgs(*api.ContainerAdjustment, []string) {}

@@ -43,6 +43,9 @@ type command struct {
 	Spec      json.RawMessage
 	Repeat    int
 
+	// lives: the CRI's requests for so many pods, one after the other
+	Lives int
+
 	// wait
 	Synced  int
 	Timeout float64
@@ -56,6 +59,8 @@ type answer struct {
 	Synced   int             `json:"synced,omitempty"`
 	Failures []string        `json:"failures,omitempty"`
 	NS       []int64         `json:"ns,omitempty"`
+	LifeNS   []int64         `json:"life_ns,omitempty"`
+	Size     int             `json:"size,omitempty"`
 }
 
 type runtime struct {
@@ -63,6 +68,8 @@ type runtime struct {
 	command  *command
 	synced   atomic.Int32
 	failures []string
+	syncNS   []int64
+	lives    int
 }
 
 func (r *runtime) synchronize(ctx context.Context, cb adaptation.SyncCB) error {
@@ -82,11 +89,13 @@ func (r *runtime) synchronize(ctx context.Context, cb adaptation.SyncCB) error {
 				strings.Repeat("x", r.command.ContainerSize)},
 		})
 	}
+	begin := time.Now()
 	_, err := cb(ctx, pods, containers)
 	if err != nil {
 		r.failures = append(r.failures, err.Error())
 		return err
 	}
+	r.syncNS = append(r.syncNS, time.Since(begin).Nanoseconds())
 	r.synced.Add(1)
 	return nil
 }
@@ -197,9 +206,11 @@ func (r *runtime) run(c *command) (*answer, error) {
 		r.nri = nil
 		return &answer{}, nil
 	case "status":
-		return &answer{Synced: int(r.synced.Load()), Failures: r.failures}, nil
+		return &answer{Synced: int(r.synced.Load()), Failures: r.failures, NS: r.syncNS}, nil
 	case "create":
 		return r.create(c)
+	case "lives":
+		return r.manyLives(c)
 	}
 	pod, ctr, err := c.messages()
 	if err != nil {

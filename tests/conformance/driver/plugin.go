@@ -13,7 +13,6 @@ import (
 
 // Another plugin on the node, made with the Go stub; what it does is its mode.
 type foreign struct {
-	stub stub.Stub
 	mode string
 }
 
@@ -40,15 +39,20 @@ func (f *foreign) CreateContainer(_ context.Context, _ *api.PodSandbox, ctr *api
 }
 
 func plugin(arguments []string) error {
-	if len(arguments) != 4 {
-		return errors.New("usage: driver plugin MODE NAME INDEX SOCKET")
+	if len(arguments) < 4 {
+		return errors.New("usage: driver plugin MODE NAME INDEX SOCKET [ANSWER STATE]")
 	}
-	f := &foreign{mode: arguments[0]}
+	var job any = &foreign{mode: arguments[0]}
 	var err error
-	f.stub, err = stub.New(f, stub.WithPluginName(arguments[1]), stub.WithPluginIdx(arguments[2]),
+	if arguments[0] == "sandbox" {
+		if job, err = newSandbox(arguments[4], arguments[5]); err != nil {
+			return err
+		}
+	}
+	connection, err := stub.New(job, stub.WithPluginName(arguments[1]), stub.WithPluginIdx(arguments[2]),
 		stub.WithSocketPath(arguments[3]))
 	if err != nil {
 		return err
 	}
-	return f.stub.Run(context.Background())
+	return connection.Run(context.Background())
 }
