@@ -48,6 +48,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct event_base;
 
@@ -155,7 +156,25 @@ enum nri_plugin_state {
 	NRI_PLUGIN_ENDED,      /* an adopted connection ended; there is no other one */
 };
 
-/* The callbacks of a plugin; a NULL one stands for "fine, nothing to change".
+/* Bytes of a request as they came: not terminated, valid during the call only. */
+struct nri_bytes {
+	const char *p;
+	size_t n; /* 0: it says nothing */
+};
+
+/* The pod that a request is about, as it was found on the wire. */
+struct nri_peek {
+	Nri__Event event;
+	struct nri_bytes id, name, uid, pod_namespace, runtime_handler;
+};
+
+static inline bool nri_bytes_equal(struct nri_bytes bytes, const char *s)
+{
+	return strlen(s) == bytes.n && (!bytes.n || memcmp(bytes.p, s, bytes.n) == 0);
+}
+
+/* The callbacks of a plugin; a NULL one stands for "fine, nothing to change", and what it would be
+ * told is not even decoded.
  * They run one at a time inside the event loop and must not block: a runtime
  * waits 2 s, then closes the connection and goes on *without* the plugin (but see
  * .fail_closed), whereas an error (return -1, *err set) is an answer.  Requests and what they point
@@ -215,6 +234,25 @@ struct nri_plugin_ops {
 	/* @state has changed (see nri_plugin_state()).  @why is set when a connection could
 	 * not be made or ended. */
 	void (*state_changed)(void *ctx, enum nri_plugin_state state, const struct nri_error *why);
+	/* The filter: true hands a request about a pod or a container back, answered with "fine,
+	 * nothing to change".  It costs a plugin, and so a node, a fraction of what the callback
+	 * would: only the pod was looked for, and nothing was decoded or checked.  Not asked if the
+	 * pod cannot be told for certain without that (there is none, or two, or it is malformed);
+	 * then, and after false, the request's own callback is called. */
+	bool (*skip)(void *ctx, const struct nri_peek *pod);
+
+	/* After a callback that succeeded, when its answer is on its way: for what the runtime does
+	 * not have to wait for.  That callback's request is valid until this one returns. */
+	void (*answered)(void *ctx);
+};
+
+/* A field that the plugin does not look at in requests about @events (bits): it is left out when
+ * they are decoded, as if it was not there.  Worth it for what is long: a pod's labels, a
+ * container's policy. */
+struct nri_unused {
+	uint32_t events;
+	const ProtobufCMessageDescriptor *message;
+	uint32_t field; /* its number */
 };
 
 struct nri_plugin_options {
@@ -235,7 +273,9 @@ struct nri_plugin_options {
 	/* Ask the runtime to fail what the plugin does not answer, in time or because it is
 	 * gone.  NRI < 0.12.4 does not know this wish and goes on without the plugin. */
 	bool fail_closed;
-	size_t memory_max; /* for decoding one request; 0: 64 MiB */
+	size_t memory_max;		 /* for decoding one request; 0: 64 MiB */
+	const struct nri_unused *unused; /* copied */
+	size_t nunused;
 };
 
 struct nri_plugin;

@@ -7,6 +7,7 @@
 #include "event/watch.h"
 #include "nono-nri/confine.h"
 #include "nono-nri/helper.h"
+#include "nono-nri/lives.h"
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
 #include "observe/http.h"
@@ -15,6 +16,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,9 +33,11 @@ struct daemon {
 	struct kf_plugin_options options;
 	struct kf_plugin plugin;
 	struct event *signals[3];
-	struct nri_plugin *nri;
+	struct nri_plugin_options connection;
+	struct nri_plugin *nri[2]; /* the connection, and one that is to replace it; see renew() */
+	unsigned current;	   /* which is the former */
 	struct kf_http *http, *local;
-	struct kf_watch *watch;
+	struct kf_watch *watch, *handlers; /* what people write, and what the guard has */
 	int status;
 };
 
@@ -107,6 +111,68 @@ static void watch(struct daemon *d, const char *profiles_dir)
 		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
 }
 
+/* ---- another subscription ---- */
+
+static struct daemon *daemon_of(void *plugin)
+{
+	return (struct daemon *)(void *)((char *)plugin - offsetof(struct daemon, plugin));
+}
+
+static void changed(struct daemon *d, unsigned slot, enum nri_plugin_state state,
+		    const struct nri_error *why)
+{
+	const unsigned other = !slot;
+
+	if (slot != d->current) {
+		if (state == NRI_PLUGIN_OFFLINE)
+			kf_log(KF_LOG_WARN, "not-renewed", {"reason", why ? why->message : NULL});
+		if (state != NRI_PLUGIN_READY)
+			return;
+		d->current = slot;
+		kf_log(KF_LOG_INFO, "renewed", {"reason", "a handler without the guard"});
+	}
+	/* Replaced, or about to be: what is lost comes again by itself, with all events. */
+	if (state == NRI_PLUGIN_READY || state == NRI_PLUGIN_OFFLINE) {
+		nri_plugin_free(d->nri[other]);
+		d->nri[other] = NULL;
+	}
+	kf_plugin_ops.state_changed(&d->plugin, state, why);
+}
+
+static void changed_0(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
+{
+	changed(daemon_of(ctx), 0, state, why);
+}
+
+static void changed_1(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
+{
+	changed(daemon_of(ctx), 1, state, why);
+}
+
+static int new_connection(struct daemon *d, unsigned slot, struct nri_error *err)
+{
+	struct nri_plugin_ops ops = kf_plugin_ops;
+
+	ops.state_changed = slot ? changed_1 : changed_0;
+	return nri_plugin_new(d->plugin.base, &d->connection, &ops, &d->plugin, &d->nri[slot], err);
+}
+
+/* What is subscribed to is settled once for a connection.  Another one is made before this one
+ * ends: as long as there are two, containers of ours are refused (two plugins want to set their
+ * arguments), and never do they start unseen. */
+static void renew(struct daemon *d)
+{
+	const unsigned other = !d->current;
+	struct nri_error err;
+
+	if (d->nri[other] || !kf_plugin_lacks_events(&d->plugin))
+		return;
+	if (new_connection(d, other, &err) < 0)
+		kf_log(KF_LOG_ERROR, "not-renewed", {"reason", err.message});
+	else
+		nri_plugin_start(d->nri[other]);
+}
+
 /* The previous configuration stays in force if the new one is wrong. */
 static void reload(void *ctx)
 {
@@ -126,6 +192,7 @@ static void reload(void *ctx)
 	kf_setup_done(&p->setup);
 	p->setup = setup;
 	kf_plugin_setup_changed(p);
+	renew(d);
 	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
 	publish(p);
@@ -220,6 +287,23 @@ static void open_state(struct daemon *d, struct kf_err *err)
 	}
 }
 
+/* Its list of handlers, and its records.  No directory: no guard so far, and a node that gets it
+ * has its runtime started again. */
+static void watch_guard(struct daemon *d)
+{
+	struct kf_err err;
+
+	if (d->options.node_dir[0] &&
+	    (kf_watch_new(d->plugin.base, SETTLE_MS, reload, d, &d->handlers, &err) < 0 ||
+	     kf_watch_add(d->handlers, d->options.node_dir, "runtime", &err) < 0) &&
+	    err.code != ENOENT && err.code != ENOTDIR)
+		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
+	if (d->options.guard_dir[0] && d->options.node_dir[0] &&
+	    kf_lives_new(&d->plugin, d->options.guard_dir, &d->plugin.lives, &err) < 0)
+		kf_log(KF_LOG_WARN, "guard-not-watched", {"error", err.msg},
+		       {"remedy", "the runtime is asked to tell of every container's end instead"});
+}
+
 static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
 {
 	const struct kf_plugin *p = ctx;
@@ -235,13 +319,14 @@ static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
  * to us. */
 static int start(struct daemon *d, bool adopted, struct kf_err *err)
 {
-	struct nri_plugin_options options = {
-		.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX, .fail_closed = true};
+	struct nri_plugin_options *options = &d->connection;
 	struct event_config *config;
 	struct kf_plugin *p = &d->plugin;
 	struct nri_error nerr;
 
-	if (nri_plugin_options_from_environment(&options, &nerr) < 0)
+	*options = (struct nri_plugin_options){
+		.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX, .fail_closed = true};
+	if (nri_plugin_options_from_environment(options, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	if (load(d->options.config, NULL, &p->setup) < 0)
 		return kf_fail(err, EINVAL, "the configuration is wrong");
@@ -259,18 +344,22 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 		return kf_fail_nomem(err, "event loop");
 	if (watch_signals(d, err) < 0 || serve(d, err) < 0)
 		return -1;
-	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options.index, options.name);
-	options.socket_path = p->setup.config.socket_path;
-	options.connect = connect_runtime;
-	p->helper.socket_path = strdup(options.socket_path);
+	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options->index, options->name);
+	options->connect = connect_runtime;
+	options->unused = kf_plugin_unused;
+	options->nunused = kf_plugin_nunused;
+	p->adopted = options->adopted;
+	p->helper.socket_path = strdup(p->setup.config.socket_path);
 	if (!p->helper.socket_path)
 		return kf_fail_nomem(err, "helper");
-	if (nri_plugin_new(d->plugin.base, &options, &kf_plugin_ops, p, &d->nri, &nerr) < 0)
+	options->socket_path = p->helper.socket_path;
+	if (new_connection(d, 0, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish(p);
+	watch_guard(d);
 	watch(d, p->setup.config.profiles_dir);
 	/* What the runtime answers is read by the loop, in stage 3. */
-	nri_plugin_start(d->nri);
+	nri_plugin_start(d->nri[0]);
 	if (kf_helper_start(&p->helper, err) < 0)
 		return -1;
 	return kf_plugin_confine(&d->options, p, adopted, err);
@@ -278,11 +367,14 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 
 static void stop(struct daemon *d)
 {
-	nri_plugin_free(d->nri);
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->nri); i++)
+		nri_plugin_free(d->nri[i]);
 	kf_http_free(d->http);
 	kf_http_free(d->local);
 	kf_watch_free(d->watch);
+	kf_watch_free(d->handlers);
 	kf_plugin_records_done(&d->plugin);
+	kf_lives_free(d->plugin.lives);
 	kf_sync_free(d->plugin.sync);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "nono-nri/lives.h"
 #include "observe/state.h"
 
 #define NODE_DIR "/opt/kubefence"
@@ -13,7 +14,7 @@ static int take_level(void *target, const char *arg, struct kf_err *err)
 	return kf_log_parse_level(arg, target, err);
 }
 
-static int take_node_dir(void *target, const char *arg, struct kf_err *err)
+static int take_directory(void *target, const char *arg, struct kf_err *err)
 {
 	if (*arg && *arg != '/')
 		return kf_fail(err, EINVAL, "'%.200s' is not an absolute path", arg);
@@ -59,8 +60,17 @@ static const struct kf_option table[] = {
 		.kind = KF_OPTION_CALL,
 		.value = "DIR",
 		KF_OPTION_AT(struct kf_plugin_options, node_dir),
-		.call = take_node_dir,
+		.call = take_directory,
 		.help = "settings for the guard (default: " NODE_DIR "); \"\": publish none",
+	},
+	{
+		.name = "guard-dir",
+		.kind = KF_OPTION_CALL,
+		.value = "DIR",
+		KF_OPTION_AT(struct kf_plugin_options, guard_dir),
+		.call = take_directory,
+		.help = "the guard's records, which tell when containers end "
+			"(default: " KF_GUARD_DIR "); \"\": the runtime tells",
 	},
 	{
 		.name = "listen",
@@ -97,6 +107,7 @@ int kf_plugin_options_parse(int argc, char **argv, struct kf_plugin_options *ret
 		.config = KF_CONFIG_PATH,
 		.state_dir = KF_STATE_DIR,
 		.node_dir = NODE_DIR,
+		.guard_dir = KF_GUARD_DIR,
 		.listen = "",
 		.json = true,
 		.level = KF_LOG_INFO,

@@ -13,6 +13,7 @@ struct kf_plugin_options {
 	const char *config;    /* configuration file */
 	const char *state_dir; /* see observe/state.h */
 	const char *node_dir;  /* settings for the guard, and what it wraps; "" = none */
+	const char *guard_dir; /* the guard's records of its containers; "" = none */
 	const char *listen;    /* ADDRESS:PORT of health and metrics; "" = none */
 	bool json;
 	enum kf_log_level level;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the plugin answers to the runtime's events.  Every container of the node
- * comes along here: those that are not ours cost one comparison. */
+/* What the plugin answers to the runtime's events, and which of them it asks for.  Every
+ * container of the node comes along here: those that are not ours cost one comparison. */
 #include "nono-nri/plugin.h"
 
 #include "base/cleanup.h"
@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "nono-nri/library.h"
+#include "nono-nri/lives.h"
 #include "nono-nri/view.h"
 #include "nri-plan/view.h"
 #include "nri/methods.h"
@@ -21,12 +22,56 @@
 
 /* The names of all events that NRI has. */
 #define EVENTS_TEXT 1024
-#define WANTED_EVENTS                                                                             \
-	(NRI_EVENT_BIT(NRI__EVENT__CREATE_CONTAINER) |                                            \
-	 NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT) |                               \
-	 NRI_EVENT_BIT(NRI__EVENT__START_CONTAINER) | NRI_EVENT_BIT(NRI__EVENT__STOP_CONTAINER) | \
-	 NRI_EVENT_BIT(NRI__EVENT__REMOVE_CONTAINER) |                                            \
-	 NRI_EVENT_BIT(NRI__EVENT__REMOVE_POD_SANDBOX))
+/* What sandboxing itself needs where the guard does not follow: to see what the container has
+ * become, after all plugins and before its start. */
+#define EVENTS_ALONE                                                \
+	(NRI_EVENT_BIT(NRI__EVENT__VALIDATE_CONTAINER_ADJUSTMENT) | \
+	 NRI_EVENT_BIT(NRI__EVENT__START_CONTAINER))
+/* What the state directory needs where the guard does not tell. */
+#define EVENTS_OF_STATE \
+	(NRI_EVENT_BIT(NRI__EVENT__STOP_CONTAINER) | NRI_EVENT_BIT(NRI__EVENT__REMOVE_CONTAINER))
+
+#define EVERY	 UINT32_MAX
+#define END	 EVENTS_OF_STATE
+#define CHECK	 EVENTS_ALONE
+#define OF(type) &nri__##type##__descriptor
+
+/* What kf_nri_view(), kf_view_adjusted(), the verifier and the log do not look at.  A field that
+ * one of them comes to use has to go from here. */
+const struct nri_unused kf_plugin_unused[] = {
+	{EVERY, OF(pod_sandbox), 5},		    /* labels */
+	{END, OF(pod_sandbox), 6},		    /* annotations */
+	{EVERY, OF(pod_sandbox), 8},		    /* linux */
+	{EVERY, OF(pod_sandbox), 10},		    /* ips */
+	{EVERY, OF(container), 5},		    /* labels */
+	{EVERY, OF(container), 6},		    /* annotations */
+	{END, OF(container), 7},		    /* args */
+	{CHECK | END, OF(container), 8},	    /* env */
+	{END, OF(container), 9},		    /* mounts */
+	{EVERY, OF(container), 10},		    /* hooks */
+	{END, OF(container), 11},		    /* linux */
+	{EVERY, OF(container), 13},		    /* rlimits */
+	{EVERY, OF(container), 20},		    /* CDI devices */
+	{EVERY, OF(container), 21},		    /* user */
+	{EVERY, OF(container), 22},		    /* image */
+	{EVERY, OF(linux_container), 1},	    /* namespaces */
+	{EVERY, OF(linux_container), 3},	    /* resources */
+	{EVERY, OF(linux_container), 4},	    /* OOM score */
+	{EVERY, OF(linux_container), 5},	    /* cgroup */
+	{CHECK, OF(linux_container), 8},	    /* seccomp policy */
+	{EVERY, OF(linux_container), 9},	    /* sysctls */
+	{CHECK, OF(container_adjustment), 2},	    /* annotations */
+	{CHECK, OF(container_adjustment), 4},	    /* env */
+	{CHECK, OF(container_adjustment), 5},	    /* hooks */
+	{CHECK, OF(container_adjustment), 7},	    /* rlimits */
+	{CHECK, OF(container_adjustment), 8},	    /* CDI devices */
+	{CHECK, OF(linux_container_adjustment), 2}, /* resources */
+	{CHECK, OF(linux_container_adjustment),
+	 6}, /* seccomp policy: whose it is, the owners tell */
+	{CHECK, OF(linux_container_adjustment), 7}, /* namespaces */
+	{CHECK, OF(linux_container_adjustment), 8}, /* sysctls */
+};
+const size_t kf_plugin_nunused = KF_ARRAY_SIZE(kf_plugin_unused);
 
 /* The keys that every line about a container has. */
 #define log_container(level, msg, pod, container, decision_, reason_, profile_)                  \
@@ -43,6 +88,41 @@ static bool in_scope(const struct kf_plugin *p, const Nri__PodSandbox *pod)
 bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler)
 {
 	return kf_runtimes_find(&plugin->guard, handler) != NULL;
+}
+
+/* The handler in scope whose containers only we sandbox; NULL if there is none. */
+static const char *unguarded_handler(const struct kf_plugin *p)
+{
+	const struct kf_settings *s = &p->setup.config.settings;
+
+	for (size_t i = 0; i < s->nhandlers; i++)
+		if (!kf_plugin_guarded(p, s->handlers[i]))
+			return s->handlers[i];
+	return NULL;
+}
+
+/* As few as the work needs: a runtime sends each for every container of the node, and waits for
+ * the answer.  What a runtime starts itself cannot connect again, and asks for all that it may come
+ * to need. */
+static uint32_t wanted_events(const struct kf_plugin *p)
+{
+	uint32_t events = NRI_EVENT_BIT(NRI__EVENT__CREATE_CONTAINER);
+
+	if (p->adopted || unguarded_handler(p))
+		events |= EVENTS_ALONE;
+	if ((events & EVENTS_ALONE) || !p->lives || !kf_lives_told(p->lives))
+		events |= EVENTS_OF_STATE;
+	return events & p->features.events;
+}
+
+bool kf_plugin_lacks_events(const struct kf_plugin *plugin)
+{
+	return plugin->connected && (wanted_events(plugin) & EVENTS_ALONE & ~plugin->events);
+}
+
+bool kf_plugin_told_by_guard(const struct kf_plugin *plugin)
+{
+	return plugin->lives && !(plugin->events & EVENTS_OF_STATE);
 }
 
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
@@ -121,16 +201,10 @@ static void read_guard(struct kf_plugin *p)
 /* A runtime that drops what we answer is one on which only the guard helps. */
 static void check_age(struct kf_plugin *p)
 {
-	const struct kf_settings *s = &p->setup.config.settings;
-	const char *unguarded = NULL;
+	const char *unguarded = unguarded_handler(p);
 
 	p->too_old[0] = '\0';
-	if (p->features.adjust_args || !p->runtime[0])
-		return;
-	for (size_t i = 0; i < s->nhandlers && !unguarded; i++)
-		if (!kf_plugin_guarded(p, s->handlers[i]))
-			unguarded = s->handlers[i];
-	if (!unguarded)
+	if (p->features.adjust_args || !p->runtime[0] || !unguarded)
 		return;
 	(void)snprintf(p->too_old, sizeof(p->too_old),
 		       "%s drops the sandbox silently (NRI before 0.10) and handler '%s' "
@@ -142,6 +216,7 @@ static void check_age(struct kf_plugin *p)
 
 void kf_plugin_setup_changed(struct kf_plugin *plugin)
 {
+	read_guard(plugin);
 	check_age(plugin);
 	kf_plugin_write_records(plugin);
 	kf_library_prune(&plugin->setup.config, &plugin->state);
@@ -158,7 +233,14 @@ static int configure(void *ctx, const Nri__ConfigureRequest *req,
 	(void)snprintf(p->runtime, sizeof(p->runtime), "%.32s %.32s", req->runtime_name,
 		       req->runtime_version);
 	check_age(p);
-	p->events = *events = WANTED_EVENTS & features->events;
+	kf_plugin_write_records(p);
+	if (p->lives)
+		kf_lives_clear(p->lives);
+	p->events = *events = wanted_events(p);
+	/* What every release has proves nothing: here the version counts, and the guard follows. */
+	if (!(p->events & EVENTS_ALONE))
+		nri_features_parse(req->runtime_name, req->runtime_version, req->nri_version,
+				   &p->features);
 	kf_log(KF_LOG_INFO, "configured", {"runtime", req->runtime_name},
 	       {"runtime_version", req->runtime_version}, {"nri_version", req->nri_version},
 	       {"validates", features->validate ? "true" : "false"},
@@ -202,11 +284,24 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 	    kf_adjust_reply(&p->setup.adjust, &plan, &p->features, &p->request, reply, &err) < 0)
 		return refuse(p, req, err.msg, nerr);
 	kf_seccomp_cache_keep(&p->seccomp, &view, &plan);
+	p->injected.request = req;
+	p->injected.profile = plan.profile->name;
+	return 0;
+}
+
+/* What nobody has to wait for. */
+static void answered(void *ctx)
+{
+	struct kf_plugin *p = ctx;
+	const Nri__CreateContainerRequest *req = p->injected.request;
+
+	if (!req)
+		return;
+	p->injected.request = NULL;
 	kf_metric_inc(&p->metrics, KF_METRIC_INJECTED);
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
-		      p->features.adjust_args ? NULL : "by_guard", plan.profile->name);
-	kf_plugin_record(p, req->pod, req->container, plan.profile->name, NULL);
-	return 0;
+		      p->features.adjust_args ? NULL : "by_guard", p->injected.profile);
+	kf_plugin_record(p, req->pod, req->container, p->injected.profile, NULL, false);
 }
 
 static uint64_t microseconds(void)
@@ -215,6 +310,23 @@ static uint64_t microseconds(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* What is not ours is handed back as it came, unless the log is to tell of it. */
+static bool skip(void *ctx, const struct nri_peek *pod)
+{
+	struct kf_plugin *p = ctx;
+	const struct kf_settings *s = &p->setup.config.settings;
+
+	for (size_t i = 0; i < s->nhandlers; i++)
+		if (nri_bytes_equal(pod->runtime_handler, s->handlers[i]))
+			return false;
+	if (pod->event != NRI__EVENT__CREATE_CONTAINER)
+		return true;
+	if (kf_log_enabled(KF_LOG_DEBUG))
+		return false;
+	kf_metric_inc(&p->metrics, KF_METRIC_SKIPPED);
+	return true;
 }
 
 static int create_container(void *ctx, const Nri__CreateContainerRequest *req,
@@ -369,18 +481,6 @@ static int remove_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Co
 	return 0;
 }
 
-static int remove_pod_sandbox(void *ctx, const Nri__PodSandbox *pod, struct nri_error *err)
-{
-	struct kf_plugin *p = ctx;
-
-	(void)err;
-	if (!in_scope(p, pod))
-		return 0;
-	kf_plugin_write_records(p);
-	kf_state_remove_pod(&p->state, pod->uid);
-	return 0;
-}
-
 static void state_changed(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
 {
 	struct kf_plugin *p = ctx;
@@ -413,6 +513,8 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 }
 
 const struct nri_plugin_ops kf_plugin_ops = {
+	.skip = skip,
+	.answered = answered,
 	.configure = configure,
 	.synchronize = kf_plugin_synchronize,
 	.create_container = create_container,
@@ -420,6 +522,5 @@ const struct nri_plugin_ops kf_plugin_ops = {
 	.stop_container = stop_container,
 	.start_container = start_container,
 	.remove_container = remove_container,
-	.remove_pod_sandbox = remove_pod_sandbox,
 	.state_changed = state_changed,
 };

@@ -19,6 +19,7 @@
 
 struct event;
 struct event_base;
+struct kf_lives;
 struct kf_record;
 struct kf_sync;
 
@@ -44,12 +45,19 @@ struct kf_plugin {
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
 	uint32_t events;	   /* subscribed to */
+	bool adopted;		   /* there is this one connection */
 	bool connected;		   /* registered and synchronised */
 	bool ended;		   /* the runtime that started us has gone */
 	struct kf_record *records; /* state entries to be written, in order */
 	struct kf_record **records_end;
 	unsigned nrecords;
 	struct event *write_records;
+	struct kf_lives *lives; /* what the guard tells; NULL: nothing */
+	/* The request that was answered last, if it put a container of ours into the sandbox. */
+	struct {
+		const Nri__CreateContainerRequest *request;
+		const char *profile, *by;
+	} injected;
 	/* Why we are not ready although connected; NULL if we are. */
 	const char *unpublished; /* settings could not be handed to the guard */
 	char runtime[80];	 /* its name and version */
@@ -57,6 +65,8 @@ struct kf_plugin {
 };
 
 extern const struct nri_plugin_ops kf_plugin_ops;
+extern const struct nri_unused kf_plugin_unused[];
+extern const size_t kf_plugin_nunused;
 
 /* NULL while everything that was asked for is enforced, else the reason why not. */
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
@@ -72,8 +82,12 @@ int kf_setup_load(const char *path, const struct kf_config *running, struct kf_s
 		  struct kf_diags *diags);
 void kf_setup_done(struct kf_setup *setup);
 
-/* To be called after plugin->setup was replaced. */
+/* To be called after plugin->setup was replaced or the guard's list of handlers has changed. */
 void kf_plugin_setup_changed(struct kf_plugin *plugin);
+/* Whether something is to be sandboxed that needs events which this connection does not bring. */
+bool kf_plugin_lacks_events(const struct kf_plugin *plugin);
+/* Whether the guard's records tell when a container ends, because the runtime does not. */
+bool kf_plugin_told_by_guard(const struct kf_plugin *plugin);
 
 /* synchronize (sync.c). */
 int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,
@@ -84,10 +98,11 @@ void kf_sync_free(struct kf_sync *sync);
 bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler);
 
 /* Record a container in the state directory (record.c), not before the answer at hand is
- * on its way: a slow disk must not delay it.  A failure is logged and counted. */
+ * on its way: a slow disk must not delay it.  A failure is logged and counted.  @written: it is
+ * there already, and only to be remembered. */
 void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
-		      const Nri__Container *container, const char *profile,
-		      const char *unsandboxed);
+		      const Nri__Container *container, const char *profile, const char *unsandboxed,
+		      bool written);
 /* Write what is still to be written. */
 void kf_plugin_write_records(struct kf_plugin *plugin);
 void kf_plugin_records_done(struct kf_plugin *plugin);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* State entries, written when the runtime has stopped asking for a while: it waits for
  * answers, nobody waits for these, and several at once cost a third less. */
+#include "nono-nri/record.h"
+
+#include "base/cleanup.h"
 #include "base/log.h"
-#include "nono-nri/plugin.h"
+#include "nono-nri/lives.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -13,13 +16,6 @@
  * leaves unwritten, the next one's Synchronize makes up for. */
 static const struct timeval quiet = {.tv_usec = 10000};
 #define RECORDS_MAX 256
-
-/* One entry to be written; the strings lie behind it. */
-struct kf_record {
-	struct kf_record *next;
-	struct kf_state_entry entry;
-	char strings[];
-};
 
 static void write_one(struct kf_plugin *p, const struct kf_state_entry *entry)
 {
@@ -40,9 +36,26 @@ void kf_plugin_write_records(struct kf_plugin *plugin)
 	plugin->nrecords = 0;
 	for (; r; r = next) {
 		next = r->next;
-		write_one(plugin, &r->entry);
-		free(r);
+		if (!r->written)
+			write_one(plugin, &r->entry);
+		if (kf_plugin_told_by_guard(plugin))
+			kf_lives_take(plugin->lives, r);
+		else
+			free(r);
 	}
+}
+
+void kf_plugin_ended(struct kf_plugin *plugin, const struct kf_record *record)
+{
+	static const char *const words[] = {"container-stopping", "container-removed"};
+	const struct kf_state_entry *e = &record->entry;
+
+	kf_state_remove(&plugin->state, e->pod_uid, e->container_id);
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(words); i++)
+		kf_log(KF_LOG_INFO, words[i], {"container_id", e->container_id},
+		       {"container", record->container}, {"namespace", e->namespace_},
+		       {"pod", e->pod}, {"profile", e->profile},
+		       {"runtime_handler", record->handler});
 }
 
 static void on_quiet(evutil_socket_t fd, short what, void *ctx)
@@ -70,10 +83,12 @@ static size_t size(const char *s)
 }
 
 void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
-		      const Nri__Container *container, const char *profile, const char *unsandboxed)
+		      const Nri__Container *container, const char *profile, const char *unsandboxed,
+		      bool written)
 {
 	size_t n = size(container->id) + size(pod->uid) + size(pod->name) +
-		   size(pod->pod_namespace) + size(profile) + size(unsandboxed);
+		   size(pod->pod_namespace) + size(profile) + size(unsandboxed) +
+		   size(container->name) + size(pod->runtime_handler);
 	struct kf_record *r = malloc(sizeof(*r) + n);
 	char *at;
 
@@ -94,6 +109,10 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		.time = time(NULL),
 		.unsandboxed = keep(&at, unsandboxed),
 	};
+	r->container = keep(&at, container->name);
+	r->handler = keep(&at, pod->runtime_handler);
+	r->written = written;
+	r->guard[0] = '\0';
 	if (!plugin->records)
 		plugin->records_end = &plugin->records;
 	r->next = NULL;

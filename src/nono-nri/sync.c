@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "nono-nri/library.h"
+#include "nono-nri/lives.h"
 #include "nono-nri/plugin.h"
 #include "nri-plan/view.h"
 
@@ -190,15 +191,15 @@ static int check_container(struct kf_plugin *p, const Nri__PodSandbox *pod,
 	profile = profile_of(p, &view);
 	if (guarded || kf_verify_container(&p->setup.config.settings, &view, &err) == 0) {
 		s->sandboxed++;
-		if (!kf_state_has(&p->state, pod->uid, container->id))
-			kf_plugin_record(p, pod, container, profile, NULL);
+		kf_plugin_record(p, pod, container, profile, NULL,
+				 kf_state_has(&p->state, pod->uid, container->id));
 		return 0;
 	}
 	s->unsandboxed++;
 	kf_log(KF_LOG_ERROR, "unsandboxed", {"reason", err.msg}, {"container_id", container->id},
 	       {"container", container->name}, {"namespace", pod->pod_namespace},
 	       {"pod", pod->name}, {"runtime_handler", pod->runtime_handler});
-	kf_plugin_record(p, pod, container, profile, err.msg);
+	kf_plugin_record(p, pod, container, profile, err.msg, false);
 	return 0;
 }
 
@@ -260,6 +261,8 @@ static int finish(struct kf_plugin *p)
 	for (const struct live *l = s->live; l; l = l->next)
 		index.v[index.n++] = l;
 	kf_plugin_write_records(p);
+	if (kf_plugin_told_by_guard(p))
+		kf_lives_scan(p->lives);
 	qsort(index.v, index.n, sizeof(*index.v), by_id);
 	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, keep, &index));
 	(void)snprintf(sandboxed, sizeof(sandboxed), "%u", s->sandboxed);

@@ -2,6 +2,7 @@
 /* From a method's name to the plugin's callback. */
 #include "base/cleanup.h"
 #include "nri/methods.h"
+#include "nri/peek.h"
 #include "nri/plugin.h"
 
 #include <stddef.h>
@@ -9,6 +10,10 @@
 /* What a request without them is taken to be about. */
 static const Nri__PodSandbox no_pod = NRI__POD_SANDBOX__INIT;
 static const Nri__Container no_container = NRI__CONTAINER__INIT;
+
+/* Number of the field that holds the pod. */
+#define POD		    1
+#define POD_OF_STATE_CHANGE 2
 
 struct method;
 typedef int method_fn(struct nri_plugin *p, const struct method *m, const void *msg,
@@ -111,8 +116,6 @@ static int need(const void *pod, const void *container, struct nri_error *err)
 		const type *req = msg;                                                 \
                                                                                        \
 		(void)m;                                                               \
-		if (!p->ops->name)                                                     \
-			return 0;                                                      \
 		if (need(req->pod, req->container, err) < 0)                           \
 			return -1;                                                     \
 		return p->ops->name(p->ctx, req, &p->reply, err);                      \
@@ -129,8 +132,6 @@ static int update_pod_sandbox(struct nri_plugin *p, const struct method *m, cons
 	const Nri__UpdatePodSandboxRequest *req = msg;
 
 	(void)m;
-	if (!p->ops->update_pod_sandbox)
-		return 0;
 	if (!req->pod)
 		return nri_fail(err, NRI_INVALID_ARGUMENT, "request without a pod");
 	return p->ops->update_pod_sandbox(p->ctx, req, err);
@@ -141,22 +142,17 @@ static int update_pod_sandbox(struct nri_plugin *p, const struct method *m, cons
 static int tell_pod(struct nri_plugin *p, const struct method *m, const Nri__PodSandbox *pod,
 		    struct nri_error *err)
 {
-	pod_fn *fn = CALLBACK(p, m, pod_fn);
-
-	return fn ? fn(p->ctx, pod ? pod : &no_pod, err) : 0;
+	return CALLBACK(p, m, pod_fn)(p->ctx, pod ? pod : &no_pod, err);
 }
 
 static int tell_container(struct nri_plugin *p, const struct method *m, const Nri__PodSandbox *pod,
 			  const Nri__Container *container, struct nri_error *err)
 {
-	container_fn *fn = CALLBACK(p, m, container_fn);
-
-	if (!fn)
-		return 0;
 	/* The only one whose result matters to the container. */
 	if (m->event == NRI__EVENT__START_CONTAINER && need(pod, container, err) < 0)
 		return -1;
-	return fn(p->ctx, pod ? pod : &no_pod, container ? container : &no_container, err);
+	return CALLBACK(p, m, container_fn)(p->ctx, pod ? pod : &no_pod,
+					    container ? container : &no_container, err);
 }
 
 static int pod_event(struct nri_plugin *p, const struct method *m, const void *msg,
@@ -242,11 +238,13 @@ static int state_change(struct nri_plugin *p, const struct method *m, const void
 	const Nri__StateChangeEvent *req = msg;
 
 	m = method_of_event(req->event);
-	if (m && m->run == pod_event)
+	if (!m || !CALLBACK(p, m, pod_fn))
+		return 0; /* nobody's, or an event of the future */
+	if (m->run == pod_event)
 		return tell_pod(p, m, req->pod, err);
-	if (m && m->run == container_event)
+	if (m->run == container_event)
 		return tell_container(p, m, req->pod, req->container, err);
-	return 0; /* an event of the future */
+	return 0;
 }
 
 static uint32_t events_with_callback(const struct nri_plugin *p)
@@ -271,8 +269,29 @@ static const struct method *find_method(const struct nri_ttrpc_request *req)
 	return NULL;
 }
 
+static Nri__Event event_of(const struct method *m, const struct nri_slice *payload)
+{
+	return m->run == state_change ? nri_peek_event(payload->p, payload->n) : m->event;
+}
+
+/* Whether the request is one that the plugin does not want to hear of. */
+static bool skips(const struct nri_plugin *p, const struct method *m,
+		  const struct nri_slice *payload)
+{
+	struct nri_peek peek;
+
+	if (m->event && !CALLBACK(p, m, pod_fn))
+		return true;
+	if (!p->ops->skip || (!m->event && m->run != state_change) ||
+	    !nri_peek_pod(payload->p, payload->n, m->event ? POD : POD_OF_STATE_CHANGE, &peek))
+		return false;
+	peek.event = event_of(m, payload);
+	return p->ops->skip(p->ctx, &peek);
+}
+
 /* Run the callback; the answer, if it succeeds, is in p->reply. */
-static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, struct nri_error *err)
+static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, bool *ret_skipped,
+		  struct nri_error *err)
 {
 	const struct method *m = find_method(req);
 	ProtobufCMessage *msg;
@@ -286,7 +305,11 @@ static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, str
 	    p->state < NRI_PLUGIN_CONFIGURED)
 		return nri_fail(err, NRI_FAILED_PRECONDITION, "%s before Configure", m->name);
 	p->accepted = p->accepted || m->run != configure;
-	if (nri_decode(&p->decoder, m->request, req->payload.p, req->payload.n, &msg, err) < 0)
+	*ret_skipped = skips(p, m, &req->payload);
+	if (*ret_skipped)
+		return 0;
+	if (nri_decode_event(&p->decoder, m->request, req->payload.p, req->payload.n,
+			     event_of(m, &req->payload), &msg, err) < 0)
 		return -1;
 	*err = (struct nri_error){.message = "failed without giving a reason"};
 	if (m->run(p, m, msg, err) < 0)
@@ -301,14 +324,17 @@ static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, str
 void nri_plugin_request(void *plugin, uint32_t stream, const struct nri_ttrpc_request *req)
 {
 	struct nri_plugin *p = plugin;
+	bool skipped = false;
 	struct nri_error err;
 
 	nri_reply_reset(&p->reply);
 	p->next_state = p->state;
-	if (handle(p, req, &err) < 0) {
+	if (handle(p, req, &skipped, &err) < 0) {
 		nri_link_reply_error(&p->link, stream, &err);
 	} else {
 		nri_link_reply(&p->link, stream, p->reply.buf.p, p->reply.buf.n);
+		if (p->ops->answered && !skipped)
+			p->ops->answered(p->ctx);
 		if (p->next_state != p->state && nri_link_is_open(&p->link))
 			nri_plugin_set_state(p, p->next_state, NULL);
 	}

@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #define READ_SIZE (64 * 1024)
+/* How long to wait for the rest of a message before others have their turn. */
+#define REST_MS	  1
 /* Two of the largest messages: a peer that reads less than it asks for is not worth more. */
 #define OUT_MAX	  (2 * (NRI_TRUNK_FRAME_MAX + 2 * NRI_TRUNK_HEADER))
 
@@ -131,18 +134,32 @@ static int fragment(void *ctx, uint32_t conn, const uint8_t *data, size_t n)
 			      feed->err);
 }
 
+/* Whether a message has begun whose rest is being written at this moment: Go's peer makes four
+ * writes of one, and to wait for them here costs less than to come back through the event loop for
+ * each. */
+static bool in_the_middle(const struct nri_link *link)
+{
+	return link->trunk.nheader || link->trunk.left || nri_ttrpc_begun(&link->in[0]) ||
+	       nri_ttrpc_begun(&link->in[1]);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct nri_link *link = arg;
 	struct nri_error err;
 	struct feed feed = {link, &err};
+	int flags = MSG_DONTWAIT;
 	ssize_t n;
 
 	(void)what;
 	do {
-		n = recv(fd, link->buffer, READ_SIZE, 0);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		do
+			n = recv(fd, link->buffer, READ_SIZE, flags);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 && errno == EAGAIN) {
+			link->slow = !flags;
 			return;
+		}
 		if (n < 0)
 			nri_error_set(&err, NRI_UNAVAILABLE, "reading: %s", strerror(errno));
 		else if (n == 0)
@@ -153,7 +170,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			broken(link, &err);
 			return;
 		}
-	} while (n == READ_SIZE);
+		flags = MSG_DONTWAIT;
+		if (!in_the_middle(link))
+			link->slow = false;
+		else if (!link->slow)
+			flags = 0;
+	} while (n == READ_SIZE || !flags);
 }
 
 /* ---- writing ---- */
@@ -169,12 +191,15 @@ static void send_failed(struct nri_link *link)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct nri_link *link = arg;
-	ssize_t n =
-		send(fd, link->out.p + link->out_sent, link->out.n - link->out_sent, MSG_NOSIGNAL);
+	ssize_t n;
 
 	(void)what;
+	do
+		n = send(fd, link->out.p + link->out_sent, link->out.n - link->out_sent,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
 	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		if (errno != EAGAIN)
 			send_failed(link);
 		return;
 	}
@@ -196,7 +221,7 @@ static void send_pieces(struct nri_link *link, struct iovec *iov, size_t niov)
 
 	if (!waiting) {
 		do
-			sent = sendmsg(link->fd, &msg, MSG_NOSIGNAL);
+			sent = sendmsg(link->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		while (sent < 0 && errno == EINTR);
 		if (sent < 0 && errno != EAGAIN) {
 			send_failed(link);
@@ -295,14 +320,29 @@ int nri_link_request(struct nri_link *link, const char *service, const char *met
 
 /* ---- opening ---- */
 
+/* Calls block, for the rest of a message only and for a short time, unless they say that they do
+ * not. */
+static int make_patient(int fd)
+{
+	static const struct timeval patience = {.tv_usec = REST_MS * 1000};
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+			       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+					  sizeof(patience)) < 0
+		       ? -1
+		       : 0;
+}
+
 int nri_link_open(struct nri_link *link, int fd, struct nri_error *err)
 {
 	nri_link_close(link);
 	release_buffers(link);
 	link->trunk = (struct nri_trunk){0};
+	link->slow = false;
 	link->last_request = 0;
 	link->next_stream = 1;
-	if (evutil_make_socket_nonblocking(fd) < 0 || evutil_make_socket_closeonexec(fd) < 0)
+	if (make_patient(fd) < 0 || evutil_make_socket_closeonexec(fd) < 0)
 		return nri_fail(err, NRI_UNAVAILABLE, "descriptor %d: %s", fd, strerror(errno));
 	if (!link->buffer)
 		link->buffer = malloc(READ_SIZE);

@@ -38,6 +38,7 @@ struct nri_link {
 	struct event *readable, *writable;
 	struct nri_trunk trunk;
 	struct nri_ttrpc in[2]; /* of connections 1 and 2 */
+	bool slow;		/* the message at hand does not come in one go */
 	uint32_t last_request;	/* highest stream number seen, to find reused ones */
 	uint32_t next_stream;	/* for our next call */
 	struct kf_buf out;	/* what the socket did not take yet, from @out_sent */

@@ -2,6 +2,7 @@
 #include "nri/message.h"
 
 #include "nri/ttrpc.h"
+#include "nri/unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,10 +61,26 @@ static const char *bad_string(const struct nri_decoder *decoder,
 int nri_decode(struct nri_decoder *decoder, const ProtobufCMessageDescriptor *desc,
 	       const void *data, size_t n, ProtobufCMessage **ret, struct nri_error *err)
 {
+	return nri_decode_event(decoder, desc, data, n, NRI__EVENT__UNKNOWN, ret, err);
+}
+
+int nri_decode_event(struct nri_decoder *decoder, const ProtobufCMessageDescriptor *desc,
+		     const void *data, size_t n, Nri__Event event, ProtobufCMessage **ret,
+		     struct nri_error *err)
+{
 	ProtobufCMessage *msg;
 	const char *bad;
 
 	nri_decoder_reset(decoder);
+	if (decoder->check == NRI_CHECK_NO_NUL) {
+		msg = nri_unpack_plain(&decoder->arena, desc, data, n, decoder->unused,
+				       decoder->nunused, event);
+		if (msg) {
+			*ret = msg;
+			return 0;
+		}
+		nri_decoder_reset(decoder);
+	}
 	msg = protobuf_c_message_unpack(desc, &decoder->allocator, n, data);
 	if (!msg)
 		return decoder->exhausted

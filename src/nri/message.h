@@ -17,6 +17,8 @@ struct nri_decoder {
 	enum nri_string_check check;
 	bool exhausted;
 	ProtobufCAllocator allocator;
+	const struct nri_unused *unused;
+	size_t nunused;
 };
 
 /* @memory_max: 0 means NRI_MEMORY_MAX_DEFAULT.  The decoder must not move afterwards. */
@@ -25,6 +27,10 @@ void nri_decoder_done(struct nri_decoder *decoder);
 /* Decode the @n bytes at @data; *ret is valid until the next call or nri_decoder_reset(). */
 int nri_decode(struct nri_decoder *decoder, const ProtobufCMessageDescriptor *desc,
 	       const void *data, size_t n, ProtobufCMessage **ret, struct nri_error *err);
+/* The same for a request about @event, whose unused fields need not be there. */
+int nri_decode_event(struct nri_decoder *decoder, const ProtobufCMessageDescriptor *desc,
+		     const void *data, size_t n, Nri__Event event, ProtobufCMessage **ret,
+		     struct nri_error *err);
 /* Release what was decoded. */
 void nri_decoder_reset(struct nri_decoder *decoder);
 

@@ -19,6 +19,8 @@
 /* A runtime that has accepted the connection but does not get to Synchronize.  It may be busy
  * for long (it talks to one plugin at a time), so this only ends what will never come. */
 #define PATIENCE_MS    60000
+/* More than messages lie in one another. */
+#define MESSAGE_DEPTH  16
 
 void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
 			  const struct nri_error *why)
@@ -206,6 +208,39 @@ static const char *non_empty(const char *s, const char *fallback)
 	return s && *s ? s : fallback;
 }
 
+/* The message of that name in @desc or in what it holds; NULL if there is none.  The program and a
+ * shared library have each their own descriptions of the messages.  Bounded by @depth. */
+static const ProtobufCMessageDescriptor *find_message(const ProtobufCMessageDescriptor *desc,
+						      const char *name, unsigned depth)
+{
+	const ProtobufCMessageDescriptor *found = NULL;
+
+	if (strcmp(desc->name, name) == 0)
+		return desc;
+	for (unsigned i = 0; depth && !found && i < desc->n_fields; i++)
+		if (desc->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+			found = find_message(desc->fields[i].descriptor, name, depth - 1);
+	return found;
+}
+
+static bool copy_unused(struct nri_decoder *decoder, const struct nri_plugin_options *options)
+{
+	struct nri_unused *copy = calloc(options->nunused + 1, sizeof(*copy));
+
+	if (!copy)
+		return false;
+	for (size_t i = 0; i < options->nunused; i++) {
+		copy[i] = options->unused[i];
+		/* It holds all that the other requests hold; what it does not is never met. */
+		copy[i].message =
+			find_message(&nri__validate_container_adjustment_request__descriptor,
+				     options->unused[i].message->name, MESSAGE_DEPTH);
+	}
+	decoder->unused = copy;
+	decoder->nunused = options->nunused;
+	return true;
+}
+
 int nri_plugin_new_sized(struct event_base *base, const struct nri_plugin_options *given,
 			 size_t given_size, const struct nri_plugin_ops *ops, size_t ops_size,
 			 void *ctx, struct nri_plugin **ret, struct nri_error *err)
@@ -240,7 +275,8 @@ int nri_plugin_new_sized(struct event_base *base, const struct nri_plugin_option
 	nri_link_init(&p->link, base, NRI_TRUNK_PLUGIN_SERVICE, &link_ops, p);
 	nri_decoder_init(&p->decoder, options->memory_max, NRI_CHECK_NO_NUL);
 	nri_reply_init(&p->reply);
-	if (!p->name || !p->index || !p->socket_path || !p->timer) {
+	if (!p->name || !p->index || !p->socket_path || !p->timer ||
+	    !copy_unused(&p->decoder, options)) {
 		nri_plugin_free(p);
 		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "plugin: out of memory");
 	}
@@ -269,6 +305,7 @@ void nri_plugin_free(struct nri_plugin *plugin)
 		event_free(plugin->timer);
 	if (plugin->adopted_fd >= 0)
 		(void)close(plugin->adopted_fd);
+	free((void *)(uintptr_t)plugin->decoder.unused);
 	nri_decoder_done(&plugin->decoder);
 	nri_reply_done(&plugin->reply);
 	free(plugin->name);
@@ -298,4 +335,5 @@ int nri_plugin_options_from_environment(struct nri_plugin_options *options, stru
 	return 0;
 }
 
-KF_CALLS(nri_plugin_calls, KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(sendmsg));
+KF_CALLS(nri_plugin_calls, KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(sendmsg),
+	 KF_CALL(setsockopt));

@@ -45,6 +45,11 @@ typedef int nri_ttrpc_fn(void *ctx, const struct nri_ttrpc_message *msg);
  * nri_ttrpc_done().  -1 if memory runs out (*err set) or @fn stopped (*err untouched). */
 int nri_ttrpc_feed(struct nri_ttrpc *in, const uint8_t *data, size_t n, nri_ttrpc_fn *fn, void *ctx,
 		   struct nri_error *err);
+/* Whether a message has come in part. */
+static inline bool nri_ttrpc_begun(const struct nri_ttrpc *in)
+{
+	return in->nheader > 0;
+}
 void nri_ttrpc_done(struct nri_ttrpc *in);
 
 void nri_ttrpc_header(uint8_t out[static NRI_TTRPC_HEADER], uint32_t n, uint32_t stream,

@@ -25,7 +25,7 @@ static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 	return false;
 }
 
-int nri_wire_next(const uint8_t **p, const uint8_t *end, struct nri_field *ret)
+int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *ret)
 {
 	struct nri_field f = {0};
 	uint64_t key, n;

@@ -20,7 +20,22 @@ struct nri_field {
 
 /* Take the next field off the message that reaches from *@p to @end.  1: there is one; 0: the
  * message ends here; -1: it is malformed. */
-int nri_wire_next(const uint8_t **p, const uint8_t *end, struct nri_field *ret);
+int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *ret);
+/* The same, without a call for what most fields are: short, with a low number. */
+static inline int nri_wire_next(const uint8_t **p, const uint8_t *end, struct nri_field *ret)
+{
+	const uint8_t *at = *p;
+
+	if (end - at < 2 || (at[0] & 0x87) != NRI_WIRE_BYTES || at[0] >> 3 == 0 || at[1] & 0x80 ||
+	    at[1] > end - at - 2)
+		return nri_wire_next_any(p, end, ret);
+	ret->number = at[0] >> 3;
+	ret->type = NRI_WIRE_BYTES;
+	ret->data = at + 2;
+	ret->n = at[1];
+	*p = ret->data + ret->n;
+	return 1;
+}
 
 /* Write @value at @out (room for NRI_VARINT_MAX bytes); returns the bytes used. */
 #define NRI_VARINT_MAX 10

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reference SOCKET INDEX [ANSWER]: the least plugin in C, without any library.  It subscribes to
- * CreateContainer only and answers each with the bytes of file ANSWER, without a file with none:
- * "no change".  One blocking read and one write for a request, and of a request nothing is read but
- * its method. */
+/* reference SOCKET INDEX EVENTS [ANSWER]: the least plugin in C, without any library.  It
+ * subscribes to the events of that mask (8: CreateContainer only) and answers CreateContainer with
+ * the bytes of file ANSWER, without a file with none: "no change".  One blocking read and one write
+ * for a request, and of a request nothing is read but its method. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,8 @@
 static int sock;
 static uint8_t input[2 * FRAME + MESSAGE_MAX], message[MESSAGE_MAX], answer[MESSAGE_MAX],
 	head[FRAME + MESSAGE + 16];
-static size_t nmessage, nanswer;
+static uint8_t subscription[8] = {2 << 3};
+static size_t nmessage, nanswer, nsubscription;
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -94,7 +95,7 @@ static void respond(uint32_t stream, const uint8_t *data, size_t n)
 /* Request: service 1, method 2, payload 3. */
 static void serve(const uint8_t *p, uint32_t stream)
 {
-	static const uint8_t events[] = {2 << 3, 0x08}, more[] = {2 << 3, 1};
+	static const uint8_t more[] = {2 << 3, 1};
 	const uint8_t *method;
 	size_t n, length;
 
@@ -107,7 +108,7 @@ static void serve(const uint8_t *p, uint32_t stream)
 	if (length == 15 && memcmp(method, "CreateContainer", 15) == 0) {
 		respond(stream, answer, nanswer);
 	} else if (length == 9 && memcmp(method, "Configure", 9) == 0) {
-		respond(stream, events, sizeof(events));
+		respond(stream, subscription, nsubscription);
 	} else if (length == 11 && memcmp(method, "Synchronize", 11) == 0) {
 		/* "More to come" is the last field of a part. */
 		n = *p++ == (3 << 3 | 2) ? get_length(&p) : 0;
@@ -157,12 +158,13 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	size_t have = 0;
-	FILE *f = argc > 3 ? fopen(argv[3], "re") : NULL;
+	FILE *f = argc > 4 ? fopen(argv[4], "re") : NULL;
 	ssize_t got;
 
-	if (argc < 3 || (argc > 3 && !f))
+	if (argc < 4 || (argc > 4 && !f))
 		return EXIT_FAILURE;
 	nanswer = f ? fread(answer, 1, sizeof(answer), f) : 0;
+	nsubscription = 1 + put_length(subscription + 1, strtoul(argv[3], NULL, 0));
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", argv[1]);
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)

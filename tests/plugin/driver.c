@@ -5,10 +5,12 @@
  *	accept [name= version= nri= statechange=1 events=N timeout=MS]   wait for a plugin,
  *register; with events (all that this runtime has) until it asks for none of the others sync [n=
  *handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
- *	create|validate|start|stop|remove|rmpod [id= uid= pod= ns= handler= annotation=K:V
+ *	create|validate|start|stop|remove [id= uid= pod= ns= handler= annotation=K:V
  *		arg=... env=... mount=DESTINATION:SOURCE type=N rules=1]
  *	bench n= [like create]                                  n times create
  *	close                                                   hang up
+ *
+ * accept beside=1 leaves the connection that there is, and older=1 has a command act on it.
  *
  * validate and start act on what the last create answered, plus args= (instead of its),
  * adjust=DESTINATION:SOURCE (one more mount), owner=ID (of args). */
@@ -35,7 +37,7 @@ struct words {
 
 struct driver {
 	struct event_base *base;
-	struct nri_runtime *rt;
+	struct nri_runtime *rt, *other;
 	int listener;
 	struct kf_arena arena;		  /* of one command */
 	Nri__ContainerAdjustment *adjust; /* the last create's answer */
@@ -279,7 +281,12 @@ static int accept_one(struct driver *d, const struct words *w, struct nri_error 
 	uint32_t events;
 	int fd;
 
-	nri_runtime_free(d->rt);
+	if (number(w, "beside", 0)) {
+		nri_runtime_free(d->other);
+		d->other = d->rt;
+	} else {
+		nri_runtime_free(d->rt);
+	}
 	d->rt = NULL;
 	if (poll(&pfd, 1, 15000) != 1)
 		return nri_fail(err, NRI_UNAVAILABLE, "no plugin came");
@@ -291,6 +298,15 @@ static int accept_one(struct driver *d, const struct words *w, struct nri_error 
 	kf_buf_addf(&d->out, ",\"events\":%u,\"name\":\"%s\",\"index\":\"%s\"", events,
 		    nri_runtime_plugin_name(d->rt), nri_runtime_plugin_index(d->rt));
 	return 0;
+}
+
+/* Have the command act on the older of two connections. */
+static void swap(struct driver *d)
+{
+	struct nri_runtime *rt = d->rt;
+
+	d->rt = d->other;
+	d->other = rt;
 }
 
 static int cmd_accept(struct driver *d, const struct words *w, struct nri_error *err)
@@ -462,11 +478,6 @@ static int cmd_remove(struct driver *d, const struct words *w, struct nri_error 
 				 err);
 }
 
-static int cmd_rmpod(struct driver *d, const struct words *w, struct nri_error *err)
-{
-	return nri_runtime_event(d->rt, NRI__EVENT__REMOVE_POD_SANDBOX, pod(d, w), NULL, err);
-}
-
 static int cmd_bench(struct driver *d, const struct words *w, struct nri_error *err)
 {
 	Nri__CreateContainerRequest req = NRI__CREATE_CONTAINER_REQUEST__INIT;
@@ -497,8 +508,7 @@ static const struct {
 } commands[] = {
 	{"accept", cmd_accept},	    {"sync", cmd_sync},	  {"create", cmd_create},
 	{"validate", cmd_validate}, {"start", cmd_start}, {"stop", cmd_stop},
-	{"remove", cmd_remove},	    {"rmpod", cmd_rmpod}, {"bench", cmd_bench},
-	{"close", cmd_close},
+	{"remove", cmd_remove},	    {"bench", cmd_bench}, {"close", cmd_close},
 };
 
 static int run(struct driver *d, char *line, struct nri_error *err)
@@ -515,10 +525,20 @@ static int run(struct driver *d, char *line, struct nri_error *err)
 		w.key[w.n] = at;
 		w.value[w.n++] = equals + 1;
 	}
-	for (unsigned i = 0; name && i < KF_ARRAY_SIZE(commands); i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return d->rt || i == 0 ? commands[i].run(d, &w, err)
-					       : nri_fail(err, NRI_UNAVAILABLE, "no plugin");
+	for (unsigned i = 0; name && i < KF_ARRAY_SIZE(commands); i++) {
+		const bool older = number(&w, "older", 0);
+		int r;
+
+		if (strcmp(commands[i].name, name) != 0)
+			continue;
+		if (older)
+			swap(d);
+		r = d->rt || i == 0 ? commands[i].run(d, &w, err)
+				    : nri_fail(err, NRI_UNAVAILABLE, "no plugin");
+		if (older)
+			swap(d);
+		return r;
+	}
 	return nri_fail(err, NRI_INVALID_ARGUMENT, "unknown command");
 }
 
@@ -538,6 +558,7 @@ int main(int argc, char **argv)
 	}
 	drop_adjustment(&d);
 	nri_runtime_free(d.rt);
+	nri_runtime_free(d.other);
 	event_base_free(d.base);
 	kf_arena_done(&d.arena);
 	kf_buf_done(&d.out);

@@ -67,6 +67,7 @@ class Node:
         self.launcher.chmod(0o755)
         self.state = self.dir / "state"
         self.node_dir = self.dir / "node"
+        self.guard_dir = self.dir / "guard"
         self.socket = self.dir / "nri.sock"
         self.config = self.dir / "nono-nri.toml"
         self.configure(**config)
@@ -99,7 +100,7 @@ class Node:
 
     def command(self, *flags: str) -> list:
         return [*self.prefix, self.plugin, "--config", self.config, "--state-dir", self.state,
-                "--node-dir", self.node_dir, *flags]
+                "--node-dir", self.node_dir, "--guard-dir", self.guard_dir, *flags]
 
     def spawn(self, *flags: str, **popen) -> subprocess.Popen:
         with open(self.log, "ab") as log:
