@@ -6,11 +6,14 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/sha256.h"
 
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdalign.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -34,6 +37,7 @@ struct kf_lives {
 	struct event *readable, *timer;
 	struct kf_record *buckets[BUCKETS];
 	size_t n;
+	char *root; /* the runtime's, as a record said */
 };
 
 static unsigned bucket_of(const char *id)
@@ -101,6 +105,23 @@ static bool has_record(const struct kf_lives *lives, const struct kf_record *rec
 	return strcmp(record->guard, name) == 0;
 }
 
+/* ... or would have had it: a record that was gone before it was read has a name that is known all
+ * the same, a hash over the runtime's state directory, which is the same for all, and the ID. */
+static bool had_record(const struct kf_lives *lives, const struct kf_record *record,
+		       const char *name)
+{
+	char key[PATH_MAX + NAME_MAX], hash[KF_SHA256_HEX + 1];
+	int n;
+
+	if (*record->guard || !lives->root)
+		return has_record(lives, record, name);
+	n = snprintf(key, sizeof(key), "%s\n%s", lives->root, record->entry.container_id);
+	if (n < 0 || (size_t)n >= sizeof(key))
+		return false;
+	kf_sha256_hex(key, (size_t)n, hash);
+	return strcmp(hash, name) == 0;
+}
+
 /* Absence only: what cannot be looked at may be there. */
 static bool record_is_gone(const struct kf_lives *lives, const struct kf_record *record,
 			   const char *name)
@@ -124,22 +145,39 @@ static bool is_record(const char *name)
 	return strspn(name, "0123456789abcdef") == KF_GUARD_NAME && !name[KF_GUARD_NAME];
 }
 
-/* A record has come: whose is it?  Its second line is "id ID". */
+/* The line "KEY value" at *@at, which moves behind it; NULL if there is another one. */
+static char *take_line(char **at, const char *key)
+{
+	const size_t n = strlen(key);
+	char *end = strchr(*at, '\n'), *value = *at + n + 1;
+
+	if (!end || strncmp(*at, key, n) != 0 || (*at)[n] != ' ')
+		return NULL;
+	*end = '\0';
+	*at = end + 1;
+	return value;
+}
+
+/* A record has come: whose is it?  Nothing is decided by it, so one that cannot be read is passed
+ * over. */
 static void take_record(struct kf_lives *lives, const char *name)
 {
 	KF_FREE char *text = NULL;
+	char *at, *root, *id;
 	struct kf_record *r;
-	char *id, *end;
 
 	if (!is_record(name) ||
 	    kf_file_slurp(lives->dirfd, name, KF_LIMIT_CONFIG, &text, NULL, NULL) < 0)
 		return;
-	id = strstr(text, "\nid ");
-	end = id ? strchr(id + 1, '\n') : NULL;
-	if (!end)
+	at = text;
+	root = take_line(&at, "root");
+	id = root ? take_line(&at, "id") : NULL;
+	if (!id)
 		return;
-	id += strlen("\nid ");
-	*end = '\0';
+	if (!lives->root || strcmp(lives->root, root) != 0) {
+		free(lives->root);
+		lives->root = strdup(root);
+	}
 	r = lives->buckets[bucket_of(id)];
 	while (r && strcmp(r->entry.container_id, id) != 0)
 		r = r->next;
@@ -203,7 +241,7 @@ static void take_event(struct kf_lives *lives, const struct inotify_event *e)
 	else if (e->len && (e->mask & IN_MOVED_TO))
 		take_record(lives, e->name);
 	else if (e->len && is_record(e->name))
-		end_those(lives, has_record, e->name);
+		end_those(lives, had_record, e->name);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)
@@ -291,5 +329,6 @@ void kf_lives_free(struct kf_lives *lives)
 		(void)close(lives->fd);
 	if (lives->dirfd >= 0)
 		(void)close(lives->dirfd);
+	free(lives->root);
 	free(lives);
 }
