@@ -82,6 +82,23 @@ static bool plain(const ProtobufCFieldDescriptor *field)
 	       !(field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && size_of(field);
 }
 
+/* Whether the field's bytes are a list of numbers. */
+static bool packed(const ProtobufCFieldDescriptor *field, const struct nri_field *f)
+{
+	return field->label == PROTOBUF_C_LABEL_REPEATED && f->type == NRI_WIRE_BYTES &&
+	       field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE;
+}
+
+/* How many end in them. */
+static size_t numbers(const struct nri_field *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += !(f->data[i] & 0x80);
+	return n;
+}
+
 /* Make room for the elements of each list in @msg, after counting them. */
 static bool make_lists(const struct unpack *u, ProtobufCMessage *msg, const uint8_t *p,
 		       const uint8_t *end, uint64_t skip)
@@ -102,7 +119,7 @@ static bool make_lists(const struct unpack *u, ProtobufCMessage *msg, const uint
 			continue;
 		field = field_of(desc, f.number);
 		if (field && field->label == PROTOBUF_C_LABEL_REPEATED)
-			counts[field - desc->fields]++;
+			counts[field - desc->fields] += packed(field, &f) ? numbers(&f) : 1;
 	}
 	if (more < 0)
 		return false;
@@ -168,6 +185,19 @@ static bool put(const struct unpack *u, const ProtobufCFieldDescriptor *field,
 	}
 }
 
+static bool put_packed(const struct unpack *u, const ProtobufCFieldDescriptor *field,
+		       const struct nri_field *f, char *at, size_t *n)
+{
+	struct nri_field number = {.type = NRI_WIRE_VARINT};
+	const uint8_t *p = f->data, *end = f->data + f->n;
+
+	while (p < end)
+		if (!nri_wire_take_varint(&p, end, &number.varint) ||
+		    !put(u, field, &number, at + (*n)++ * size_of(field), 1))
+			return false;
+	return true;
+}
+
 static ProtobufCMessage *unpack(const struct unpack *u, const ProtobufCMessageDescriptor *desc,
 				const uint8_t *p, const uint8_t *end, unsigned depth)
 {
@@ -199,7 +229,13 @@ static ProtobufCMessage *unpack(const struct unpack *u, const ProtobufCMessageDe
 		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
 			size_t *n = (void *)((char *)msg + field->quantifier_offset);
 
-			at = *(char **)(void *)at + (*n)++ * size_of(field);
+			at = *(char **)(void *)at;
+			if (packed(field, &f)) {
+				if (!put_packed(u, field, &f, at, n))
+					return NULL;
+				continue;
+			}
+			at += (*n)++ * size_of(field);
 		}
 		if (!put(u, field, &f, at, depth))
 			return NULL;

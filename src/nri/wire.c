@@ -9,7 +9,7 @@
 /* Our message types nest less than this; it ends the recursion whatever a descriptor says. */
 #define DEPTH_MAX 16
 
-static bool take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+bool nri_wire_take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 {
 	uint64_t value = 0;
 
@@ -32,13 +32,13 @@ int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *r
 
 	if (*p == end)
 		return 0;
-	if (!take_varint(p, end, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX)
+	if (!nri_wire_take_varint(p, end, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX)
 		return -1;
 	f.number = (uint32_t)(key >> 3);
 	switch (key & 7) {
 	case NRI_WIRE_VARINT:
 		f.type = NRI_WIRE_VARINT;
-		if (!take_varint(p, end, &f.varint))
+		if (!nri_wire_take_varint(p, end, &f.varint))
 			return -1;
 		*ret = f;
 		return 1;
@@ -52,7 +52,7 @@ int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *r
 		break;
 	case NRI_WIRE_BYTES:
 		f.type = NRI_WIRE_BYTES;
-		if (!take_varint(p, end, &n))
+		if (!nri_wire_take_varint(p, end, &n))
 			return -1;
 		break;
 	default: /* groups are not proto3 */

@@ -5,6 +5,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,9 @@ static inline int nri_wire_next(const uint8_t **p, const uint8_t *end, struct nr
 	*p = ret->data + ret->n;
 	return 1;
 }
+
+/* Take a number off *@p; false if none ends before @end. */
+bool nri_wire_take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret);
 
 /* Write @value at @out (room for NRI_VARINT_MAX bytes); returns the bytes used. */
 #define NRI_VARINT_MAX 10
