@@ -8,6 +8,8 @@
 
 /* Our message types nest less than this; it ends the recursion whatever a descriptor says. */
 #define DEPTH_MAX 16
+/* The largest field number that there is. */
+#define FIELD_MAX ((1U << 29) - 1)
 
 bool nri_wire_take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 {
@@ -25,6 +27,14 @@ bool nri_wire_take_varint(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 	return false;
 }
 
+/* A key or a length, which other decoders take in five bytes at most. */
+static bool take_short(const uint8_t **p, const uint8_t *end, uint64_t *ret)
+{
+	const uint8_t *start = *p;
+
+	return nri_wire_take_varint(p, end, ret) && *p - start <= 5;
+}
+
 int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *ret)
 {
 	struct nri_field f = {0};
@@ -32,7 +42,7 @@ int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *r
 
 	if (*p == end)
 		return 0;
-	if (!nri_wire_take_varint(p, end, &key) || key >> 3 == 0 || key >> 3 > UINT32_MAX)
+	if (!take_short(p, end, &key) || key >> 3 == 0 || key >> 3 > FIELD_MAX)
 		return -1;
 	f.number = (uint32_t)(key >> 3);
 	switch (key & 7) {
@@ -52,7 +62,7 @@ int nri_wire_next_any(const uint8_t **p, const uint8_t *end, struct nri_field *r
 		break;
 	case NRI_WIRE_BYTES:
 		f.type = NRI_WIRE_BYTES;
-		if (!nri_wire_take_varint(p, end, &n))
+		if (!take_short(p, end, &n))
 			return -1;
 		break;
 	default: /* groups are not proto3 */
