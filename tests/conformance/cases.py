@@ -199,6 +199,22 @@ for mode_index in HARMFUL:
 
 
 @case(needs_adjust=True)
+def only_what_the_guard_leaves_to_do(s):
+    """Another plugin's change shows whether the runtime asks us to validate."""
+    s.guard("nono-runc")
+    s.begin(("update-args", "20"))
+    s.equal(s.create()["spec"]["process"]["args"], ["/bin/evil"], "where the guard follows, nothing is validated: the guard wraps what there is")
+    s.event("START_CONTAINER")
+    s.ok(True, "nor is the start")
+    s.guard("another")
+    s.wait(3)
+    s.refused("a handler that loses the guard is validated from then on", s.create)
+    s.create(pod=OTHER_POD)
+    s.ok(True, "and others are not concerned")
+    s.equal(s.call("status").get("failures"), None, "the runtime had nothing to complain about")
+
+
+@case(needs_adjust=True)
 def the_default_validator_requires_us(s):
     s.start(Validator={"Enable": True, "RequiredPlugins": ["nono-nri"]})
     s.refused("without the plugin nothing is created", s.create)

@@ -98,6 +98,7 @@ class Scene:
         self.dir = Path(tempfile.mkdtemp(prefix="kf-nri-"))
         self.socket = self.dir / "nri.sock"
         self.processes = []
+        self.node = ""  # a directory, where there is a guard
         self.boot()
         launcher = self.dir / "opt"
         launcher.mkdir()
@@ -141,7 +142,7 @@ class Scene:
         return self.spawn(self.plugin_command(instance), stdout=open(self.log(instance), "w"), stderr=subprocess.STDOUT)
 
     def plugin_command(self, instance: str = "") -> list:
-        return [BIN / "nono-nri", "--config", self.config, "--state-dir", self.state(instance), "--node-dir", "",
+        return [BIN / "nono-nri", "--config", self.config, "--state-dir", self.state(instance), "--node-dir", self.node, "--guard-dir", self.dir / "guard",
                 "--log-level", "debug"]
 
     def log(self, instance: str = "") -> Path:
@@ -153,6 +154,14 @@ class Scene:
     def events(self, instance: str = "") -> list:
         """What the plugin logged."""
         return [json.loads(line) for line in self.log(instance).read_text().splitlines() if line.startswith("{")]
+
+    def guard(self, *handlers: str) -> None:
+        """The handlers that have the guard, as node set-up writes them."""
+        self.node = self.dir / "node"
+        self.node.mkdir(mode=0o755, exist_ok=True)
+        text = "kubefence-runtime 1\n" + "".join(f"runtime {h} /usr/bin/runc\n" for h in handlers)
+        (self.node / "new").write_text(text + f"sum {hashlib.sha256(text.encode()).hexdigest()}\n")
+        (self.node / "new").rename(self.node / "runtime")
 
     def foreign(self, mode: str, index: str) -> subprocess.Popen:
         return self.spawn([self.program, "plugin", mode, f"foreign-{mode}", index, self.socket],
