@@ -19,8 +19,14 @@ bool kf_policy_is_exception(const struct kf_rule *rule, const struct kf_rule *de
 
 bool kf_policy_has_exception(const struct kf_policy *policy, const struct kf_rule *deny)
 {
+	const char *denied;
+
+	if (deny->kind != KF_RULE_FS_DENY)
+		return false;
+	denied = kf_policy_run_path(deny->arg);
 	for (size_t i = 0; i < policy->nrules; i++)
-		if (kf_policy_is_exception(&policy->rules[i], deny))
+		if (policy->rules[i].kind == KF_RULE_FS &&
+		    kf_path_under(kf_policy_run_path(policy->rules[i].arg), denied))
 			return true;
 	return false;
 }

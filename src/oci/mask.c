@@ -26,6 +26,7 @@ struct masks {
 	const char **homes;
 	size_t nhomes;
 	const char **v;
+	uint16_t *length; /* of each of them, below PATH_MAX */
 	size_t n;
 };
 
@@ -118,12 +119,29 @@ static int find_homes(struct masks *m, int rootfs_fd, struct kf_err *err)
 	return 0;
 }
 
+/* "DIR/MIDDLE/REST"; done for each denial and home. */
+static char *join(struct kf_arena *arena, const char *dir, const char *middle, const char *rest)
+{
+	const size_t ndir = strlen(dir), nmiddle = strlen(middle), nrest = strlen(rest);
+	char *joined = kf_arena_alloc(arena, ndir + nmiddle + nrest + 3);
+
+	if (!joined)
+		return NULL;
+	memcpy(joined, dir, ndir);
+	joined[ndir] = '/';
+	memcpy(joined + ndir + 1, middle, nmiddle);
+	joined[ndir + 1 + nmiddle] = '/';
+	memcpy(joined + ndir + nmiddle + 2, rest, nrest + 1);
+	return joined;
+}
+
 static int add_path(struct masks *m, const char *rule, const char *dir, const char *middle,
 		    const char *rest, struct kf_err *err)
 {
 	struct kf_arena *arena = &m->oci->arena;
-	const char *joined = kf_arena_printf(arena, "%s/%s/%s", dir, middle, rest);
+	const char *joined = join(arena, dir, middle, rest);
 	char clean[PATH_MAX];
+	size_t n;
 
 	if (!joined)
 		return kf_fail_nomem(err, "mask");
@@ -136,11 +154,13 @@ static int add_path(struct masks *m, const char *rule, const char *dir, const ch
 			       "%s %s stands for '/' in this container and cannot be kept; "
 			       "give the container a home and working directory of its own",
 			       m->verb, rule);
+	n = strlen(clean);
 	for (size_t i = 0; i < m->n; i++)
-		if (strcmp(m->v[i], clean) == 0)
+		if (m->length[i] == n && memcmp(m->v[i], clean, n) == 0)
 			return 0;
 	if (m->n == MASKS_MAX)
 		return kf_fail(err, E2BIG, "%s %s: stands for too many paths", m->verb, rule);
+	m->length[m->n] = (uint16_t)n;
 	m->v[m->n] = kf_arena_strdup(arena, clean);
 	return m->v[m->n++] ? 0 : kf_fail_nomem(err, "mask");
 }
@@ -216,7 +236,8 @@ static int init_masks(struct masks *m, bool homes, int rootfs_fd, struct kf_err 
 	if (homes && find_homes(m, rootfs_fd, err) < 0)
 		return -1;
 	m->v = kf_arena_calloc(&m->oci->arena, MASKS_MAX, sizeof(*m->v));
-	return m->v ? 0 : kf_fail_nomem(err, "mask");
+	m->length = kf_arena_calloc(&m->oci->arena, MASKS_MAX, sizeof(*m->length));
+	return m->v && m->length ? 0 : kf_fail_nomem(err, "mask");
 }
 
 int kf_oci_masks(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
