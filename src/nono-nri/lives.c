@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A table of the containers of ours, by ID, and an inotify watch of the guard's directory that
+ * takes them out of it again. */
 #include "nono-nri/lives.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The fields of a message are walked over, its strings found where they lie; nothing is copied. */
 #include "nri/peek.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A decoder in two passes, by protobuf-c's own descriptions: the first counts what the lists hold,
+ * the second stores each field where it belongs. */
 #include "nri/unpack.h"
 
 #include "nri/wire.h"

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import time
 
-from lib_guard import RECORDS, Node
+from lib_guard import RECORDS
 from parts import main
 
 ROUNDS = 40
