@@ -169,7 +169,7 @@ static void take_record(struct kf_lives *lives, const char *name)
 	struct kf_record *r;
 
 	if (!is_record(name) ||
-	    kf_file_slurp(lives->dirfd, name, KF_LIMIT_CONFIG, &text, NULL, NULL) < 0)
+	    kf_file_slurp(lives->dirfd, name, KF_LIMIT_CONFIG, &text, NULL, KF_ERR_IGNORED) < 0)
 		return;
 	at = text;
 	root = take_line(&at, "root");
