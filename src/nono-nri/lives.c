@@ -33,7 +33,8 @@
 static const struct timeval look = {.tv_sec = NEVER};
 
 struct kf_lives {
-	struct kf_plugin *plugin;
+	const struct kf_lives_ops *ops;
+	void *ctx;
 	int fd, dirfd;
 	bool lost; /* the directory is another one, or gone */
 	struct event *readable, *timer;
@@ -94,7 +95,7 @@ static void end_those(struct kf_lives *lives,
 			}
 			*at = r->next;
 			lives->n--;
-			kf_plugin_ended(lives->plugin, r);
+			lives->ops->ended(lives->ctx, r);
 			free(r);
 		}
 	}
@@ -254,7 +255,7 @@ static void on_readable(evutil_socket_t fd, short what, void *ctx)
 
 	(void)what;
 	/* Of a container that is told of now, the entry may still wait. */
-	kf_plugin_write_records(lives->plugin);
+	lives->ops->expect(lives->ctx);
 	while ((n = read(fd, buf, sizeof(buf))) > 0) {
 		for (const char *at = buf; at < buf + n;) {
 			const struct inotify_event *e = (const void *)at;
@@ -293,20 +294,20 @@ static int open_dir(struct kf_lives *lives, const char *dir, struct kf_err *err)
 	return 0;
 }
 
-int kf_lives_new(struct kf_plugin *plugin, const char *dir, struct kf_lives **ret,
-		 struct kf_err *err)
+int kf_lives_new(struct event_base *base, const char *dir, const struct kf_lives_ops *ops,
+		 void *ctx, struct kf_lives **ret, struct kf_err *err)
 {
 	struct kf_lives *lives = calloc(1, sizeof(*lives));
 
 	if (!lives)
 		return kf_fail_nomem(err, "watch");
-	lives->plugin = plugin;
+	lives->ops = ops;
+	lives->ctx = ctx;
 	lives->fd = lives->dirfd = -1;
 	if (open_dir(lives, dir, err) < 0)
 		goto failed;
-	lives->readable =
-		event_new(plugin->base, lives->fd, EV_READ | EV_PERSIST, on_readable, lives);
-	lives->timer = evtimer_new(plugin->base, on_timer, lives);
+	lives->readable = event_new(base, lives->fd, EV_READ | EV_PERSIST, on_readable, lives);
+	lives->timer = evtimer_new(base, on_timer, lives);
 	if (!lives->readable || !lives->timer || event_add(lives->readable, NULL) < 0) {
 		(void)kf_fail_nomem(err, "watch");
 		goto failed;

@@ -12,16 +12,23 @@
 
 struct kf_lives;
 
+/* Who is told.  @expect is called before the guard's news are looked at: what is to be taken has to
+ * be taken by then.  @ended: the container is gone, and so is its record after the call. */
+struct kf_lives_ops {
+	void (*expect)(void *ctx);
+	void (*ended)(void *ctx, const struct kf_record *record);
+};
+
 /* Watch the guard's directory @dir, which is made if it is not there. */
-int kf_lives_new(struct kf_plugin *plugin, const char *dir, struct kf_lives **ret,
-		 struct kf_err *err);
+int kf_lives_new(struct event_base *base, const char *dir, const struct kf_lives_ops *ops,
+		 void *ctx, struct kf_lives **ret, struct kf_err *err);
 /* NULL is fine. */
 void kf_lives_free(struct kf_lives *lives);
 /* Whether the directory is still the one that is watched. */
 bool kf_lives_told(const struct kf_lives *lives);
 
 /* From now on @record, which becomes ours, is a container whose end is told by
- * kf_plugin_ended(). */
+ * @ended. */
 void kf_lives_take(struct kf_lives *lives, struct kf_record *record);
 /* Look at the whole directory: what came and went while nobody looked. */
 void kf_lives_scan(struct kf_lives *lives);

@@ -299,7 +299,8 @@ static void watch_guard(struct daemon *d)
 	    err.code != ENOENT && err.code != ENOTDIR)
 		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
 	if (d->options.guard_dir[0] && d->options.node_dir[0] &&
-	    kf_lives_new(&d->plugin, d->options.guard_dir, &d->plugin.lives, &err) < 0)
+	    kf_lives_new(d->plugin.base, d->options.guard_dir, &kf_plugin_lives_ops, &d->plugin,
+			 &d->plugin.lives, &err) < 0)
 		kf_log(KF_LOG_WARN, "guard-not-watched", {"error", err.msg},
 		       {"remedy", "the runtime is asked to tell of every container's end instead"});
 }

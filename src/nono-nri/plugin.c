@@ -120,11 +120,6 @@ bool kf_plugin_lacks_events(const struct kf_plugin *plugin)
 	return plugin->connected && (wanted_events(plugin) & EVENTS_ALONE & ~plugin->events);
 }
 
-bool kf_plugin_told_by_guard(const struct kf_plugin *plugin)
-{
-	return plugin->lives && !(plugin->events & EVENTS_OF_STATE);
-}
-
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
 {
 	if (!plugin->connected)
@@ -237,6 +232,7 @@ static int configure(void *ctx, const Nri__ConfigureRequest *req,
 	if (p->lives)
 		kf_lives_clear(p->lives);
 	p->events = *events = wanted_events(p);
+	p->told_by_guard = p->lives && !(p->events & EVENTS_OF_STATE);
 	/* What every release has proves nothing: here the version counts, and the guard follows. */
 	if (!(p->events & EVENTS_ALONE))
 		nri_features_parse(req->runtime_name, req->runtime_version, req->nri_version,

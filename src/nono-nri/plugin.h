@@ -20,6 +20,7 @@
 struct event;
 struct event_base;
 struct kf_lives;
+struct kf_lives_ops;
 struct kf_record;
 struct kf_sync;
 
@@ -53,6 +54,7 @@ struct kf_plugin {
 	unsigned nrecords;
 	struct event *write_records;
 	struct kf_lives *lives; /* what the guard tells; NULL: nothing */
+	bool told_by_guard;	/* ... because the runtime is not asked to */
 	/* The request that was answered last, if it put a container of ours into the sandbox. */
 	struct {
 		const Nri__CreateContainerRequest *request;
@@ -65,6 +67,7 @@ struct kf_plugin {
 };
 
 extern const struct nri_plugin_ops kf_plugin_ops;
+extern const struct kf_lives_ops kf_plugin_lives_ops;
 extern const struct nri_unused kf_plugin_unused[];
 extern const size_t kf_plugin_nunused;
 
@@ -86,8 +89,6 @@ void kf_setup_done(struct kf_setup *setup);
 void kf_plugin_setup_changed(struct kf_plugin *plugin);
 /* Whether something is to be sandboxed that needs events which this connection does not bring. */
 bool kf_plugin_lacks_events(const struct kf_plugin *plugin);
-/* Whether the guard's records tell when a container ends, because the runtime does not. */
-bool kf_plugin_told_by_guard(const struct kf_plugin *plugin);
 
 /* synchronize (sync.c). */
 int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,

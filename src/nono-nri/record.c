@@ -38,15 +38,17 @@ void kf_plugin_write_records(struct kf_plugin *plugin)
 		next = r->next;
 		if (!r->written)
 			write_one(plugin, &r->entry);
-		if (kf_plugin_told_by_guard(plugin))
+		if (plugin->told_by_guard)
 			kf_lives_take(plugin->lives, r);
 		else
 			free(r);
 	}
 }
 
-void kf_plugin_ended(struct kf_plugin *plugin, const struct kf_record *record)
+/* The container has ended and is gone: say so, and take its state away. */
+static void tell_end(void *ctx, const struct kf_record *record)
 {
+	struct kf_plugin *plugin = ctx;
 	static const char *const words[] = {"container-stopping", "container-removed"};
 	const struct kf_state_entry *e = &record->entry;
 
@@ -57,6 +59,13 @@ void kf_plugin_ended(struct kf_plugin *plugin, const struct kf_record *record)
 		       {"pod", e->pod}, {"profile", e->profile},
 		       {"runtime_handler", record->handler});
 }
+
+static void expect_news(void *ctx)
+{
+	kf_plugin_write_records(ctx);
+}
+
+const struct kf_lives_ops kf_plugin_lives_ops = {expect_news, tell_end};
 
 static void on_quiet(evutil_socket_t fd, short what, void *ctx)
 {

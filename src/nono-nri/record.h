@@ -19,7 +19,4 @@ struct kf_record {
 	char strings[];
 };
 
-/* The container has ended and is gone: say so, and take its state away. */
-void kf_plugin_ended(struct kf_plugin *plugin, const struct kf_record *record);
-
 #endif

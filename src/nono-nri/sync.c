@@ -261,7 +261,7 @@ static int finish(struct kf_plugin *p)
 	for (const struct live *l = s->live; l; l = l->next)
 		index.v[index.n++] = l;
 	kf_plugin_write_records(p);
-	if (kf_plugin_told_by_guard(p))
+	if (p->told_by_guard)
 		kf_lives_scan(p->lives);
 	qsort(index.v, index.n, sizeof(*index.v), by_id);
 	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, keep, &index));

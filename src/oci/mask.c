@@ -120,7 +120,8 @@ static int find_homes(struct masks *m, int rootfs_fd, struct kf_err *err)
 }
 
 /* "DIR/MIDDLE/REST"; done for each denial and home. */
-static char *join(struct kf_arena *arena, const char *dir, const char *middle, const char *rest)
+static char *join_paths(struct kf_arena *arena, const char *dir, const char *middle,
+			const char *rest)
 {
 	const size_t ndir = strlen(dir), nmiddle = strlen(middle), nrest = strlen(rest);
 	char *joined = kf_arena_alloc(arena, ndir + nmiddle + nrest + 3);
@@ -139,7 +140,7 @@ static int add_path(struct masks *m, const char *rule, const char *dir, const ch
 		    const char *rest, struct kf_err *err)
 {
 	struct kf_arena *arena = &m->oci->arena;
-	const char *joined = join(arena, dir, middle, rest);
+	const char *joined = join_paths(arena, dir, middle, rest);
 	char clean[PATH_MAX];
 	size_t n;
 
