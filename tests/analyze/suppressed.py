@@ -14,10 +14,7 @@ SUPPRESSED = {
     ("-Wanalyzer-null-dereference", "src/flat/flat.c"): "the text is known to end in a line end: strchr() finds one",
     ("-Wanalyzer-null-dereference", "src/nono-runc/cmdline.c"): "what parsing has accepted, find_flag() finds again",
     # clang-tidy
-    ("clang-analyzer-core.CallAndMessage", "src/grants/grants.c"): "homes[] is filled up to nhomes, which the loop ends at",
     ("clang-analyzer-core.NonNullParamChecker", "src/seccomp/merge.c"): "side_init() makes no entry without a name",
-    ("clang-analyzer-core.NonNullParamChecker", "src/kubefence/try/command.c"): "parsing ends at a command line without a command",
-    ("clang-analyzer-core.NullDereference", "src/kubefence/explain/command.c"): "a rule of a compiled profile has its origin",
     ("clang-analyzer-core.NullDereference", "src/nri/runtime.c"): "no element is looked at when there are none",
     ("clang-analyzer-core.StackAddressEscape", "src/nono/why.c"): "the process ends with the function whose options these are",
     ("clang-analyzer-core.StackAddressEscape", "src/nono/wrap.c"): "the process ends with the function whose options these are",

@@ -204,7 +204,7 @@ static int verify_node(struct kf_node *node, struct kf_err *err)
 	return kf_node_verify(node, err);
 }
 
-/* verify() with its questions to the runtime left out: whether it answers is another matter. */
+/* verify_node() without questions to the runtime: whether it answers is another matter. */
 static int verify_files(struct kf_node *node, struct kf_err *err)
 {
 	const struct kf_node_options *options = node->options;
