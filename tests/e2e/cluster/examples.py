@@ -66,7 +66,8 @@ def apply(t: Tap, k: Cluster, path) -> None:
     r = k.kubectl("apply", "--dry-run=server", "-o", "json", "-f", str(path), check=False)
     if not t.ok(r.code == 0 and not r.err, f"examples/agents/{path.name}: the API server takes it without a warning", r.err):
         return
-    for o in json.loads(r.out)["items"]:
+    shown = json.loads(r.out)
+    for o in shown.get("items", [shown]):  # a manifest of one object is not shown as a list
         if o["kind"] == "PersistentVolumeClaim":
             k.apply(volume(k, o["metadata"]["name"]))
         elif "template" in o["spec"]:
