@@ -8,12 +8,14 @@ import sys
 CHART = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kubefence")
 HEAD = """# kubefence
 
-Helm chart: NRI plugin and node set-up DaemonSets, RuntimeClasses and admission policies.
+For owners of a cluster: the Helm chart, with NRI plugin and node set-up as DaemonSets, RuntimeClasses and admission
+policies.
 
     helm install kubefence charts/kubefence --namespace kube-system
 
-A pod is sandboxed by `runtimeClassName: nono-runc`, with the profile of its annotation `nono.sh/profile` or the default one.
-Installing, upgrading, admission, readiness, break-glass and uninstalling are described in [docs/kubernetes.md](../../docs/kubernetes.md).
+A pod asks for the sandbox with `runtimeClassName: nono-runc`. Its annotation `nono.sh/profile` chooses the profile;
+without it the pod gets the default one. [docs/kubernetes.md](../../docs/kubernetes.md) describes installing, upgrading,
+admission, readiness, break-glass and uninstalling.
 
 ## Values
 
