@@ -150,6 +150,15 @@ static void a_request_to_uninstall_is_followed_and_can_be_taken_back(void **stat
 	assert_int_equal(s.timers.node, 5);
 	kf_agent_retry_node(&s);
 	assert_int_equal(s.next, KF_WORK_UNINSTALL);
+	assert_string_equal(s.facts.detail, "pods run");
+	/* ... but not before the object was read again: the request may be over. */
+	assert_false(s.claimed);
+	assert_true(s.api_due);
+	api(&s, true, &not, NOW);
+	assert_int_equal(s.facts.phase, KF_PHASE_STARTING);
+	assert_int_equal(s.next, KF_WORK_INSTALL);
+	api(&s, true, &asked, NOW);
+	assert_int_equal(s.next, KF_WORK_UNINSTALL);
 	/* Taken back while it is still at work. */
 	kf_agent_order_node(&s);
 	api(&s, true, &not, NOW);

@@ -20,7 +20,8 @@ void kf_agent_claim(struct kf_agent_state *s, enum kf_phase phase, enum kf_work 
 		    const char *detail)
 {
 	s->facts.phase = phase;
-	(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", detail);
+	if (detail != s->facts.detail)
+		(void)snprintf(s->facts.detail, sizeof(s->facts.detail), "%s", detail);
 	s->next = work;
 	s->claimed = false;
 	kf_agent_urge(s);

@@ -14,8 +14,10 @@
 
 void kf_agent_retry_node(struct kf_agent_state *s)
 {
+	/* The request may be over, with nobody having told us yet: the Node object is read first.
+	 * Else what is removed now would be installed again, and the runtime restarted for each. */
 	if (s->facts.phase == KF_PHASE_UNINSTALLING)
-		s->next = KF_WORK_UNINSTALL;
+		kf_agent_claim(s, KF_PHASE_UNINSTALLING, KF_WORK_UNINSTALL, s->facts.detail);
 	else if (s->facts.phase == KF_PHASE_FAILED)
 		kf_agent_claim(s, KF_PHASE_STARTING, KF_WORK_INSTALL, "");
 }
