@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes a policy out of the table of those that are built into the launcher.  The table is made
+ * from profiles/ while building (src/profilec). */
 #include "flat/builtin.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a policy's flat text, which is not trusted: the header, the checksum, and a rule for each
+ * line. What variables in it stand for is found out in src/grants; profile/compile.c writes the
+ * text. */
 #include "flat/flat.h"
 
 #include "base/cleanup.h"
@@ -74,7 +77,7 @@ static char *next_word(char **s)
 }
 
 /* Whether @path is empty or as kf_path_clean() would leave it; *ret_n is its length then. */
-static bool clean(const char *path, size_t *ret_n)
+static bool is_clean(const char *path, size_t *ret_n)
 {
 	const char *name = path;
 
@@ -111,7 +114,7 @@ static int check_path(struct parser *p, const char *path)
 	} else if (*rest != '/') {
 		return bad(p, "path '%s' is not absolute", path);
 	}
-	if (!clean(rest, &n) && strcmp(path, "/") != 0)
+	if (!is_clean(rest, &n) && strcmp(path, "/") != 0)
 		return bad(p, "path '%.120s' must have no '//', '.', '..' or trailing '/'", path);
 	if (n >= PATH_MAX / 2)
 		return bad(p, "path '%.40s...' is too long", path);

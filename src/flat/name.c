@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says what a profile may be called. */
 #include "flat/name.h"
 
 #include "base/limits.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says which paths are the system's own, and which files are the pod's: no volume, variable or
+ * symlink makes the former writable.  Nothing here looks at files. */
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "flat/flat.h"
