@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a method's name to the plugin's callback. */
+/* What the plugin is told: requests, from a method's name to its callback, and each change of the
+ * connection's state.  plugin.c makes the connection. */
 #include "base/cleanup.h"
 #include "nri/methods.h"
 #include "nri/peek.h"
 #include "nri/plugin.h"
 
+#include <event2/event.h>
 #include <stddef.h>
 
 /* What a request without them is taken to be about. */
@@ -38,8 +40,8 @@ struct method {
 
 static uint32_t events_with_callback(const struct nri_plugin *p);
 
-static int configure(struct nri_plugin *p, const struct method *m, const void *msg,
-		     struct nri_error *err)
+static int answer_configure(struct nri_plugin *p, const struct method *m, const void *msg,
+			    struct nri_error *err)
 {
 	const Nri__ConfigureRequest *req = msg;
 	Nri__ConfigureResponse answer = NRI__CONFIGURE_RESPONSE__INIT;
@@ -70,8 +72,8 @@ static int configure(struct nri_plugin *p, const struct method *m, const void *m
 	return 0;
 }
 
-static int synchronize(struct nri_plugin *p, const struct method *m, const void *msg,
-		       struct nri_error *err)
+static int answer_synchronize(struct nri_plugin *p, const struct method *m, const void *msg,
+			      struct nri_error *err)
 {
 	const Nri__SynchronizeRequest *req = msg;
 	Nri__SynchronizeResponse more = NRI__SYNCHRONIZE_RESPONSE__INIT;
@@ -89,8 +91,8 @@ static int synchronize(struct nri_plugin *p, const struct method *m, const void 
 	return 0;
 }
 
-static int nothing(struct nri_plugin *p, const struct method *m, const void *msg,
-		   struct nri_error *err)
+static int do_nothing(struct nri_plugin *p, const struct method *m, const void *msg,
+		      struct nri_error *err)
 {
 	(void)p;
 	(void)m;
@@ -102,7 +104,7 @@ static int nothing(struct nri_plugin *p, const struct method *m, const void *msg
 /* ---- requests with an answer ---- */
 
 /* A decision about nothing would be "fine"; there is none. */
-static int need(const void *pod, const void *container, struct nri_error *err)
+static int need_objects(const void *pod, const void *container, struct nri_error *err)
 {
 	return pod && container
 		       ? 0
@@ -116,7 +118,7 @@ static int need(const void *pod, const void *container, struct nri_error *err)
 		const type *req = msg;                                                 \
                                                                                        \
 		(void)m;                                                               \
-		if (need(req->pod, req->container, err) < 0)                           \
+		if (need_objects(req->pod, req->container, err) < 0)                   \
 			return -1;                                                     \
 		return p->ops->name(p->ctx, req, &p->reply, err);                      \
 	}
@@ -149,7 +151,7 @@ static int tell_container(struct nri_plugin *p, const struct method *m, const Nr
 			  const Nri__Container *container, struct nri_error *err)
 {
 	/* The only one whose result matters to the container. */
-	if (m->event == NRI__EVENT__START_CONTAINER && need(pod, container, err) < 0)
+	if (m->event == NRI__EVENT__START_CONTAINER && need_objects(pod, container, err) < 0)
 		return -1;
 	return CALLBACK(p, m, container_fn)(p->ctx, pod ? pod : &no_pod,
 					    container ? container : &no_container, err);
@@ -204,9 +206,9 @@ static const struct method methods[] = {
 	EVENT("StopPodSandbox", STOP_POD_SANDBOX, pod_request, pod_event, stop_pod_sandbox),
 	EVENT("RemovePodSandbox", REMOVE_POD_SANDBOX, pod_request, pod_event, remove_pod_sandbox),
 	PLAIN("StateChange", state_change_event, state_change),
-	PLAIN("Configure", configure_request, configure),
-	PLAIN("Synchronize", synchronize_request, synchronize),
-	PLAIN("Shutdown", empty, nothing),
+	PLAIN("Configure", configure_request, answer_configure),
+	PLAIN("Synchronize", synchronize_request, answer_synchronize),
+	PLAIN("Shutdown", empty, do_nothing),
 };
 /* clang-format on */
 
@@ -257,6 +259,20 @@ static uint32_t events_with_callback(const struct nri_plugin *p)
 	return events;
 }
 
+/* ---- the connection's state ---- */
+
+void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
+			  const struct nri_error *why)
+{
+	plugin->state = state;
+	if (state == NRI_PLUGIN_READY) {
+		plugin->backoff_ms = plugin->backoff_min_ms;
+		(void)event_del(plugin->timer);
+	}
+	if (plugin->ops->state_changed)
+		plugin->ops->state_changed(plugin->ctx, state, why);
+}
+
 /* ---- requests ---- */
 
 static const struct method *find_method(const struct nri_ttrpc_request *req)
@@ -275,8 +291,8 @@ static Nri__Event event_of(const struct method *m, const struct nri_slice *paylo
 }
 
 /* Whether the request is one that the plugin does not want to hear of. */
-static bool skips(const struct nri_plugin *p, const struct method *m,
-		  const struct nri_slice *payload)
+static bool is_skipped(const struct nri_plugin *p, const struct method *m,
+		       const struct nri_slice *payload)
 {
 	struct nri_peek peek;
 
@@ -290,8 +306,8 @@ static bool skips(const struct nri_plugin *p, const struct method *m,
 }
 
 /* Run the callback; the answer, if it succeeds, is in p->reply. */
-static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, bool *ret_skipped,
-		  struct nri_error *err)
+static int handle_request(struct nri_plugin *p, const struct nri_ttrpc_request *req,
+			  bool *ret_skipped, struct nri_error *err)
 {
 	const struct method *m = find_method(req);
 	ProtobufCMessage *msg;
@@ -301,11 +317,11 @@ static int handle(struct nri_plugin *p, const struct nri_ttrpc_request *req, boo
 				(int)nri_min(req->service.n, NRI_TTRPC_NAME_MAX), req->service.p,
 				(int)nri_min(req->method.n, NRI_TTRPC_NAME_MAX), req->method.p);
 	/* What the callbacks decide on is known from Configure on. */
-	if ((m->event || m->run == state_change || m->run == synchronize) &&
+	if ((m->event || m->run == state_change || m->run == answer_synchronize) &&
 	    p->state < NRI_PLUGIN_CONFIGURED)
 		return nri_fail(err, NRI_FAILED_PRECONDITION, "%s before Configure", m->name);
-	p->accepted = p->accepted || m->run != configure;
-	*ret_skipped = skips(p, m, &req->payload);
+	p->accepted = p->accepted || m->run != answer_configure;
+	*ret_skipped = is_skipped(p, m, &req->payload);
 	if (*ret_skipped)
 		return 0;
 	if (nri_decode_event(&p->decoder, m->request, req->payload.p, req->payload.n,
@@ -329,7 +345,7 @@ void nri_plugin_request(void *plugin, uint32_t stream, const struct nri_ttrpc_re
 
 	nri_reply_reset(&p->reply);
 	p->next_state = p->state;
-	if (handle(p, req, &skipped, &err) < 0) {
+	if (handle_request(p, req, &skipped, &err) < 0) {
 		nri_link_reply_error(&p->link, stream, &err);
 	} else {
 		nri_link_reply(&p->link, stream, p->reply.buf.p, p->reply.buf.n);

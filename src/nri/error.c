@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fills in errors; their texts end in the runtime's log and in pods' events. */
 #include "base/escape.h"
 
 #include <nri/nri.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tells from names and versions what a runtime can do. */
 #include "base/cleanup.h"
 #include "nri/sized.h"
 
@@ -27,7 +28,7 @@ static bool is_digit(char c)
 }
 
 /* Decimal number at **p, at most 9999; moves *p behind it. */
-static int number(const char **p)
+static int take_number(const char **p)
 {
 	int n = 0;
 
@@ -47,11 +48,11 @@ static bool parse_version(const char *s, int *major, int *minor)
 			s++;
 			continue;
 		}
-		first = number(&s);
+		first = take_number(&s);
 		if (s[0] == '.' && is_digit(s[1])) {
 			s++;
 			*major = first;
-			*minor = number(&s);
+			*minor = take_number(&s);
 			return true;
 		}
 	}
@@ -64,7 +65,7 @@ static bool at_least(int major, int minor, int want_major, int want_minor)
 }
 
 /* What follows from the release of NRI. */
-static void derive(struct nri_features *f)
+static void derive_features(struct nri_features *f)
 {
 	f->adjust_args = f->validate = at_least(f->nri_major, f->nri_minor, 0, 10);
 	f->seccomp_errno = at_least(f->nri_major, f->nri_minor, 0, 12);
@@ -80,7 +81,7 @@ void nri_features_settle_sized(struct nri_features *features, size_t size, bool 
 	if (f.validate == refused) {
 		f.nri_major = 0;
 		f.nri_minor = refused ? 9 : 10;
-		derive(&f);
+		derive_features(&f);
 	}
 	nri_sized_copy(features, size, &f, sizeof(f));
 }
@@ -104,7 +105,7 @@ void nri_features_parse_sized(const char *runtime_name, const char *runtime_vers
 			}
 		}
 	}
-	derive(&f);
+	derive_features(&f);
 	f.start_can_fail = f.is_containerd;
 	nri_sized_copy(ret, size, &f, sizeof(f));
 }

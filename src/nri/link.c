@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* A connection: bytes in, messages out to its owner, and the other way round.  What the messages
+ * mean is dispatch.c's (a plugin) and runtime.c's. */
 #include "nri/link.h"
 
 #include "base/cleanup.h"
@@ -59,7 +61,7 @@ void nri_link_done(struct nri_link *link)
 	link->buffer = NULL;
 }
 
-static void broken(struct nri_link *link, const struct nri_error *why)
+static void break_link(struct nri_link *link, const struct nri_error *why)
 {
 	if (link->fd < 0)
 		return;
@@ -69,7 +71,7 @@ static void broken(struct nri_link *link, const struct nri_error *why)
 
 /* ---- reading ---- */
 
-static void serve(struct nri_link *link, const struct nri_ttrpc_message *msg)
+static void serve_message(struct nri_link *link, const struct nri_ttrpc_message *msg)
 {
 	struct nri_ttrpc_request req;
 	struct nri_error err;
@@ -100,7 +102,7 @@ static int served_message(void *ctx, const struct nri_ttrpc_message *msg)
 {
 	struct nri_link *link = ctx;
 
-	serve(link, msg);
+	serve_message(link, msg);
 	return link->fd < 0 ? -1 : 0;
 }
 
@@ -122,7 +124,7 @@ struct feed {
 	struct nri_error *err;
 };
 
-static int fragment(void *ctx, uint32_t conn, const uint8_t *data, size_t n)
+static int take_fragment(void *ctx, uint32_t conn, const uint8_t *data, size_t n)
 {
 	struct feed *feed = ctx;
 	struct nri_link *link = feed->link;
@@ -164,10 +166,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			nri_error_set(&err, NRI_UNAVAILABLE, "reading: %s", strerror(errno));
 		else if (n == 0)
 			nri_error_set(&err, NRI_UNAVAILABLE, "the peer closed the connection");
-		if (n <= 0 || nri_trunk_feed(&link->trunk, link->buffer, (size_t)n, fragment, &feed,
-					     &err) < 0) {
+		if (n <= 0 || nri_trunk_feed(&link->trunk, link->buffer, (size_t)n, take_fragment,
+					     &feed, &err) < 0) {
 			/* If a callback closed the link, this does nothing. */
-			broken(link, &err);
+			break_link(link, &err);
 			return;
 		}
 		flags = MSG_DONTWAIT;
@@ -185,7 +187,7 @@ static void send_failed(struct nri_link *link)
 	struct nri_error err;
 
 	nri_error_set(&err, NRI_UNAVAILABLE, "writing: %s", strerror(errno));
-	broken(link, &err);
+	break_link(link, &err);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -237,7 +239,7 @@ static void send_pieces(struct nri_link *link, struct iovec *iov, size_t niov)
 	if (link->out.failed) {
 		nri_error_set(&err, NRI_RESOURCE_EXHAUSTED,
 			      "the peer does not read what it asked for");
-		broken(link, &err);
+		break_link(link, &err);
 	} else if (link->out.n && !waiting) {
 		(void)event_add(link->writable, NULL);
 	}

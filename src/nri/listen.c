@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the socket that a runtime listens on for plugins. */
 #include "base/cleanup.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Decodes and encodes messages within limits on memory and size, and checks their strings: the
+ * plain ones with unpack.c, the rest with protobuf-c. */
 #include "nri/message.h"
 
 #include "nri/ttrpc.h"
@@ -134,7 +136,7 @@ static void too_large(const char *what, size_t n, struct nri_error *err)
 }
 
 /* Encode @msg into @out, which has room for its packed size @n. */
-static int pack(const ProtobufCMessage *msg, void *out, size_t n, struct nri_error *err)
+static int pack_message(const ProtobufCMessage *msg, void *out, size_t n, struct nri_error *err)
 {
 	const char *bad;
 
@@ -156,7 +158,7 @@ void nri_reply_add(struct nri_reply *reply, const ProtobufCMessage *msg)
 	out = kf_buf_extend(&reply->buf, n);
 	if (!out)
 		too_large(msg->descriptor->short_name, n, &err);
-	if (!out || pack(msg, out, n, &err) < 0)
+	if (!out || pack_message(msg, out, n, &err) < 0)
 		reply_fail(reply, &err);
 }
 
@@ -180,7 +182,7 @@ int nri_encode(const ProtobufCMessage *msg, void **ret, size_t *ret_n, struct nr
 		too_large(msg->descriptor->short_name, n, err);
 		return -1;
 	}
-	if (pack(msg, out, n, err) < 0) {
+	if (pack_message(msg, out, n, err) < 0) {
 		free(out);
 		return -1;
 	}

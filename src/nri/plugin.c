@@ -22,19 +22,7 @@
 /* More than messages lie in one another. */
 #define MESSAGE_DEPTH  16
 
-void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
-			  const struct nri_error *why)
-{
-	plugin->state = state;
-	if (state == NRI_PLUGIN_READY) {
-		plugin->backoff_ms = plugin->backoff_min_ms;
-		(void)event_del(plugin->timer);
-	}
-	if (plugin->ops->state_changed)
-		plugin->ops->state_changed(plugin->ctx, state, why);
-}
-
-static void arm(struct nri_plugin *p, unsigned ms)
+static void arm_timer(struct nri_plugin *p, unsigned ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
@@ -48,7 +36,7 @@ static void retry_later(struct nri_plugin *p)
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
 		random = 0;
-	arm(p, p->backoff_ms + (unsigned)((uint64_t)p->backoff_ms / 4 * random / UINT16_MAX));
+	arm_timer(p, p->backoff_ms + (unsigned)((uint64_t)p->backoff_ms / 4 * random / UINT16_MAX));
 	p->backoff_ms =
 		p->backoff_ms > p->backoff_max_ms / 2 ? p->backoff_max_ms : p->backoff_ms * 2;
 }
@@ -68,7 +56,7 @@ static bool refused_events(struct nri_plugin *p, const struct nri_error *why)
 	return p->refusals > 0;
 }
 
-static void lost(void *ctx, const struct nri_error *why)
+static void lose_connection(void *ctx, const struct nri_error *why)
 {
 	struct nri_plugin *p = ctx;
 	struct nri_error refused;
@@ -83,17 +71,18 @@ static void lost(void *ctx, const struct nri_error *why)
 			      "the runtime ended the connection after Configure, as it does when "
 			      "it does not know an event; connecting again at once");
 		why = &refused;
-		arm(p, 0);
+		arm_timer(p, 0);
 	} else {
 		retry_later(p);
 	}
 	nri_plugin_set_state(p, NRI_PLUGIN_OFFLINE, why);
 }
 
-void nri_plugin_disconnect(struct nri_plugin *plugin, const struct nri_error *why)
+/* Close the connection because of @why, and try again later. */
+static void drop_connection(struct nri_plugin *p, const struct nri_error *why)
 {
-	nri_link_close(&plugin->link);
-	lost(plugin, why);
+	nri_link_close(&p->link);
+	lose_connection(p, why);
 }
 
 /* The runtime's answer to RegisterPlugin, which may come after its first requests. */
@@ -110,10 +99,10 @@ static void on_response(void *ctx, uint32_t stream, const struct nri_ttrpc_respo
 			      resp->message.n ? (const char *)resp->message.p : "");
 	else
 		nri_error_set(&why, NRI_INTERNAL, "malformed answer to RegisterPlugin");
-	nri_plugin_disconnect(p, &why);
+	drop_connection(p, &why);
 }
 
-static const struct nri_link_ops link_ops = {nri_plugin_request, on_response, lost};
+static const struct nri_link_ops link_ops = {nri_plugin_request, on_response, lose_connection};
 
 static int open_socket(const char *path, int *ret_fd, struct nri_error *err)
 {
@@ -143,7 +132,7 @@ static int register_plugin(struct nri_plugin *p, struct nri_error *err)
 				PATIENCE_MS, &p->register_stream, err);
 }
 
-static void attempt(struct nri_plugin *p)
+static void try_connection(struct nri_plugin *p)
 {
 	struct nri_error err;
 	int fd;
@@ -152,19 +141,19 @@ static void attempt(struct nri_plugin *p)
 		fd = kf_steal_fd(&p->adopted_fd);
 	else if ((p->connect ? p->connect(p->ctx, &fd, &err)
 			     : open_socket(p->socket_path, &fd, &err)) < 0) {
-		lost(p, &err);
+		lose_connection(p, &err);
 		return;
 	}
 	if (nri_link_open(&p->link, fd, &err) < 0) {
 		(void)close(fd);
-		lost(p, &err);
+		lose_connection(p, &err);
 		return;
 	}
-	arm(p, PATIENCE_MS);
+	arm_timer(p, PATIENCE_MS);
 	nri_plugin_set_state(p, NRI_PLUGIN_CONNECTED, NULL);
-	/* If the connection breaks in this very moment, lost() has been called. */
+	/* If the connection breaks in this very moment, lose_connection() has been called. */
 	if (register_plugin(p, &err) < 0 && nri_link_is_open(&p->link))
-		nri_plugin_disconnect(p, &err);
+		drop_connection(p, &err);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -175,12 +164,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (!nri_link_is_open(&p->link)) {
-		attempt(p);
+		try_connection(p);
 		return;
 	}
 	nri_error_set(&why, NRI_DEADLINE_EXCEEDED, "the runtime did not synchronize within %d s",
 		      PATIENCE_MS / 1000);
-	nri_plugin_disconnect(p, &why);
+	drop_connection(p, &why);
 }
 
 static int check_options(const struct nri_plugin_options *o, struct nri_error *err)
@@ -288,7 +277,7 @@ int nri_plugin_new_sized(struct event_base *base, const struct nri_plugin_option
 
 void nri_plugin_start(struct nri_plugin *plugin)
 {
-	attempt(plugin);
+	try_connection(plugin);
 }
 
 enum nri_plugin_state nri_plugin_state(const struct nri_plugin *plugin)

@@ -31,11 +31,10 @@ struct nri_plugin {
 /* So many refusals are one of the events. */
 #define NRI_REFUSALS 2
 
-/* Answer one request of the runtime; src/nri/dispatch.c. */
+/* dispatch.c: answer one request of the runtime. */
 void nri_plugin_request(void *plugin, uint32_t stream, const struct nri_ttrpc_request *req);
+/* dispatch.c: what the connection has become, and why. */
 void nri_plugin_set_state(struct nri_plugin *plugin, enum nri_plugin_state state,
 			  const struct nri_error *why);
-/* Close the connection because of @why, and try again later. */
-void nri_plugin_disconnect(struct nri_plugin *plugin, const struct nri_error *why);
 
 #endif

@@ -198,9 +198,9 @@ int nri_runtime_call(struct nri_runtime *rt, const char *service, const char *me
 }
 
 /* Encode @req, call within the running deadline, decode the answer. */
-static int exchange(struct nri_runtime *rt, const char *method, const ProtobufCMessage *req,
-		    const ProtobufCMessageDescriptor *answer, ProtobufCMessage **ret,
-		    struct nri_error *err)
+static int exchange_messages(struct nri_runtime *rt, const char *method,
+			     const ProtobufCMessage *req, const ProtobufCMessageDescriptor *answer,
+			     ProtobufCMessage **ret, struct nri_error *err)
 {
 	nri_reply_reset(&rt->request);
 	nri_reply_add(&rt->request, req);
@@ -227,7 +227,7 @@ static int call_event(struct nri_runtime *rt, Nri__Event event, const ProtobufCM
 	if (!(rt->events & NRI_EVENT_BIT(event)))
 		return nri_decode(&rt->decoder, answer, "", 0, ret, err);
 	start_deadline(rt, rt->request_ms);
-	return exchange(rt, method, req, answer, ret, err);
+	return exchange_messages(rt, method, req, answer, ret, err);
 }
 
 int nri_runtime_register(struct nri_runtime *rt, uint32_t *ret_events, struct nri_error *err)
@@ -246,8 +246,8 @@ int nri_runtime_register(struct nri_runtime *rt, uint32_t *ret_events, struct nr
 	req.registration_timeout = rt->registration_ms;
 	req.request_timeout = rt->request_ms;
 	start_deadline(rt, rt->request_ms);
-	if (exchange(rt, "Configure", &req.base, &nri__configure_response__descriptor, &msg, err) <
-	    0)
+	if (exchange_messages(rt, "Configure", &req.base, &nri__configure_response__descriptor,
+			      &msg, err) < 0)
 		return -1;
 	events = (uint32_t)((Nri__ConfigureResponse *)msg)->events;
 	if (events & ~rt->known)
@@ -274,7 +274,7 @@ static size_t element_size(const ProtobufCMessage *msg)
 }
 
 /* How many of the elements from @from on fit into *@room, which shrinks. */
-static size_t fit(ProtobufCMessage *const *elements, size_t n, size_t from, size_t *room)
+static size_t fit_elements(ProtobufCMessage *const *elements, size_t n, size_t from, size_t *room)
 {
 	size_t i = from;
 
@@ -302,12 +302,12 @@ int nri_runtime_synchronize(struct nri_runtime *rt, Nri__PodSandbox *const *pods
 		size_t room = NRI_TTRPC_DATA_MAX - 2 * NRI_TTRPC_ENVELOPE_MAX;
 
 		req.pods = pods ? (Nri__PodSandbox **)(uintptr_t)(pods + pod) : NULL;
-		req.n_pods = fit((ProtobufCMessage *const *)pods, npods, pod, &room);
+		req.n_pods = fit_elements((ProtobufCMessage *const *)pods, npods, pod, &room);
 		req.containers =
 			containers ? (Nri__Container **)(uintptr_t)(containers + container) : NULL;
 		if (pod + req.n_pods == npods)
-			req.n_containers = fit((ProtobufCMessage *const *)containers, ncontainers,
-					       container, &room);
+			req.n_containers = fit_elements((ProtobufCMessage *const *)containers,
+							ncontainers, container, &room);
 		pod += req.n_pods;
 		container += req.n_containers;
 		req.more = pod < npods || container < ncontainers;
@@ -315,8 +315,8 @@ int nri_runtime_synchronize(struct nri_runtime *rt, Nri__PodSandbox *const *pods
 			return nri_fail(err, NRI_RESOURCE_EXHAUSTED,
 					"Synchronize: one pod or container is larger than a "
 					"message may be");
-		if (exchange(rt, "Synchronize", &req.base, &nri__synchronize_response__descriptor,
-			     &msg, err) < 0)
+		if (exchange_messages(rt, "Synchronize", &req.base,
+				      &nri__synchronize_response__descriptor, &msg, err) < 0)
 			return -1;
 		answer = (Nri__SynchronizeResponse *)msg;
 		if (req.more && (!answer->more || answer->n_update))
@@ -379,7 +379,7 @@ static int state_change(struct nri_runtime *rt, Nri__Event event, Nri__PodSandbo
 	req.event = event;
 	req.pod = pod;
 	req.container = container;
-	return exchange(rt, "StateChange", &req.base, &nri__empty__descriptor, &msg, err);
+	return exchange_messages(rt, "StateChange", &req.base, &nri__empty__descriptor, &msg, err);
 }
 
 int nri_runtime_event(struct nri_runtime *rt, Nri__Event event, Nri__PodSandbox *pod,
@@ -402,8 +402,8 @@ int nri_runtime_event(struct nri_runtime *rt, Nri__Event event, Nri__PodSandbox 
 	start_deadline(rt, rt->request_ms);
 	if (rt->state_change)
 		return state_change(rt, event, pod, container, err);
-	if (exchange(rt, nri_event_method(event), &req.base, &nri__empty__descriptor, &msg, &own) ==
-	    0)
+	if (exchange_messages(rt, nri_event_method(event), &req.base, &nri__empty__descriptor, &msg,
+			      &own) == 0)
 		return 0;
 	if (own.code == NRI_UNIMPLEMENTED)
 		return state_change(rt, event, pod, container, err);
@@ -414,7 +414,7 @@ int nri_runtime_event(struct nri_runtime *rt, Nri__Event event, Nri__PodSandbox 
 
 /* ---- life ---- */
 
-static char *copy(const char *s, const char *fallback)
+static char *copy_string(const char *s, const char *fallback)
 {
 	return strdup(s ? s : fallback);
 }
@@ -431,10 +431,10 @@ int nri_runtime_new_sized(struct event_base *base, int fd, const struct nri_runt
 	if (!rt)
 		return nri_fail(err, NRI_RESOURCE_EXHAUSTED, "runtime: out of memory");
 	rt->base = base;
-	rt->name = copy(options->name, "libnri");
-	rt->version = copy(options->version, KF_VERSION);
-	rt->nri_version = copy(options->nri_version, "");
-	rt->config = copy(options->config, "");
+	rt->name = copy_string(options->name, "libnri");
+	rt->version = copy_string(options->version, KF_VERSION);
+	rt->nri_version = copy_string(options->nri_version, "");
+	rt->config = copy_string(options->config, "");
 	rt->registration_ms = options->registration_timeout_ms ? options->registration_timeout_ms
 							       : REGISTRATION_MS;
 	rt->request_ms = options->request_timeout_ms ? options->request_timeout_ms : REQUEST_MS;

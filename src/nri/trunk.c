@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes the two connections that share a socket apart: frames of NRI's multiplexer. */
 #include "nri/trunk.h"
 
 #include <string.h>

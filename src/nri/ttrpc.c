@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* ttrpc: takes messages out of a stream of bytes, and reads and writes their envelopes. */
 #include "nri/ttrpc.h"
 
 #include "base/utf8.h"
@@ -14,7 +15,7 @@
 #define KEEP (64 * 1024)
 
 /* Keep @n bytes until the rest of the message comes. */
-static int store(struct nri_ttrpc *in, const uint8_t *data, size_t n, struct nri_error *err)
+static int store_bytes(struct nri_ttrpc *in, const uint8_t *data, size_t n, struct nri_error *err)
 {
 	size_t need = in->have + n, cap = in->cap ? in->cap : 4096;
 	uint8_t *p;
@@ -34,7 +35,7 @@ static int store(struct nri_ttrpc *in, const uint8_t *data, size_t n, struct nri
 	return 0;
 }
 
-static void forget(struct nri_ttrpc *in)
+static void forget_message(struct nri_ttrpc *in)
 {
 	in->nheader = 0;
 	in->have = 0;
@@ -75,19 +76,19 @@ int nri_ttrpc_feed(struct nri_ttrpc *in, const uint8_t *data, size_t n, nri_ttrp
 		if (k < in->want - in->have) {
 			if (msg.too_large)
 				in->have += k;
-			else if (k && store(in, data, k, err) < 0)
+			else if (k && store_bytes(in, data, k, err) < 0)
 				return -1;
 			return 0;
 		}
 		/* Complete.  Usually all of it is in one piece and stays where it is. */
-		if (!msg.too_large && in->have && k && store(in, data, k, err) < 0)
+		if (!msg.too_large && in->have && k && store_bytes(in, data, k, err) < 0)
 			return -1;
 		msg.data = in->have && !msg.too_large ? in->data : data;
 		msg.n = msg.too_large ? 0 : in->want;
 		data += k;
 		n -= k;
 		stop = fn(ctx, &msg);
-		forget(in);
+		forget_message(in);
 		if (stop < 0)
 			return -1;
 		if (!n)

@@ -77,7 +77,7 @@ static size_t size_of(const ProtobufCFieldDescriptor *field)
 	}
 }
 
-static bool plain(const ProtobufCFieldDescriptor *field)
+static bool is_plain(const ProtobufCFieldDescriptor *field)
 {
 	return (field->label == PROTOBUF_C_LABEL_NONE ||
 		field->label == PROTOBUF_C_LABEL_REPEATED) &&
@@ -85,14 +85,14 @@ static bool plain(const ProtobufCFieldDescriptor *field)
 }
 
 /* Whether the field's bytes are a list of numbers. */
-static bool packed(const ProtobufCFieldDescriptor *field, const struct nri_field *f)
+static bool is_packed(const ProtobufCFieldDescriptor *field, const struct nri_field *f)
 {
 	return field->label == PROTOBUF_C_LABEL_REPEATED && f->type == NRI_WIRE_BYTES &&
 	       field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE;
 }
 
 /* How many end in them. */
-static size_t numbers(const struct nri_field *f)
+static size_t count_numbers(const struct nri_field *f)
 {
 	size_t n = 0;
 
@@ -121,7 +121,8 @@ static bool make_lists(const struct unpack *u, ProtobufCMessage *msg, const uint
 			continue;
 		field = field_of(desc, f.number);
 		if (field && field->label == PROTOBUF_C_LABEL_REPEATED)
-			counts[field - desc->fields] += packed(field, &f) ? numbers(&f) : 1;
+			counts[field - desc->fields] +=
+				is_packed(field, &f) ? count_numbers(&f) : 1;
 	}
 	if (more < 0)
 		return false;
@@ -152,12 +153,13 @@ static bool put_string(const struct unpack *u, const struct nri_field *f, char *
 	return true;
 }
 
-static ProtobufCMessage *unpack(const struct unpack *u, const ProtobufCMessageDescriptor *desc,
-				const uint8_t *p, const uint8_t *end, unsigned depth);
+static ProtobufCMessage *unpack_message(const struct unpack *u,
+					const ProtobufCMessageDescriptor *desc, const uint8_t *p,
+					const uint8_t *end, unsigned depth);
 
 /* One field's value, at its place in the message or in the list. */
-static bool put(const struct unpack *u, const ProtobufCFieldDescriptor *field,
-		const struct nri_field *f, void *at, unsigned depth)
+static bool put_field(const struct unpack *u, const ProtobufCFieldDescriptor *field,
+		      const struct nri_field *f, void *at, unsigned depth)
 {
 	const bool pointer =
 		field->type == PROTOBUF_C_TYPE_STRING || field->type == PROTOBUF_C_TYPE_MESSAGE;
@@ -172,7 +174,7 @@ static bool put(const struct unpack *u, const ProtobufCFieldDescriptor *field,
 		if (*(void **)at)
 			return false;
 		*(ProtobufCMessage **)at =
-			unpack(u, field->descriptor, f->data, f->data + f->n, depth - 1);
+			unpack_message(u, field->descriptor, f->data, f->data + f->n, depth - 1);
 		return *(void **)at;
 	case PROTOBUF_C_TYPE_BOOL:
 		*(protobuf_c_boolean *)at = f->varint != 0;
@@ -195,13 +197,14 @@ static bool put_packed(const struct unpack *u, const ProtobufCFieldDescriptor *f
 
 	while (p < end)
 		if (!nri_wire_take_varint(&p, end, &number.varint) ||
-		    !put(u, field, &number, at + (*n)++ * size_of(field), 1))
+		    !put_field(u, field, &number, at + (*n)++ * size_of(field), 1))
 			return false;
 	return true;
 }
 
-static ProtobufCMessage *unpack(const struct unpack *u, const ProtobufCMessageDescriptor *desc,
-				const uint8_t *p, const uint8_t *end, unsigned depth)
+static ProtobufCMessage *unpack_message(const struct unpack *u,
+					const ProtobufCMessageDescriptor *desc, const uint8_t *p,
+					const uint8_t *end, unsigned depth)
 {
 	const uint64_t skip = left_out(u, desc);
 	ProtobufCMessage *msg;
@@ -225,21 +228,21 @@ static ProtobufCMessage *unpack(const struct unpack *u, const ProtobufCMessageDe
 		field = field_of(desc, f.number);
 		if (!field)
 			continue;
-		if (!plain(field))
+		if (!is_plain(field))
 			return NULL;
 		at = (char *)msg + field->offset;
 		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
 			size_t *n = (void *)((char *)msg + field->quantifier_offset);
 
 			at = *(char **)(void *)at;
-			if (packed(field, &f)) {
+			if (is_packed(field, &f)) {
 				if (!put_packed(u, field, &f, at, n))
 					return NULL;
 				continue;
 			}
 			at += (*n)++ * size_of(field);
 		}
-		if (!put(u, field, &f, at, depth))
+		if (!put_field(u, field, &f, at, depth))
 			return NULL;
 	}
 	return more < 0 ? NULL : msg;
@@ -256,5 +259,5 @@ ProtobufCMessage *nri_unpack_plain(struct kf_arena *arena, const ProtobufCMessag
 	for (size_t i = 0; i < nunused; i++)
 		if (unused[i].events & bit)
 			leave_out(&u, &unused[i]);
-	return unpack(&u, desc, p, p + n, DEPTH_MAX);
+	return unpack_message(&u, desc, p, p + n, DEPTH_MAX);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Protobuf's wire format: fields one after the other, and the strings in them. */
 #include "nri/wire.h"
 
 #include "base/utf8.h"
