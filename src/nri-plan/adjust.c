@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a plan as the messages of NRI.  nono-nri/adjust.c makes an answer of them. */
 #include "nri-plan/adjust.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says a seccomp policy without error numbers, for runtimes whose NRI drops them. */
 #include "nri-plan/errno.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@ static bool says_enosys(const struct kf_seccomp_rule *rule)
 }
 
 /* Whether a call that @rule is about takes place, or may. */
-static bool permits(const struct kf_seccomp_rule *rule)
+static bool may_pass(const struct kf_seccomp_rule *rule)
 {
 	return strcmp(rule->action, FAIL) != 0 && strncmp(rule->action, "SCMP_ACT_KILL", 13) != 0;
 }
@@ -54,7 +55,7 @@ int kf_nri_seccomp_without_errno(const struct kf_seccomp *seccomp, struct kf_are
 		struct kf_seccomp_rule *to = &rules[policy->nrules];
 
 		*to = *from;
-		if (traced && permits(from) && drop_name(from, "ptrace", arena, to) < 0)
+		if (traced && may_pass(from) && drop_name(from, "ptrace", arena, to) < 0)
 			return kf_fail_nomem(err, "seccomp policy");
 		if (says_enosys(from))
 			to->action = TRACE;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads NRI's messages about a container into the view that plans are made from. */
 #include "nri-plan/view.h"
 
 /* protobuf-c's string arrays are char **, never changed by us. */
