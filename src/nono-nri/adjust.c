@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the answer that puts a container into the sandbox out of a plan: its own part, and a part
+ * that is the same for all containers with the same seccomp policy, encoded once.  The messages
+ * themselves are nri-plan/adjust.c's. */
 #include "nono-nri/adjust.h"
 
 #include "base/cleanup.h"
@@ -40,8 +43,9 @@ void kf_adjust_done(struct kf_adjust *adjust)
 	*adjust = (struct kf_adjust){0};
 }
 
-static int encode(const struct kf_adjust *adjust, const struct kf_seccomp *seccomp, bool with_errno,
-		  struct kf_arena *arena, void **ret, size_t *ret_n, struct kf_err *err)
+static int encode_part(const struct kf_adjust *adjust, const struct kf_seccomp *seccomp,
+		       bool with_errno, struct kf_arena *arena, void **ret, size_t *ret_n,
+		       struct kf_err *err)
 {
 	Nri__CreateContainerResponse response = NRI__CREATE_CONTAINER_RESPONSE__INIT;
 	Nri__LinuxContainerAdjustment linux_adjust = NRI__LINUX_CONTAINER_ADJUSTMENT__INIT;
@@ -93,7 +97,7 @@ int kf_adjust_reply(struct kf_adjust *adjust, const struct kf_plan *plan,
 		nri_reply_add_encoded(reply, part->data, part->n);
 		return 0;
 	}
-	if (encode(adjust, plan->seccomp, features->seccomp_errno, arena, &data, &n, err) < 0)
+	if (encode_part(adjust, plan->seccomp, features->seccomp_errno, arena, &data, &n, err) < 0)
 		return -1;
 	nri_reply_add_encoded(reply, data, n);
 	/* What is built in or kept has an address that identifies it. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lists what the plugin still reaches and calls once it serves, and confines it to that.  How that
+ * is done is in src/confine. */
 #include "nono-nri/confine.h"
 
 #include "base/cleanup.h"
@@ -41,7 +43,7 @@ static bool real_directory_of(const char *path, char ret[static PATH_MAX])
 	return true;
 }
 
-static void say(const struct kf_confined *c)
+static void log_confined(const struct kf_confined *c)
 {
 	char abi[16];
 
@@ -88,6 +90,6 @@ int kf_plugin_confine(const struct kf_plugin_options *options, const struct kf_p
 	tzset(); /* else syslog() would read the time zone's file later */
 	if (kf_confine(&confinement, &confined, err) < 0)
 		return -1;
-	say(&confined);
+	log_confined(&confined);
 	return 0;
 }

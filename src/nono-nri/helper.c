@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's helper: a process that connects to the runtime and writes the settings, so that the
+ * plugin itself may do neither; and what the plugin asks it through a socket. */
 #include "nono-nri/helper.h"
 
 #include "base/buf.h"
@@ -146,7 +148,7 @@ static int receive_answer(int from, struct kf_err *answer, int *ret_fd)
 
 /* ---- the helper ---- */
 
-static _Noreturn void serve(const struct kf_helper *helper, int fd)
+static _Noreturn void serve_requests(const struct kf_helper *helper, int fd)
 {
 	static char text[KF_LIMIT_CONFIG];
 	struct kf_err failed = {0};
@@ -182,7 +184,7 @@ static _Noreturn void become_helper(const struct kf_helper *helper, int fd, pid_
 	/* The plugin's descriptors, the state's lock among them, are none of ours.  Kernels that
 	 * do not have this call have no Landlock either: nothing is sandboxed there. */
 	(void)syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0);
-	serve(helper, STDERR_FILENO + 1);
+	serve_requests(helper, STDERR_FILENO + 1);
 }
 
 /* ---- the plugin's side ---- */
@@ -221,8 +223,8 @@ void kf_helper_stop(struct kf_helper *helper)
 	helper->socket_path = NULL;
 }
 
-static int ask(const struct kf_helper *helper, uint32_t what, const void *text, size_t n,
-	       int *ret_fd, struct kf_err *err)
+static int ask_helper(const struct kf_helper *helper, uint32_t what, const void *text, size_t n,
+		      int *ret_fd, struct kf_err *err)
 {
 	const struct request request = {.what = what, .n = (uint32_t)n};
 	struct kf_err answer;
@@ -245,7 +247,7 @@ int kf_publish_settings(const struct kf_helper *helper, const struct kf_settings
 		return -1;
 	if (helper->fd < 0)
 		return write_settings(helper->node_dir, text.p, text.n, err);
-	return ask(helper, WRITE_SETTINGS, text.p, text.n, &none, err);
+	return ask_helper(helper, WRITE_SETTINGS, text.p, text.n, &none, err);
 }
 
 int kf_helper_connect(const struct kf_helper *helper, int *ret_fd, struct kf_err *err)
@@ -254,7 +256,7 @@ int kf_helper_connect(const struct kf_helper *helper, int *ret_fd, struct kf_err
 
 	if (helper->fd < 0)
 		return connect_to(helper->socket_path, ret_fd, err);
-	if (ask(helper, CONNECT, "", 0, &fd, err) < 0)
+	if (ask_helper(helper, CONNECT, "", 0, &fd, err) < 0)
 		return -1;
 	if (fd < 0)
 		return kf_fail(err, EPIPE, "nono-nri's helper sent no connection");

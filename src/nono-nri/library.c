@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compiles the profiles of profiles_dir and publishes them beside the launcher, for launcher and
+ * guard. profiles.c then reads what can be used. */
 #include "nono-nri/library.h"
 
 #include "base/buf.h"
@@ -111,7 +113,7 @@ static int open_place(const char *dir, struct place *ret)
 }
 
 /* Whether the volume's contents were replaced, and those at @place maybe removed, meanwhile. */
-static bool replaced(const struct place *place)
+static bool was_replaced(const struct place *place)
 {
 	KF_FREE char *path = NULL;
 	struct stat st;
@@ -177,7 +179,7 @@ static int read_sources(struct publisher *p, const char *dir)
 		p->n = 0;
 		*p->diags = before;
 		read_place(p, &place);
-		if (!replaced(&place))
+		if (!was_replaced(&place))
 			break;
 		if (tries == TRIES_MAX) {
 			kf_diag_error(p->diags, &(struct kf_origin){.file = dir},
@@ -205,7 +207,7 @@ static int write_profile(const struct publisher *p, const char *name, const char
 	return kf_file_replace(p->dirfd, name, text, n, 0644, err);
 }
 
-static int compile(struct publisher *p, const struct kf_profile_source *source)
+static int compile_profile(struct publisher *p, const struct kf_profile_source *source)
 {
 	const struct kf_profile_library library = {p->v, p->n};
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
@@ -248,7 +250,7 @@ static int compile_all(struct publisher *p, struct kf_library_names *names)
 		if (seen)
 			continue;
 		names->v[names->n++] = p->v[i].name;
-		if (compile(p, &p->v[i]) < 0)
+		if (compile_profile(p, &p->v[i]) < 0)
 			return -1;
 	}
 	return 0;

@@ -38,7 +38,7 @@ struct kf_lives {
 	int fd, dirfd;
 	bool lost; /* the directory is another one, or gone */
 	struct event *readable, *timer;
-	struct kf_record *buckets[BUCKETS];
+	struct kf_life *buckets[BUCKETS];
 	size_t n;
 	char *root; /* the runtime's, as a record said */
 };
@@ -52,15 +52,15 @@ static unsigned bucket_of(const char *id)
 	return h % BUCKETS;
 }
 
-void kf_lives_take(struct kf_lives *lives, struct kf_record *record)
+void kf_lives_take(struct kf_lives *lives, struct kf_life *record)
 {
-	struct kf_record **at = &lives->buckets[bucket_of(record->entry.container_id)];
+	struct kf_life **at = &lives->buckets[bucket_of(record->entry.container_id)];
 
 	while (*at && strcmp((*at)->entry.container_id, record->entry.container_id) != 0)
 		at = &(*at)->next;
 	if (*at) {
 		/* Told once more: what the guard said of it still holds. */
-		struct kf_record *old = *at;
+		struct kf_life *old = *at;
 
 		memcpy(record->guard, old->guard, sizeof(record->guard));
 		record->next = old->next;
@@ -81,13 +81,13 @@ void kf_lives_take(struct kf_lives *lives, struct kf_record *record)
 
 /* Take away all that @ended says are gone. */
 static void end_those(struct kf_lives *lives,
-		      bool (*ended)(const struct kf_lives *lives, const struct kf_record *record,
+		      bool (*ended)(const struct kf_lives *lives, const struct kf_life *record,
 				    const char *name),
 		      const char *name)
 {
 	for (size_t b = 0; lives->n && b < BUCKETS; b++) {
-		for (struct kf_record **at = &lives->buckets[b]; *at;) {
-			struct kf_record *r = *at;
+		for (struct kf_life **at = &lives->buckets[b]; *at;) {
+			struct kf_life *r = *at;
 
 			if (!ended(lives, r, name)) {
 				at = &r->next;
@@ -101,8 +101,7 @@ static void end_those(struct kf_lives *lives,
 	}
 }
 
-static bool has_record(const struct kf_lives *lives, const struct kf_record *record,
-		       const char *name)
+static bool has_record(const struct kf_lives *lives, const struct kf_life *record, const char *name)
 {
 	(void)lives;
 	return strcmp(record->guard, name) == 0;
@@ -110,8 +109,7 @@ static bool has_record(const struct kf_lives *lives, const struct kf_record *rec
 
 /* ... or would have had it: a record that was gone before it was read has a name that is known all
  * the same, a hash over the runtime's state directory, which is the same for all, and the ID. */
-static bool had_record(const struct kf_lives *lives, const struct kf_record *record,
-		       const char *name)
+static bool had_record(const struct kf_lives *lives, const struct kf_life *record, const char *name)
 {
 	char key[PATH_MAX + NAME_MAX], hash[KF_SHA256_HEX + 1];
 	int n;
@@ -126,7 +124,7 @@ static bool had_record(const struct kf_lives *lives, const struct kf_record *rec
 }
 
 /* Absence only: what cannot be looked at may be there. */
-static bool record_is_gone(const struct kf_lives *lives, const struct kf_record *record,
+static bool record_is_gone(const struct kf_lives *lives, const struct kf_life *record,
 			   const char *name)
 {
 	(void)name;
@@ -135,7 +133,7 @@ static bool record_is_gone(const struct kf_lives *lives, const struct kf_record 
 	       errno == ENOENT;
 }
 
-static bool never_started(const struct kf_lives *lives, const struct kf_record *record,
+static bool never_started(const struct kf_lives *lives, const struct kf_life *record,
 			  const char *name)
 {
 	(void)lives;
@@ -167,7 +165,7 @@ static void take_record(struct kf_lives *lives, const char *name)
 {
 	KF_FREE char *text = NULL;
 	char *at, *root, *id;
-	struct kf_record *r;
+	struct kf_life *r;
 
 	if (!is_record(name) ||
 	    kf_file_slurp(lives->dirfd, name, KF_LIMIT_CONFIG, &text, NULL, KF_ERR_IGNORED) < 0)
@@ -208,9 +206,9 @@ void kf_lives_scan(struct kf_lives *lives)
 void kf_lives_clear(struct kf_lives *lives)
 {
 	for (size_t b = 0; b < BUCKETS; b++) {
-		struct kf_record *next;
+		struct kf_life *next;
 
-		for (struct kf_record *r = lives->buckets[b]; r; r = next) {
+		for (struct kf_life *r = lives->buckets[b]; r; r = next) {
 			next = r->next;
 			free(r);
 		}
@@ -224,7 +222,7 @@ bool kf_lives_told(const struct kf_lives *lives)
 	return !lives->lost;
 }
 
-static void lose(struct kf_lives *lives)
+static void lose_directory(struct kf_lives *lives)
 {
 	if (lives->lost)
 		return;
@@ -240,7 +238,7 @@ static void take_event(struct kf_lives *lives, const struct inotify_event *e)
 	if (e->mask & IN_Q_OVERFLOW)
 		kf_lives_scan(lives);
 	else if (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT))
-		lose(lives);
+		lose_directory(lives);
 	else if (e->len && (e->mask & IN_MOVED_TO))
 		take_record(lives, e->name);
 	else if (e->len && is_record(e->name))
@@ -274,7 +272,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	end_those(lives, never_started, NULL);
 	for (size_t b = 0; b < BUCKETS; b++)
-		for (const struct kf_record *r = lives->buckets[b]; r; r = r->next)
+		for (const struct kf_life *r = lives->buckets[b]; r; r = r->next)
 			if (!*r->guard) {
 				(void)evtimer_add(lives->timer, &look);
 				return;

@@ -16,7 +16,7 @@ struct kf_lives;
  * be taken by then.  @ended: the container is gone, and so is its record after the call. */
 struct kf_lives_ops {
 	void (*expect)(void *ctx);
-	void (*ended)(void *ctx, const struct kf_record *record);
+	void (*ended)(void *ctx, const struct kf_life *record);
 };
 
 /* Watch the guard's directory @dir, which is made if it is not there. */
@@ -29,7 +29,7 @@ bool kf_lives_told(const struct kf_lives *lives);
 
 /* From now on @record, which becomes ours, is a container whose end is told by
  * @ended. */
-void kf_lives_take(struct kf_lives *lives, struct kf_record *record);
+void kf_lives_take(struct kf_lives *lives, struct kf_life *record);
 /* Look at the whole directory: what came and went while nobody looked. */
 void kf_lives_scan(struct kf_lives *lives);
 /* Forget all: the next Synchronize tells what there is. */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the daemon together: start in three stages, signals, reloading, HTTP, the connection to the
+ * runtime and its replacement.  What is answered to the runtime is in plugin.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -34,8 +36,9 @@ struct daemon {
 	struct kf_plugin plugin;
 	struct event *signals[3];
 	struct nri_plugin_options connection;
-	struct nri_plugin *nri[2]; /* the connection, and one that is to replace it; see renew() */
-	unsigned current;	   /* which is the former */
+	/* The connection, and one that is to replace it; see renew_connection(). */
+	struct nri_plugin *nri[2];
+	unsigned current; /* which is the former */
 	struct kf_http *http, *local;
 	struct kf_watch *watch, *handlers; /* what people write, and what the guard has */
 	int status;
@@ -58,7 +61,7 @@ static void log_diags(struct kf_diags *diags)
 		kf_log(KF_LOG_ERROR, "configuration-error", {"reason", "out of memory"});
 }
 
-static int load(const char *path, const struct kf_config *running, struct kf_setup *ret)
+static int load_setup(const char *path, const struct kf_config *running, struct kf_setup *ret)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_diags diags;
@@ -73,7 +76,7 @@ static int load(const char *path, const struct kf_config *running, struct kf_set
 	return r;
 }
 
-static void publish(struct kf_plugin *p)
+static void publish_settings(struct kf_plugin *p)
 {
 	struct kf_err err;
 
@@ -85,7 +88,7 @@ static void publish(struct kf_plugin *p)
 	kf_log(KF_LOG_ERROR, "settings-not-published", {"error", err.msg});
 }
 
-static void reload(void *ctx);
+static void reload_setup(void *ctx);
 
 static int watch_config(struct kf_watch *watch, const char *config, struct kf_err *err)
 {
@@ -99,13 +102,13 @@ static int watch_config(struct kf_watch *watch, const char *config, struct kf_er
 }
 
 /* Without a watch there is still SIGHUP. */
-static void watch(struct daemon *d, const char *profiles_dir)
+static void watch_files(struct daemon *d, const char *profiles_dir)
 {
 	struct kf_err err;
 
 	kf_watch_free(d->watch);
 	d->watch = NULL;
-	if (kf_watch_new(d->plugin.base, SETTLE_MS, reload, d, &d->watch, &err) < 0 ||
+	if (kf_watch_new(d->plugin.base, SETTLE_MS, reload_setup, d, &d->watch, &err) < 0 ||
 	    watch_config(d->watch, d->options.config, &err) < 0 ||
 	    (profiles_dir && kf_watch_add(d->watch, profiles_dir, NULL, &err) < 0))
 		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
@@ -118,8 +121,8 @@ static struct daemon *daemon_of(void *plugin)
 	return (struct daemon *)(void *)((char *)plugin - offsetof(struct daemon, plugin));
 }
 
-static void changed(struct daemon *d, unsigned slot, enum nri_plugin_state state,
-		    const struct nri_error *why)
+static void take_state(struct daemon *d, unsigned slot, enum nri_plugin_state state,
+		       const struct nri_error *why)
 {
 	const unsigned other = !slot;
 
@@ -141,12 +144,12 @@ static void changed(struct daemon *d, unsigned slot, enum nri_plugin_state state
 
 static void changed_0(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
 {
-	changed(daemon_of(ctx), 0, state, why);
+	take_state(daemon_of(ctx), 0, state, why);
 }
 
 static void changed_1(void *ctx, enum nri_plugin_state state, const struct nri_error *why)
 {
-	changed(daemon_of(ctx), 1, state, why);
+	take_state(daemon_of(ctx), 1, state, why);
 }
 
 static int new_connection(struct daemon *d, unsigned slot, struct nri_error *err)
@@ -160,7 +163,7 @@ static int new_connection(struct daemon *d, unsigned slot, struct nri_error *err
 /* What is subscribed to is settled once for a connection.  Another one is made before this one
  * ends: as long as there are two, containers of ours are refused (two plugins want to set their
  * arguments), and never do they start unseen. */
-static void renew(struct daemon *d)
+static void renew_connection(struct daemon *d)
 {
 	const unsigned other = !d->current;
 	struct nri_error err;
@@ -174,15 +177,15 @@ static void renew(struct daemon *d)
 }
 
 /* The previous configuration stays in force if the new one is wrong. */
-static void reload(void *ctx)
+static void reload_setup(void *ctx)
 {
 	struct daemon *d = ctx;
 	struct kf_plugin *p = &d->plugin;
 	struct kf_setup setup;
 
 	/* Anew and first, so that no change falls between. */
-	watch(d, p->setup.config.profiles_dir);
-	if (load(d->options.config, &p->setup.config, &setup) < 0) {
+	watch_files(d, p->setup.config.profiles_dir);
+	if (load_setup(d->options.config, &p->setup.config, &setup) < 0) {
 		kf_metric_inc(&p->metrics, KF_METRIC_RELOAD_ERRORS);
 		kf_log(KF_LOG_ERROR, "configuration-kept", {"config", d->options.config});
 		return;
@@ -192,10 +195,10 @@ static void reload(void *ctx)
 	kf_setup_done(&p->setup);
 	p->setup = setup;
 	kf_plugin_setup_changed(p);
-	renew(d);
+	renew_connection(d);
 	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
-	publish(p);
+	publish_settings(p);
 	kf_log(KF_LOG_INFO, "configuration-loaded", {"config", d->options.config});
 }
 
@@ -205,7 +208,7 @@ static void on_signal(evutil_socket_t sig, short what, void *ctx)
 
 	(void)what;
 	if (sig == SIGHUP) {
-		reload(d);
+		reload_setup(d);
 		return;
 	}
 	kf_log(KF_LOG_INFO, "stopping", {"reason", sig == SIGTERM ? "SIGTERM" : "SIGINT"});
@@ -230,12 +233,12 @@ static const char *not_ready(void *ctx)
 	return kf_plugin_not_ready(ctx);
 }
 
-static void connection(void *ctx, struct kf_buf *out)
+static void write_connection(void *ctx, struct kf_buf *out)
 {
 	kf_plugin_connection(ctx, out);
 }
 
-static void metrics(void *ctx, struct kf_buf *out)
+static void write_metrics(void *ctx, struct kf_buf *out)
 {
 	struct kf_plugin *p = ctx;
 
@@ -262,11 +265,11 @@ static void serve_local(struct daemon *d, const struct kf_http_source *source)
 		kf_log(KF_LOG_WARN, "no-local-socket", {"error", err.msg});
 }
 
-static int serve(struct daemon *d, struct kf_err *err)
+static int serve_http(struct daemon *d, struct kf_err *err)
 {
 	const struct kf_http_source source = {.not_ready = not_ready,
-					      .connection = connection,
-					      .metrics = metrics,
+					      .connection = write_connection,
+					      .metrics = write_metrics,
 					      .trouble = http_trouble,
 					      .ctx = &d->plugin};
 
@@ -294,7 +297,7 @@ static void watch_guard(struct daemon *d)
 	struct kf_err err;
 
 	if (d->options.node_dir[0] &&
-	    (kf_watch_new(d->plugin.base, SETTLE_MS, reload, d, &d->handlers, &err) < 0 ||
+	    (kf_watch_new(d->plugin.base, SETTLE_MS, reload_setup, d, &d->handlers, &err) < 0 ||
 	     kf_watch_add(d->handlers, d->options.node_dir, "runtime", &err) < 0) &&
 	    err.code != ENOENT && err.code != ENOTDIR)
 		kf_log(KF_LOG_WARN, "not-watching", {"error", err.msg});
@@ -318,7 +321,7 @@ static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
 /* Stage 1: command line and configuration, the profiles that it leads to.  Stage 2: state
  * directory, sockets, watches, the helper.  Stage 3: confined; only then do others talk
  * to us. */
-static int start(struct daemon *d, bool adopted, struct kf_err *err)
+static int start_daemon(struct daemon *d, bool adopted, struct kf_err *err)
 {
 	struct nri_plugin_options *options = &d->connection;
 	struct event_config *config;
@@ -329,7 +332,7 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 		.name = KF_PLUGIN_NAME, .index = KF_PLUGIN_INDEX, .fail_closed = true};
 	if (nri_plugin_options_from_environment(options, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
-	if (load(d->options.config, NULL, &p->setup) < 0)
+	if (load_setup(d->options.config, NULL, &p->setup) < 0)
 		return kf_fail(err, EINVAL, "the configuration is wrong");
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, p->setup.config.settings.nprofiles);
 	open_state(d, err);
@@ -343,7 +346,7 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 	}
 	if (!d->plugin.base)
 		return kf_fail_nomem(err, "event loop");
-	if (watch_signals(d, err) < 0 || serve(d, err) < 0)
+	if (watch_signals(d, err) < 0 || serve_http(d, err) < 0)
 		return -1;
 	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options->index, options->name);
 	options->connect = connect_runtime;
@@ -356,9 +359,9 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 	options->socket_path = p->helper.socket_path;
 	if (new_connection(d, 0, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
-	publish(p);
+	publish_settings(p);
 	watch_guard(d);
-	watch(d, p->setup.config.profiles_dir);
+	watch_files(d, p->setup.config.profiles_dir);
 	/* What the runtime answers is read by the loop, in stage 3. */
 	nri_plugin_start(d->nri[0]);
 	if (kf_helper_start(&p->helper, err) < 0)
@@ -366,7 +369,7 @@ static int start(struct daemon *d, bool adopted, struct kf_err *err)
 	return kf_plugin_confine(&d->options, p, adopted, err);
 }
 
-static void stop(struct daemon *d)
+static void stop_daemon(struct daemon *d)
 {
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->nri); i++)
 		nri_plugin_free(d->nri[i]);
@@ -390,7 +393,7 @@ static void stop(struct daemon *d)
 	kf_seccomp_cache_done(&d->plugin.seccomp);
 }
 
-static int run(struct daemon *d, bool adopted)
+static int run_daemon(struct daemon *d, bool adopted)
 {
 	struct kf_err err = {0};
 
@@ -400,14 +403,14 @@ static int run(struct daemon *d, bool adopted)
 	d->plugin.node_dir = d->options.node_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&d->plugin.seccomp);
-	if (start(d, adopted, &err) < 0) {
+	if (start_daemon(d, adopted, &err) < 0) {
 		kf_log(KF_LOG_ERROR, "not-started", {"error", err.msg});
 	} else {
 		kf_log(KF_LOG_INFO, "started", {"version", KF_VERSION},
 		       {"config", d->options.config});
 		(void)event_base_dispatch(d->plugin.base);
 	}
-	stop(d);
+	stop_daemon(d);
 	return d->status;
 }
 
@@ -438,5 +441,5 @@ int main(int argc, char **argv)
 	/* Fixed, else it grows with the first large message and the next ones stay in the heap. */
 	(void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 	(void)signal(SIGPIPE, SIG_IGN);
-	return run(&d, adopted);
+	return run_daemon(&d, adopted);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin's command line: a table, as src/cli understands it. */
 #include "nono-nri/options.h"
 
 #include "base/cleanup.h"

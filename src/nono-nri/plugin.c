@@ -85,11 +85,6 @@ static bool in_scope(const struct kf_plugin *p, const Nri__PodSandbox *pod)
 	return kf_settings_in_scope(&p->setup.config.settings, pod->runtime_handler);
 }
 
-bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler)
-{
-	return kf_runtimes_find(&plugin->guard, handler) != NULL;
-}
-
 /* The handler in scope whose containers only we sandbox; NULL if there is none. */
 static const char *unguarded_handler(const struct kf_plugin *p)
 {
@@ -217,8 +212,9 @@ void kf_plugin_setup_changed(struct kf_plugin *plugin)
 	kf_library_prune(&plugin->setup.config, &plugin->state);
 }
 
-static int configure(void *ctx, const Nri__ConfigureRequest *req,
-		     const struct nri_features *features, uint32_t *events, struct nri_error *err)
+static int configure_plugin(void *ctx, const Nri__ConfigureRequest *req,
+			    const struct nri_features *features, uint32_t *events,
+			    struct nri_error *err)
 {
 	struct kf_plugin *p = ctx;
 
@@ -246,8 +242,8 @@ static int configure(void *ctx, const Nri__ConfigureRequest *req,
 
 /* ---- create ---- */
 
-static int refuse(struct kf_plugin *p, const Nri__CreateContainerRequest *req, const char *reason,
-		  struct nri_error *err)
+static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
+			    const char *reason, struct nri_error *err)
 {
 	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
 	log_container(KF_LOG_WARN, "refused", req->pod, req->container, "refuse", reason, NULL);
@@ -256,8 +252,8 @@ static int refuse(struct kf_plugin *p, const Nri__CreateContainerRequest *req, c
 
 /* A container of ours: wrap it, or refuse it.  Never answered with "no change",
  * but where the guard does the work. */
-static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
-		   struct nri_reply *reply, struct nri_error *nerr)
+static int sandbox_container(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
+			     struct nri_reply *reply, struct nri_error *nerr)
 {
 	const struct kf_launch launch = {.guard_follows =
 						 kf_plugin_guarded(p, req->pod->runtime_handler)};
@@ -266,19 +262,19 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 	struct kf_err err;
 
 	if (kf_nri_view(req->pod, req->container, &p->request, &view, &err) < 0)
-		return refuse(p, req, err.msg, nerr);
+		return refuse_container(p, req, err.msg, nerr);
 	kf_seccomp_cache_find(&p->seccomp, &view);
 	if (kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
 	    0)
-		return refuse(p, req, err.msg, nerr);
+		return refuse_container(p, req, err.msg, nerr);
 	if (plan.decision != KF_SANDBOX)
-		return refuse(p, req, plan.reason, nerr);
+		return refuse_container(p, req, plan.reason, nerr);
 	if (!p->features.adjust_args && !launch.guard_follows)
-		return refuse(p, req, p->too_old, nerr);
+		return refuse_container(p, req, p->too_old, nerr);
 	/* What such a runtime would take of our answer, the mount, is only in the guard's way. */
 	if (p->features.adjust_args &&
 	    kf_adjust_reply(&p->setup.adjust, &plan, &p->features, &p->request, reply, &err) < 0)
-		return refuse(p, req, err.msg, nerr);
+		return refuse_container(p, req, err.msg, nerr);
 	kf_seccomp_cache_keep(&p->seccomp, &view, &plan);
 	p->injected.request = req;
 	p->injected.profile = plan.profile->name;
@@ -286,7 +282,7 @@ static int sandbox(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 }
 
 /* What nobody has to wait for. */
-static void answered(void *ctx)
+static void after_answer(void *ctx)
 {
 	struct kf_plugin *p = ctx;
 	const Nri__CreateContainerRequest *req = p->injected.request;
@@ -300,7 +296,7 @@ static void answered(void *ctx)
 	kf_plugin_record(p, req->pod, req->container, p->injected.profile, NULL, false);
 }
 
-static uint64_t microseconds(void)
+static uint64_t read_clock(void)
 {
 	struct timespec t = {0};
 
@@ -309,7 +305,7 @@ static uint64_t microseconds(void)
 }
 
 /* What is not ours is handed back as it came, unless the log is to tell of it. */
-static bool skip(void *ctx, const struct nri_peek *pod)
+static bool skip_request(void *ctx, const struct nri_peek *pod)
 {
 	struct kf_plugin *p = ctx;
 	const struct kf_settings *s = &p->setup.config.settings;
@@ -340,10 +336,10 @@ static int create_container(void *ctx, const Nri__CreateContainerRequest *req,
 			      NULL);
 		return 0;
 	}
-	start = microseconds();
-	r = sandbox(p, req, reply, err);
+	start = read_clock();
+	r = sandbox_container(p, req, reply, err);
 	kf_arena_reset(&p->request);
-	kf_metric_observe(&p->metrics, microseconds() - start);
+	kf_metric_observe(&p->metrics, read_clock() - start);
 	return r;
 }
 
@@ -401,8 +397,8 @@ static int check_adjusted(struct kf_plugin *p, const Nri__ValidateContainerAdjus
 	return check_owners(p, req, err);
 }
 
-static int validate(void *ctx, const Nri__ValidateContainerAdjustmentRequest *req,
-		    struct nri_reply *reply, struct nri_error *nerr)
+static int validate_container(void *ctx, const Nri__ValidateContainerAdjustmentRequest *req,
+			      struct nri_reply *reply, struct nri_error *nerr)
 {
 	struct kf_plugin *p = ctx;
 	struct kf_err err;
@@ -509,12 +505,12 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 }
 
 const struct nri_plugin_ops kf_plugin_ops = {
-	.skip = skip,
-	.answered = answered,
-	.configure = configure,
+	.skip = skip_request,
+	.answered = after_answer,
+	.configure = configure_plugin,
 	.synchronize = kf_plugin_synchronize,
 	.create_container = create_container,
-	.validate = validate,
+	.validate = validate_container,
 	.stop_container = stop_container,
 	.start_container = start_container,
 	.remove_container = remove_container,

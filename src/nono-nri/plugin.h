@@ -21,7 +21,7 @@ struct event;
 struct event_base;
 struct kf_lives;
 struct kf_lives_ops;
-struct kf_record;
+struct kf_life;
 struct kf_sync;
 
 /* A configuration and all that is derived from it: replaced as a whole. */
@@ -45,12 +45,12 @@ struct kf_plugin {
 	struct kf_helper helper;
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
-	uint32_t events;	   /* subscribed to */
-	bool adopted;		   /* there is this one connection */
-	bool connected;		   /* registered and synchronised */
-	bool ended;		   /* the runtime that started us has gone */
-	struct kf_record *records; /* state entries to be written, in order */
-	struct kf_record **records_end;
+	uint32_t events;	 /* subscribed to */
+	bool adopted;		 /* there is this one connection */
+	bool connected;		 /* registered and synchronised */
+	bool ended;		 /* the runtime that started us has gone */
+	struct kf_life *records; /* state entries to be written, in order */
+	struct kf_life **records_end;
 	unsigned nrecords;
 	struct event *write_records;
 	struct kf_lives *lives; /* what the guard tells; NULL: nothing */
@@ -96,7 +96,10 @@ int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct 
 void kf_sync_free(struct kf_sync *sync);
 
 /* The guard wraps this handler's containers whatever becomes of our answer. */
-bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler);
+static inline bool kf_plugin_guarded(const struct kf_plugin *plugin, const char *handler)
+{
+	return kf_runtimes_find(&plugin->guard, handler) != NULL;
+}
 
 /* Record a container in the state directory (record.c), not before the answer at hand is
  * on its way: a slow disk must not delay it.  A failure is logged and counted.  @written: it is

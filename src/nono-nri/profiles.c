@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the compiled profiles beside the launcher, or those that are built in, and takes from each
+ * what the plan needs.  library.c writes them. */
 #include "nono-nri/profiles.h"
 
 #include "base/cleanup.h"
@@ -55,7 +57,8 @@ static int take_info(const struct kf_policy *policy, struct kf_arena *arena,
 	return 0;
 }
 
-static int add(struct finder *f, const char *name, const char *text, size_t n, struct kf_err *err)
+static int add_profile(struct finder *f, const char *name, const char *text, size_t n,
+		       struct kf_err *err)
 {
 	KF_CLEANUP(policy_done) struct kf_policy policy = {0};
 
@@ -81,10 +84,10 @@ static int add_file(struct finder *f, const char *path, const char *name, struct
 	if (kf_file_open_trusted(path, &fd, err) < 0 ||
 	    kf_fd_slurp(fd, path, KF_LIMIT_POLICY_TEXT, &text, &n, err) < 0)
 		return -1;
-	return add(f, name, text, n, err);
+	return add_profile(f, name, text, n, err);
 }
 
-static bool wanted(const struct finder *f, const char *name)
+static bool is_wanted(const struct finder *f, const char *name)
 {
 	for (size_t i = 0; f->names && i < f->names->n; i++)
 		if (strcmp(f->names->v[i], name) == 0)
@@ -108,7 +111,7 @@ static void add_directory(struct finder *f, DIR *d, const char *dir)
 			return;
 
 		/* What is no name no pod can ask for: temporary files, mostly. */
-		if (!kf_profile_name_valid(e->d_name) || !wanted(f, e->d_name))
+		if (!kf_profile_name_valid(e->d_name) || !is_wanted(f, e->d_name))
 			continue;
 		path = kf_arena_printf(f->arena, "%s/%s", dir, e->d_name);
 		if (!path) {
@@ -126,7 +129,8 @@ static void add_builtins(struct finder *f)
 	struct kf_err err;
 
 	for (size_t i = 0; i < kf_nbuiltins; i++)
-		if (add(f, kf_builtins[i].name, kf_builtins[i].text, kf_builtins[i].n, &err) < 0)
+		if (add_profile(f, kf_builtins[i].name, kf_builtins[i].text, kf_builtins[i].n,
+				&err) < 0)
 			kf_diag_warning(f->diags, &(struct kf_origin){.file = kf_builtins[i].name},
 					"built-in profile is not usable: %s", err.msg);
 }

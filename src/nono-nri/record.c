@@ -30,7 +30,7 @@ static void write_one(struct kf_plugin *p, const struct kf_state_entry *entry)
 
 void kf_plugin_write_records(struct kf_plugin *plugin)
 {
-	struct kf_record *r = plugin->records, *next;
+	struct kf_life *r = plugin->records, *next;
 
 	plugin->records = NULL;
 	plugin->nrecords = 0;
@@ -46,7 +46,7 @@ void kf_plugin_write_records(struct kf_plugin *plugin)
 }
 
 /* The container has ended and is gone: say so, and take its state away. */
-static void tell_end(void *ctx, const struct kf_record *record)
+static void tell_end(void *ctx, const struct kf_life *record)
 {
 	struct kf_plugin *plugin = ctx;
 	static const char *const words[] = {"container-stopping", "container-removed"};
@@ -75,7 +75,7 @@ static void on_quiet(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* Move @s behind the record, at *@at. */
-static const char *keep(char **at, const char *s)
+static const char *keep_string(char **at, const char *s)
 {
 	size_t n = s ? strlen(s) + 1 : 0;
 	char *p = *at;
@@ -86,7 +86,7 @@ static const char *keep(char **at, const char *s)
 	return memcpy(p, s, n);
 }
 
-static size_t size(const char *s)
+static size_t size_of(const char *s)
 {
 	return s ? strlen(s) + 1 : 0;
 }
@@ -95,10 +95,10 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		      const Nri__Container *container, const char *profile, const char *unsandboxed,
 		      bool written)
 {
-	size_t n = size(container->id) + size(pod->uid) + size(pod->name) +
-		   size(pod->pod_namespace) + size(profile) + size(unsandboxed) +
-		   size(container->name) + size(pod->runtime_handler);
-	struct kf_record *r = malloc(sizeof(*r) + n);
+	size_t n = size_of(container->id) + size_of(pod->uid) + size_of(pod->name) +
+		   size_of(pod->pod_namespace) + size_of(profile) + size_of(unsandboxed) +
+		   size_of(container->name) + size_of(pod->runtime_handler);
+	struct kf_life *r = malloc(sizeof(*r) + n);
 	char *at;
 
 	if (!plugin->write_records)
@@ -110,16 +110,16 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 	}
 	at = r->strings;
 	r->entry = (struct kf_state_entry){
-		.container_id = keep(&at, container->id),
-		.pod_uid = keep(&at, pod->uid),
-		.pod = keep(&at, pod->name),
-		.namespace_ = keep(&at, pod->pod_namespace),
-		.profile = keep(&at, profile),
+		.container_id = keep_string(&at, container->id),
+		.pod_uid = keep_string(&at, pod->uid),
+		.pod = keep_string(&at, pod->name),
+		.namespace_ = keep_string(&at, pod->pod_namespace),
+		.profile = keep_string(&at, profile),
 		.time = time(NULL),
-		.unsandboxed = keep(&at, unsandboxed),
+		.unsandboxed = keep_string(&at, unsandboxed),
 	};
-	r->container = keep(&at, container->name);
-	r->handler = keep(&at, pod->runtime_handler);
+	r->container = keep_string(&at, container->name);
+	r->handler = keep_string(&at, pod->runtime_handler);
 	r->written = written;
 	r->guard[0] = '\0';
 	if (!plugin->records)

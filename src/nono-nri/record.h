@@ -10,8 +10,8 @@
 #define KF_GUARD_NAME 64
 
 /* The strings lie behind it. */
-struct kf_record {
-	struct kf_record *next;
+struct kf_life {
+	struct kf_life *next;
 	struct kf_state_entry entry;
 	const char *container, *handler;
 	bool written;		       /* the entry was there already */

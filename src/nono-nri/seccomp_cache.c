@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Remembers what pods' seccomp policies and ours amount to together, as a node's pods have few
+ * different ones.  How two are joined is in src/seccomp. */
 #include "nono-nri/seccomp_cache.h"
 
 #include <string.h>
@@ -20,7 +22,7 @@ void kf_seccomp_cache_done(struct kf_seccomp_cache *cache)
 
 /* ---- equal ---- */
 
-static bool same(const char *a, const char *b)
+static bool same_string(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
@@ -37,24 +39,24 @@ static bool same_list(const char *const *a, size_t na, const char *const *b, siz
 
 static bool same_rule(const struct kf_seccomp_rule *a, const struct kf_seccomp_rule *b)
 {
-	if (!same(a->action, b->action) || a->has_errno != b->has_errno ||
+	if (!same_string(a->action, b->action) || a->has_errno != b->has_errno ||
 	    a->errno_ret != b->errno_ret || a->nargs != b->nargs ||
 	    !same_list(a->names, a->nnames, b->names, b->nnames))
 		return false;
 	for (size_t i = 0; i < a->nargs; i++)
 		if (a->args[i].index != b->args[i].index || a->args[i].value != b->args[i].value ||
 		    a->args[i].value_two != b->args[i].value_two ||
-		    !same(a->args[i].op, b->args[i].op))
+		    !same_string(a->args[i].op, b->args[i].op))
 			return false;
 	return true;
 }
 
 static bool same_policy(const struct kf_seccomp *a, const struct kf_seccomp *b)
 {
-	if (a->nrules != b->nrules || !same(a->default_action, b->default_action) ||
+	if (a->nrules != b->nrules || !same_string(a->default_action, b->default_action) ||
 	    a->has_default_errno != b->has_default_errno || a->default_errno != b->default_errno ||
-	    !same(a->listener_path, b->listener_path) ||
-	    !same(a->listener_metadata, b->listener_metadata) ||
+	    !same_string(a->listener_path, b->listener_path) ||
+	    !same_string(a->listener_metadata, b->listener_metadata) ||
 	    !same_list(a->architectures, a->narchitectures, b->architectures, b->narchitectures) ||
 	    !same_list(a->flags, a->nflags, b->flags, b->nflags))
 		return false;
@@ -128,7 +130,7 @@ static const struct kf_seccomp *copy_policy(struct kf_arena *arena, const struct
 
 /* ---- the cache ---- */
 
-static size_t find(const struct kf_seccomp_cache *cache, const struct kf_seccomp *pods)
+static size_t find_entry(const struct kf_seccomp_cache *cache, const struct kf_seccomp *pods)
 {
 	size_t i = 0;
 
@@ -143,7 +145,7 @@ void kf_seccomp_cache_find(const struct kf_seccomp_cache *cache, struct kf_view 
 
 	if (!view->seccomp)
 		return;
-	i = find(cache, view->seccomp);
+	i = find_entry(cache, view->seccomp);
 	if (i == cache->n)
 		return;
 	view->known = cache->entries[i].known;
@@ -158,7 +160,7 @@ void kf_seccomp_cache_keep(struct kf_seccomp_cache *cache, const struct kf_view 
 
 	if (!plan->intersected)
 		return;
-	i = find(cache, view->seccomp);
+	i = find_entry(cache, view->seccomp);
 	if (i == KF_SECCOMP_CACHE_MAX ||
 	    (i < cache->n && cache->entries[i].nknown == KF_SECCOMP_LEVEL_RESTRICTED + 1))
 		return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Loads a configuration and all that it leads to, as one thing that replaces another as a whole. */
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"

@@ -44,7 +44,7 @@ struct kf_sync {
 	unsigned sandboxed, unsandboxed;
 };
 
-static unsigned bucket(const char *id)
+static unsigned bucket_of(const char *id)
 {
 	uint32_t h = 2166136261;
 
@@ -55,7 +55,7 @@ static unsigned bucket(const char *id)
 
 static struct pod *find_pod(const struct kf_sync *s, const char *id)
 {
-	struct pod *pod = s->pods[bucket(id)];
+	struct pod *pod = s->pods[bucket_of(id)];
 
 	while (pod && strcmp(pod->id, id) != 0)
 		pod = pod->next;
@@ -134,7 +134,7 @@ static int add_pod(struct kf_plugin *p, const Nri__PodSandbox *from)
 {
 	struct kf_sync *s = p->sync;
 	struct pod *pod = kf_arena_alloc(&s->arena, sizeof(*pod));
-	unsigned b = bucket(from->id);
+	unsigned b = bucket_of(from->id);
 
 	if (!pod)
 		return -1;
@@ -241,7 +241,7 @@ struct index {
 	size_t n;
 };
 
-static bool keep(void *ctx, const char *pod_uid, const char *container_id)
+static bool is_live(void *ctx, const char *pod_uid, const char *container_id)
 {
 	const struct live key = {.pod_uid = pod_uid, .container_id = container_id};
 	const struct live *pointer = &key;
@@ -250,7 +250,7 @@ static bool keep(void *ctx, const char *pod_uid, const char *container_id)
 	return bsearch(&pointer, index->v, index->n, sizeof(*index->v), by_id) != NULL;
 }
 
-static int finish(struct kf_plugin *p)
+static int finish_sync(struct kf_plugin *p)
 {
 	struct kf_sync *s = p->sync;
 	struct index index = {.v = kf_arena_calloc(&s->arena, s->nlive, sizeof(*index.v))};
@@ -264,7 +264,7 @@ static int finish(struct kf_plugin *p)
 	if (p->told_by_guard)
 		kf_lives_scan(p->lives);
 	qsort(index.v, index.n, sizeof(*index.v), by_id);
-	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, keep, &index));
+	(void)snprintf(stale, sizeof(stale), "%u", kf_state_reconcile(&p->state, is_live, &index));
 	(void)snprintf(sandboxed, sizeof(sandboxed), "%u", s->sandboxed);
 	(void)snprintf(unsandboxed, sizeof(unsandboxed), "%u", s->unsandboxed);
 	kf_library_prune(&p->setup.config, &p->state);
@@ -304,7 +304,7 @@ static int add_part(struct kf_plugin *p, const Nri__SynchronizeRequest *req)
 			return -1;
 		kf_arena_reset(&p->request);
 	}
-	return finish(p);
+	return finish_sync(p);
 }
 
 int kf_plugin_synchronize(void *ctx, const Nri__SynchronizeRequest *req, struct nri_reply *reply,

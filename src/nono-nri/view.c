@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a container will be once the adjustments of all plugins are applied: the view that
+ * validation checks.  The view of a container as it came is nri-plan/view.c's. */
 #include "nono-nri/view.h"
 
 #include "nri-plan/view.h"
