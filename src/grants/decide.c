@@ -66,8 +66,8 @@ static int covers_path(const struct kf_verdict *d, const char *path, bool *ret, 
 
 /* Whether the denial or "fs readonly" @rule covers the place, be it there or not: plugin and
  * guard take away what is mounted there.  "~" is every home. */
-static int covers(const struct kf_verdict *d, const struct kf_rule *rule, bool *ret,
-		  struct kf_err *err)
+static int check_cover(const struct kf_verdict *d, const struct kf_rule *rule, bool *ret,
+		       struct kf_err *err)
 {
 	const struct kf_vars *vars = d->scene->vars;
 	KF_UNINIT char path[PATH_MAX];
@@ -90,8 +90,8 @@ static int covers(const struct kf_verdict *d, const struct kf_rule *rule, bool *
 
 /* The first denial of the place that @rule, from which a grant comes, is no exception from; NULL
  * if there is none. */
-static int refuser(const struct kf_verdict *d, const struct kf_rule *rule,
-		   const struct kf_rule **ret, struct kf_err *err)
+static int find_refuser(const struct kf_verdict *d, const struct kf_rule *rule,
+			const struct kf_rule **ret, struct kf_err *err)
 {
 	const struct kf_policy *policy = d->scene->policy;
 
@@ -102,7 +102,7 @@ static int refuser(const struct kf_verdict *d, const struct kf_rule *rule,
 
 		if (deny->kind != KF_RULE_FS_DENY || (rule && kf_policy_is_exception(rule, deny)))
 			continue;
-		if (covers(d, deny, &denied, err) < 0)
+		if (check_cover(d, deny, &denied, err) < 0)
 			return -1;
 		if (denied)
 			*ret = deny;
@@ -132,7 +132,7 @@ int kf_decide_grant(struct kf_grant_sink *sink, const struct kf_grant *grant, st
 		d->listed = true;
 		return 0;
 	}
-	if (refuser(d, grant->rule, &by, err) < 0)
+	if (find_refuser(d, grant->rule, &by, err) < 0)
 		return -1;
 	if (by)
 		return 0;
@@ -169,7 +169,7 @@ static int find_takers(struct kf_verdict *d, const struct kf_rule **ret_kept, st
 
 		if (rule->kind != KF_RULE_FS_DENY && rule->kind != KF_RULE_FS_READONLY)
 			continue;
-		if (covers(d, rule, &there, err) < 0)
+		if (check_cover(d, rule, &there, err) < 0)
 			return -1;
 		if (there && rule->kind == KF_RULE_FS_READONLY) {
 			*ret_kept = *ret_kept ? *ret_kept : rule;
@@ -182,7 +182,7 @@ static int find_takers(struct kf_verdict *d, const struct kf_rule **ret_kept, st
 	return 0;
 }
 
-static void conclude(struct kf_verdict *d, const struct kf_rule *kept)
+static void reach_verdict(struct kf_verdict *d, const struct kf_rule *kept)
 {
 	const bool list = d->access == KF_FS_READ && d->exists && S_ISDIR(d->st.st_mode);
 
@@ -223,6 +223,6 @@ int kf_decide(struct kf_verdict *d, bool inside, struct kf_err *err)
 	d->sink.inside = inside;
 	if (kf_grants_walk(d->scene, &d->sink, err) < 0)
 		return -1;
-	conclude(d, kept);
+	reach_verdict(d, kept);
 	return 0;
 }

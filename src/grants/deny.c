@@ -16,8 +16,8 @@
 /* A home with more is not listed to its end. */
 #define HOME_ENTRIES_MAX 1024
 
-static int push(struct kf_deny *deny, const char *path, const struct kf_rule *rule, bool is_live,
-		struct kf_err *err)
+static int push_denied(struct kf_deny *deny, const char *path, const struct kf_rule *rule,
+		       bool is_live, struct kf_err *err)
 {
 	char *copy = strdup(path);
 
@@ -45,8 +45,8 @@ static int push(struct kf_deny *deny, const char *path, const struct kf_rule *ru
 }
 
 /* @path is where to look; it is overwritten with where that is. */
-static int add(const struct kf_tree *tree, struct kf_deny *deny, char path[static PATH_MAX],
-	       const struct kf_rule *rule, struct kf_err *err)
+static int add_place(const struct kf_tree *tree, struct kf_deny *deny, char path[static PATH_MAX],
+		     const struct kf_rule *rule, struct kf_err *err)
 {
 	bool real, list;
 	/* Most are directories, if they are there. */
@@ -62,7 +62,7 @@ static int add(const struct kf_tree *tree, struct kf_deny *deny, char path[stati
 	/* Whatever it is that cannot be looked at: this may be a root that lacks
 	 * CAP_DAC_OVERRIDE, and later becomes the owner. */
 	if (fd < 0 && (errno == EACCES || errno == ELOOP))
-		return push(deny, path, rule, true, err);
+		return push_denied(deny, path, rule, true, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return kf_fail_sys(err, "line %u: fs deny or readonly %s", rule->line, path);
 	if (!real && !tree->path(tree, fd, path))
@@ -70,10 +70,10 @@ static int add(const struct kf_tree *tree, struct kf_deny *deny, char path[stati
 			       "line %u: fs deny or readonly %s: cannot tell where it is; is /proc "
 			       "mounted?",
 			       rule->line, rule->arg);
-	return push(deny, path, rule, tree->live(tree, fd, rule, list, &st), err);
+	return push_denied(deny, path, rule, tree->live(tree, fd, rule, list, &st), err);
 }
 
-static bool takes(const struct kf_rule *rule)
+static bool takes_away(const struct kf_rule *rule)
 {
 	return rule->kind == KF_RULE_FS_DENY || rule->kind == KF_RULE_FS_READONLY;
 }
@@ -84,7 +84,7 @@ static void look_into_home(const struct kf_tree *tree, const struct kf_policy *p
 			   const struct kf_home *home, bool *maybe)
 {
 	KF_CLOSE int opened = -1;
-	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT struct kf_listing dir;
 	int fd = home->fd;
 	const char *name;
 	unsigned n = 0;
@@ -95,14 +95,14 @@ static void look_into_home(const struct kf_tree *tree, const struct kf_policy *p
 	       policy->nrules * sizeof(*maybe));
 	if (fd < 0)
 		return;
-	kf_dir_init(&dir, fd);
+	kf_listing_init(&dir, fd);
 	while ((name = tree->next(tree, &dir)) && n++ < HOME_ENTRIES_MAX) {
 		size_t len = strlen(name);
 
 		for (size_t i = 0; i < policy->nrules; i++) {
 			const struct kf_rule *rule = &policy->rules[i];
 
-			if (takes(rule) && rule->arg[0] == '~' && rule->arg[1] == '/' &&
+			if (takes_away(rule) && rule->arg[0] == '~' && rule->arg[1] == '/' &&
 			    rule->arg[2] == *name && strncmp(rule->arg + 2, name, len) == 0)
 				maybe[i] = true;
 		}
@@ -119,11 +119,11 @@ static int collect_home(const struct kf_tree *tree, const struct kf_policy *poli
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if (!takes(rule) || *rule->arg != '~' || (rule->arg[1] && !maybe[i]))
+		if (!takes_away(rule) || *rule->arg != '~' || (rule->arg[1] && !maybe[i]))
 			continue;
 		if ((size_t)snprintf(path, PATH_MAX, "%s%s", home->path, rule->arg + 1) >= PATH_MAX)
 			continue; /* longer than any path that can be opened */
-		if (add(tree, deny, path, rule, err) < 0)
+		if (add_place(tree, deny, path, rule, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -141,10 +141,10 @@ int kf_deny_collect(const struct kf_tree *tree, const struct kf_policy *policy,
 	for (size_t i = 0; r == 0 && i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 
-		if (takes(rule) && *rule->arg != '~' &&
+		if (takes_away(rule) && *rule->arg != '~' &&
 		    kf_vars_expand(vars, rule->arg, path) != KF_EXPANSION_NONE &&
 		    strcmp(path, "/") != 0)
-			r = add(tree, &deny, path, rule, err);
+			r = add_place(tree, &deny, path, rule, err);
 	}
 	for (size_t h = 0; r == 0 && h < nhomes; h++)
 		r = collect_home(tree, policy, &homes[h], maybe, path, &deny, err);
@@ -159,14 +159,14 @@ int kf_deny_collect(const struct kf_tree *tree, const struct kf_policy *policy,
 bool kf_deny_in_homes(const struct kf_policy *policy)
 {
 	for (size_t i = 0; i < policy->nrules; i++)
-		if (takes(&policy->rules[i]) && *policy->rules[i].arg == '~')
+		if (takes_away(&policy->rules[i]) && *policy->rules[i].arg == '~')
 			return true;
 	return false;
 }
 
 int kf_deny_whole(struct kf_deny *deny, const char *path, struct kf_err *err)
 {
-	return push(deny, path, NULL, true, err);
+	return push_denied(deny, path, NULL, true, err);
 }
 
 void kf_deny_done(struct kf_deny *deny)

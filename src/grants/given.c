@@ -86,7 +86,7 @@ bool kf_given_everywhere(const char *path)
 /* Directories that are being listed, and what is left to look at. */
 struct search {
 	struct {
-		struct kf_dir dir;
+		struct kf_listing dir;
 		int fd;
 		size_t path; /* length of its own */
 	} at[DEPTH_MAX];
@@ -97,13 +97,13 @@ struct search {
 
 /* Go into the directory @fd, the search's now, whose path is in s->path; false if that is too
  * deep. */
-static bool descend(struct search *s, int fd, size_t path)
+static bool enter_directory(struct search *s, int fd, size_t path)
 {
 	if (s->depth == DEPTH_MAX) {
 		(void)close(fd);
 		return false;
 	}
-	kf_dir_init(&s->at[s->depth].dir, fd);
+	kf_listing_init(&s->at[s->depth].dir, fd);
 	s->at[s->depth].fd = fd;
 	s->at[s->depth++].path = path;
 	return true;
@@ -136,7 +136,7 @@ static int look_at(struct search *s, const char *name, kf_device_fn *fn, void *c
 		return 0;
 	/* Of a directory that may not be listed nothing is granted. */
 	dir = kf_open(fd, ".", O_RDONLY | O_DIRECTORY);
-	return dir < 0 || descend(s, dir, at + 1 + n) ? 0 : 1;
+	return dir < 0 || enter_directory(s, dir, at + 1 + n) ? 0 : 1;
 }
 
 int kf_given_devices(kf_device_fn *fn, void *ctx, struct kf_err *err)
@@ -149,9 +149,9 @@ int kf_given_devices(kf_device_fn *fn, void *ctx, struct kf_err *err)
 	s.depth = 0;
 	s.left = ENTRIES_MAX;
 	memcpy(s.path, "/dev", sizeof("/dev"));
-	(void)descend(&s, fd, strlen("/dev"));
+	(void)enter_directory(&s, fd, strlen("/dev"));
 	while (ret == 0 && s.depth) {
-		const char *name = kf_dir_next(&s.at[s.depth - 1].dir);
+		const char *name = kf_listing_next(&s.at[s.depth - 1].dir);
 
 		if (name && s.left--)
 			ret = look_at(&s, name, fn, ctx, err);

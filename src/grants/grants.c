@@ -53,13 +53,13 @@ struct walk {
 	struct kf_err *err;
 };
 
-static void skip(struct walk *w, const char *path, const char *why)
+static void report_skip(struct walk *w, const char *path, const char *why)
 {
 	if (w->sink->skip)
 		w->sink->skip(w->sink, w->rule, path, why);
 }
 
-static enum kf_landlock_place place(const char *path)
+static enum kf_landlock_place place_of(const char *path)
 {
 	if (kf_path_under(path, "/proc"))
 		return KF_LANDLOCK_PROC;
@@ -69,14 +69,14 @@ static enum kf_landlock_place place(const char *path)
 	return kf_given_everywhere(path) ? KF_LANDLOCK_DEVICE : KF_LANDLOCK_DEV;
 }
 
-static int report(struct walk *w, int fd, const char *path, const char *real, unsigned access)
+static int report_grant(struct walk *w, int fd, const char *path, const char *real, unsigned access)
 {
 	const struct kf_grant grant = {
 		.fd = fd,
 		.path = path,
 		.real = real,
 		.access = access,
-		.place = place(real),
+		.place = place_of(real),
 		.rule = w->rule,
 	};
 
@@ -88,8 +88,8 @@ static int report(struct walk *w, int fd, const char *path, const char *real, un
 static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level);
 
 /* One entry, @dir's last, of a directory @path that holds a denied path. */
-static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *name, const char *at,
-		       unsigned access, int level)
+static int grant_entry(struct walk *w, const struct kf_listing *dir, const char *name,
+		       const char *at, unsigned access, int level)
 {
 	/* A symlink's target is granted where it lies, or not at all: a rule on the
 	 * symlink itself would open nothing. */
@@ -105,17 +105,17 @@ static int grant_entry(struct walk *w, const struct kf_dir *dir, const char *nam
 		return 0;
 	if (kf_deny_below(&w->deny, path))
 		return grant_around(w, fd, path, access, level);
-	return report(w, fd, path, path, access);
+	return report_grant(w, fd, path, path, access);
 }
 
 /* Whether @dirfd can be listed and holds no more than that many entries; it is at its start
  * again then. */
 static bool few_entries(const struct walk *w, int dirfd)
 {
-	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT struct kf_listing dir;
 	unsigned n = 0;
 
-	kf_dir_init(&dir, dirfd);
+	kf_listing_init(&dir, dirfd);
 	while (w->tree->next(w->tree, &dir))
 		if (++n > AROUND_ENTRIES_MAX)
 			return false;
@@ -127,20 +127,21 @@ static bool few_entries(const struct walk *w, int dirfd)
 static int grant_around(struct walk *w, int fd, const char *path, unsigned access, int level)
 {
 	KF_CLOSE int dirfd = w->tree->enter(w->tree, fd, ".", O_RDONLY | O_DIRECTORY);
-	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT struct kf_listing dir;
 	const char *name;
 
 	if (dirfd < 0) {
-		skip(w, path, "holds a denied path and cannot be listed");
+		report_skip(w, path, "holds a denied path and cannot be listed");
 		return 0;
 	}
 	if (!level || !few_entries(w, dirfd)) {
-		skip(w, path, "holds a denied path and too much else: grant parts of it instead");
+		report_skip(w, path,
+			    "holds a denied path and too much else: grant parts of it instead");
 		return 0;
 	}
-	if ((access & KF_FS_READ) && report(w, fd, path, path, KF_GRANT_LIST) < 0)
+	if ((access & KF_FS_READ) && report_grant(w, fd, path, path, KF_GRANT_LIST) < 0)
 		return -1;
-	kf_dir_init(&dir, dirfd);
+	kf_listing_init(&dir, dirfd);
 	while ((name = w->tree->next(w->tree, &dir)))
 		if (grant_entry(w, &dir, name, path, access, level - 1) < 0)
 			return -1;
@@ -171,18 +172,18 @@ static unsigned trusted_access(const char *path, const char *real, unsigned acce
 static int grant_at(struct walk *w, int fd, const char *path, const char *real, unsigned access)
 {
 	if (w->deny.any_live && kf_deny_refuses(&w->deny, w->rule, real)) {
-		skip(w, path, "denied");
+		report_skip(w, path, "denied");
 		return 0;
 	}
 	if (kf_deny_keeps(&w->deny, real))
 		access &= ~(unsigned)KF_FS_WRITE;
 	if (!access) {
-		skip(w, path, "read-only");
+		report_skip(w, path, "read-only");
 		return 0;
 	}
 	if (w->deny.any_live && kf_deny_below(&w->deny, real))
 		return grant_around(w, fd, real, access, AROUND_DEPTH_MAX);
-	return report(w, fd, path, real, access);
+	return report_grant(w, fd, path, real, access);
 }
 
 static int grant_checked(struct walk *w, int fd, const char *path, const char *real,
@@ -191,7 +192,7 @@ static int grant_checked(struct walk *w, int fd, const char *path, const char *r
 	const unsigned left = trusted_access(path, real, access, origin);
 
 	if (!left) {
-		skip(w, path, system_itself);
+		report_skip(w, path, system_itself);
 		return 0;
 	}
 	return grant_at(w, fd, path, real, left);
@@ -205,7 +206,7 @@ static __attribute__((noinline)) int grant_link(struct walk *w, int fd, const ch
 
 	if (w->tree->path(w->tree, fd, real))
 		return grant_checked(w, fd, path, real, access, origin);
-	skip(w, path, "cannot tell where it is");
+	report_skip(w, path, "cannot tell where it is");
 	return 0;
 }
 
@@ -216,7 +217,7 @@ static int grant_path(struct walk *w, const char *path, unsigned access, enum or
 
 	/* Not there, or not reachable for this user: nothing to grant. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP)) {
-		skip(w, path, "does not exist");
+		report_skip(w, path, "does not exist");
 		return 0;
 	}
 	if (fd < 0)
@@ -231,12 +232,12 @@ static int walk_path(struct walk *w, const struct kf_rule *rule)
 	enum kf_expansion how = kf_vars_expand(w->scene->vars, rule->arg, path);
 
 	if (how == KF_EXPANSION_NONE) {
-		skip(w, rule->arg, "the variable is not set");
+		report_skip(w, rule->arg, "the variable is not set");
 		return 0;
 	}
 	/* "/" is usual, and need not be opened to be known. */
 	if (how == KF_EXPANSION_VARIABLE && kf_policy_covers_system(path)) {
-		skip(w, path, system_itself);
+		report_skip(w, path, system_itself);
 		return 0;
 	}
 	return grant_path(w, path, rule->access,
@@ -276,7 +277,7 @@ static int walk_root_link(struct walk *w, int root, const char *path)
 	if (n > 0) {
 		target[n] = '\0';
 		if (leads_to_root_entry(target)) {
-			skip(w, path, "granted where it leads");
+			report_skip(w, path, "granted where it leads");
 			return 0;
 		}
 	}
@@ -286,15 +287,15 @@ static int walk_root_link(struct walk *w, int root, const char *path)
 static int walk_root(struct walk *w)
 {
 	KF_CLOSE int root = w->tree->open(w->tree, "/", O_RDONLY | O_DIRECTORY, 0);
-	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT struct kf_listing dir;
 	const char *name;
 	unsigned n = 0;
 
 	if (root < 0)
 		return kf_fail_sys(w->err, "list '/'");
-	if (report(w, root, "/", "/", KF_GRANT_LIST) < 0)
+	if (report_grant(w, root, "/", "/", KF_GRANT_LIST) < 0)
 		return -1;
-	kf_dir_init(&dir, root);
+	kf_listing_init(&dir, root);
 	while ((name = w->tree->next(w->tree, &dir))) {
 		KF_UNINIT char path[NAME_MAX + 2];
 		KF_CLOSE int fd = -1;
@@ -303,7 +304,7 @@ static int walk_root(struct walk *w)
 		if (leave_out(name, strlen(name)))
 			continue;
 		if (++n > ROOT_ENTRIES_MAX) {
-			skip(w, "/", "has too many entries: the rest is not granted");
+			report_skip(w, "/", "has too many entries: the rest is not granted");
 			break;
 		}
 		path[0] = '/';
@@ -333,7 +334,7 @@ static int walk_homes(struct walk *w)
 		     grant_home(w, w->home_real ? w->home : -1, "/home") < 0))
 		return -1;
 	if (kf_vars_expand(w->scene->vars, "~", path) == KF_EXPANSION_NONE)
-		skip(w, "~", "HOME is not set");
+		report_skip(w, "~", "HOME is not set");
 	else if (!root || strcmp(path, "/root") != 0)
 		return grant_path(w, path, RWX, ORIGIN_VARIABLE);
 	return 0;
@@ -348,12 +349,12 @@ static int walk_volume(void *ctx, const struct kf_volume *volume, struct kf_err 
 	(void)err;
 	/* Also what masks a denied path is a mount. */
 	if (kf_deny_covers(&w->deny, volume->path, true)) {
-		skip(w, volume->path, "denied");
+		report_skip(w, volume->path, "denied");
 		return 0;
 	}
 	fd = w->tree->volume(w->tree, volume);
 	if (fd < 0) {
-		skip(w, volume->path, "cannot be reached");
+		report_skip(w, volume->path, "cannot be reached");
 		return 0;
 	}
 	access = kf_policy_named_access(w->scene->policy->rules, w->scene->policy->nrules,
@@ -369,7 +370,7 @@ static int walk_volumes(struct walk *w)
 	int r = w->tree->volumes(w->tree, w->pinned, walk_volume, w, w->err);
 
 	if (r > 0)
-		skip(w, "volumes", "there are too many mounts");
+		report_skip(w, "volumes", "there are too many mounts");
 	return r < 0 ? -1 : 0;
 }
 
@@ -392,9 +393,9 @@ static int walk_processes(struct walk *w)
 	if (proc_closed(w))
 		shared = w->tree->shared(w->tree);
 	if (shared)
-		return skip(w, "/proc", shared), 0;
+		return report_skip(w, "/proc", shared), 0;
 	if (kf_deny_below(&w->deny, "/proc"))
-		return skip(w, "/proc", "holds a denied path"), 0;
+		return report_skip(w, "/proc", "holds a denied path"), 0;
 	fd = w->tree->open(w->tree, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd < 0 ? kf_fail_sys(w->err, "open /proc")
 		      : grant_at(w, fd, "/proc", "/proc", KF_FS_WRITE);
@@ -417,16 +418,16 @@ static int walk_devices(struct walk *w)
 	int r;
 
 	if (!proc_closed(w))
-		return skip(w, "/dev", "of a privileged container"), 0;
+		return report_skip(w, "/dev", "of a privileged container"), 0;
 	r = w->tree->devices(w->tree, walk_device, w, w->err);
 	if (r > 0)
-		skip(w, "/dev", "there are too many devices");
+		report_skip(w, "/dev", "there are too many devices");
 	if (r < 0 || !w->any_device)
 		return r < 0 ? -1 : 0;
 	/* Programs look for them. */
 	fd = w->tree->open(w->tree, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
 	return fd < 0 ? kf_fail_sys(w->err, "open /dev")
-		      : report(w, fd, "/dev", "/dev", KF_GRANT_LIST);
+		      : report_grant(w, fd, "/dev", "/dev", KF_GRANT_LIST);
 }
 
 static int walk_option(struct walk *w, const struct kf_option_grant *option)
@@ -464,12 +465,12 @@ static int add_home(struct walk *w, const char *path, int fd)
 
 static int list_homes(struct walk *w, bool *ret_all)
 {
-	KF_UNINIT struct kf_dir dir;
+	KF_UNINIT struct kf_listing dir;
 	KF_UNINIT char path[PATH_MAX];
 	const char *name;
 	int r = 0;
 
-	kf_dir_init(&dir, w->home);
+	kf_listing_init(&dir, w->home);
 	while (r == 0 && (name = w->tree->next(w->tree, &dir))) {
 		(void)snprintf(path, sizeof(path), "/home/%s", name);
 		r = add_home(w, path, -1);
@@ -592,7 +593,7 @@ static int grant_again(struct walk *w, const struct kf_domain_object *object, co
 	};
 
 	if (fd < 0 || kf_object_at(fd, "", &now) < 0 || !kf_object_same(&now.id, &object->id)) {
-		skip(w, path, "is not what it was when the container started");
+		report_skip(w, path, "is not what it was when the container started");
 		return 0;
 	}
 	return w->sink->grant(w->sink, &grant, w->err) < 0 ? kf_fail_wrap(w->err, "'%s'", path) : 0;

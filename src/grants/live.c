@@ -76,10 +76,10 @@ static int live_enter(const struct kf_tree *tree, int dir, const char *name, int
 	return kf_open(dir, name, flags | O_NOFOLLOW);
 }
 
-static const char *live_next(const struct kf_tree *tree, struct kf_dir *dir)
+static const char *live_next(const struct kf_tree *tree, struct kf_listing *dir)
 {
 	(void)tree;
-	return kf_dir_next(dir);
+	return kf_listing_next(dir);
 }
 
 static bool read_only(int fd)
@@ -98,11 +98,11 @@ static bool only_directories(int fd, dev_t dev)
 	bool empty = true;
 
 	while (depth) {
-		KF_UNINIT struct kf_dir dir;
+		KF_UNINIT struct kf_listing dir;
 		const char *name;
 
-		kf_dir_init(&dir, stack[--depth]);
-		while (empty && (name = kf_dir_next(&dir))) {
+		kf_listing_init(&dir, stack[--depth]);
+		while (empty && (name = kf_listing_next(&dir))) {
 			int child = kf_open(dir.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 			struct stat st;
 

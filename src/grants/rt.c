@@ -21,7 +21,7 @@ int kf_open_resolve(int dirfd, const char *path, int flags, unsigned resolve)
 	return (int)syscall(NR_OPENAT2, dirfd, path, &how, sizeof(how));
 }
 
-const char *kf_dir_next(struct kf_dir *dir)
+const char *kf_listing_next(struct kf_listing *dir)
 {
 	for (;;) {
 		const struct entry *entry;

@@ -26,9 +26,9 @@ static inline int kf_open(int dirfd, const char *path, int flags)
 int kf_open_resolve(int dirfd, const char *path, int flags, unsigned resolve);
 
 /* A directory being listed; no allocation.  @fd is the caller's. */
-struct kf_dir {
+struct kf_listing {
 	int fd;
-	bool failed;	    /* kf_dir_next() stopped because of an error, in errno */
+	bool failed;	    /* kf_listing_next() stopped because of an error, in errno */
 	bool ended;	    /* a tree's own: what is not of the kernel's has been told, too */
 	unsigned char type; /* of the last name: DT_* of <dirent.h>, 0 if unknown */
 	size_t n, at;
@@ -36,7 +36,7 @@ struct kf_dir {
 };
 
 /* The buffer is left as it is: declare the variable KF_UNINIT. */
-static inline void kf_dir_init(struct kf_dir *dir, int fd)
+static inline void kf_listing_init(struct kf_listing *dir, int fd)
 {
 	dir->fd = fd;
 	dir->failed = dir->ended = false;
@@ -44,6 +44,6 @@ static inline void kf_dir_init(struct kf_dir *dir, int fd)
 }
 
 /* Next name but "." and "..", valid until the next call; NULL at the end. */
-const char *kf_dir_next(struct kf_dir *dir);
+const char *kf_listing_next(struct kf_listing *dir);
 
 #endif

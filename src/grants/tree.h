@@ -38,8 +38,8 @@ struct kf_tree {
 	int (*enter)(const struct kf_tree *tree, int dir, const char *name, int flags);
 	/* Where @fd lies, no symlink in it; false if nobody can tell. */
 	bool (*path)(const struct kf_tree *tree, int fd, char out[static PATH_MAX]);
-	/* As kf_dir_next(). */
-	const char *(*next)(const struct kf_tree *tree, struct kf_dir *dir);
+	/* As kf_listing_next(). */
+	const char *(*next)(const struct kf_tree *tree, struct kf_listing *dir);
 	/* Whether @rule, a denial or "fs readonly", is to be enforced at @fd by granting less,
 	 * because no mount there does it.  @list: it is a directory that can be listed. */
 	bool (*live)(const struct kf_tree *tree, int fd, const struct kf_rule *rule, bool list,

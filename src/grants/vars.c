@@ -28,7 +28,7 @@ int kf_vars_init(struct kf_vars *ret, struct kf_err *err)
 }
 
 /* As getenv(). */
-static const char *get(const struct kf_vars *vars, const char *name)
+static const char *get_env(const struct kf_vars *vars, const char *name)
 {
 	const size_t n = strlen(name);
 
@@ -40,11 +40,11 @@ static const char *get(const struct kf_vars *vars, const char *name)
 
 /* Value of the variable at the start of @s, "$NAME" or "~", and its length there; @buf is
  * room for it. */
-static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_n,
-			 char buf[static PATH_MAX])
+static const char *find_value(const struct kf_vars *vars, const char *s, size_t *ret_n,
+			      char buf[static PATH_MAX])
 {
 	const struct kf_policy_variable *v;
-	const char *home = get(vars, "HOME"), *set;
+	const char *home = get_env(vars, "HOME"), *set;
 	size_t n = strspn(s + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
 
 	*ret_n = 1 + (*s == '~' ? 0 : n);
@@ -55,7 +55,7 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 	v = kf_policy_variable(s + 1, n);
 	if (!v)
 		return NULL;
-	set = get(vars, v->name);
+	set = get_env(vars, v->name);
 	if ((set && *set) || !*v->fallback || !home)
 		return set;
 	if ((size_t)snprintf(buf, PATH_MAX, "%s/%s", home, v->fallback) >= PATH_MAX)
@@ -63,15 +63,15 @@ static const char *value(const struct kf_vars *vars, const char *s, size_t *ret_
 	return buf;
 }
 
-static enum kf_expansion expand(const struct kf_vars *vars, const char *path,
-				char out[static PATH_MAX])
+static enum kf_expansion expand_path(const struct kf_vars *vars, const char *path,
+				     char out[static PATH_MAX])
 {
 	enum kf_expansion ret = KF_EXPANSION_LITERAL;
 	size_t n = 0;
 
 	if (*path == '~' || *path == '$') {
 		size_t len;
-		const char *v = value(vars, path, &len, out);
+		const char *v = find_value(vars, path, &len, out);
 
 		if (!v || *v != '/' || strlen(v) >= PATH_MAX)
 			return KF_EXPANSION_NONE;
@@ -107,7 +107,7 @@ enum kf_expansion kf_vars_expand(const struct kf_vars *vars, const char *path,
 	for (size_t i = 0; *path == '/' && path[i] != '$'; i++)
 		if (!(out[i] = path[i]))
 			return KF_EXPANSION_LITERAL;
-	return expand(vars, path, out);
+	return expand_path(vars, path, out);
 }
 
 /* Never freed: it becomes the workload's environment. */

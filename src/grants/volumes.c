@@ -62,8 +62,8 @@ static const char not_volumes[][8] = {"/proc", "/sys", "/nono", "/dev"};
 static const char dev_volumes[][24] = {"/dev/shm", "/dev/termination-log"};
 
 /* Tell @fn of the mount @id at @path if that is a volume. */
-static int tell(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool writable,
-		struct kf_err *err)
+static int tell_volume(kf_volume_fn *fn, void *ctx, const char *path, uint64_t id, bool writable,
+		       struct kf_err *err)
 {
 	struct kf_volume volume = {
 		.path = path,
@@ -88,7 +88,7 @@ bool kf_volumes_is(const char *path)
 }
 
 /* The kernel writes space, tab, newline and backslash as \ooo. */
-static void unescape(char *s)
+static void unescape_path(char *s)
 {
 	char *out = s;
 
@@ -104,7 +104,7 @@ static void unescape(char *s)
 }
 
 /* Cut off the next space-separated field of *s. */
-static char *field(char **s)
+static char *cut_field(char **s)
 {
 	char *start = *s, *space = start ? strchr(start, ' ') : NULL;
 
@@ -161,16 +161,16 @@ static int each_of_text(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 		if (next)
 			*next++ = '\0';
 		/* DEVICE PATH TYPE OPTIONS 0 0 */
-		(void)field(&line);
-		path = field(&line);
-		(void)field(&line);
-		options = field(&line);
+		(void)cut_field(&line);
+		path = cut_field(&line);
+		(void)cut_field(&line);
+		options = cut_field(&line);
 		if (!options)
 			return kf_fail(err, EINVAL, MOUNTS ": bad line");
-		unescape(path);
+		unescape_path(path);
 		/* The first option is about the mount and its file system both. */
 		if (kf_volumes_is(path) &&
-		    tell(fn, ctx, path, 0, strncmp(options, "rw", 2) == 0, err) < 0)
+		    tell_volume(fn, ctx, path, 0, strncmp(options, "rw", 2) == 0, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -187,7 +187,7 @@ static long list_mounts(uint64_t parent, uint64_t id[static IDS_MAX])
 
 /* Take what is mounted at and below @path, which holds no volumes, off the @n first of
  * m->id; how many are left. */
-static long without(struct mounts *m, long n, const char *path)
+static long drop_below(struct mounts *m, long n, const char *path)
 {
 	struct kf_object object;
 	long nbelow, left = 0;
@@ -217,8 +217,8 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 	if (n <= 0)
 		return 1;
 	/* Most are there: what the runtime masks or makes read-only, and cgroups. */
-	n = without(m, n, "/proc");
-	n = without(m, n, "/sys");
+	n = drop_below(m, n, "/proc");
+	n = drop_below(m, n, "/sys");
 	for (long i = 0; i < n; i++) {
 		struct mount_status *status = &m->status;
 		const char *path;
@@ -234,8 +234,8 @@ static int each_listed(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 			return 1;
 		path = status->text + status->point;
 		if (kf_volumes_is(path) &&
-		    tell(fn, ctx, path, m->id[i],
-			 !((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
+		    tell_volume(fn, ctx, path, m->id[i],
+				!((status->sb_flags | status->attributes) & READ_ONLY), err) < 0)
 			return -1;
 	}
 	return 0;
@@ -252,20 +252,20 @@ static bool read_line(char *s, struct line *ret)
 	char *options, *rest;
 
 	/* ID PARENT DEVICE ROOT PATH OPTIONS [PROPAGATION...] - TYPE SOURCE OPTIONS */
-	ret->id = field(&s);
-	ret->parent = field(&s);
-	ret->device = field(&s);
-	ret->root = field(&s);
-	ret->path = field(&s);
-	options = field(&s);
+	ret->id = cut_field(&s);
+	ret->parent = cut_field(&s);
+	ret->device = cut_field(&s);
+	ret->root = cut_field(&s);
+	ret->path = cut_field(&s);
+	options = cut_field(&s);
 	rest = s ? strstr(s, "- ") : NULL;
 	if (!options || !rest)
 		return false;
-	unescape((char *)ret->root);
-	unescape((char *)ret->path);
+	unescape_path((char *)ret->root);
+	unescape_path((char *)ret->path);
 	rest += 2;
-	(void)field(&rest);
-	(void)field(&rest);
+	(void)cut_field(&rest);
+	(void)cut_field(&rest);
 	ret->writable = strncmp(options, "rw", 2) == 0 && rest && strncmp(rest, "rw", 2) == 0;
 	return true;
 }
@@ -310,7 +310,7 @@ static int each_not_pinned(kf_volume_fn *fn, void *ctx, struct kf_err *err)
 			continue;
 		for (size_t p = 0; p < n && !pin; p++)
 			pin = shows_itself(&v[i], &v[p]);
-		if (!pin && tell(fn, ctx, v[i].path, 0, v[i].writable, err) < 0)
+		if (!pin && tell_volume(fn, ctx, v[i].path, 0, v[i].writable, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -10,14 +10,14 @@ enum { KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2, KF_EXIT_ENTER_FAILED = 255 };
 
 /* Each command gets the arguments after its name and returns the exit status,
  * or does not return. */
-int kf_command_wrap(char **argv);
-int kf_command_why(char **argv);
-int kf_command_setup(char **argv);
+int kf_nono_wrap(char **argv);
+int kf_nono_why(char **argv);
+int kf_nono_setup(char **argv);
 
 /* The help on the descriptor @out; on standard output, with the exit status. */
-void kf_command_print_help(int out);
-int kf_command_help(void);
+void kf_nono_print_help(int out);
+int kf_nono_help(void);
 /* "nono: MESSAGE" on stderr; the exit status. */
-int kf_command_usage(const struct kf_err *err);
+int kf_nono_usage(const struct kf_err *err);
 
 #endif

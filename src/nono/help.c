@@ -27,19 +27,19 @@ static const char options[] = "options of wrap:\n"
 			      "  -v, --verbose        print it and run\n"
 			      "  -s, --silent         the default\n";
 
-void kf_command_print_help(int out)
+void kf_nono_print_help(int out)
 {
-	kf_print(out, "%s%s", commands, options);
+	kf_nono_print(out, "%s%s", commands, options);
 }
 
-int kf_command_help(void)
+int kf_nono_help(void)
 {
-	kf_command_print_help(STDOUT_FILENO);
+	kf_nono_print_help(STDOUT_FILENO);
 	return 0;
 }
 
-int kf_command_usage(const struct kf_err *err)
+int kf_nono_usage(const struct kf_err *err)
 {
-	kf_print(STDERR_FILENO, "nono: %s (see nono --help)\n", err->msg);
+	kf_nono_print(STDERR_FILENO, "nono: %s (see nono --help)\n", err->msg);
 	return KF_EXIT_USAGE;
 }

@@ -14,9 +14,9 @@ static const struct {
 	char name[8];
 	int (*run)(char **argv);
 } commands[] = {
-	{"wrap", kf_command_wrap},
-	{"why", kf_command_why},
-	{"setup", kf_command_setup},
+	{"wrap", kf_nono_wrap},
+	{"why", kf_nono_why},
+	{"setup", kf_nono_setup},
 };
 
 /* musl's start of a static PIE relocates, and leaves what it has relocated writable.  That this
@@ -48,18 +48,18 @@ int main(int argc, char **argv)
 	while (*argv && argv[1] && (strcmp(argv[1], "-s") == 0 || strcmp(argv[1], "--silent") == 0))
 		argv++;
 	if (!*argv || !argv[1]) {
-		kf_command_print_help(STDERR_FILENO);
+		kf_nono_print_help(STDERR_FILENO);
 		return KF_EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return kf_command_help();
+		return kf_nono_help();
 	if (strcmp(argv[1], "--version") == 0) {
-		kf_print(STDOUT_FILENO, "nono " KF_VERSION "\n");
+		kf_nono_print(STDOUT_FILENO, "nono " KF_VERSION "\n");
 		return 0;
 	}
 	for (size_t i = 0; i < KF_ARRAY_SIZE(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argv + 2);
 	kf_err_set(&err, EINVAL, "there is no command '%s'", argv[1]);
-	return kf_command_usage(&err);
+	return kf_nono_usage(&err);
 }

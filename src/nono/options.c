@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The launcher's command line.  It is read without src/cli: that would make the launcher larger
+ * than its size allows, and nono's own rules are others. */
 #include "nono/options.h"
 
 #include "base/cleanup.h"
@@ -25,7 +27,7 @@ enum option {
 };
 
 #define RWX (KF_FS_READ | KF_FS_WRITE | KF_FS_EXEC)
-#define ANY (KF_OPTIONS_WRAP | KF_OPTIONS_WHY)
+#define ANY (KF_NONO_WRAP | KF_NONO_WHY)
 
 /* In place of access, for ports. */
 enum { PORT_CONNECT = 1, PORT_BIND = 2 };
@@ -38,25 +40,25 @@ static const struct spec {
 } specs[] = {
 	{"profile", 'p', true, false, OPT_PROFILE, ANY, 0},
 	{"policy-fd", 0, true, false, OPT_POLICY_FD, ANY, 0},
-	{"report-fd", 0, true, false, OPT_REPORT_FD, KF_OPTIONS_WRAP, 0},
+	{"report-fd", 0, true, false, OPT_REPORT_FD, KF_NONO_WRAP, 0},
 	{"workdir", 0, true, false, OPT_WORKDIR, ANY, 0},
-	{"dry-run", 0, false, false, OPT_DRY_RUN, KF_OPTIONS_WRAP, 0},
-	{"silent", 's', false, false, OPT_SILENT, KF_OPTIONS_WRAP, 0},
+	{"dry-run", 0, false, false, OPT_DRY_RUN, KF_NONO_WRAP, 0},
+	{"silent", 's', false, false, OPT_SILENT, KF_NONO_WRAP, 0},
 	{"verbose", 'v', false, false, OPT_VERBOSE, ANY, 0},
-	{"block-net", 0, false, false, OPT_BLOCK_NET, KF_OPTIONS_WRAP, 0},
+	{"block-net", 0, false, false, OPT_BLOCK_NET, KF_NONO_WRAP, 0},
 	{"allow", 'a', true, false, OPT_GRANT, ANY, RWX},
 	{"read", 'r', true, false, OPT_GRANT, ANY, KF_FS_READ | KF_FS_EXEC},
 	{"write", 'w', true, false, OPT_GRANT, ANY, KF_FS_WRITE},
 	{"allow-file", 0, true, true, OPT_GRANT, ANY, RWX},
 	{"read-file", 0, true, true, OPT_GRANT, ANY, KF_FS_READ | KF_FS_EXEC},
 	{"write-file", 0, true, true, OPT_GRANT, ANY, KF_FS_WRITE},
-	{"path", 0, true, false, OPT_PATH, KF_OPTIONS_WHY, 0},
-	{"op", 0, true, false, OPT_OP, KF_OPTIONS_WHY, 0},
-	{"json", 0, false, false, OPT_JSON, KF_OPTIONS_WHY, 0},
+	{"path", 0, true, false, OPT_PATH, KF_NONO_WHY, 0},
+	{"op", 0, true, false, OPT_OP, KF_NONO_WHY, 0},
+	{"json", 0, false, false, OPT_JSON, KF_NONO_WHY, 0},
 	/* Nono's, for what is always done here. */
-	{"self", 0, false, false, OPT_NOTHING, KF_OPTIONS_WHY, 0},
-	{"open-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT | PORT_BIND},
-	{"allow-connect-port", 0, true, false, OPT_PORT, KF_OPTIONS_WRAP, PORT_CONNECT},
+	{"self", 0, false, false, OPT_NOTHING, KF_NONO_WHY, 0},
+	{"open-port", 0, true, false, OPT_PORT, KF_NONO_WRAP, PORT_CONNECT | PORT_BIND},
+	{"allow-connect-port", 0, true, false, OPT_PORT, KF_NONO_WRAP, PORT_CONNECT},
 	{"help", 'h', false, false, OPT_HELP, ANY, 0},
 	/* Nono's, for what is never done here: it neither asks nor records, and the working
 	 * directory is the profile's to grant. */
@@ -66,7 +68,7 @@ static const struct spec {
 };
 
 /* The option that @arg is, with its "=VALUE" or NULL in *ret_value. */
-static const struct spec *find(unsigned command, const char *arg, const char **ret_value)
+static const struct spec *find_option(unsigned command, const char *arg, const char **ret_value)
 {
 	size_t n = strcspn(arg, "=");
 
@@ -83,7 +85,7 @@ static const struct spec *find(unsigned command, const char *arg, const char **r
 	return NULL;
 }
 
-bool kf_parse_fd(const char *s, int *ret)
+bool kf_nono_parse_fd(const char *s, int *ret)
 {
 	int fd = 0;
 
@@ -97,7 +99,7 @@ bool kf_parse_fd(const char *s, int *ret)
 	return true;
 }
 
-static int add_port(struct kf_options *o, const struct spec *spec, const char *value,
+static int add_port(struct kf_nono_options *o, const struct spec *spec, const char *value,
 		    struct kf_err *err)
 {
 	static const struct {
@@ -106,13 +108,13 @@ static int add_port(struct kf_options *o, const struct spec *spec, const char *v
 	} kinds[] = {{PORT_CONNECT, KF_RULE_NET_CONNECT}, {PORT_BIND, KF_RULE_NET_BIND}};
 	int port;
 
-	if (!kf_parse_fd(value, &port) || port < 1 || port > UINT16_MAX)
+	if (!kf_nono_parse_fd(value, &port) || port < 1 || port > UINT16_MAX)
 		return kf_fail(err, EINVAL, "--%s '%s' is not a port, 1 to 65535", spec->name,
 			       value);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(kinds); i++) {
 		if (!(spec->access & kinds[i].access))
 			continue;
-		if (o->nports == KF_OPTIONS_PORTS_MAX)
+		if (o->nports == KF_NONO_PORTS_MAX)
 			return kf_fail(err, E2BIG, "too many ports");
 		o->ports[o->nports++] = (struct kf_rule){
 			.kind = kinds[i].kind, .port = (uint16_t)port, .port_last = (uint16_t)port};
@@ -120,8 +122,8 @@ static int add_port(struct kf_options *o, const struct spec *spec, const char *v
 	return 0;
 }
 
-static int apply(struct kf_options *o, const struct spec *spec, const char *value,
-		 struct kf_err *err)
+static int apply_option(struct kf_nono_options *o, const struct spec *spec, const char *value,
+			struct kf_err *err)
 {
 	switch (spec->option) {
 	case OPT_PROFILE:
@@ -129,8 +131,8 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		break;
 	case OPT_POLICY_FD:
 	case OPT_REPORT_FD:
-		if (!kf_parse_fd(value,
-				 spec->option == OPT_POLICY_FD ? &o->policy_fd : &o->report_fd))
+		if (!kf_nono_parse_fd(value, spec->option == OPT_POLICY_FD ? &o->policy_fd
+									   : &o->report_fd))
 			return kf_fail(err, EINVAL, "--%s '%s' is not a descriptor number",
 				       spec->name, value);
 		break;
@@ -150,10 +152,10 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 		o->block_net = true;
 		break;
 	case OPT_GRANT:
-		if (o->ngrants == KF_OPTIONS_GRANTS_MAX)
-			return kf_fail(err, E2BIG, "more than %d paths", KF_OPTIONS_GRANTS_MAX);
+		if (o->ngrants == KF_NONO_GRANTS_MAX)
+			return kf_fail(err, E2BIG, "more than %d paths", KF_NONO_GRANTS_MAX);
 		if (!o->grants)
-			o->grants = calloc(KF_OPTIONS_GRANTS_MAX, sizeof(*o->grants));
+			o->grants = calloc(KF_NONO_GRANTS_MAX, sizeof(*o->grants));
 		if (!o->grants)
 			return kf_fail_nomem(err, "options");
 		o->grants[o->ngrants++] = (struct kf_option_grant){
@@ -177,9 +179,10 @@ static int apply(struct kf_options *o, const struct spec *spec, const char *valu
 	return 0;
 }
 
-int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, struct kf_err *err)
+int kf_nono_options_parse(unsigned command, char **argv, struct kf_nono_options *ret,
+			  struct kf_err *err)
 {
-	struct kf_options o = {.policy_fd = -1, .report_fd = -1};
+	struct kf_nono_options o = {.policy_fd = -1, .report_fd = -1};
 
 	for (; *argv && (*argv)[0] == '-' && (*argv)[1]; argv++) {
 		const char *arg = *argv, *value;
@@ -193,7 +196,7 @@ int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, stru
 			o.verbose += (unsigned)strlen(arg + 1);
 			continue;
 		}
-		spec = find(command, arg, &value);
+		spec = find_option(command, arg, &value);
 		if (!spec)
 			return kf_fail(err, EINVAL, "there is no option '%s' here", arg);
 		if (!spec->value && value)
@@ -202,18 +205,18 @@ int kf_options_parse(unsigned command, char **argv, struct kf_options *ret, stru
 			value = *++argv;
 		if (spec->value && (!value || !*value))
 			return kf_fail(err, EINVAL, "option '--%s' needs a value", spec->name);
-		if (apply(&o, spec, value, err) < 0)
+		if (apply_option(&o, spec, value, err) < 0)
 			return -1;
 	}
-	if (!o.profile && command == KF_OPTIONS_WRAP)
+	if (!o.profile && command == KF_NONO_WRAP)
 		o.profile = "default";
 	o.command = argv;
 	*ret = o;
 	return 0;
 }
 
-int kf_options_network(const struct kf_options *options, struct kf_policy *policy,
-		       struct kf_err *err)
+int kf_nono_options_network(const struct kf_nono_options *options, struct kf_policy *policy,
+			    struct kf_err *err)
 {
 	struct kf_rule *rules;
 	size_t n = 0;

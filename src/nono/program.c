@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the program to start, as the runtime would have found it. */
 #include "nono/program.h"
 
 #include "base/cleanup.h"
@@ -16,7 +17,7 @@
 #define NR_FACCESSAT2 439
 
 /* A directory may be, too. */
-static int executable(const char *path)
+static int check_executable(const char *path)
 {
 	/* As the effective user; musl's faccessat() forks where the call is missing. */
 	if (syscall(NR_FACCESSAT2, AT_FDCWD, path, X_OK, AT_EACCESS) == 0)
@@ -26,7 +27,7 @@ static int executable(const char *path)
 	return access(path, X_OK);
 }
 
-static bool ours(const char *dir, const char *self_dir)
+static bool is_ours(const char *dir, const char *self_dir)
 {
 	KF_UNINIT char clean[PATH_MAX];
 
@@ -52,10 +53,10 @@ static __attribute__((noinline)) int find_in_path(const char *name, const char *
 			continue;
 		memcpy(dir, path, len);
 		dir[len] = '\0';
-		if (ours(dir, self_dir) ||
+		if (is_ours(dir, self_dir) ||
 		    (size_t)snprintf(full, sizeof(full), "%s/%s", dir, name) >= sizeof(full))
 			continue;
-		if (executable(full) == 0 && stat(full, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		if (check_executable(full) == 0 && stat(full, &st) == 0 && !S_ISDIR(st.st_mode)) {
 			*ret = strdup(full);
 			return *ret ? 0 : kf_fail_nomem(err, name);
 		}
@@ -63,7 +64,8 @@ static __attribute__((noinline)) int find_in_path(const char *name, const char *
 			code = EACCES;
 	}
 	/* "kubectl exec POD -- nono why ...", unless there is another one. */
-	if (code == ENOENT && strcmp(name, "nono") == 0 && executable(KF_LAUNCHER_PATH) == 0) {
+	if (code == ENOENT && strcmp(name, "nono") == 0 &&
+	    check_executable(KF_LAUNCHER_PATH) == 0) {
 		*ret = KF_LAUNCHER_PATH;
 		return 0;
 	}
@@ -72,13 +74,14 @@ static __attribute__((noinline)) int find_in_path(const char *name, const char *
 	return kf_fail(err, code, "cannot start '%s': executable file not found in $PATH", name);
 }
 
-int kf_program_find(const char *name, const char *self_dir, const char **ret, struct kf_err *err)
+int kf_nono_program_find(const char *name, const char *self_dir, const char **ret,
+			 struct kf_err *err)
 {
 	if (!strchr(name, '/'))
 		return find_in_path(name, self_dir, ret, err);
 	if (strlen(name) >= PATH_MAX)
 		return kf_fail(err, ENAMETOOLONG, "cannot start '%.80s...': path too long", name);
-	if (executable(name) < 0)
+	if (check_executable(name) < 0)
 		return kf_fail_sys(err, "cannot start '%s'", name);
 	*ret = name;
 	return 0;

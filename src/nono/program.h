@@ -10,6 +10,7 @@
  * it is looked up in PATH, whose relative elements do not count.  @self_dir, the
  * launcher's own directory, is passed over: a wrapper there must not call itself.
  * *ret is @name or never freed. */
-int kf_program_find(const char *name, const char *self_dir, const char **ret, struct kf_err *err);
+int kf_nono_program_find(const char *name, const char *self_dir, const char **ret,
+			 struct kf_err *err);
 
 #endif

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says what a policy grants, for people: "wrap --dry-run" and "-v".  All that the launcher prints
+ * goes through here. */
 #include "nono/report.h"
 
 #include "base/cleanup.h"
@@ -9,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *kf_report_access(unsigned access)
+const char *kf_nono_report_access(unsigned access)
 {
 	static const char names[][4] = {"---", "r--", "-w-", "rw-", "--x", "r-x", "-wx", "rwx"};
 
@@ -19,19 +21,19 @@ const char *kf_report_access(unsigned access)
 static void print_line(int out, const struct kf_rule *rule)
 {
 	if (rule && rule->line)
-		kf_print(out, "  (line %u)\n", rule->line);
+		kf_nono_print(out, "  (line %u)\n", rule->line);
 	else
-		kf_print(out, "  (command line)\n");
+		kf_nono_print(out, "  (command line)\n");
 }
 
 static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant, struct kf_err *err)
 {
-	const struct kf_report *report = (const struct kf_report *)sink;
+	const struct kf_nono_report *report = (const struct kf_nono_report *)sink;
 	KF_UNINIT char shown[PATH_MAX];
 
 	(void)err;
-	kf_print(report->out, "  %-4s  %s", kf_report_access(grant->access),
-		 kf_shown(grant->path, shown));
+	kf_nono_print(report->out, "  %-4s  %s", kf_nono_report_access(grant->access),
+		      kf_nono_shown(grant->path, shown));
 	print_line(report->out, grant->rule);
 	return 0;
 }
@@ -39,24 +41,24 @@ static int print_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
 static void print_skip(struct kf_grant_sink *sink, const struct kf_rule *rule, const char *path,
 		       const char *why)
 {
-	const struct kf_report *report = (const struct kf_report *)sink;
+	const struct kf_nono_report *report = (const struct kf_nono_report *)sink;
 	KF_UNINIT char shown[PATH_MAX];
 
 	if (report->skips)
-		kf_print(report->out, "  -     %s  (line %u: %s)\n", kf_shown(path, shown),
-			 rule ? rule->line : 0, why);
+		kf_nono_print(report->out, "  -     %s  (line %u: %s)\n",
+			      kf_nono_shown(path, shown), rule ? rule->line : 0, why);
 }
 
-void kf_report_init(struct kf_report *report, int out, bool skips)
+void kf_nono_report_init(struct kf_nono_report *report, int out, bool skips)
 {
-	*report = (struct kf_report){
+	*report = (struct kf_nono_report){
 		.sink = {.grant = print_grant, .skip = print_skip},
 		.out = out,
 		.skips = skips,
 	};
 }
 
-void kf_report_rules(const struct kf_policy *policy, int out)
+void kf_nono_report_rules(const struct kf_policy *policy, int out)
 {
 	static const char labels[][9] = {
 		[KF_RULE_FS_DENY] = "deny",
@@ -80,24 +82,26 @@ void kf_report_rules(const struct kf_policy *policy, int out)
 		block |= rule->kind == KF_RULE_NET_BLOCK;
 		if (rule->kind >= KF_ARRAY_SIZE(labels) || !labels[rule->kind][0])
 			continue;
-		kf_print(out, "  %-4s  %s%s%s", labels[rule->kind], rule->verb ? rule->verb : "",
-			 rule->verb && rule->arg ? " " : "", rule->arg ? rule->arg : "");
+		kf_nono_print(out, "  %-4s  %s%s%s", labels[rule->kind],
+			      rule->verb ? rule->verb : "", rule->verb && rule->arg ? " " : "",
+			      rule->arg ? rule->arg : "");
 		if (rule->port_last > rule->port)
-			kf_print(out, "%s ports %u to %u", protocol, rule->port, rule->port_last);
+			kf_nono_print(out, "%s ports %u to %u", protocol, rule->port,
+				      rule->port_last);
 		else if (rule->port_last)
-			kf_print(out, "%s port %u", protocol, rule->port);
+			kf_nono_print(out, "%s port %u", protocol, rule->port);
 		print_line(out, rule);
 	}
-	kf_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
+	kf_nono_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
 }
 
-const char *kf_shown(const char *s, char out[static PATH_MAX])
+const char *kf_nono_shown(const char *s, char out[static PATH_MAX])
 {
 	(void)kf_escape(out, PATH_MAX, s, strlen(s));
 	return out;
 }
 
-void kf_print(int fd, const char *fmt, ...)
+void kf_nono_print(int fd, const char *fmt, ...)
 {
 	KF_UNINIT char buf[8192];
 	va_list ap;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* "nono setup --check-only": says what this kernel's Landlock can do. */
 #include "base/cleanup.h"
 #include "nono/command.h"
 #include "nono/report.h"
@@ -22,26 +23,26 @@ static const struct {
 	{KF_LANDLOCK_ABI_QUIET, "fs quiet"},
 };
 
-int kf_command_setup(char **argv)
+int kf_nono_setup(char **argv)
 {
 	struct kf_err err;
 	int abi;
 
 	if (!*argv || strcmp(*argv, "--check-only") != 0 || argv[1]) {
 		kf_err_set(&err, EINVAL, "setup: only --check-only");
-		return kf_command_usage(&err);
+		return kf_nono_usage(&err);
 	}
 	if (kf_landlock_probe(&abi, &err) < 0) {
-		kf_print(STDERR_FILENO, "nono: %s\n", err.msg);
+		kf_nono_print(STDERR_FILENO, "nono: %s\n", err.msg);
 		return KF_EXIT_FAILED;
 	}
-	kf_print(STDOUT_FILENO, "Landlock ABI %d\n", abi);
+	kf_nono_print(STDOUT_FILENO, "Landlock ABI %d\n", abi);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(features); i++)
-		kf_print(STDOUT_FILENO, "  %-3s  %s (ABI %d)\n",
-			 abi >= features[i].since ? "yes" : "no", features[i].what,
-			 features[i].since);
+		kf_nono_print(STDOUT_FILENO, "  %-3s  %s (ABI %d)\n",
+			      abi >= features[i].since ? "yes" : "no", features[i].what,
+			      features[i].since);
 	if (abi > KF_LANDLOCK_ABI_MAX)
-		kf_print(STDOUT_FILENO, "newer than ABI %d, as which this launcher uses it\n",
-			 KF_LANDLOCK_ABI_MAX);
+		kf_nono_print(STDOUT_FILENO, "newer than ABI %d, as which this launcher uses it\n",
+			      KF_LANDLOCK_ABI_MAX);
 	return 0;
 }

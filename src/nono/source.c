@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the policy: on a descriptor, beside the launcher, or built in, and trusts only what root on
+ * the node wrote.  flat/flat.c reads it. */
 #include "nono/source.h"
 
 #include "base/cleanup.h"
@@ -25,7 +27,7 @@
 /* uid that the kernel shows for owners who do not exist in our user namespace. */
 #define UID_UNMAPPED 65534
 
-int kf_self_find(struct kf_self *ret, struct kf_err *err)
+int kf_nono_self_find(struct kf_nono_self *ret, struct kf_err *err)
 {
 	const char *execfn = (const char *)(uintptr_t)getauxval(AT_EXECFN);
 	char *dir = malloc(PATH_MAX), *slash;
@@ -35,7 +37,7 @@ int kf_self_find(struct kf_self *ret, struct kf_err *err)
 		return kf_fail_nomem(err, "this program's path");
 	ret->exec_fd = -1;
 	if (execfn && strncmp(execfn, FD_PATH, sizeof(FD_PATH) - 1) == 0)
-		(void)kf_parse_fd(execfn + sizeof(FD_PATH) - 1, &ret->exec_fd);
+		(void)kf_nono_parse_fd(execfn + sizeof(FD_PATH) - 1, &ret->exec_fd);
 	/* Where the guard or the plugin has put it; asking /proc costs as much as ten rules. */
 	if (execfn && strcmp(execfn, KF_LAUNCHER_PATH) == 0)
 		memcpy(dir, execfn, (size_t)(n = sizeof(KF_LAUNCHER_PATH) - 1));
@@ -130,8 +132,8 @@ static int from_fd(int fd, const char *what, const char *profile, struct kf_poli
 	return 0;
 }
 
-int kf_source_policy(const struct kf_self *self, const char *profile, int policy_fd,
-		     struct kf_policy *ret, struct kf_domain *ret_domain, struct kf_err *err)
+int kf_nono_source_policy(const struct kf_nono_self *self, const char *profile, int policy_fd,
+			  struct kf_policy *ret, struct kf_domain *ret_domain, struct kf_err *err)
 {
 	KF_CLOSE int exe = -1, profiles = -1, file = -1;
 
@@ -163,8 +165,8 @@ int kf_source_policy(const struct kf_self *self, const char *profile, int policy
 	return from_fd(file, profile, profile, ret, NULL, err);
 }
 
-int kf_source_in_force(const struct kf_self *self, struct kf_policy *ret, char **ret_start,
-		       struct kf_err *err)
+int kf_nono_source_in_force(const struct kf_nono_self *self, struct kf_policy *ret,
+			    char **ret_start, struct kf_err *err)
 {
 	KF_CLOSE int dir = *self->dir ? kf_open(AT_FDCWD, self->dir, O_PATH | O_DIRECTORY) : -1;
 	KF_CLOSE int policy = dir < 0 ? -1 : open_beneath(dir, "policy", O_RDONLY, false);

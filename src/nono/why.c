@@ -28,7 +28,7 @@ struct why {
 	struct kf_verdict d;
 	struct kf_scene scene;
 	struct kf_tree tree; /* the container's, seen from inside the sandbox */
-	const struct kf_options *options;
+	const struct kf_nono_options *options;
 	struct kf_policy policy;
 	struct kf_vars vars;
 	char ways[WAYS_MAX][PATH_MAX]; /* where the same is granted, and works */
@@ -72,7 +72,7 @@ static void take_start(struct why *why, char *text)
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		if (strncmp(line, "uid ", 4) == 0 && kf_parse_fd(line + 4, &uid))
+		if (strncmp(line, "uid ", 4) == 0 && kf_nono_parse_fd(line + 4, &uid))
 			why->vars.uid = (uid_t)uid;
 		else if (strncmp(line, "WORKDIR=", 8) == 0)
 			why->vars.workdir = line + 8;
@@ -87,20 +87,20 @@ static void take_start(struct why *why, char *text)
 
 /* The policy that was asked for; else the one in force: what the guard left beside the launcher,
  * or what the plugin has named in the environment.  Who changes that has only himself to blame. */
-static int load(struct why *why, struct kf_err *err)
+static int load_policy(struct why *why, struct kf_err *err)
 {
-	static struct kf_self self;
-	const struct kf_options *options = why->options;
+	static struct kf_nono_self self;
+	const struct kf_nono_options *options = why->options;
 	const char *name = options->profile;
 	struct kf_domain domain;
 	char *start = NULL;
 	int r = 1;
 
-	if (kf_self_find(&self, err) < 0 || kf_vars_init(&why->vars, err) < 0 ||
+	if (kf_nono_self_find(&self, err) < 0 || kf_vars_init(&why->vars, err) < 0 ||
 	    kf_decide_place(&kf_tree_live, options->path, why->vars.workdir, why->d.path, err) < 0)
 		return -1;
 	if (options->policy_fd < 0)
-		r = kf_source_in_force(&self, &why->policy, &start, err);
+		r = kf_nono_source_in_force(&self, &why->policy, &start, err);
 	if (r < 0)
 		return -1;
 	if (start)
@@ -111,7 +111,7 @@ static int load(struct why *why, struct kf_err *err)
 		name = getenv(KF_ENV_PROFILE);
 	if (!name || !kf_profile_name_valid(name))
 		name = "default";
-	return kf_source_policy(&self, name, options->policy_fd, &why->policy, &domain, err);
+	return kf_nono_source_policy(&self, name, options->policy_fd, &why->policy, &domain, err);
 }
 
 /* What is answered. */
@@ -138,7 +138,7 @@ static void give_reason(const struct why *why, struct words *v)
 	switch (d->how) {
 	case KF_DECIDED_GRANT:
 		(void)snprintf(v->reason, sizeof(v->reason), "profile %s grants %s on %s", name,
-			       kf_report_access(d->granted), kf_shown(d->by, shown));
+			       kf_nono_report_access(d->granted), kf_nono_shown(d->by, shown));
 		break;
 	case KF_DECIDED_LIST:
 		(void)snprintf(
@@ -150,7 +150,7 @@ static void give_reason(const struct why *why, struct words *v)
 	case KF_DECIDED_READONLY:
 		(void)snprintf(v->reason, sizeof(v->reason), "profile %s has fs %s %s", name,
 			       d->how == KF_DECIDED_DENY ? "deny" : "readonly",
-			       kf_shown(d->rule->arg, shown));
+			       kf_nono_shown(d->rule->arg, shown));
 		break;
 	default:
 		(void)snprintf(v->reason, sizeof(v->reason), "no rule of profile %s grants it%s",
@@ -197,9 +197,9 @@ static void ask_for(const struct why *why, struct words *v)
 	const char *list = why->d.access & (KF_FS_READ | KF_FS_EXEC) ? "read" : "write";
 	KF_UNINIT char path[PATH_MAX], real[PATH_MAX];
 
-	(void)kf_shown(why->d.path, path);
+	(void)kf_nono_shown(why->d.path, path);
 	if (!why->d.rule && find_repository(why, real)) {
-		(void)kf_shown(real, path);
+		(void)kf_nono_shown(real, path);
 		(void)snprintf(
 			v->ask, sizeof(v->ask),
 			"the work directory is a linked worktree of the git repository %s; a "
@@ -255,7 +255,7 @@ static const char *shared_inside(const struct kf_tree *tree)
 	return own < 0 ? shared : NULL;
 }
 
-static int decide(struct why *why, struct words *v, struct kf_err *err)
+static int decide_access(struct why *why, struct words *v, struct kf_err *err)
 {
 	struct kf_verdict *d = &why->d;
 
@@ -293,57 +293,57 @@ static void print_text(const struct why *why, const struct words *v)
 {
 	KF_UNINIT char path[PATH_MAX];
 
-	kf_print(STDOUT_FILENO, "%s: %s %s: %s\n", why->d.allowed ? "allowed" : "denied",
-		 why->options->op, kf_shown(why->d.path, path), v->reason);
+	kf_nono_print(STDOUT_FILENO, "%s: %s %s: %s\n", why->d.allowed ? "allowed" : "denied",
+		      why->options->op, kf_nono_shown(why->d.path, path), v->reason);
 	if (*v->note)
-		kf_print(STDOUT_FILENO, "note: %s\n", v->note);
+		kf_nono_print(STDOUT_FILENO, "note: %s\n", v->note);
 	for (size_t i = 0; !why->d.allowed && i < why->nways; i++)
-		kf_print(STDOUT_FILENO, "%s%s%s", i ? ", " : "instead: use ",
-			 kf_shown(why->ways[i], path), i + 1 == why->nways ? "\n" : "");
+		kf_nono_print(STDOUT_FILENO, "%s%s%s", i ? ", " : "instead: use ",
+			      kf_nono_shown(why->ways[i], path), i + 1 == why->nways ? "\n" : "");
 	if (*v->ask)
-		kf_print(STDOUT_FILENO, "to change it: %s\n", v->ask);
+		kf_nono_print(STDOUT_FILENO, "to change it: %s\n", v->ask);
 }
 
 /* @s, in which nothing but printable characters is left, as a string of JSON. */
 static void print_string(const char *before, const char *s)
 {
-	kf_print(STDOUT_FILENO, "%s\"", before);
+	kf_nono_print(STDOUT_FILENO, "%s\"", before);
 	while (*s) {
 		const size_t n = strcspn(s, "\"\\");
 
-		kf_print(STDOUT_FILENO, "%.*s", (int)n, s);
+		kf_nono_print(STDOUT_FILENO, "%.*s", (int)n, s);
 		s += n;
 		if (*s)
-			kf_print(STDOUT_FILENO, "\\%c", *s++);
+			kf_nono_print(STDOUT_FILENO, "\\%c", *s++);
 	}
-	kf_print(STDOUT_FILENO, "\"");
+	kf_nono_print(STDOUT_FILENO, "\"");
 }
 
 static void print_json(const struct why *why, const struct words *v)
 {
 	KF_UNINIT char path[PATH_MAX];
 
-	kf_print(STDOUT_FILENO, "{\"allowed\": %s", why->d.allowed ? "true" : "false");
+	kf_nono_print(STDOUT_FILENO, "{\"allowed\": %s", why->d.allowed ? "true" : "false");
 	print_string(", \"op\": ", why->options->op);
-	print_string(", \"path\": ", kf_shown(why->d.path, path));
+	print_string(", \"path\": ", kf_nono_shown(why->d.path, path));
 	print_string(", \"profile\": ", why->policy.name);
 	print_string(", \"reason\": ", v->reason);
 	if (*v->note)
 		print_string(", \"note\": ", v->note);
-	kf_print(STDOUT_FILENO, ", \"instead\": [");
+	kf_nono_print(STDOUT_FILENO, ", \"instead\": [");
 	for (size_t i = 0; !why->d.allowed && i < why->nways; i++)
-		print_string(i ? ", " : "", kf_shown(why->ways[i], path));
-	kf_print(STDOUT_FILENO, "]");
+		print_string(i ? ", " : "", kf_nono_shown(why->ways[i], path));
+	kf_nono_print(STDOUT_FILENO, "]");
 	if (*v->ask)
 		print_string(", \"ask\": ", v->ask);
-	kf_print(STDOUT_FILENO, "}\n");
+	kf_nono_print(STDOUT_FILENO, "}\n");
 }
 
-static int answer(struct why *why, struct kf_err *err)
+static int answer_question(struct why *why, struct kf_err *err)
 {
 	static struct words v;
 
-	if (load(why, err) < 0 || decide(why, &v, err) < 0)
+	if (load_policy(why, err) < 0 || decide_access(why, &v, err) < 0)
 		return -1;
 	if (why->options->json)
 		print_json(why, &v);
@@ -352,25 +352,25 @@ static int answer(struct why *why, struct kf_err *err)
 	return why->d.allowed ? 0 : KF_EXIT_FAILED;
 }
 
-int kf_command_why(char **argv)
+int kf_nono_why(char **argv)
 {
 	static struct why why; /* an initializer would be 30 KiB of the program */
-	struct kf_options options;
+	struct kf_nono_options options;
 	struct kf_err err;
 	int status;
 
-	if (kf_options_parse(KF_OPTIONS_WHY, argv, &options, &err) < 0)
-		return kf_command_usage(&err);
+	if (kf_nono_options_parse(KF_NONO_WHY, argv, &options, &err) < 0)
+		return kf_nono_usage(&err);
 	if (options.help)
-		return kf_command_help();
+		return kf_nono_help();
 	if ((!options.path && kf_fail(&err, EINVAL, "why: --path is missing") < 0) ||
 	    (!kf_decide_parse(options.op, &why.d.access) &&
 	     kf_fail(&err, EINVAL, "why: --op must be one of " KF_DECIDE_NAMES) < 0))
-		return kf_command_usage(&err);
+		return kf_nono_usage(&err);
 	why.options = &options;
-	status = answer(&why, &err);
+	status = answer_question(&why, &err);
 	if (status < 0) {
-		kf_print(STDERR_FILENO, "nono: %s\n", err.msg);
+		kf_nono_print(STDERR_FILENO, "nono: %s\n", err.msg);
 		return KF_EXIT_FAILED;
 	}
 	return status;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* "nono wrap": puts this process into the sandbox and becomes the program.  What is granted is
+ * found in src/grants, how it is enforced is in src/sandbox. */
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "flat/launcher.h"
@@ -42,7 +44,7 @@ struct needs {
 
 /* What a start is made of. */
 struct start {
-	const struct kf_options *options;
+	const struct kf_nono_options *options;
 	struct kf_policy policy;
 	struct kf_domain domain; /* of the container; no magic if the guard is not there */
 	int domain_fd;
@@ -62,7 +64,7 @@ static int open_log(void)
 /* Say why.  What a runtime would have found out before it started anything is told to the guard,
  * for whom the start has failed then; the rest is the process's own end, as without us: on its
  * stderr, and if it is the container's first one in the termination log. */
-static __attribute__((noinline)) int fail(const struct kf_err *err, const struct start *s)
+static __attribute__((noinline)) int tell_failure(const struct kf_err *err, const struct start *s)
 {
 	const bool entering = s->domain.head.decided;
 	KF_UNINIT char line[KF_ERR_MSG_MAX + 8];
@@ -143,7 +145,8 @@ static void find_needs(const struct kf_policy *policy, struct needs *ret)
 
 /* Note down what those who enter later get; in /proc only that processes may be written, as the
  * other rules are about what is their own there. */
-static int remember(struct kf_domain_list *list, const struct kf_grant *grant, struct kf_err *err)
+static int remember_grant(struct kf_domain_list *list, const struct kf_grant *grant,
+			  struct kf_err *err)
 {
 	struct kf_object object;
 
@@ -161,7 +164,7 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 {
 	struct landlock_sink *s = (struct landlock_sink *)sink;
 
-	if (s->remembers && remember(&s->list, grant, err) < 0)
+	if (s->remembers && remember_grant(&s->list, grant, err) < 0)
 		return -1;
 	if (grant->access & KF_GRANT_LIST)
 		return kf_landlock_allow_list(&s->ll, grant->fd, err);
@@ -251,7 +254,7 @@ static int enter_landlock(const struct start *s, struct kf_err *err)
 
 /* With a seccomp policy of the container's, the program is installed last of all: no call of
  * ours is under it then, but execve(2). */
-static int enter(const struct start *s, struct kf_err *err)
+static int enter_sandbox(const struct start *s, struct kf_err *err)
 {
 	static const struct kf_filter_policy none;
 	const bool filter = !s->domain.head.filter && kf_filter_any(&s->needs.filter);
@@ -275,15 +278,15 @@ static int enter_policy(const struct start *s, struct kf_err *err)
 	return policy.n ? kf_filter_install(&s->needs.filter, &policy, err) : 0;
 }
 
-static int describe(const struct start *s, int out, struct kf_err *err)
+static int describe_start(const struct start *s, int out, struct kf_err *err)
 {
-	struct kf_report report;
+	struct kf_nono_report report;
 
-	kf_report_init(&report, out, s->options->verbose > 0);
-	kf_print(out, "profile %s\n", s->policy.name);
+	kf_nono_report_init(&report, out, s->options->verbose > 0);
+	kf_nono_print(out, "profile %s\n", s->policy.name);
 	if (kf_grants_walk(&s->scene, &report.sink, err) < 0)
 		return -1;
-	kf_report_rules(&s->policy, out);
+	kf_nono_report_rules(&s->policy, out);
 	return 0;
 }
 
@@ -305,7 +308,7 @@ static void tell_hints(const struct kf_policy *policy, char *const *argv)
 		while (*++arg && strncmp(*arg, option, (size_t)(text - option)) != 0)
 			;
 		if (!*arg)
-			kf_print(STDERR_FILENO, "nono: %s\n", text + 1);
+			kf_nono_print(STDERR_FILENO, "nono: %s\n", text + 1);
 	}
 }
 
@@ -342,14 +345,15 @@ static int add_to_path(char **env, struct kf_err *err)
 	return 0;
 }
 
-static int prepare(struct start *s, const char **ret_program, char ***ret_env, struct kf_err *err)
+static int prepare_start(struct start *s, const char **ret_program, char ***ret_env,
+			 struct kf_err *err)
 {
-	static struct kf_self self;
-	const struct kf_options *options = s->options;
+	static struct kf_nono_self self;
+	const struct kf_nono_options *options = s->options;
 
-	if (kf_self_find(&self, err) < 0 ||
-	    kf_source_policy(&self, options->profile, options->policy_fd, &s->policy, &s->domain,
-			     err) < 0)
+	if (kf_nono_self_find(&self, err) < 0 ||
+	    kf_nono_source_policy(&self, options->profile, options->policy_fd, &s->policy,
+				  &s->domain, err) < 0)
 		return -1;
 	if (self.exec_fd >= 0)
 		(void)close(self.exec_fd);
@@ -365,12 +369,12 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 		.options = options->grants,
 		.noptions = options->ngrants,
 	};
-	if (kf_options_network(options, &s->policy, err) < 0)
+	if (kf_nono_options_network(options, &s->policy, err) < 0)
 		return -1;
 	find_needs(&s->policy, &s->needs);
 	if (options->dry_run)
 		return 0;
-	if (kf_program_find(options->command[0], self.dir, ret_program, err) < 0)
+	if (kf_nono_program_find(options->command[0], self.dir, ret_program, err) < 0)
 		return -1;
 	if (kf_vars_expand_env(&s->vars, &s->policy, err) < 0)
 		return -1;
@@ -380,7 +384,7 @@ static int prepare(struct start *s, const char **ret_program, char ***ret_env, s
 }
 
 /* Before the sandbox was on the program could be executed. */
-static int refused(const struct start *s, const char *program, struct kf_err *err)
+static int explain_refusal(const struct start *s, const char *program, struct kf_err *err)
 {
 	struct stat st;
 
@@ -402,21 +406,21 @@ static void open_report(struct start *s)
 	}
 }
 
-static int run(struct start *s, struct kf_err *err)
+static int start_program(struct start *s, struct kf_err *err)
 {
 	char *const *command = s->options->command;
 	const char *program;
 	char **env;
 
-	if (prepare(s, &program, &env, err) < 0)
+	if (prepare_start(s, &program, &env, err) < 0)
 		return -1;
 	if (s->options->dry_run)
-		return describe(s, STDOUT_FILENO, err);
-	if (s->options->verbose && describe(s, STDERR_FILENO, err) < 0)
+		return describe_start(s, STDOUT_FILENO, err);
+	if (s->options->verbose && describe_start(s, STDERR_FILENO, err) < 0)
 		return -1;
 	if (s->needs.log && !s->domain.head.decided)
 		s->log = open_log();
-	if (enter(s, err) < 0 || kf_process_limits(&s->policy, err) < 0)
+	if (enter_sandbox(s, err) < 0 || kf_process_limits(&s->policy, err) < 0)
 		return -1;
 	/* Ours must not outlive us; everything else is the workload's. */
 	if (s->domain_fd >= 0)
@@ -426,26 +430,26 @@ static int run(struct start *s, struct kf_err *err)
 		return -1;
 	(void)execve(program, command, env);
 	if (errno == EACCES)
-		return refused(s, program, err);
+		return explain_refusal(s, program, err);
 	s->executing = true;
 	return kf_fail_sys(err, "cannot start '%s'", program);
 }
 
-int kf_command_wrap(char **argv)
+int kf_nono_wrap(char **argv)
 {
 	static struct start start = {.domain_fd = -1, .log = -1, .report = -1};
-	struct kf_options options;
+	struct kf_nono_options options;
 	struct kf_err err;
 
-	if (kf_options_parse(KF_OPTIONS_WRAP, argv, &options, &err) < 0)
-		return kf_command_usage(&err);
+	if (kf_nono_options_parse(KF_NONO_WRAP, argv, &options, &err) < 0)
+		return kf_nono_usage(&err);
 	if (options.help)
-		return kf_command_help();
+		return kf_nono_help();
 	if (!options.command[0] && !options.dry_run) {
 		kf_err_set(&err, EINVAL, "wrap: no program to run");
-		return kf_command_usage(&err);
+		return kf_nono_usage(&err);
 	}
 	start.options = &options;
 	open_report(&start);
-	return run(&start, &err) < 0 ? fail(&err, &start) : 0;
+	return start_program(&start, &err) < 0 ? tell_failure(&err, &start) : 0;
 }

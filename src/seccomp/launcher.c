@@ -15,23 +15,23 @@
  * directions and for both classes; tests/tree looks the places up. */
 static const struct kf_launcher_call calls[] = {
 #if defined(__x86_64__)
-	{"access", KF_CALL_OPTIONAL, "nono/program.c:executable"},
+	{"access", KF_CALL_OPTIONAL, "nono/program.c:check_executable"},
 	{"arch_prctl", KF_CALL_NEEDED, "libc"},
 #endif
-	{"close", KF_CALL_OPTIONAL, "nono/wrap.c:run"},
-	{"execve", KF_CALL_NEEDED, "nono/wrap.c:run"},
+	{"close", KF_CALL_OPTIONAL, "nono/wrap.c:start_program"},
+	{"execve", KF_CALL_NEEDED, "nono/wrap.c:start_program"},
 	{"exit_group", KF_CALL_OPTIONAL, "libc"},
 #if !defined(__x86_64__)
-	{"faccessat", KF_CALL_OPTIONAL, "nono/program.c:executable"},
+	{"faccessat", KF_CALL_OPTIONAL, "nono/program.c:check_executable"},
 #endif
-	{"faccessat2", KF_CALL_OPTIONAL, "nono/program.c:executable"},
+	{"faccessat2", KF_CALL_OPTIONAL, "nono/program.c:check_executable"},
 	{"fcntl", KF_CALL_OPTIONAL, "nono/wrap.c:open_report"},
 	{"flock", KF_CALL_NEEDED, "sandbox/domain.c:kf_domain_decide"},
 	{"fstat", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
 	{"fstatfs", KF_CALL_NEEDED, "nono/source.c:check_owner"},
 	/* The launcher believes the answers of these two, errors included. */
 	{"getcwd", KF_CALL_NEEDED, "grants/vars.c:kf_vars_init"},
-	{"getdents64", KF_CALL_NEEDED, "grants/rt.c:kf_dir_next"},
+	{"getdents64", KF_CALL_NEEDED, "grants/rt.c:kf_listing_next"},
 	{"geteuid", KF_CALL_NEEDED, "grants/vars.c:kf_vars_init"},
 	{"landlock_add_rule", KF_CALL_NEEDED, "sandbox/landlock.c:kf_landlock_allow"},
 	{"landlock_create_ruleset", KF_CALL_NEEDED, "sandbox/landlock.c:kf_landlock_open"},
@@ -57,7 +57,7 @@ static const struct kf_launcher_call calls[] = {
 	{"statfs", KF_CALL_OPTIONAL, "grants/given.c:kf_given_proc_closed"},
 	{"statmount", KF_CALL_OPTIONAL, "grants/volumes.c:each_listed"},
 	{"statx", KF_CALL_NEEDED, "sandbox/object.c:kf_object_at"},
-	{"write", KF_CALL_OPTIONAL, "nono/wrap.c:fail"},
+	{"write", KF_CALL_OPTIONAL, "nono/wrap.c:tell_failure"},
 };
 _Static_assert(KF_ARRAY_SIZE(calls) <= MAX, "bits of a set");
 

@@ -268,11 +268,11 @@ static int image_enter(const struct kf_tree *tree, int dir, const char *name, in
 }
 
 /* In made-up directories only the way to the path in question exists. */
-static const char *image_next(const struct kf_tree *tree, struct kf_dir *dir)
+static const char *image_next(const struct kf_tree *tree, struct kf_listing *dir)
 {
 	struct image *image = image_of(tree);
 	const bool made = dir->fd < MADE_MAX && image->made[dir->fd];
-	const char *name = made ? NULL : kf_dir_next(dir), *rest;
+	const char *name = made ? NULL : kf_listing_next(dir), *rest;
 	char path[PATH_MAX];
 	size_t n;
 
