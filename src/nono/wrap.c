@@ -3,6 +3,7 @@
  * found in src/grants, how it is enforced is in src/sandbox. */
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "enter/enter.h"
 #include "flat/launcher.h"
 #include "grants/grants.h"
 #include "grants/rt.h"
@@ -15,7 +16,6 @@
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/process.h"
-#include "sandbox/proof.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,21 +27,6 @@
 /* Where the kubelet looks for a container's last words, when its log may be gone. */
 #define TERMINATION_LOG "/dev/termination-log"
 
-struct landlock_sink {
-	struct kf_grant_sink sink;
-	struct kf_landlock ll;
-	bool remembers; /* others enter later, and get the same */
-	struct kf_domain_list list;
-};
-
-/* What the policy's rules that are not about files amount to. */
-struct needs {
-	struct kf_landlock_want landlock;
-	struct kf_filter filter;
-	bool log;	    /* to be opened before: no rule grants volumes, of which it is one */
-	bool proc_writable; /* a rule may grant that */
-};
-
 /* What a start is made of. */
 struct start {
 	const struct kf_nono_options *options;
@@ -50,7 +35,7 @@ struct start {
 	int domain_fd;
 	struct kf_vars vars;
 	struct kf_scene scene;
-	struct needs needs;
+	struct kf_enter_needs needs;
 	int log;	/* the termination log, -1 if it is not open */
 	int report;	/* to the guard, -1 if it does not listen */
 	bool executing; /* the sandbox and its program are in order; what is left is execve(2) */
@@ -82,189 +67,6 @@ static __attribute__((noinline)) int tell_failure(const struct kf_err *err, cons
 	if (log >= 0 && fstat(log, &st) == 0 && S_ISREG(st.st_mode))
 		(void)!write(log, line, n);
 	return KF_EXIT_FAILED;
-}
-
-/* What a rule lets be done with its ports; nothing if it is about none. */
-static enum kf_landlock_net net_of(const struct kf_rule *rule)
-{
-	static const unsigned char net[] = {KF_LANDLOCK_CONNECT_TCP, KF_LANDLOCK_BIND_TCP,
-					    KF_LANDLOCK_SEND_UDP, KF_LANDLOCK_BIND_UDP};
-	const unsigned i = rule->kind - KF_RULE_NET_CONNECT;
-
-	_Static_assert(KF_RULE_NET_BIND_UDP - KF_RULE_NET_CONNECT == sizeof(net) - 1, "net[]");
-	return i < sizeof(net) ? net[i] : 0;
-}
-
-static void find_needs(const struct kf_policy *policy, struct needs *ret)
-{
-	unsigned net = 0;
-
-	*ret = (struct needs){.log = true};
-	for (size_t i = 0; i < policy->nrules; i++) {
-		const struct kf_rule *rule = &policy->rules[i];
-
-		net |= net_of(rule);
-		switch (rule->kind) {
-		case KF_RULE_FS_VOLUMES:
-			ret->log = false;
-			break;
-		case KF_RULE_FS_QUIET:
-			ret->landlock.quiet = true;
-			break;
-		case KF_RULE_NET_BLOCK:
-			ret->filter.block = true;
-			break;
-		case KF_RULE_FS:
-			if ((rule->access & KF_FS_WRITE) && kf_path_under(rule->arg, "/proc"))
-				ret->proc_writable = true;
-			break;
-		case KF_RULE_FS_PROCESSES:
-			ret->proc_writable = true;
-			break;
-		case KF_RULE_MEMFD_NOEXEC:
-			ret->filter.memfd_noexec = true;
-			break;
-		case KF_RULE_SCOPE:
-			if (strcmp(rule->verb, "signal") == 0)
-				ret->landlock.signal = true;
-			else
-				ret->landlock.abstract = true;
-			break;
-		default:
-			break;
-		}
-	}
-	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork. */
-	ret->landlock.block = ret->filter.block;
-	ret->landlock.net = net;
-	ret->filter.tcp = net & KF_LANDLOCK_TCP;
-	ret->filter.udp = net & KF_LANDLOCK_UDP;
-	ret->filter.restrict_connect =
-		(net & KF_LANDLOCK_CONNECT_TCP) || (ret->filter.block && ret->filter.tcp);
-}
-
-/* Note down what those who enter later get; in /proc only that processes may be written, as the
- * other rules are about what is their own there. */
-static int remember_grant(struct kf_domain_list *list, const struct kf_grant *grant,
-			  struct kf_err *err)
-{
-	struct kf_object object;
-
-	if (kf_path_under(grant->real, "/proc") &&
-	    !(grant->rule && grant->rule->kind == KF_RULE_FS_PROCESSES))
-		return 0;
-	if (kf_object_at(grant->fd, "", &object) < 0)
-		return kf_fail_sys(err, "statx");
-	kf_domain_add(list, &object.id, grant->real, grant->access, grant->place);
-	return 0;
-}
-
-static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *grant,
-			  struct kf_err *err)
-{
-	struct landlock_sink *s = (struct landlock_sink *)sink;
-
-	if (s->remembers && remember_grant(&s->list, grant, err) < 0)
-		return -1;
-	if (grant->access & KF_GRANT_LIST)
-		return kf_landlock_allow_list(&s->ll, grant->fd, err);
-	return kf_landlock_allow(&s->ll, grant->fd, grant->place, grant->access, err);
-}
-
-/* The kernel knows single ports only. */
-static int allow_range(const struct kf_landlock *ll, enum kf_landlock_net net, unsigned first,
-		       unsigned last, struct kf_err *err)
-{
-	for (unsigned port = first; port <= last; port++)
-		if (kf_landlock_allow_port(ll, net, (uint16_t)port, err) < 0)
-			return -1;
-	return 0;
-}
-
-static int allow_ports(const struct start *s, const struct kf_landlock *ll, struct kf_err *err)
-{
-	const struct kf_policy *policy = &s->policy;
-	const struct kf_landlock_want *want = &s->needs.landlock;
-
-	for (size_t i = 0; i < policy->nrules; i++) {
-		const struct kf_rule *rule = &policy->rules[i];
-		const enum kf_landlock_net net = net_of(rule);
-
-		if (net && allow_range(ll, net, rule->port, rule->port_last, err) < 0)
-			return -1;
-	}
-	/* Who sends without a port of his own is given one, which the kernel takes for bind()ing
-	 * port 0. */
-	if (want->net & (want->block ? KF_LANDLOCK_SEND_UDP : KF_LANDLOCK_BIND_UDP))
-		return kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err);
-	return 0;
-}
-
-/* Only the log is at stake: what is not there, or behind a symlink that a workload may have made,
- * is left loud; so is the system as a whole. */
-static int keep_quiet(const struct start *s, const struct kf_landlock *ll, struct kf_err *err)
-{
-	KF_UNINIT char path[PATH_MAX];
-
-	for (size_t i = 0; ll->quiet && i < s->policy.nrules; i++) {
-		const struct kf_rule *rule = &s->policy.rules[i];
-		KF_CLOSE int fd = -1;
-
-		if (rule->kind != KF_RULE_FS_QUIET ||
-		    kf_vars_expand(&s->vars, rule->arg, path) == KF_EXPANSION_NONE ||
-		    kf_policy_covers_system(path))
-			continue;
-		fd = kf_open_resolve(AT_FDCWD, path, O_PATH, KF_RESOLVE_NO_SYMLINKS);
-		if (fd >= 0 && kf_landlock_quiet(ll, fd, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Who is first in a container decides what it reaches; the others get the same. */
-static int grant_files(const struct start *s, struct landlock_sink *sink, struct kf_err *err)
-{
-	if (!*s->domain.head.magic)
-		return kf_grants_walk(&s->scene, &sink->sink, err);
-	if (s->domain.head.decided)
-		return kf_grants_again(&s->domain, &s->scene, &sink->sink, err);
-	sink->remembers = true;
-	if (kf_grants_walk(&s->scene, &sink->sink, err) < 0)
-		return -1;
-	return kf_domain_decide(s->domain_fd, &s->domain, &sink->list, err);
-}
-
-static int enter_landlock(const struct start *s, struct kf_err *err)
-{
-	struct landlock_sink sink = {.sink = {.grant = landlock_grant}};
-	int ret;
-
-	if (kf_landlock_open(&s->needs.landlock, &sink.ll, err) < 0)
-		return -1;
-	ret = grant_files(s, &sink, err);
-	if (ret == 0)
-		ret = allow_ports(s, &sink.ll, err);
-	if (ret == 0)
-		ret = keep_quiet(s, &sink.ll, err);
-	if (ret == 0)
-		ret = kf_landlock_enforce(&sink.ll, err);
-	(void)close(sink.ll.fd);
-	return ret;
-}
-
-/* With a seccomp policy of the container's, the program is installed last of all: no call of
- * ours is under it then, but execve(2). */
-static int enter_sandbox(const struct start *s, struct kf_err *err)
-{
-	static const struct kf_filter_policy none;
-	const bool filter = !s->domain.head.filter && kf_filter_any(&s->needs.filter);
-	struct kf_proof proof;
-
-	if (kf_proof_begin(&proof, filter, s->needs.proc_writable, err) < 0 ||
-	    enter_landlock(s, err) < 0 ||
-	    (filter && kf_filter_install(&s->needs.filter, &none, err) < 0))
-		return -1;
-	return kf_proof_end(&proof, err);
 }
 
 static int enter_policy(const struct start *s, struct kf_err *err)
@@ -371,7 +173,7 @@ static int prepare_start(struct start *s, const char **ret_program, char ***ret_
 	};
 	if (kf_nono_options_network(options, &s->policy, err) < 0)
 		return -1;
-	find_needs(&s->policy, &s->needs);
+	kf_enter_find_needs(&s->policy, &s->needs);
 	if (options->dry_run)
 		return 0;
 	if (kf_nono_program_find(options->command[0], self.dir, ret_program, err) < 0)
@@ -410,6 +212,12 @@ static int start_program(struct start *s, struct kf_err *err)
 {
 	char *const *command = s->options->command;
 	const char *program;
+	const struct kf_enter enter = {
+		.scene = &s->scene,
+		.needs = &s->needs,
+		.domain = &s->domain,
+		.domain_fd = s->options->policy_fd,
+	};
 	char **env;
 
 	if (prepare_start(s, &program, &env, err) < 0)
@@ -418,9 +226,10 @@ static int start_program(struct start *s, struct kf_err *err)
 		return describe_start(s, STDOUT_FILENO, err);
 	if (s->options->verbose && describe_start(s, STDERR_FILENO, err) < 0)
 		return -1;
-	if (s->needs.log && !s->domain.head.decided)
+	/* No rule grants it then, which is a volume. */
+	if (!s->needs.volumes && !s->domain.head.decided)
 		s->log = open_log();
-	if (enter_sandbox(s, err) < 0 || kf_process_limits(&s->policy, err) < 0)
+	if (kf_enter_sandbox(&enter, err) < 0 || kf_process_limits(&s->policy, err) < 0)
 		return -1;
 	/* Ours must not outlive us; everything else is the workload's. */
 	if (s->domain_fd >= 0)

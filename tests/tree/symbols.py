@@ -32,6 +32,7 @@ PREFIXES = {
     "image": "kf_ext4 kf_image",
     "observe": "kf_http kf_metric kf_metrics kf_state",
     "kube": "kf_kube kf_marks",
+    "enter": "kf_enter",
     "nono": "kf_nono",
 }
 BUILD = "out/build/src"
