@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of reasons; its rows are in the header. */
+#include "egress/reason.h"
+
+#include <stddef.h>
+
+static const struct kf_egress_reason_text texts[] = {
+#define ROW(name, word_, verdict_, status_, text_) \
+	[KF_EGRESS_##name] = {word_, KF_EGRESS_##verdict_, status_, text_},
+	KF_EGRESS_REASONS(ROW)
+#undef ROW
+};
+
+const struct kf_egress_reason_text *kf_egress_reason(enum kf_egress_reason reason)
+{
+	return &texts[reason];
+}
