@@ -242,11 +242,39 @@ static int configure_plugin(void *ctx, const Nri__ConfigureRequest *req,
 
 /* ---- create ---- */
 
+static uint64_t read_clock(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Tell of a refusal, once for each container of a pod and each reason; the runtime is asked for the
+ * same container again and again. */
+static void log_refusal(struct kf_plugin *p, enum kf_log_level level, const char *msg,
+			const Nri__PodSandbox *pod, const Nri__Container *container,
+			const char *reason)
+{
+	char repeated[16] = "";
+	unsigned times;
+
+	if (!kf_refusals_tell(&p->refusals, pod->uid, container->name, container->id, reason,
+			      read_clock(), &times))
+		level = KF_LOG_DEBUG;
+	(void)snprintf(repeated, sizeof(repeated), "%u", times);
+	kf_log(level, msg, {"decision", "refuse"}, {"reason", reason},
+	       {"container_id", container->id}, {"container", container->name},
+	       {"namespace", pod->pod_namespace}, {"pod", pod->name},
+	       {"runtime_handler", pod->runtime_handler},
+	       {"repeated", times > 1 ? repeated : NULL});
+}
+
 static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 			    const char *reason, struct nri_error *err)
 {
 	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
-	log_container(KF_LOG_WARN, "refused", req->pod, req->container, "refuse", reason, NULL);
+	log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason);
 	return nri_fail(err, NRI_FAILED_PRECONDITION, "%s", reason);
 }
 
@@ -294,14 +322,6 @@ static void after_answer(void *ctx)
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
 		      p->features.adjust_args ? NULL : "by_guard", p->injected.profile);
 	kf_plugin_record(p, req->pod, req->container, p->injected.profile, NULL, false);
-}
-
-static uint64_t read_clock(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* What is not ours is handed back as it came, unless the log is to tell of it. */
@@ -412,8 +432,7 @@ static int validate_container(void *ctx, const Nri__ValidateContainerAdjustmentR
 	if (r == 0)
 		return 0;
 	kf_metric_inc(&p->metrics, KF_METRIC_VALIDATE_REFUSED);
-	log_container(KF_LOG_ERROR, "validate-refused", req->pod, req->container, "refuse", err.msg,
-		      NULL);
+	log_refusal(p, KF_LOG_ERROR, "validate-refused", req->pod, req->container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 
@@ -440,11 +459,17 @@ static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Con
 		return 0;
 	}
 	kf_metric_inc(&p->metrics, KF_METRIC_START_REFUSED);
-	log_container(KF_LOG_ERROR, "start-refused", pod, container, "refuse", err.msg, NULL);
+	log_refusal(p, KF_LOG_ERROR, "start-refused", pod, container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 
 /* ---- the end ---- */
+
+/* A runtime tells of the end of a container that was refused, too, each time it has tried. */
+static enum kf_log_level end_level(const struct kf_plugin *p, const Nri__Container *container)
+{
+	return kf_refusals_has(&p->refusals, container->id) ? KF_LOG_DEBUG : KF_LOG_INFO;
+}
 
 static int stop_container(void *ctx, const Nri__StopContainerRequest *req, struct nri_reply *reply,
 			  struct nri_error *err)
@@ -454,8 +479,8 @@ static int stop_container(void *ctx, const Nri__StopContainerRequest *req, struc
 	(void)reply;
 	(void)err;
 	if (in_scope(p, req->pod))
-		log_container(KF_LOG_INFO, "container-stopping", req->pod, req->container, NULL,
-			      NULL, NULL);
+		log_container(end_level(p, req->container), "container-stopping", req->pod,
+			      req->container, NULL, NULL, NULL);
 	return 0;
 }
 
@@ -469,7 +494,8 @@ static int remove_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Co
 		return 0;
 	kf_plugin_write_records(p);
 	kf_state_remove(&p->state, pod->uid, container->id);
-	log_container(KF_LOG_INFO, "container-removed", pod, container, NULL, NULL, NULL);
+	log_container(end_level(p, container), "container-removed", pod, container, NULL, NULL,
+		      NULL);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "nono-nri/adjust.h"
 #include "nono-nri/helper.h"
 #include "nono-nri/options.h"
+#include "nono-nri/refusals.h"
 #include "nono-nri/seccomp_cache.h"
 #include "observe/metrics.h"
 #include "observe/state.h"
@@ -42,6 +43,7 @@ struct kf_plugin {
 	struct kf_arena request; /* memory of the request at hand */
 	struct kf_seccomp_cache seccomp;
 	struct kf_sync *sync; /* between the parts of a Synchronize */
+	struct kf_refusals refusals; /* that the log has told of */
 	struct kf_helper helper;
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;

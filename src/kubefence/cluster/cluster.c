@@ -46,6 +46,23 @@ const struct kf_option kf_cluster_opts[] = {
 	{0},
 };
 
+/* Take POD, or "pod/POD" as kubectl prints it; false if it is another kind of object. */
+static bool take_pod(const char *arg, const char **ret)
+{
+	static const char *const kinds[] = {"pod/", "pods/", "po/"};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(kinds); i++) {
+		size_t n = strlen(kinds[i]);
+
+		if (strncmp(arg, kinds[i], n) == 0 && arg[n] && !strchr(arg + n, '/')) {
+			*ret = arg + n;
+			return true;
+		}
+	}
+	*ret = arg;
+	return !strchr(arg, '/');
+}
+
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status)
 {
@@ -64,7 +81,12 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		o->passed[o->npassed++] = l.kubeconfig;
 	}
 	o->json = l.output == KF_OUTPUT_JSON;
-	o->argument = arguments.n ? arguments.v[0] : NULL;
+	if (arguments.n && !take_pod(arguments.v[0], &o->argument)) {
+		*ret_status = kf_command_usage("'%s' is no pod: give POD or pod/POD; the pods of a "
+					       "Deployment or Job are found with 'kubectl get pods'",
+					       arguments.v[0]);
+		return false;
+	}
 	*ret = *o;
 	return true;
 }

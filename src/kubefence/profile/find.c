@@ -48,15 +48,15 @@ static int read_source(struct kf_profiles *profiles, const char *dir, const char
 	char *copy, *path;
 	size_t n;
 
-	if (!kf_profile_file_name(file, name, sizeof(name)))
-		return kf_fail(err, EINVAL,
-			       "'%s' is not called NAME.json or NAME.jsonc with letters, digits, "
-			       "'_' and '-'",
-			       file);
 	path = kf_arena_printf(&profiles->arena, "%s%s%s", dir,
 			       *dir && strcmp(dir, "/") != 0 ? "/" : "", file);
 	if (!path)
 		return kf_fail_nomem(err, "profiles");
+	if (!kf_profile_file_name(file, name, sizeof(name)))
+		return kf_fail(err, EINVAL,
+			       "'%s': a profile is JSON, in a file called NAME.json or NAME.jsonc "
+			       "with letters, digits, '_' and '-'",
+			       path);
 	if (kf_file_slurp(AT_FDCWD, path, KF_LIMIT_PROFILE_JSON, &text, &n, err) < 0)
 		return -1;
 	copy = kf_arena_alloc(&profiles->arena, n + 1);
@@ -146,24 +146,20 @@ int kf_profiles_add_dirs(struct kf_profiles *profiles, const struct kf_option_li
 	return 0;
 }
 
-static bool is_file(const char *what)
+bool kf_profiles_is_file(const char *what)
 {
-	size_t n = strlen(what);
-
-	return strchr(what, '/') || (n > 5 && strcmp(what + n - 5, ".json") == 0) ||
-	       (n > 6 && strcmp(what + n - 6, ".jsonc") == 0);
+	return strpbrk(what, "/.") != NULL;
 }
 
 int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char **ret,
 		     struct kf_err *err)
 {
 	const char *base = kf_path_base(what);
-	char name[KF_LIMIT_PROFILE_NAME + 1];
 	struct kf_profile_source source;
 	const char *dir;
 	char *copy;
 
-	if (!is_file(what)) {
+	if (!kf_profiles_is_file(what)) {
 		*ret = what;
 		return 0;
 	}
@@ -174,11 +170,9 @@ int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char 
 	dir = *copy || base == what ? copy : "/";
 	/* Its neighbours may be its bases.  The file itself counts before a neighbour of the same
 	 * name with the other ending. */
-	if (add_dir(profiles, dir, true, err) < 0 ||
-	    read_source(profiles, dir, base, &source, err) < 0)
+	if (read_source(profiles, dir, base, &source, err) < 0 ||
+	    add_dir(profiles, dir, true, err) < 0)
 		return -1;
-	if (!kf_profile_file_name(base, name, sizeof(name)))
-		return kf_fail(err, EINVAL, "'%s' is not a profile's file name", what);
 	for (size_t i = 0; i < profiles->library.n; i++) {
 		if (strcmp(profiles->library.v[i].file, source.file) == 0) {
 			*ret = profiles->library.v[i].name;

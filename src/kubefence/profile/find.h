@@ -26,9 +26,10 @@ int kf_profiles_add_dir(struct kf_profiles *profiles, const char *dir, struct kf
 /* The same for the directories of --dir. */
 int kf_profiles_add_dirs(struct kf_profiles *profiles, const struct kf_option_list *dirs,
 			 struct kf_err *err);
-/* Find the profile that people call @what: a name, or a file (with '/' or ending in .json or
- * .jsonc), whose directory is then added before all others.  *ret is the name, owned by @profiles.
- */
+/* Whether people mean a file by @what: names have neither '/' nor '.'. */
+bool kf_profiles_is_file(const char *what);
+/* Find the profile that people call @what: a name, or a file, whose directory is then added before
+ * all others.  *ret is the name, owned by @profiles. */
 int kf_profiles_find(struct kf_profiles *profiles, const char *what, const char **ret,
 		     struct kf_err *err);
 /* kf_profiles_find() and kf_profile_compile(); problems are in @diags. */

@@ -9,7 +9,9 @@
 #include "kubefence/seccomp/text.h"
 #include "oci/seccomp.h"
 #include "seccomp/launcher.h"
+#include "text/diag.h"
 #include "json/json.h"
+#include "kubefence/call_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -191,6 +193,41 @@ static int cmd_diff(struct seccomp_options *o, char **names)
 	return print_text(&text);
 }
 
+static bool policy_names(const struct kf_seccomp *policy, const char *call)
+{
+	for (size_t i = 0; policy && i < policy->nrules; i++)
+		if (kf_seccomp_text_names(&policy->rules[i], call))
+			return true;
+	return false;
+}
+
+/* Whether @call is one: the headers know it, or a policy does, which may be newer than they are and
+ * of another architecture. */
+static bool is_call(const struct seccomp_options *o, const struct kf_seccomp *policy,
+		    const char *call)
+{
+	for (size_t i = 0; i < KF_CALL_NAMES; i++)
+		if (kf_call_names[i] && strcmp(kf_call_names[i], call) == 0)
+			return true;
+	return policy_names(policy, call) ||
+	       policy_names(kf_seccomp_builtin(KF_SECCOMP_LEVEL_RUNTIME_DEFAULT, o->arch), call);
+}
+
+static int fail_unknown_call(const char *call)
+{
+	const char *names[KF_CALL_NAMES + 1], *meant;
+	size_t n = 0;
+
+	for (size_t i = 0; i < KF_CALL_NAMES; i++)
+		if (kf_call_names[i])
+			names[n++] = kf_call_names[i];
+	names[n] = NULL;
+	meant = kf_diag_suggest(call, names);
+	return kf_command_usage("--syscall: no system call '%s'%s%s%s", call,
+				meant ? "; did you mean '" : " is known here, and no rule names it",
+				meant ? meant : "", meant ? "'?" : "");
+}
+
 static int cmd_explain(struct seccomp_options *o, char **names)
 {
 	const struct kf_seccomp *policy = load_policy(o, names[0]);
@@ -202,6 +239,8 @@ static int cmd_explain(struct seccomp_options *o, char **names)
 		return KF_EXIT_FAILED;
 	if (!o->call.name)
 		return kf_command_usage("--syscall CALL is missing");
+	if (!is_call(o, policy, o->call.name))
+		return fail_unknown_call(o->call.name);
 	/* Keep only the part of the policy that is about this call. */
 	only = *policy;
 	only.nrules = 0;

@@ -9,6 +9,8 @@
 #include "cli/print.h"
 #include "config/runtime_text.h"
 #include "kubefence/commands.h"
+#include "kubefence/options.h"
+#include "kubefence/profile/find.h"
 #include "kubefence/try/bundle.h"
 #include "kubefence/try/nri.h"
 #include "kubefence/try/stage.h"
@@ -37,8 +39,9 @@ struct user {
 struct try_options {
 	const char *profile, *rootfs, *workdir, *runtime;
 	struct user user;
-	const char *env_v[ENV_MAX], *volumes_v[VOLUMES_MAX];
-	struct kf_option_list env, volumes;
+	const char *env_v[ENV_MAX], *volumes_v[VOLUMES_MAX], *dirs_v[KF_PROFILE_DIRS_MAX];
+	struct kf_option_list env, volumes, dirs;
+	struct kf_compiled own; /* a profile of a file or of --dir; name NULL: one that is built in */
 	bool token, plain, no_guard;
 	char **command;
 	int ncommand;
@@ -78,7 +81,8 @@ bad:
 
 static const struct kf_option options[] = {
 	OPTION('p', "profile", "PROFILE", STRING, profile,
-	       "profile, as the pod annotation nono.sh/profile would name it"),
+	       "profile, as the pod annotation nono.sh/profile would name it, or a file NAME.json"),
+	KF_OPT_DIR(struct try_options, dirs),
 	OPTION('r', "rootfs", "DIR", STRING, rootfs,
 	       "root file system (default: this machine's own, read through an overlay)"),
 	OPTION('w', "workdir", "DIR", PLACE, workdir,
@@ -109,10 +113,29 @@ static int check_options(const struct try_options *o)
 	for (size_t i = 0; i < o->env.n; i++)
 		if (!strchr(o->env.v[i], '=') || *o->env.v[i] == '=')
 			return kf_command_usage("--env '%s': must be KEY=VALUE", o->env.v[i]);
-	if (o->plain && (o->profile || o->no_guard))
+	if (o->plain && (o->profile || o->dirs.n || o->no_guard))
 		return kf_command_usage("--plain runs without the sandbox; it goes with neither "
-					"--profile nor --no-guard");
+					"--profile, --dir nor --no-guard");
 	return KF_EXIT_OK;
+}
+
+/* Compile the profile if it is not one that the launcher brings. */
+static int compile_own(struct try_options *o, struct kf_profiles *profiles)
+{
+	const char *what = o->profile ? o->profile : "default";
+	struct kf_err err;
+	int r;
+
+	if (!o->dirs.n && !kf_profiles_is_file(what))
+		return KF_EXIT_OK;
+	if (kf_profiles_add_dirs(profiles, &o->dirs, &err) < 0)
+		return kf_command_fail("%s", err.msg);
+	r = kf_profiles_compile(profiles, what, &o->own, &err);
+	if (kf_profiles_report(profiles) == 0 && r < 0)
+		return kf_command_fail("%s", err.msg);
+	if (r == 0)
+		o->profile = o->own.name;
+	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
 /* Find the absolute path of @name, which is looked up in PATH if it has no slash. */
@@ -255,20 +278,33 @@ static int set_up_guard(const struct try_stage *stage, const char *node_dir, con
 	return *ret ? 0 : kf_fail_nomem(err, "try");
 }
 
+/* Put the profile beside the launcher, where it is then the only one. */
+static int publish_own(const struct try_stage *stage, const struct kf_compiled *own,
+		       struct kf_arena *arena, struct kf_err *err)
+{
+	const char *file = kf_arena_printf(arena, "nono/profiles/%s", own->name);
+
+	return file ? try_stage_file(stage, file, own->text, err) : kf_fail_nomem(err, "try");
+}
+
 /* Start the plugin with a configuration, ask it about the container, and put its answer into @c. */
-static int ask_plugin(const struct try_stage *stage, const char *node_dir, struct try_container *c,
-		      struct kf_arena *arena, struct try_nri **ret, struct kf_err *err)
+static int ask_plugin(const struct try_stage *stage, const struct kf_compiled *own,
+		      const char *node_dir, struct try_container *c, struct kf_arena *arena,
+		      struct try_nri **ret, struct kf_err *err)
 {
 	const char *socket_path = kf_arena_printf(arena, "%s/nri.sock", stage->dir);
 	const char *config = kf_arena_printf(arena,
 					     "runtime_classes = [\"" TRY_HANDLER "\"]\n"
-					     "default_profile = \"default\"\n"
+					     "default_profile = \"%s\"\n"
 					     "nono_bin_path = \"%s/nono/nono\"\n"
 					     "socket_path = \"%s\"\n",
-					     stage->dir, socket_path ? socket_path : "");
+					     own->name ? own->name : "default", stage->dir,
+					     socket_path ? socket_path : "");
 
 	if (!socket_path || !config)
 		return kf_fail_nomem(err, "try");
+	if (own->name && publish_own(stage, own, arena, err) < 0)
+		return -1;
 	if (try_stage_program(stage, "nono", "nono/nono", err) < 0 ||
 	    try_stage_program(stage, "nono-nri", "bin/nono-nri", err) < 0 ||
 	    try_stage_file(stage, "etc/10-nono-nri.toml", config, err) < 0 ||
@@ -361,7 +397,7 @@ static int run_all(const struct try_options *o, struct try_stage *stage, struct 
 		if (set_up_guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
 			return -1;
 	}
-	if (!o->plain && ask_plugin(stage, node_dir, c, arena, ret_nri, err) < 0)
+	if (!o->plain && ask_plugin(stage, &o->own, node_dir, c, arena, ret_nri, err) < 0)
 		return -1;
 	return run_bundle(stage, runtime, c, err);
 }
@@ -370,6 +406,7 @@ static int run_try(const struct kf_command *self, int argc, char **argv)
 {
 	struct try_options o = {.rootfs = "/", .runtime = "runc"};
 	KF_CLEANUP(try_stage_done) struct try_stage stage = {.owner = 0};
+	KF_CLEANUP(kf_profiles_done) struct kf_profiles profiles;
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct try_container c = {.id = ""};
 	struct kf_arguments arguments;
@@ -379,12 +416,16 @@ static int run_try(const struct kf_command *self, int argc, char **argv)
 
 	o.env = (struct kf_option_list)KF_OPTION_LIST(o.env_v);
 	o.volumes = (struct kf_option_list)KF_OPTION_LIST(o.volumes_v);
+	o.dirs = (struct kf_option_list)KF_OPTION_LIST(o.dirs_v);
 	kf_arena_init(&arena, MEMORY_MAX);
+	kf_profiles_init(&profiles);
 	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
 		return status;
 	o.command = arguments.v;
 	o.ncommand = arguments.n;
 	status = check_options(&o);
+	if (status == KF_EXIT_OK)
+		status = compile_own(&o, &profiles);
 	if (status != KF_EXIT_OK)
 		return status;
 	status = run_all(&o, &stage, &arena, &c, &nri, &err);
