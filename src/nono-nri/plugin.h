@@ -42,7 +42,7 @@ struct kf_plugin {
 	struct kf_metrics metrics;
 	struct kf_arena request; /* memory of the request at hand */
 	struct kf_seccomp_cache seccomp;
-	struct kf_sync *sync; /* between the parts of a Synchronize */
+	struct kf_sync *sync;	     /* between the parts of a Synchronize */
 	struct kf_refusals refusals; /* that the log has told of */
 	struct kf_helper helper;
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */

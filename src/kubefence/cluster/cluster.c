@@ -82,9 +82,10 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 	}
 	o->json = l.output == KF_OUTPUT_JSON;
 	if (arguments.n && !take_pod(arguments.v[0], &o->argument)) {
-		*ret_status = kf_command_usage("'%s' is no pod: give POD or pod/POD; the pods of a "
-					       "Deployment or Job are found with 'kubectl get pods'",
-					       arguments.v[0]);
+		*ret_status =
+			kf_command_usage("'%s' is no pod: give POD or pod/POD; the pods of a "
+					 "Deployment or Job are found with 'kubectl get pods'",
+					 arguments.v[0]);
 		return false;
 	}
 	*ret = *o;

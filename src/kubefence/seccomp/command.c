@@ -5,13 +5,13 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
+#include "kubefence/call_names.h"
 #include "kubefence/commands.h"
 #include "kubefence/seccomp/text.h"
 #include "oci/seccomp.h"
 #include "seccomp/launcher.h"
 #include "text/diag.h"
 #include "json/json.h"
-#include "kubefence/call_names.h"
 
 #include <errno.h>
 #include <fcntl.h>

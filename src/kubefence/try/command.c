@@ -41,7 +41,8 @@ struct try_options {
 	struct user user;
 	const char *env_v[ENV_MAX], *volumes_v[VOLUMES_MAX], *dirs_v[KF_PROFILE_DIRS_MAX];
 	struct kf_option_list env, volumes, dirs;
-	struct kf_compiled own; /* a profile of a file or of --dir; name NULL: one that is built in */
+	struct kf_compiled
+		own; /* a profile of a file or of --dir; name NULL: one that is built in */
 	bool token, plain, no_guard;
 	char **command;
 	int ncommand;
