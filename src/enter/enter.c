@@ -16,7 +16,7 @@
 struct landlock_sink {
 	struct kf_grant_sink sink;
 	struct kf_landlock ll;
-	bool literal;
+	const struct kf_enter *enter;
 	bool remembers; /* others enter later, and get the same */
 	struct kf_domain_list list;
 };
@@ -101,8 +101,10 @@ static int landlock_grant(struct kf_grant_sink *sink, const struct kf_grant *gra
 {
 	struct landlock_sink *s = (struct landlock_sink *)sink;
 
-	if (s->literal && strcmp(grant->path, grant->real) != 0)
+	if (s->enter->literal && strcmp(grant->path, grant->real) != 0)
 		return kf_fail(err, ELOOP, "it has become a symlink, to '%s'", grant->real);
+	if (s->enter->unlisted && (grant->access & KF_GRANT_LIST))
+		return 0;
 	if (s->remembers && remember_grant(&s->list, grant, err) < 0)
 		return -1;
 	if (grant->access & KF_GRANT_LIST)
@@ -175,7 +177,7 @@ static int grant_files(const struct kf_enter *e, struct landlock_sink *sink, str
 
 static int enter_landlock(const struct kf_enter *e, struct kf_err *err)
 {
-	struct landlock_sink sink = {.sink = {.grant = landlock_grant}, .literal = e->literal};
+	struct landlock_sink sink = {.sink = {.grant = landlock_grant}, .enter = e};
 	int ret;
 
 	if (kf_landlock_open(&e->needs->landlock, &sink.ll, err) < 0)

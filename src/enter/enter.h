@@ -32,6 +32,9 @@ struct kf_enter {
 	/* The policy names every object by its path without symlinks; a grant that lies elsewhere,
 	 * because somebody is changing the tree, is an error. */
 	bool literal;
+	/* A directory with something denied below it cannot be listed: the right to list it would
+	 * be one for all below. */
+	bool unlisted;
 };
 
 /* Enter, for good, and prove it.  With a seccomp policy of the container's, the launcher's filter

@@ -96,7 +96,8 @@ static int grant_entry(struct walk *w, const struct kf_listing *dir, const char 
 	KF_CLOSE int fd = dir->type == DT_LNK ? -1 : w->tree->enter(w->tree, dir->fd, name, O_PATH);
 	KF_UNINIT char path[PATH_MAX];
 
-	if (fd < 0 || (size_t)snprintf(path, sizeof(path), "%s/%s", at, name) >= sizeof(path) ||
+	if (fd < 0 ||
+	    (size_t)snprintf(path, sizeof(path), "%s/%s", at[1] ? at : "", name) >= sizeof(path) ||
 	    kf_deny_covers(&w->deny, path, false))
 		return 0;
 	if (kf_deny_keeps(&w->deny, path))

@@ -49,6 +49,7 @@ AREAS = {
     "cli": (root, loopback, landlock),
     "packages": (root,),
     "profiles": (root, landlock),
+    "bwrap": (root, landlock),
 }
 ALL = (root, loopback, landlock, cgroups, shm, space)
 

@@ -34,6 +34,7 @@ PREFIXES = {
     "kube": "kf_kube kf_marks",
     "enter": "kf_enter",
     "nono": "kf_nono",
+    "nono-bwrap": "kf_bwrap",
 }
 BUILD = "out/build/src"
 
