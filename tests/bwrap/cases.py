@@ -93,7 +93,7 @@ def files(t: Tap) -> None:
         t.ok(done.returncode == 1 and "filesystem.readonly" in done.stderr,
              "something read-only below something writable is an error that names the remedy", done)
         kept(t, tree)
-        done = shell("for f in null zero random; do head -c 1 /dev/$f || exit; done; echo x > /dev/null; "
+        done = shell("for f in null zero random; do head -c 1 /dev/$f >/dev/null || exit; done; echo x > /dev/null; "
                      "echo x > /dev/shm/kf-bwrap-made")
         t.ok(done.returncode and "/dev/shm" in done.stderr and done.stderr.count("\n") == 1,
              "--dev: the usual devices, no shared memory", done)
