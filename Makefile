@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # A thin front: Meson builds, scripts/bootstrap installs, tests/run tests.
 O := out
-PROGRAMS := nono-nri nono nono-bwrap nono-runc kubefence
+PROGRAMS := nono-nri nono nono-bwrap nono-runc nono-egress kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
 .PHONY: all analyze coverage deps install uninstall deb dist demo images test test-all bench fuzz clean help
 
-all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-bwrap,nono-runc,kubefence}
+all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-bwrap,nono-runc,nono-egress,kubefence}
 	@ninja -C $(O)/build
 	@mkdir -p $(O)/bin
 	@for p in $(PROGRAMS); do \

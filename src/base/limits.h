@@ -32,8 +32,10 @@
 #define KF_LIMIT_PLAN_MEMORY	 (8 * 1024 * 1024)
 /* config.json and process.json. */
 #define KF_LIMIT_OCI_JSON	 (8 * 1024 * 1024)
-/* Rules of the egress broker; directories with keys that one worker is given. */
+/* Rules of the egress broker; directories with keys that one worker is given; a header's name, a
+ * user's. */
 #define KF_LIMIT_EGRESS_RULES	 (64 * 1024)
 #define KF_LIMIT_EGRESS_DIRS	 16
+#define KF_LIMIT_EGRESS_WORD	 128
 
 #endif

@@ -6,7 +6,7 @@
 
 static const struct kf_egress_reason_text texts[] = {
 #define ROW(name, word_, verdict_, status_, text_) \
-	[KF_EGRESS_##name] = {word_, KF_EGRESS_##verdict_, status_, text_},
+	[KF_EGRESS_WHY_##name] = {word_, KF_EGRESS_##verdict_, status_, text_},
 	KF_EGRESS_REASONS(ROW)
 #undef ROW
 };

@@ -45,7 +45,7 @@ enum kf_egress_verdict { KF_EGRESS_ALLOWED, KF_EGRESS_REFUSED, KF_EGRESS_FAILED 
 	X(BUSY, "busy", FAILED, 503, "the broker has no socket or memory left")
 
 enum kf_egress_reason {
-#define KF_EGRESS_ENUM(name, word, verdict, status, text) KF_EGRESS_##name,
+#define KF_EGRESS_ENUM(name, word, verdict, status, text) KF_EGRESS_WHY_##name,
 	KF_EGRESS_REASONS(KF_EGRESS_ENUM)
 #undef KF_EGRESS_ENUM
 };

@@ -300,7 +300,8 @@ static int read_form(struct rules_parser *p, char *s, struct kf_egress_credentia
 		ret->form = KF_EGRESS_PLAIN;
 	else if (strcmp(form, "bearer") == 0 && !*s)
 		ret->form = KF_EGRESS_BEARER;
-	else if (strcmp(form, "basic") == 0 && is_token(s, "-_.@+"))
+	else if (strcmp(form, "basic") == 0 && is_token(s, "-_.@+") &&
+		 strlen(s) <= KF_LIMIT_EGRESS_WORD)
 		ret->form = KF_EGRESS_BASIC;
 	else
 		return bad(p, "'%s %s': not plain, bearer or 'basic USER'", form, s);
@@ -335,7 +336,8 @@ static int read_credential(struct rules_parser *p, char *s)
 	c->header = next_word(&s);
 	if (!is_token(c->key, "-_.") || *c->key == '.')
 		return bad(p, "'%s' is not a key of a Secret", c->key);
-	if (!is_token(c->header, "-_") || is_framing(c->header))
+	if (!is_token(c->header, "-_") || strlen(c->header) > KF_LIMIT_EGRESS_WORD ||
+	    is_framing(c->header))
 		return bad(p, "'%s' is not a header for a key", c->header);
 	for (end = &p->at_route->credentials; *end; end = &(*end)->next)
 		if (strcasecmp((*end)->header, c->header) == 0)
