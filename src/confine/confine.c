@@ -109,7 +109,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 
 /* ---- capabilities ---- */
 
-static int drop_capabilities(struct kf_err *err)
+int kf_confine_bounds(struct kf_err *err)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -123,9 +123,18 @@ static int drop_capabilities(struct kf_err *err)
 			if (prctl(PR_CAPBSET_DROP, cap, 0UL, 0UL, 0UL) < 0)
 				return kf_fail_sys(err, "drop capability %lu from the bounding set",
 						   cap);
+	return 0;
+}
+
+static int drop_capabilities(struct kf_err *err)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (kf_confine_bounds(err) < 0)
+		return -1;
 	if (prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL) < 0)
 		return kf_fail_sys(err, "drop the ambient capabilities");
-	memset(data, 0, sizeof(data));
 	if (syscall(SYS_capset, &header, data) < 0)
 		return kf_fail_sys(err, "drop the capabilities");
 	return 0;

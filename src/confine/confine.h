@@ -46,6 +46,10 @@ struct kf_confined {
 int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret,
 	       struct kf_err *err);
 
+/* Empty the bounding set of capabilities, if this process may.  kf_confine() does it, too; a
+ * process that becomes another user before has to do it as root. */
+int kf_confine_bounds(struct kf_err *err);
+
 /* The system calls that every program needs: memory, signals, clocks, standard descriptors, exit.
  */
 extern const struct kf_calls kf_libc_calls;

@@ -351,6 +351,18 @@ static int serve_worker(int control, int pidfd, pid_t pid)
 	}
 }
 
+/* The worker's first request says that it is confined and serves; its message is on standard error
+ * if it ended instead. */
+static bool is_ready(int control)
+{
+	struct pollfd fd = {.fd = control, .events = POLLIN};
+	char byte;
+
+	while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+		;
+	return recv(control, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 static int run_parts(const struct run_options *o, struct run_parts *parts,
 		     const struct kf_arguments *arguments, struct kf_err *err)
 {
@@ -361,6 +373,8 @@ static int run_parts(const struct run_options *o, struct run_parts *parts,
 	if (worker < 0)
 		return -1;
 	close_parts(parts);
+	if (!is_ready(control))
+		return kf_fail(err, ECHILD, "the broker did not begin");
 	if (arguments->n) {
 		pid = start_command(parts, arguments->v, err);
 		/* The terminal's signals are the command's. */

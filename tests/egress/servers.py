@@ -24,10 +24,15 @@ class Names:
         self.cut = False  # answers by UDP are cut
         self.silent = False
         self.turn: dict = {}
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
+        while True:  # one port of both kinds
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.udp.bind(("127.0.0.1", 0))
+            try:
+                self.tcp = socket.create_server(self.udp.getsockname())
+                break
+            except OSError:
+                self.udp.close()
         self.address = "127.0.0.1:%d" % self.udp.getsockname()[1]
-        self.tcp = socket.create_server(self.udp.getsockname())
         for target in (self._udp, self._tcp):
             threading.Thread(target=target, daemon=True).start()
 
@@ -164,7 +169,7 @@ class Origin:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(certificate)
             self.context.set_alpn_protocols(["http/1.1"])
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.listener = socket.create_server(("", 0), backlog=1024)  # all of 127.0.0.0/8
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

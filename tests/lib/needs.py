@@ -47,6 +47,7 @@ AREAS = {
     "chart": (),
     "analyze": (),  # what only "all" runs says itself what it lacks
     "cli": (root, loopback, landlock),
+    "egress": (root, loopback, landlock),
     "packages": (root,),
     "profiles": (root, landlock),
     "bwrap": (root, landlock),

@@ -49,8 +49,9 @@ struct kf_worker_conn {
 	struct kf_worker_dial *dial;	     /* NULL: nothing is dialled */
 	enum kf_worker_stage stage;
 	int64_t deadline;
-	struct kf_buf in; /* a head or a hello, as far as it has arrived */
-	size_t seen;	  /* bytes of it that were looked at */
+	struct kf_buf in;   /* a head or a hello, as far as it has arrived */
+	size_t seen;	    /* bytes of it that were looked at */
+	struct kf_buf head; /* of the request, until its answer begins */
 
 	/* For the record. */
 	char name[KF_EGRESS_NAME_MAX + 1];
@@ -64,7 +65,10 @@ struct kf_worker_conn {
 	bool hello_sent; /* the first one */
 
 	struct kf_egress_body request, answer;
+	bool gone;     /* the client is, while nothing of it was awaited */
 	bool begun;    /* the request's head is sent */
+	bool reused;   /* over a connection that was open before */
+	bool literal;  /* @name is an address */
 	bool answered; /* the answer's head is passed on */
 	bool to_head, upgrade, one_zero;
 	bool keep_client, keep_host;
@@ -93,7 +97,13 @@ void kf_worker_conn_record(struct kf_worker_conn *c, enum kf_egress_reason reaso
 /* Record it, tell the client, let go of the host. */
 enum kf_worker_step kf_worker_conn_refuse(struct kf_worker_conn *c, enum kf_egress_reason reason);
 
-/* Begins with the request in @c->in, whose host @c->name is dialled. */
+/* Take @host, which belongs to the connection then. */
+void kf_worker_conn_use(struct kf_worker_conn *c, struct kf_worker_end *host);
+/* Dial @c->name; -1: no memory.  A dial has this long, and what follows it to begin. */
+#define KF_WORKER_DIAL_MS 20000
+int kf_worker_conn_dial(struct kf_worker_conn *c);
+
+/* Begins with the request in @c->head, whose host is dialled. */
 enum kf_worker_step kf_worker_exchange_step(struct kf_worker_conn *c);
 enum kf_worker_step kf_worker_hello_step(struct kf_worker_conn *c);
 enum kf_worker_step kf_worker_tunnel_step(struct kf_worker_conn *c);

@@ -135,7 +135,7 @@ static enum kf_egress_reason begin_request(struct kf_worker_conn *c)
 	struct kf_err err;
 
 	/* It was read once before, when the host was chosen. */
-	if (kf_egress_head_request(c->in.p, c->in.n, &head, &why) < 0)
+	if (kf_egress_head_request(c->head.p, c->head.n, &head, &why) < 0)
 		return KF_EGRESS_WHY_HEAD;
 	write_request(&out, c, &head);
 	kf_egress_body_begin(&c->request, &head, true);
@@ -146,9 +146,7 @@ static enum kf_egress_reason begin_request(struct kf_worker_conn *c)
 		kf_buf_adds(&out, "\r\n");
 	if (out.failed)
 		return KF_EGRESS_WHY_HEAD_SIZE;
-	c->sent += out.n;
-	kf_buf_done(&c->in);
-	c->seen = 0;
+	c->sent = out.n;
 	if (c->route) {
 		if (queue_with_keys(c, &out, &err) == 0)
 			return KF_EGRESS_WHY_NONE;
@@ -208,6 +206,7 @@ static int take_answer(struct kf_worker_conn *c)
 	if (out.failed || r < 0)
 		return -2;
 	c->received += out.n;
+	kf_buf_done(&c->head);
 	if (head.status == 101) {
 		c->stage = KF_WORKER_TUNNEL;
 		c->checked = true;
@@ -218,6 +217,13 @@ static int take_answer(struct kf_worker_conn *c)
 	kf_egress_body_begin(&c->answer, &head, false);
 	c->answered = true;
 	return 1;
+}
+
+/* Whether the host closed a connection that was open for long just when it was used again, so that
+ * the request can be made once more: it has no body that is gone. */
+static bool can_repeat(const struct kf_worker_conn *c)
+{
+	return c->reused && !c->in.n && c->head.n && c->request.framing == KF_EGRESS_NO_BODY;
 }
 
 /* Read the answer's head: as above, and -3 to wait. */
@@ -320,6 +326,10 @@ enum kf_worker_step kf_worker_exchange_step(struct kf_worker_conn *c)
 	enum kf_worker_step step;
 	int r;
 
+	if (c->gone) {
+		kf_worker_conn_record(c, KF_EGRESS_WHY_BROKEN);
+		return KF_WORKER_STEP_CLOSE;
+	}
 	if (!c->begun) {
 		bool wait;
 
@@ -335,6 +345,13 @@ enum kf_worker_step kf_worker_exchange_step(struct kf_worker_conn *c)
 		return step;
 	if (!c->answered) {
 		r = read_answer(c, &reason);
+		if (r == -1 && reason == KF_EGRESS_WHY_BROKEN && can_repeat(c)) {
+			kf_worker_end_free(KF_STEAL(c->host));
+			c->begun = c->reused = false;
+			return kf_worker_conn_dial(c) < 0
+				       ? kf_worker_conn_refuse(c, KF_EGRESS_WHY_BUSY)
+				       : KF_WORKER_STEP_WAIT;
+		}
 		if (r == -1)
 			return kf_worker_conn_refuse(c, reason);
 		/* Interim answers. */

@@ -55,14 +55,17 @@ struct kf_worker_end *kf_worker_pool_take(struct kf_worker_pool *pool, const cha
 					  uint16_t port, bool tls,
 					  char address[static INET6_ADDRSTRLEN])
 {
-	struct kf_worker_parked *p;
+	struct kf_worker_parked *p, *next;
 
-	TAILQ_FOREACH_REVERSE(p, &pool->parked, kf_worker_parked_list, entry)
-	{
-		if (p->port == port && (p->end->ssl != NULL) == tls && strcmp(p->name, name) == 0) {
-			memcpy(address, p->address, INET6_ADDRSTRLEN);
+	for (p = TAILQ_LAST(&pool->parked, kf_worker_parked_list); p; p = next) {
+		next = TAILQ_PREV(p, kf_worker_parked_list, entry);
+		if (p->port != port || (p->end->ssl != NULL) != tls || strcmp(p->name, name) != 0)
+			continue;
+		memcpy(address, p->address, INET6_ADDRSTRLEN);
+		/* The host may have closed it, and the loop not have told yet. */
+		if (kf_worker_end_peek(p->end, kf_worker_scratch, 1) == KF_WORKER_WAIT)
 			return unpark_end(p);
-		}
+		on_parked(p, 0);
 	}
 	return NULL;
 }

@@ -96,6 +96,7 @@ enum kf_worker_step kf_worker_conn_refuse(struct kf_worker_conn *c, enum kf_egre
 	kf_worker_conn_record(c, reason);
 	kf_worker_end_free(KF_STEAL(c->host));
 	kf_buf_done(&c->in);
+	kf_buf_done(&c->head);
 	/* An answer that has begun cannot be taken back: the client sees that it ends early. */
 	if (c->answered)
 		return KF_WORKER_STEP_CLOSE;

@@ -8,15 +8,15 @@
 
 #include <arpa/inet.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define ACCEPT_MAX 64 /* then other connections have their turn */
 #define SWEEP_MS   1000
 #define IDLE_MS	   (5 * 60 * 1000) /* between two requests */
-#define DIAL_MS	   (20 * 1000)
 
-KF_CALLS(kf_worker_serve_calls, KF_CALL(accept4), KF_CALL(getsockname));
+KF_CALLS(kf_worker_serve_calls, KF_CALL(accept4), KF_CALL(poll));
 
 /* How long a stage may go without a byte that passes; a head and a hello as a whole. */
 static const int64_t patience[] = {
@@ -42,12 +42,12 @@ struct kf_worker_server {
 /* ---- a request ---- */
 
 static enum kf_egress_reason set_name(struct kf_worker_conn *c, struct kf_egress_span host,
-				      uint16_t port, bool *ret_literal)
+				      uint16_t port)
 {
 	enum kf_egress_name_form form = kf_egress_name_read(host.p, host.n, c->name);
 
 	c->port = port;
-	*ret_literal = form == KF_EGRESS_NAME_ADDRESS;
+	c->literal = form == KF_EGRESS_NAME_ADDRESS;
 	if (form == KF_EGRESS_NAME_BAD)
 		return KF_EGRESS_WHY_NAME_FORM;
 	return form == KF_EGRESS_NAME_NUMBER ? KF_EGRESS_WHY_ADDRESS_FORM : KF_EGRESS_WHY_NONE;
@@ -116,17 +116,16 @@ static enum kf_egress_reason decide_origin(struct kf_worker_conn *c,
 	return kf_egress_decide_routed(c->route, head->method, rest);
 }
 
-/* Decide about the request; sets the host and whether it is an address. */
+/* Decide about the request; sets the host. */
 static enum kf_egress_reason decide_request(struct kf_worker_conn *c,
-					    const struct kf_egress_head *head, bool *ret_literal)
+					    const struct kf_egress_head *head)
 {
 	enum kf_egress_reason reason;
 
-	*ret_literal = false;
 	if (head->target == KF_EGRESS_ORIGIN) {
 		reason = decide_origin(c, head);
 	} else {
-		reason = set_name(c, head->host, head->port, ret_literal);
+		reason = set_name(c, head->host, head->port);
 		if (reason == KF_EGRESS_WHY_NONE)
 			reason = head->target == KF_EGRESS_AUTHORITY
 					 ? kf_egress_decide_tunnel(&c->worker->rules, c->name,
@@ -149,35 +148,14 @@ static void run_conn(struct kf_worker_conn *c);
 
 static void on_ready(void *ctx, short what)
 {
-	(void)what;
-	run_conn(ctx);
-}
+	struct kf_worker_conn *c = ctx;
 
-static void on_dialled(void *ctx, const struct kf_worker_dialled *dialled);
-
-static struct kf_worker_end *new_host(struct kf_worker_conn *c, int fd)
-{
-	struct kf_worker_end *host;
-	struct ssl_st *ssl = NULL;
-	struct kf_err err;
-
-	if (c->route && kf_worker_tls_session(c->worker->tls, c->name, fd, &ssl, &err) < 0) {
-		(void)close(fd);
-		return NULL;
-	}
-	host = kf_worker_end_new(c->worker->base, fd, ssl);
-	return host;
-}
-
-static void use_host(struct kf_worker_conn *c, struct kf_worker_end *host)
-{
-	c->host = host;
-	host->ready = on_ready;
-	host->ctx = c;
+	c->gone = c->gone || what & EV_CLOSED;
+	run_conn(c);
 }
 
 /* Reach the host: by a connection that is open already, or by a new one. */
-static enum kf_worker_step reach_host(struct kf_worker_conn *c, bool tunnel, bool literal)
+static enum kf_worker_step reach_host(struct kf_worker_conn *c, bool tunnel)
 {
 	struct kf_worker_end *host =
 		tunnel ? NULL
@@ -185,17 +163,15 @@ static enum kf_worker_step reach_host(struct kf_worker_conn *c, bool tunnel, boo
 					     c->address);
 
 	c->stage = tunnel ? KF_WORKER_HELLO : KF_WORKER_EXCHANGE;
+	c->reused = host != NULL;
 	if (host) {
-		use_host(c, host);
+		kf_worker_conn_use(c, host);
 		return KF_WORKER_STEP_AGAIN;
 	}
-	c->dial = kf_worker_dial_new(&c->worker->dialler, c->name, literal, c->port, on_dialled, c);
-	if (!c->dial) {
-		c->stage = KF_WORKER_HEAD;
-		return kf_worker_conn_refuse(c, KF_EGRESS_WHY_BUSY);
-	}
-	c->client->want |= EV_CLOSED;
-	return KF_WORKER_STEP_WAIT;
+	if (kf_worker_conn_dial(c) == 0)
+		return KF_WORKER_STEP_WAIT;
+	c->stage = KF_WORKER_HEAD;
+	return kf_worker_conn_refuse(c, KF_EGRESS_WHY_BUSY);
 }
 
 static void clear_request(struct kf_worker_conn *c)
@@ -204,7 +180,7 @@ static void clear_request(struct kf_worker_conn *c)
 	c->port = 0;
 	c->route = NULL;
 	c->detail = NULL;
-	c->checked = c->hello_sent = false;
+	c->gone = c->checked = c->hello_sent = c->reused = c->literal = false;
 	c->begun = c->answered = c->to_head = c->abandoned = false;
 	c->interim = 0;
 }
@@ -213,20 +189,21 @@ static enum kf_worker_step take_request(struct kf_worker_conn *c)
 {
 	KF_UNINIT struct kf_egress_head head;
 	enum kf_egress_reason reason;
-	bool literal;
 
 	clear_request(c);
 	if (kf_egress_head_request(c->in.p, c->in.n, &head, &c->detail) < 0)
 		return kf_worker_conn_refuse(c, KF_EGRESS_WHY_HEAD);
 	c->to_head = kf_egress_span_is(head.method, "HEAD");
-	reason = decide_request(c, &head, &literal);
+	reason = decide_request(c, &head);
 	if (reason != KF_EGRESS_WHY_NONE)
 		return kf_worker_conn_refuse(c, reason);
-	if (head.target == KF_EGRESS_AUTHORITY) {
+	if (head.target == KF_EGRESS_AUTHORITY)
 		kf_buf_done(&c->in);
-		c->seen = 0;
-	}
-	return reach_host(c, head.target == KF_EGRESS_AUTHORITY, literal);
+	else
+		c->head = c->in;
+	c->in = (struct kf_buf)KF_BUF_INIT(KF_EGRESS_HEAD_MAX);
+	c->seen = 0;
+	return reach_host(c, head.target == KF_EGRESS_AUTHORITY);
 }
 
 static enum kf_worker_step step_head(struct kf_worker_conn *c)
@@ -253,29 +230,6 @@ static enum kf_worker_step step_head(struct kf_worker_conn *c)
 	default:
 		return KF_WORKER_STEP_CLOSE;
 	}
-}
-
-static void on_dialled(void *ctx, const struct kf_worker_dialled *dialled)
-{
-	static const char established[] = "HTTP/1.1 200 Connection established\r\n\r\n";
-	struct kf_worker_conn *c = ctx;
-	const bool tunnel = c->stage == KF_WORKER_HELLO;
-	struct kf_worker_end *host;
-
-	c->dial = NULL;
-	c->deadline = kf_worker_now() + patience[c->stage];
-	c->detail = dialled->what;
-	memcpy(c->address, dialled->address, strlen(dialled->address) + 1);
-	host = dialled->fd >= 0 ? new_host(c, dialled->fd) : NULL;
-	if (host)
-		use_host(c, host);
-	if (!host ||
-	    (tunnel && kf_worker_end_queue(c->client, established, sizeof(established) - 1) < 0)) {
-		c->stage = KF_WORKER_HEAD;
-		(void)kf_worker_conn_refuse(c, dialled->fd >= 0 ? KF_EGRESS_WHY_BUSY
-								: dialled->reason);
-	}
-	run_conn(c);
 }
 
 /* ---- running ---- */
@@ -316,6 +270,7 @@ static void free_conn(struct kf_worker_conn *c)
 	kf_worker_end_free(c->host);
 	kf_worker_end_free(c->client);
 	kf_buf_done(&c->in);
+	kf_buf_done(&c->head);
 	free(c);
 }
 
@@ -333,7 +288,7 @@ static void renew_deadline(struct kf_worker_conn *c, enum kf_worker_stage before
 	if (c->stage == KF_WORKER_HEAD && before != KF_WORKER_HEAD && !c->in.n)
 		c->deadline = kf_worker_now() + IDLE_MS;
 	else if (c->stage != before || moved != c->sent + c->received)
-		c->deadline = kf_worker_now() + (c->dial ? DIAL_MS : patience[c->stage]);
+		c->deadline = kf_worker_now() + (c->dial ? KF_WORKER_DIAL_MS : patience[c->stage]);
 }
 
 static void run_conn(struct kf_worker_conn *c)
@@ -405,6 +360,12 @@ static void add_conn(struct kf_worker *worker, int fd)
 	run_conn(c); /* mostly the request has arrived already */
 }
 
+/* Whether somebody waits to be accepted. */
+static bool is_pending(int fd)
+{
+	return poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) > 0;
+}
+
 static void on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct server_listener *l = arg;
@@ -414,9 +375,13 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 	for (unsigned i = 0; i < ACCEPT_MAX; i++) {
 		int client;
 
-		if (worker->nconns >= worker->max && !make_room(worker)) {
-			pause_server(l->server, true);
-			return;
+		if (worker->nconns >= worker->max) {
+			if (!is_pending(fd))
+				return;
+			if (!make_room(worker)) {
+				pause_server(l->server, true);
+				return;
+			}
 		}
 		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (client >= 0) {

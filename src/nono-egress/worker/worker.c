@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "confine/confine.h"
 #include "egress/worker.h"
 #include "nono-egress/worker/confine.h"
 #include "nono-egress/worker/serve.h"
@@ -171,6 +172,8 @@ static int become_user(const struct worker_options *o, struct kf_err *err)
 {
 	if (!o->uid)
 		return 0;
+	if (kf_confine_bounds(err) < 0)
+		return -1;
 	if (setgroups(0, NULL) < 0 || setresgid(o->gid, o->gid, o->gid) < 0 ||
 	    setresuid(o->uid, o->uid, o->uid) < 0)
 		return kf_fail_sys(err, "become user %u and group %u", o->uid, o->gid);

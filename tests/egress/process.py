@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker as a process: what it may do, holds and costs; its parent; its limits."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import hello
+from harness import KEY, PASSWORD, Broker, Place, wait_until
+from lib.tap import Tap
+from servers import Stream
+
+UID, GID = 64321, 64322
+
+
+def status(pid: int) -> dict[str, str]:
+    return {k: v.strip() for k, v in (x.split(":", 1) for x in Path(f"/proc/{pid}/status").read_text().splitlines())}
+
+
+def private_kib(pid: int) -> int:
+    """Memory that is this process' alone."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(x) for x in re.findall(r"Private_(?:Clean|Dirty):\s+(\d+) kB", rollup))
+
+
+def descriptors(pid: int) -> dict[int, str]:
+    held = {}
+    for x in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            held[int(x)] = os.readlink(f"/proc/{pid}/fd/{x}")
+        except FileNotFoundError:  # closed meanwhile
+            pass
+    return held
+
+
+def confined(t: Tap, place: Place) -> None:
+    with Broker(place, "", "--uid", str(UID), "--gid", str(GID)) as b:
+        t.equal(b.ask(f"GET /api/x HTTP/1.1\r\nHost: {b.url[7:]}\r\nConnection: close\r\n\r\n".encode())[0], 200, "control: a worker of its own user serves")
+        s = status(b.worker)
+        t.equal((s["Uid"].split(), s["Gid"].split(), s["Groups"]), ([str(UID)] * 4, [str(GID)] * 4, ""), "the worker is a user of its own, in no further group")
+        t.equal((s["NoNewPrivs"], s["Seccomp"], {s[k] for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}), ("1", "2", {"0" * 16}),
+                "... with no new privileges, a filter, and no capability")
+        t.equal(s["Threads"], "1", "... and one thread")
+        held = descriptors(b.worker)
+        files = sorted(x for fd, x in held.items() if fd > 2 and not x.startswith(("socket:", "anon_inode:", "pipe:")))
+        t.equal(files, sorted([str(place.keys), str(b.records_file), str(place.dir / "ca.pem")]), "... and holds the keys' directory, the records and the authorities")
+        limits = Path(f"/proc/{b.worker}/limits").read_text()
+        t.ok(re.search(r"Max core file size\s+0\s+0", limits), "... and leaves no core dump", limits)
+        t.equal(os.stat(f"/proc/{b.worker}/mem").st_uid, 0, "... nor lets its user look into its memory")
+
+
+def memory(t: Tap, place: Place) -> None:
+    """The key is in the worker's memory while a request is sent, and not afterwards."""
+    needles = [KEY.encode(), PASSWORD.encode(), b"eC10b2tlbjpnaHBfdGVzdF90aGVfcGFzc3dvcmQ"]
+
+    def found(pid: int) -> list[bytes]:
+        seen = []
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+            for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+                span, access, *rest = line.split()
+                if not access.startswith("r") or rest[-1:] in (["[vvar]"], ["[vsyscall]"], ["[vvar_vclock]"]):
+                    continue
+                first, last = (int(x, 16) for x in span.split("-"))
+                mem.seek(first)
+                try:
+                    data = mem.read(last - first)
+                except OSError:
+                    continue
+                seen += [n for n in needles if n in data]
+        return seen
+
+    with Broker(place) as b:
+        for path in ("/api", "/git"):
+            with b.connect() as c:
+                # An answer without the request, which the test's server would send back with the key.
+                for where in ("/none", "/none", "/big?200000"):
+                    c.sendall(f"GET {path}{where} HTTP/1.1\r\nHost: {b.url[7:]}\r\n\r\n".encode())
+                    s = Stream(c)
+                    s.message(s.until(b"\r\n\r\n"))
+        t.equal(found(b.worker), [], "no key is in the worker's memory between two requests")
+        t.ok(KEY.encode() in place.tls.requests[-4][0] and found(os.getpid()), "control: it was sent, and is found in the test's own memory", place.tls.requests[-4])
+        locked = Path(f"/proc/{b.worker}/smaps").read_text()
+        t.ok(re.search(r"Locked:\s+[1-9]\d* kB", locked) and re.search(r"VmFlags:.*\blo\b.*\bdd\b", locked), "memory for keys is locked, and in no dump", "")
+
+
+def parent(t: Tap, place: Place) -> None:
+    """No egress without a parent; a worker that ends is noticed."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with Broker(place) as b:
+            c, _ = b.tunnel("ok.test", place.tls.port)
+            worker = b.worker
+            os.kill(b.process.pid, how)
+            b.process.wait()
+            wait_until(lambda: not Path(f"/proc/{worker}/exe").exists() or not os.path.exists(f"/proc/{worker}"), "the worker's end")
+            t.ok(True, f"a worker ends with its parent ({how.name})")
+            try:
+                left = c.recv(1)
+            except ConnectionResetError:
+                left = b""
+            t.equal(left, b"", "... and with it the pod's connections")
+    with Broker(place) as b:
+        os.kill(b.worker, signal.SIGTERM)
+        t.equal(b.process.wait(60), 0, "a worker ends in order when it is told to")
+
+
+def full(t: Tap, place: Place) -> None:
+    """There are only so many connections; who waits without a request makes room."""
+    with Broker(place, "", "--connections", "20") as b:
+        idle = [b.connect() for _ in range(20)]
+        status, _, _ = b.ask(f"GET http://ok.test:{place.plain.port}/x HTTP/1.1\r\nHost: ok.test:{place.plain.port}\r\nConnection: close\r\n\r\n".encode())
+        t.equal(status, 200, "with all connections taken by clients that ask nothing, one that asks is answered")
+        for c in idle:
+            c.close()
+        busy = [b.tunnel("ok.test", place.tls.port)[0] for _ in range(20)]
+        late = b.connect()
+        late.settimeout(1)
+        late.sendall(f"GET http://ok.test:{place.plain.port}/x HTTP/1.1\r\nHost: ok.test:{place.plain.port}\r\n\r\n".encode())
+        try:
+            got = late.recv(1)
+        except TimeoutError:
+            got = None
+        t.equal(got, None, "with all connections busy, another one waits")
+        busy.pop().close()
+        late.settimeout(60)
+        t.equal(late.recv(4), b"HTTP", "... and is served when one ends")
+        for c in busy:
+            c.close()
+
+
+def flood(t: Tap, place: Place) -> None:
+    """Heads without end, fields without number: refused, and soon."""
+    h = f"ok.test:{place.plain.port}"
+    with Broker(place) as b:
+        for what, data, status in (
+            ("a head without end", f"GET http://{h}/x HTTP/1.1\r\nHost: {h}\r\n".encode() + b"X: y\r\n" * 20000, 431),
+            ("a field without end", f"GET http://{h}/x HTTP/1.1\r\nHost: {h}\r\nX: ".encode() + b"y" * 100000, 431),
+            ("a target without end", f"GET http://{h}/".encode() + b"y" * 100000, 431),
+            ("more fields than anybody needs", f"GET http://{h}/x HTTP/1.1\r\nHost: {h}\r\n".encode() + b"X: y\r\n" * 200 + b"\r\n", 400),
+        ):
+            t.equal(b.ask(data)[0], status, f"{what}: {status}")
+        c, _ = b.tunnel("ok.test", place.tls.port)
+        c.sendall(hello.record(b"\x01\x00\x3f\x00" + bytes(16000)) + hello.record(bytes(16000)))
+        t.equal(c.recv(7), bytes((21, 3, 3, 0, 2, 2, 49)), "a hello that is longer than any: refused")
+
+
+def cost(t: Tap, place: Place) -> None:
+    """What the issue of memory comes to: idle, with idle connections, with busy ones."""
+    with Broker(place, place.rules(), "--connections", "8000") as b:
+        idle = private_kib(b.worker)
+        t.ok(idle <= 1024, f"an idle worker has {idle} KiB of its own, at most 1024", idle)
+        conns = [b.connect() for _ in range(5000)]
+        wait_until(lambda: len(os.listdir(f"/proc/{b.worker}/fd")) > 5000, "the connections")
+        many = private_kib(b.worker)
+        busy = []
+        for i in range(500):
+            c = b.connect()
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            c.sendall(f"GET /api/big?400000 HTTP/1.1\r\nHost: {b.url[7:]}\r\n\r\n".encode() if i % 2 else
+                      f"GET http://ok.test:{place.plain.port}/big?4000000 HTTP/1.1\r\nHost: ok.test:{place.plain.port}\r\n\r\n".encode())
+            busy.append(c)
+        for c in busy:
+            c.recv(1)
+        all_kib = private_kib(b.worker)
+        t.ok(all_kib <= 64 * 1024, f"with 5000 idle connections it has {many} KiB, with 500 busy ones, half of them TLS, {all_kib} KiB, at most 65536")
+        for c in conns + busy:
+            c.close()
+        wait_until(lambda: len(os.listdir(f"/proc/{b.worker}/fd")) < 100, "the end of the connections")
+        t.ok(True, "... and lets go of all of them")
+
+
+QUICK = (confined, memory, parent, full, flood)
+ALL = (cost,)
