@@ -24,6 +24,9 @@ struct kf_command {
 	/* Returns an exit code; messages for people go to stderr behind "kubefence: ", results to
 	 * stdout.  argv[0] is the command's name. */
 	int (*run)(const struct kf_command *self, int argc, char **argv);
+	/* For a @run that several commands share, which reads their options into @line and has this
+	 * one do its work then; src/cli does not look at it. */
+	int (*act)(void *line);
 	bool hidden; /* from --help */
 };
 

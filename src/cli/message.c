@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The name of the command that runs, and its messages on stderr, which begin with that name.
- * Results for stdout are printed with print.c. */
+ * Results for stdout are printed here as a whole, or with print.c. */
 #include "cli/message.h"
 
+#include "base/buf.h"
 #include "cli/print.h"
 
 #include <stdarg.h>
@@ -65,4 +66,16 @@ int kf_command_usage(const char *fmt, ...)
 	print_message(fmt, ap);
 	va_end(ap);
 	return KF_EXIT_USAGE;
+}
+
+int kf_command_print(struct kf_buf *out, int status)
+{
+	const bool whole = !out->failed;
+
+	if (whole && out->n)
+		kf_print_text(stdout, out->p);
+	kf_buf_done(out);
+	if (!whole)
+		return kf_command_fail("there is more to print than can be kept in memory");
+	return fflush(stdout) == 0 && !ferror(stdout) ? status : kf_command_fail("writing failed");
 }

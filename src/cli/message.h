@@ -3,6 +3,8 @@
 #ifndef KF_CLI_MESSAGE_H
 #define KF_CLI_MESSAGE_H
 
+struct kf_buf;
+
 /* Exit codes of every command: done; it failed or a check did not hold; the command line was
  * wrong. */
 enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
@@ -11,6 +13,10 @@ enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
  * one that runs, without the program's name. */
 int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print what the command has collected for people, and release it; returns @status, or
+ * KF_EXIT_FAILED if it cannot be printed. */
+int kf_command_print(struct kf_buf *out, int status);
 
 /* Remember that @program ("kubectl nono") runs; no command of it has been entered yet. */
 void kf_command_start(const char *name);

@@ -51,6 +51,15 @@ struct kf_option {
 };
 
 #define KF_OPTION_AT(type, member) .target = offsetof(type, member)
+/* The options of one command, as a table that ends. */
+#define KF_OPTIONS(...)            \
+	(const struct kf_option[]) \
+	{                          \
+		__VA_ARGS__,       \
+		{                  \
+			0          \
+		}                  \
+	}
 
 /* The arguments that are left without the options. */
 struct kf_arguments {

@@ -361,12 +361,7 @@ static int explain_all(struct explain_options *o, const char *what)
 		explain_profile(o, &out);
 	if (o->output == KF_OUTPUT_JSON)
 		kf_buf_adds(&out, o->paths.n ? "]}\n" : "}\n");
-	if (out.n && !out.failed)
-		kf_print_text(stdout, out.p);
-	if (out.failed || fflush(stdout) != 0)
-		status = kf_command_fail("writing failed");
-	kf_buf_done(&out);
-	return status;
+	return kf_command_print(&out, status);
 }
 
 static int run_explain(const struct kf_command *self, int argc, char **argv)

@@ -18,27 +18,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The values of the command line. */
+/* The values of the command line, and what they open. */
 struct node_line {
-	struct kf_node_options node;
+	struct kf_node_options options;
 	struct kf_option_list handlers;
 	const char *profiles;
 	struct kf_report report;
+	struct kf_node node;
 };
 
 static const struct kf_option options[] = {
-	KF_OPT_HOST_ROOT(struct node_line, node.host_root),
-	KF_OPT_DISTRIBUTION(struct node_line, node.distribution),
-	KF_OPT_CONTAINERD_CONFIG(struct node_line, node.containerd_config),
+	KF_OPT_HOST_ROOT(struct node_line, options.host_root),
+	KF_OPT_DISTRIBUTION(struct node_line, options.distribution),
+	KF_OPT_CONTAINERD_CONFIG(struct node_line, options.containerd_config),
 	KF_OPT_HANDLER(struct node_line, handlers),
 	{
 		.name = "default-profile",
 		.kind = KF_OPTION_STRING,
 		.value = "PROFILE",
-		KF_OPTION_AT(struct node_line, node.default_profile),
+		KF_OPTION_AT(struct node_line, options.default_profile),
 		.help = "default_profile (default: default)",
 	},
-	KF_OPT_LAUNCHER(struct node_line, node.launcher),
+	KF_OPT_LAUNCHER(struct node_line, options.launcher),
 	{
 		.name = "profiles",
 		.kind = KF_OPTION_STRING,
@@ -48,12 +49,12 @@ static const struct kf_option options[] = {
 			"profiles_dir; "
 			"all of them and the built-in ones are compiled",
 	},
-	KF_OPT_PAYLOAD(struct node_line, node.payload),
-	KF_OPT_NRI_SOCKET(struct node_line, node.nri_socket),
-	KF_OPT_NRI_PLUGINS(struct node_line, node.nri_plugins),
-	KF_OPT_NRI_CONFIG(struct node_line, node.nri_config),
-	KF_OPT_NO_RESTART(struct node_line, node.restart),
-	KF_OPT_TIMEOUT(struct node_line, node.timeout),
+	KF_OPT_PAYLOAD(struct node_line, options.payload),
+	KF_OPT_NRI_SOCKET(struct node_line, options.nri_socket),
+	KF_OPT_NRI_PLUGINS(struct node_line, options.nri_plugins),
+	KF_OPT_NRI_CONFIG(struct node_line, options.nri_config),
+	KF_OPT_NO_RESTART(struct node_line, options.restart),
+	KF_OPT_TIMEOUT(struct node_line, options.timeout),
 	KF_OPT_OUTPUT(struct node_line, report.output),
 	{0},
 };
@@ -68,8 +69,10 @@ static const char *state_after_failure(const struct kf_node *node)
 	return state;
 }
 
-static int do_install(struct kf_node *node, struct kf_report *r)
+static int do_install(void *line)
 {
+	struct kf_report *r = &((struct node_line *)line)->report;
+	struct kf_node *node = &((struct node_line *)line)->node;
 	struct kf_err err = {0};
 	bool changed;
 	int status = kf_node_install(node, &changed, &err);
@@ -81,8 +84,10 @@ static int do_install(struct kf_node *node, struct kf_report *r)
 				&err);
 }
 
-static int do_uninstall(struct kf_node *node, struct kf_report *r)
+static int do_uninstall(void *line)
 {
+	struct kf_report *r = &((struct node_line *)line)->report;
+	struct kf_node *node = &((struct node_line *)line)->node;
 	bool there = node->journal.exists, kept;
 	struct kf_err err = {0};
 	int status = kf_node_uninstall(node, &kept, &err);
@@ -96,15 +101,19 @@ static int do_uninstall(struct kf_node *node, struct kf_report *r)
 		&err);
 }
 
-static int do_verify(struct kf_node *node, struct kf_report *r)
+static int do_verify(void *line)
 {
+	struct kf_report *r = &((struct node_line *)line)->report;
+	struct kf_node *node = &((struct node_line *)line)->node;
 	struct kf_err err = {0};
 
 	return kf_report_finish(r, "verify", kf_node_verify(node, &err), "as installed", &err);
 }
 
-static int do_plan(struct kf_node *node, struct kf_report *r)
+static int do_plan(void *line)
 {
+	struct kf_report *r = &((struct node_line *)line)->report;
+	struct kf_node *node = &((struct node_line *)line)->node;
 	struct kf_payload payload = {0};
 	struct kf_node_plan plan;
 	struct kf_err err = {0};
@@ -152,8 +161,10 @@ static int do_plan(struct kf_node *node, struct kf_report *r)
 				changes ? "nothing was written" : "nothing to do", &err);
 }
 
-static int do_status(struct kf_node *node, struct kf_report *r)
+static int do_status(void *line)
 {
+	struct kf_report *r = &((struct node_line *)line)->report;
+	struct kf_node *node = &((struct node_line *)line)->node;
 	struct kf_err err = {0};
 	const char *state = "";
 	int status = kf_node_state(node, kf_report_say, r, &state, &err);
@@ -161,60 +172,79 @@ static int do_status(struct kf_node *node, struct kf_report *r)
 	return kf_report_finish(r, "status", status, state, &err);
 }
 
-/* Parse @argv and call @act. */
-static int run_action(const struct kf_command *self, int argc, char **argv,
-		      int (*act)(struct kf_node *node, struct kf_report *r))
+/* What these commands share: read the options, and look at the node. */
+static int run_line(const struct kf_command *self, int argc, char **argv)
 {
 	static const char *const default_handlers[] = {KF_NODE_HANDLER};
 	const char *handlers[KF_JOURNAL_HANDLERS];
 	struct node_line l = {
-		.node = KF_NODE_OPTIONS_INIT,
+		.options = KF_NODE_OPTIONS_INIT,
 		.handlers = KF_OPTION_LIST(handlers),
 		.report = KF_REPORT_INIT,
 	};
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_arguments arguments;
 	char self_dir[PATH_MAX];
-	struct kf_node node;
 	struct kf_err err;
 	int status;
 
 	kf_arena_init(&arena, KF_LIMIT_PROFILE_MEMORY);
 	if (!kf_command_parse(self, argc, argv, &l, &arguments, &status))
 		return status;
-	l.node.handlers = l.handlers.n ? handlers : default_handlers;
-	l.node.nhandlers = l.handlers.n ? l.handlers.n : 1;
-	if (!l.node.payload)
-		l.node.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
-	if ((l.profiles && kf_node_profiles_compile(l.profiles, &arena, &l.node.profiles,
-						    &l.node.nprofiles, &err) < 0) ||
-	    kf_node_open(&l.node, kf_report_say, &l.report, &node, &err) < 0)
+	l.options.handlers = l.handlers.n ? handlers : default_handlers;
+	l.options.nhandlers = l.handlers.n ? l.handlers.n : 1;
+	if (!l.options.payload)
+		l.options.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
+	if ((l.profiles && kf_node_profiles_compile(l.profiles, &arena, &l.options.profiles,
+						    &l.options.nprofiles, &err) < 0) ||
+	    kf_node_open(&l.options, kf_report_say, &l.report, &l.node, &err) < 0)
 		return kf_report_finish(&l.report, self->name, -1, "", &err);
-	status = act(&node, &l.report);
-	kf_node_done(&node);
+	status = self->act(&l);
+	kf_node_done(&l.node);
 	return status;
 }
 
-/* X(name, summary) */
-#define ACTIONS(X)                                                                   \
-	X(install, "install guard and launcher, register the handlers, turn NRI on") \
-	X(plan, "show what install would change, as a diff; writes nothing")         \
-	X(status, "what was installed, and whether it is still as it was left")      \
-	X(verify, "check everything with the runtime itself; exit 1 if not")         \
-	X(uninstall, "restore the configuration, remove what is not in use")
+static const struct kf_command command_install = {
+	.name = "install",
+	.summary = "install guard and launcher, register the handlers, turn NRI on",
+	.options = options,
+	.run = run_line,
+	.act = do_install,
+};
+static const struct kf_command command_plan = {
+	.name = "plan",
+	.summary = "show what install would change, as a diff; writes nothing",
+	.options = options,
+	.run = run_line,
+	.act = do_plan,
+};
+static const struct kf_command command_status = {
+	.name = "status",
+	.summary = "what was installed, and whether it is still as it was left",
+	.options = options,
+	.run = run_line,
+	.act = do_status,
+};
+static const struct kf_command command_verify = {
+	.name = "verify",
+	.summary = "check everything with the runtime itself; exit 1 if not",
+	.options = options,
+	.run = run_line,
+	.act = do_verify,
+};
+static const struct kf_command command_uninstall = {
+	.name = "uninstall",
+	.summary = "restore the configuration, remove what is not in use",
+	.options = options,
+	.run = run_line,
+	.act = do_uninstall,
+};
 
-#define DEFINE(action, text)                                                          \
-	static int run_##action(const struct kf_command *self, int argc, char **argv) \
-	{                                                                             \
-		return run_action(self, argc, argv, do_##action);                     \
-	}                                                                             \
-	static const struct kf_command cmd_##action = {                               \
-		.name = #action, .summary = text, .options = options, .run = run_##action};
-ACTIONS(DEFINE)
-
-#define ADDRESS(action, text) &cmd_##action,
 static const struct kf_command *const commands[] = {
-	ACTIONS(ADDRESS) & kf_cmd_node_agent, &kf_cmd_node_cleanup, &kf_cmd_node_programs, NULL};
+	&command_install,     &command_plan,	     &command_status,
+	&command_verify,      &command_uninstall,    &kf_cmd_node_agent,
+	&kf_cmd_node_cleanup, &kf_cmd_node_programs, NULL,
+};
 
 const struct kf_command kf_cmd_node = {
 	.name = "node",

@@ -20,8 +20,7 @@ struct profile_options {
 	unsigned output;
 	const char *extends, *namespace_, *selector;
 	bool groups, strict;
-	char **args; /* behind the options */
-	int nargs;
+	struct kf_arguments arguments;
 	struct kf_profiles profiles;
 };
 
@@ -36,20 +35,9 @@ static int compile_profile(struct profile_options *o, const char *what, struct k
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
-static int print_buffer(struct kf_buf *out)
+static int cmd_init(void *line)
 {
-	bool ok = !out->failed;
-
-	if (ok && out->n)
-		kf_print_text(stdout, out->p);
-	ok = ok && !ferror(stdout) && fflush(stdout) == 0;
-
-	kf_buf_done(out);
-	return ok ? KF_EXIT_OK : kf_command_fail("writing failed");
-}
-
-static int cmd_init(struct profile_options *o)
-{
+	struct profile_options *o = line;
 	const char *base = o->extends ? o->extends : "default";
 	KF_FREE char *file = NULL;
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
@@ -57,12 +45,12 @@ static int cmd_init(struct profile_options *o)
 	struct kf_err err;
 	int fd, r;
 
-	if (asprintf(&file, "%s.json", o->args[0]) < 0)
+	if (asprintf(&file, "%s.json", o->arguments.v[0]) < 0)
 		return kf_command_fail("out of memory");
 	if (!kf_profile_file_name(file, name, sizeof(name)))
 		return kf_command_usage("'%s' is not a profile name: letters, digits, '_' and "
 					"'-', at most %d",
-					o->args[0], KF_LIMIT_PROFILE_NAME);
+					o->arguments.v[0], KF_LIMIT_PROFILE_NAME);
 	fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return kf_command_fail("%s: %s", file, strerror(errno));
@@ -75,8 +63,9 @@ static int cmd_init(struct profile_options *o)
 	return KF_EXIT_OK;
 }
 
-static int cmd_list(struct profile_options *o)
+static int cmd_list(void *line)
 {
+	struct profile_options *o = line;
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	int status;
 	bool as_json = o->output == KF_OUTPUT_JSON;
@@ -85,57 +74,60 @@ static int cmd_list(struct profile_options *o)
 		status = kf_profile_text_groups(&o->profiles, as_json, &out);
 	else
 		status = kf_profile_text_list(&o->profiles, as_json, &out);
-	return print_buffer(&out) || status ? KF_EXIT_FAILED : KF_EXIT_OK;
+	return kf_command_print(&out, status ? KF_EXIT_FAILED : KF_EXIT_OK);
 }
 
-static int cmd_show(struct profile_options *o)
+static int cmd_show(void *line)
 {
+	struct profile_options *o = line;
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	struct kf_compiled compiled;
 	bool as_json = o->output == KF_OUTPUT_JSON;
-	int status = compile_profile(o, o->args[0], &compiled);
+	int status = compile_profile(o, o->arguments.v[0], &compiled);
 
 	if (status)
 		return status;
 	kf_profile_show(&compiled, !as_json, &out);
-	return print_buffer(&out);
+	return kf_command_print(&out, KF_EXIT_OK);
 }
 
-static int cmd_validate(struct profile_options *o)
+static int cmd_validate(void *line)
 {
+	struct profile_options *o = line;
 	/* Each file brings the profiles of its own directory. */
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	size_t errors = 0, warnings = 0;
 	bool as_json = o->output == KF_OUTPUT_JSON;
-	int status;
 
 	kf_buf_adds(&out, as_json ? "[" : "");
-	for (int i = 0; i < o->nargs; i++) {
+	for (int i = 0; i < o->arguments.n; i++) {
 		struct kf_compiled compiled;
 		struct kf_err err;
-		int r = kf_profiles_compile(&o->profiles, o->args[i], &compiled, &err);
+		int r = kf_profiles_compile(&o->profiles, o->arguments.v[i], &compiled, &err);
 
 		errors += r < 0;
 		warnings += o->profiles.diags.nwarnings;
 		if (as_json)
-			kf_profile_text_diags(&o->profiles.diags, o->args[i],
+			kf_profile_text_diags(&o->profiles.diags, o->arguments.v[i],
 					      r < 0 ? err.msg : NULL, &out);
 		else if (kf_profiles_report(&o->profiles) == 0 && r < 0)
 			(void)kf_command_fail("%s", err.msg);
 		else if (r == 0)
-			kf_buf_addf(&out, "%s: ok, %zu rules\n", o->args[i], compiled.nrules);
+			kf_buf_addf(&out, "%s: ok, %zu rules\n", o->arguments.v[i],
+				    compiled.nrules);
 		o->profiles.library = library;
 	}
 	kf_buf_adds(&out, as_json ? "\n]\n" : "");
-	status = print_buffer(&out);
-	return status || errors || (o->strict && warnings) ? KF_EXIT_FAILED : KF_EXIT_OK;
+	return kf_command_print(&out,
+				errors || (o->strict && warnings) ? KF_EXIT_FAILED : KF_EXIT_OK);
 }
 
-static int cmd_compile(struct profile_options *o)
+static int cmd_compile(void *line)
 {
+	struct profile_options *o = line;
 	struct kf_compiled compiled;
-	int status = compile_profile(o, o->args[0], &compiled);
+	int status = compile_profile(o, o->arguments.v[0], &compiled);
 
 	if (status)
 		return status;
@@ -144,31 +136,31 @@ static int cmd_compile(struct profile_options *o)
 		       : KF_EXIT_OK;
 }
 
-static int cmd_diff(struct profile_options *o)
+static int cmd_diff(void *line)
 {
+	struct profile_options *o = line;
 	const struct kf_profile_library library = o->profiles.library;
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	struct kf_compiled a, b;
 	bool as_json = o->output == KF_OUTPUT_JSON, differ;
-	int status = compile_profile(o, o->args[0], &a);
+	int status = compile_profile(o, o->arguments.v[0], &a);
 
 	if (status)
 		return status;
 	o->profiles.library = library;
-	if ((status = compile_profile(o, o->args[1], &b)))
+	if ((status = compile_profile(o, o->arguments.v[1], &b)))
 		return status;
 	differ = kf_profile_text_diff(&a, &b, as_json, &out);
-	status = print_buffer(&out);
-	return status ? status : differ ? KF_EXIT_FAILED : KF_EXIT_OK;
+	return kf_command_print(&out, differ ? KF_EXIT_FAILED : KF_EXIT_OK);
 }
 
-static int cmd_schema(struct profile_options *o)
+static int cmd_schema(void *line)
 {
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 
-	(void)o;
+	(void)line;
 	kf_profile_schema(&out);
-	return print_buffer(&out);
+	return kf_command_print(&out, KF_EXIT_OK);
 }
 
 static bool label_part(const char *s, size_t n)
@@ -179,8 +171,9 @@ static bool label_part(const char *s, size_t n)
 	return n > 0 && n <= 317 && strspn(s, chars) >= n;
 }
 
-static int cmd_netpol(struct profile_options *o)
+static int cmd_netpol(void *line)
 {
+	struct profile_options *o = line;
 	struct kf_netpol netpol = {.namespace_ = o->namespace_, .label_key = "nono.sh/profile"};
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	KF_FREE char *selector = NULL, *name = NULL;
@@ -190,7 +183,7 @@ static int cmd_netpol(struct profile_options *o)
 	netpol.kind = o->output ? KF_NETPOL_CILIUM : KF_NETPOL_KUBERNETES;
 	if (o->namespace_ && !label_part(o->namespace_, strlen(o->namespace_)))
 		return kf_command_usage("--namespace '%s' is not a namespace", o->namespace_);
-	if ((status = compile_profile(o, o->args[0], &compiled)))
+	if ((status = compile_profile(o, o->arguments.v[0], &compiled)))
 		return status;
 	if (!compiled.profile.lists[KF_LIST_DOMAIN].n &&
 	    !compiled.profile.scalars[KF_SCALAR_BLOCK].s)
@@ -215,7 +208,7 @@ static int cmd_netpol(struct profile_options *o)
 		*p = (char)(*p == '_' ? '-' : *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 	netpol.name = name;
 	kf_netpol_write(&compiled, &netpol, &out);
-	return print_buffer(&out);
+	return kf_command_print(&out, KF_EXIT_OK);
 }
 
 #define OPTION(letter_, name_, value_, kind_, member, help_)                                     \
@@ -223,75 +216,127 @@ static int cmd_netpol(struct profile_options *o)
 		.letter = (letter_), .name = (name_), .kind = KF_OPTION_##kind_,                 \
 		.value = (value_), KF_OPTION_AT(struct profile_options, member), .help = (help_) \
 	}
-#define OPTION_DIR KF_OPT_DIR(struct profile_options, dirs)
+#define OPTION_DIR    KF_OPT_DIR(struct profile_options, dirs)
+#define OPTION_OUTPUT KF_OPT_OUTPUT(struct profile_options, output)
+#define AFTER \
+	"PROFILE is a name, or a file NAME.json; its bases are then looked for beside it\nfirst."
 
-static int run_action(const struct kf_command *self, int argc, char **argv,
-		      int (*act)(struct profile_options *o))
+/* Every command of the group: read the options, find the profiles, and do the work. */
+static int run_line(const struct kf_command *self, int argc, char **argv)
 {
 	struct profile_options o = {0};
-	struct kf_arguments arguments;
 	struct kf_err err;
 	int status;
 
 	o.dirs = (struct kf_option_list)KF_OPTION_LIST(o.dirs_v);
-	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
+	if (!kf_command_parse(self, argc, argv, &o, &o.arguments, &status))
 		return status;
-	o.args = arguments.v;
-	o.nargs = arguments.n;
 	kf_profiles_init(&o.profiles);
 	status = kf_profiles_add_dirs(&o.profiles, &o.dirs, &err) < 0
 			 ? kf_command_fail("%s", err.msg)
-			 : act(&o);
+			 : self->act(&o);
 	kf_profiles_done(&o.profiles);
 	return status;
 }
 
-/* X(name, arguments, least, most, summary, option...) */
-#define COMMANDS(X)                                                                            \
-	X(init, "NAME", 1, 1, "write NAME.json, a profile to start from",                      \
-	  OPTION('e', "extends", "PROFILE", STRING, extends,                                   \
-		 "what to build on (default: default)"))                                       \
-	X(list, NULL, 0, 0, "the profiles that there are",                                     \
-	  OPTION('g', "groups", NULL, SET, groups, "the groups that profiles can include"),    \
-	  OPTION_DIR, KF_OPT_OUTPUT(struct profile_options, output))                           \
-	X(show, "PROFILE", 1, 1, "a profile with all that it builds on", OPTION_DIR,           \
-	  KF_OPT_OUTPUT(struct profile_options, output))                                       \
-	X(validate, "PROFILE...", 1, 64, "find the mistakes in profiles",                      \
-	  OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"), OPTION_DIR,         \
-	  KF_OPT_OUTPUT(struct profile_options, output))                                       \
-	X(compile, "PROFILE", 1, 1, "print the flat text that the launcher reads", OPTION_DIR) \
-	X(diff, "PROFILE PROFILE", 2, 2, "what differs between two; exit 1 if anything does",  \
-	  OPTION_DIR, KF_OPT_OUTPUT(struct profile_options, output))                           \
-	X(schema, NULL, 0, 0, "print the JSON schema of profiles", OPTION_DIR)                 \
-	X(netpol, "PROFILE", 1, 1, "print a network policy that allows the profile's hosts",   \
-	  OPTION('o', "output", "networkpolicy|cilium", WORD, output,                          \
-		 "what kind (default: networkpolicy)"),                                        \
-	  OPTION('n', "namespace", "NAMESPACE", STRING, namespace_, "namespace to write"),     \
-	  OPTION('l', "selector", "KEY=VALUE", STRING, selector,                               \
-		 "label of the pods (default: nono.sh/profile=NAME)"),                         \
-	  OPTION_DIR)
+static const struct kf_command command_init = {
+	.name = "init",
+	.arguments = "NAME",
+	.min = 1,
+	.max = 1,
+	.summary = "write NAME.json, a profile to start from",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('e', "extends", "PROFILE", STRING, extends,
+				     "what to build on (default: default)")),
+	.run = run_line,
+	.act = cmd_init,
+};
+static const struct kf_command command_list = {
+	.name = "list",
+	.summary = "the profiles that there are",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('g', "groups", NULL, SET, groups,
+				     "the groups that profiles can include"),
+			      OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_list,
+};
+static const struct kf_command command_show = {
+	.name = "show",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "a profile with all that it builds on",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_show,
+};
+static const struct kf_command command_validate = {
+	.name = "validate",
+	.arguments = "PROFILE...",
+	.min = 1,
+	.max = 64,
+	.summary = "find the mistakes in profiles",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"),
+			      OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_validate,
+};
+static const struct kf_command command_compile = {
+	.name = "compile",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "print the flat text that the launcher reads",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR),
+	.run = run_line,
+	.act = cmd_compile,
+};
+static const struct kf_command command_diff = {
+	.name = "diff",
+	.arguments = "PROFILE PROFILE",
+	.min = 2,
+	.max = 2,
+	.summary = "what differs between two; exit 1 if anything does",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_diff,
+};
+static const struct kf_command command_schema = {
+	.name = "schema",
+	.summary = "print the JSON schema of profiles",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR),
+	.run = run_line,
+	.act = cmd_schema,
+};
+static const struct kf_command command_netpol = {
+	.name = "netpol",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "print a network policy that allows the profile's hosts",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('o', "output", "networkpolicy|cilium", WORD, output,
+				     "what kind (default: networkpolicy)"),
+			      OPTION('n', "namespace", "NAMESPACE", STRING, namespace_,
+				     "namespace to write"),
+			      OPTION('l', "selector", "KEY=VALUE", STRING, selector,
+				     "label of the pods (default: nono.sh/profile=NAME)"),
+			      OPTION_DIR),
+	.run = run_line,
+	.act = cmd_netpol,
+};
 
-#define DEFINE(name_, arguments_, least, most, summary_, ...)                          \
-	static int run_##name_(const struct kf_command *self, int argc, char **argv)   \
-	{                                                                              \
-		return run_action(self, argc, argv, cmd_##name_);                      \
-	}                                                                              \
-	static const struct kf_option options_##name_[] = {__VA_ARGS__, {0}};          \
-	static const struct kf_command command_##name_ = {                             \
-		.name = #name_,                                                        \
-		.arguments = (arguments_),                                             \
-		.min = (least),                                                        \
-		.max = (most),                                                         \
-		.summary = (summary_),                                                 \
-		.after = "PROFILE is a name, or a file NAME.json; its bases are then " \
-			 "looked for beside it\nfirst.",                               \
-		.options = options_##name_,                                            \
-		.run = run_##name_,                                                    \
-	};
-COMMANDS(DEFINE)
-
-#define ADDRESS(name_, ...) &command_##name_,
-static const struct kf_command *const commands[] = {COMMANDS(ADDRESS) NULL};
+static const struct kf_command *const commands[] = {
+	&command_init,	   &command_list,    &command_show,
+	&command_validate, &command_compile, &command_diff,
+	&command_schema,   &command_netpol,  NULL,
+};
 
 const struct kf_command kf_cmd_profile = {
 	.name = "profile",

@@ -31,6 +31,7 @@ struct seccomp_options {
 	} args;
 	const char *call_name;	     /* NULL if not given */
 	struct kf_seccomp_call call; /* made from args and call_name */
+	struct kf_arguments arguments;
 	struct kf_arena arena;
 	struct json_object *files[2]; /* what the policies borrow from */
 	size_t nfiles;
@@ -117,16 +118,6 @@ static int print_json(struct json_object *obj)
 	return KF_EXIT_OK;
 }
 
-static int print_text(struct kf_buf *text)
-{
-	bool failed = text->failed;
-
-	if (!failed && text->n)
-		kf_print_text(stdout, text->p);
-	kf_buf_done(text);
-	return failed ? kf_command_fail("out of memory") : KF_EXIT_OK;
-}
-
 static int print_policy(const struct seccomp_options *o, const struct kf_seccomp *policy,
 			const char *name)
 {
@@ -139,19 +130,23 @@ static int print_policy(const struct seccomp_options *o, const struct kf_seccomp
 		return print_json(kf_seccomp_text_json(policy, name, o->arch));
 	default:
 		kf_seccomp_text_show(&text, policy, name, o->arch);
-		return print_text(&text);
+		return kf_command_print(&text, KF_EXIT_OK);
 	}
 }
 
-static int cmd_show(struct seccomp_options *o, char **names)
+static int cmd_show(void *line)
 {
+	struct seccomp_options *o = line;
+	char **names = o->arguments.v;
 	const struct kf_seccomp *policy = load_policy(o, names[0]);
 
 	return policy ? print_policy(o, policy, names[0]) : KF_EXIT_FAILED;
 }
 
-static int cmd_intersect(struct seccomp_options *o, char **names)
+static int cmd_intersect(void *line)
 {
+	struct seccomp_options *o = line;
+	char **names = o->arguments.v;
 	const struct kf_seccomp *a = load_policy(o, names[0]),
 				*b = a ? load_policy(o, names[1]) : NULL;
 	struct kf_seccomp both;
@@ -176,8 +171,10 @@ static int cmd_intersect(struct seccomp_options *o, char **names)
 	return print_policy(o, &both, name);
 }
 
-static int cmd_diff(struct seccomp_options *o, char **names)
+static int cmd_diff(void *line)
 {
+	struct seccomp_options *o = line;
+	char **names = o->arguments.v;
 	const struct kf_seccomp *a = load_policy(o, names[0]),
 				*b = a ? load_policy(o, names[1]) : NULL;
 	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
@@ -190,7 +187,7 @@ static int cmd_diff(struct seccomp_options *o, char **names)
 	if (o->format == JSON)
 		return print_json(kf_seccomp_text_diff_json(a, b, &o->arena));
 	text.failed = kf_seccomp_text_diff(&text, a, names[0], b, names[1], &o->arena) < 0;
-	return print_text(&text);
+	return kf_command_print(&text, KF_EXIT_OK);
 }
 
 static bool policy_names(const struct kf_seccomp *policy, const char *call)
@@ -228,8 +225,10 @@ static int fail_unknown_call(const char *call)
 				meant ? meant : "", meant ? "'?" : "");
 }
 
-static int cmd_explain(struct seccomp_options *o, char **names)
+static int cmd_explain(void *line)
 {
+	struct seccomp_options *o = line;
+	char **names = o->arguments.v;
 	const struct kf_seccomp *policy = load_policy(o, names[0]);
 	struct kf_seccomp only;
 	struct kf_seccomp_rule *rules;
@@ -260,7 +259,7 @@ static int cmd_explain(struct seccomp_options *o, char **names)
 		return print_json(kf_seccomp_text_explain_json(&only, names[0], o->arch, &o->call,
 							       o->args.given));
 	kf_seccomp_text_explain(&text, &only, names[0], o->arch, &o->call, o->args.given);
-	return print_text(&text);
+	return kf_command_print(&text, KF_EXIT_OK);
 }
 
 /* Read the architecture whose levels are meant. */
@@ -286,68 +285,92 @@ static int take_arch(void *target, const char *arg, struct kf_err *err)
 #define OUTPUT_OCI                                                                              \
 	OPTION_OUTPUT("text|json|oci", "for people (default), for programs, or a profile that " \
 				       "any runtime takes")
+#define OUTPUT_TEXT OPTION_OUTPUT("text|json", "for people (default) or for programs")
+#define AFTER                                                                               \
+	"NAME is runtime-default, restricted, agent, or a file: a profile as\nKubernetes' " \
+	"Localhost type takes it, or a bundle's config.json."
 
-static int run_action(const struct kf_command *self, int argc, char **argv,
-		      int (*act)(struct seccomp_options *o, char **names))
+/* Every command of the group: read the options, and do the work. */
+static int run_line(const struct kf_command *self, int argc, char **argv)
 {
 	KF_CLEANUP(options_done) struct seccomp_options o = {.arch = KF_SECCOMP_ARCH};
-	struct kf_arguments arguments;
 	int status;
 
 	kf_arena_init(&o.arena, KF_LIMIT_PLAN_MEMORY);
-	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
+	if (!kf_command_parse(self, argc, argv, &o, &o.arguments, &status))
 		return status;
 	o.call = (struct kf_seccomp_call){
 		.name = o.call_name,
 		.arch = strcmp(o.arch, "x86_64") == 0 ? "SCMP_ARCH_X86_64" : "SCMP_ARCH_AARCH64",
 	};
 	memcpy(o.call.args, o.args.v, sizeof(o.args.v));
-	return act(&o, arguments.v);
+	return self->act(&o);
 }
 
-/* X(name, arguments, their number, summary, option...) */
-#define COMMANDS(X)                                                                           \
-	X(show, "NAME", 1, "what a policy lets through", OUTPUT_OCI, OPTION_ARCH)             \
-	X(diff, "NAME NAME", 2, "what one lets through and the other does not",               \
-	  OPTION_OUTPUT("text|json", "for people (default) or for programs"), OPTION_ARCH)    \
-	X(intersect, "NAME NAME", 2,                                                          \
-	  "what a container gets that asks for the one on a node with the other", OUTPUT_OCI, \
-	  OPTION_ARCH)                                                                        \
-	X(explain, "NAME", 1, "what happens to a call, and which rule decides",               \
-	  {.name = "syscall",                                                                 \
-	   .kind = KF_OPTION_STRING,                                                          \
-	   .value = "CALL",                                                                   \
-	   KF_OPTION_AT(struct seccomp_options, call_name),                                   \
-	   .help = "by name, as in man 2 syscalls"},                                          \
-	  {.name = "args",                                                                    \
-	   .kind = KF_OPTION_CALL,                                                            \
-	   .value = "NUMBER,...",                                                             \
-	   KF_OPTION_AT(struct seccomp_options, args),                                        \
-	   .call = take_args,                                                                 \
-	   .help = "its arguments; those left out are 0"},                                    \
-	  OUTPUT_OCI, OPTION_ARCH)
+static const struct kf_command command_show = {
+	.name = "show",
+	.arguments = "NAME",
+	.min = 1,
+	.max = 1,
+	.summary = "what a policy lets through",
+	.after = AFTER,
+	.options = KF_OPTIONS(OUTPUT_OCI, OPTION_ARCH),
+	.run = run_line,
+	.act = cmd_show,
+};
+static const struct kf_command command_diff = {
+	.name = "diff",
+	.arguments = "NAME NAME",
+	.min = 2,
+	.max = 2,
+	.summary = "what one lets through and the other does not",
+	.after = AFTER,
+	.options = KF_OPTIONS(OUTPUT_TEXT, OPTION_ARCH),
+	.run = run_line,
+	.act = cmd_diff,
+};
+static const struct kf_command command_intersect = {
+	.name = "intersect",
+	.arguments = "NAME NAME",
+	.min = 2,
+	.max = 2,
+	.summary = "what a container gets that asks for the one on a node with the other",
+	.after = AFTER,
+	.options = KF_OPTIONS(OUTPUT_OCI, OPTION_ARCH),
+	.run = run_line,
+	.act = cmd_intersect,
+};
+static const struct kf_command command_explain = {
+	.name = "explain",
+	.arguments = "NAME",
+	.min = 1,
+	.max = 1,
+	.summary = "what happens to a call, and which rule decides",
+	.after = AFTER,
+	.options = KF_OPTIONS(
+		{
+			.name = "syscall",
+			.kind = KF_OPTION_STRING,
+			.value = "CALL",
+			KF_OPTION_AT(struct seccomp_options, call_name),
+			.help = "by name, as in man 2 syscalls",
+		},
+		{
+			.name = "args",
+			.kind = KF_OPTION_CALL,
+			.value = "NUMBER,...",
+			KF_OPTION_AT(struct seccomp_options, args),
+			.call = take_args,
+			.help = "its arguments; those left out are 0",
+		},
+		OUTPUT_OCI, OPTION_ARCH),
+	.run = run_line,
+	.act = cmd_explain,
+};
 
-#define DEFINE(name_, arguments_, number, summary_, ...)                                         \
-	static int run_##name_(const struct kf_command *self, int argc, char **argv)             \
-	{                                                                                        \
-		return run_action(self, argc, argv, cmd_##name_);                                \
-	}                                                                                        \
-	static const struct kf_option options_##name_[] = {__VA_ARGS__, {0}};                    \
-	static const struct kf_command command_##name_ = {                                       \
-		.name = #name_,                                                                  \
-		.arguments = (arguments_),                                                       \
-		.min = (number),                                                                 \
-		.max = (number),                                                                 \
-		.summary = (summary_),                                                           \
-		.after = "NAME is runtime-default, restricted, agent, or a file: a profile as\n" \
-			 "Kubernetes' Localhost type takes it, or a bundle's config.json.",      \
-		.options = options_##name_,                                                      \
-		.run = run_##name_,                                                              \
-	};
-COMMANDS(DEFINE)
-
-#define ADDRESS(name_, ...) &command_##name_,
-static const struct kf_command *const commands[] = {COMMANDS(ADDRESS) NULL};
+static const struct kf_command *const commands[] = {
+	&command_show, &command_diff, &command_intersect, &command_explain, NULL,
+};
 
 const struct kf_command kf_cmd_seccomp = {
 	.name = "seccomp",
