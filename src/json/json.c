@@ -89,7 +89,8 @@ static int count_member(struct json_object *obj, int flags, struct json_object *
 
 static void tokener_free(struct json_tokener **tok)
 {
-	json_tokener_free(*tok);
+	if (*tok) /* unlike free(), it follows the pointer */
+		json_tokener_free(*tok);
 }
 
 int kf_json_parse(const char *text, size_t n, const char *name, struct json_object **ret,
