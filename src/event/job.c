@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs in processes of their own for a daemon with an event loop: the process that starts them, the
- * messages to it, and the loop's side.  What the jobs do is given by the daemon. */
+/* Jobs in processes of their own for a daemon with an event loop: the process that starts them,
+ * what it is told, and the loop's side.  What the jobs do is given by the daemon. */
 #include "event/job.h"
 
 #include "base/cleanup.h"
@@ -12,9 +12,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,45 +31,6 @@ struct message {
 
 #define MESSAGE_HEAD offsetof(struct message, order)
 
-union job_control {
-	struct cmsghdr head;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
-/* Read one message into *@m.  Returns the descriptor for the result, or -1 if no more messages
- * come. */
-static int receive_order(int fd, struct message *m, size_t *ret_n)
-{
-	union job_control control;
-	struct iovec iov = {m, sizeof(*m)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	const struct cmsghdr *c;
-	ssize_t n;
-	int got;
-
-	do
-		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)) ||
-	    msg.msg_flags & MSG_TRUNC)
-		return -1;
-	memcpy(&got, CMSG_DATA(c), sizeof(got));
-	*ret_n = (size_t)n;
-	return got;
-}
-
-/* End this process when @parent ends. */
-static void bind_life(pid_t parent)
-{
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-}
-
 static _Noreturn void do_job(const struct kf_job_kind *kind, const void *ctx, const void *order,
 			     int fd)
 {
@@ -84,29 +43,35 @@ static _Noreturn void do_job(const struct kf_job_kind *kind, const void *ctx, co
 	_exit(kf_write_all(fd, result, kind->result, KF_ERR_IGNORED) < 0);
 }
 
-static _Noreturn void start_jobs(int fd, const struct kf_job_kind *kinds, size_t nkinds,
-				 const void *ctx)
+/* What the process that starts jobs is told. */
+struct starter {
+	const struct kf_job_kind *kinds;
+	size_t nkinds;
+	const void *ctx;
+};
+
+static void start_jobs(const void *starter, int fd)
 {
 	static struct message m;
+	const struct starter *s = starter;
 	const pid_t self = getpid();
-	size_t n;
+	ssize_t n;
 	int to;
 
-	(void)signal(
-		SIGCHLD,
-		SIG_IGN); /* nobody waits for a job: the end of its result says that it ended */
-	while ((to = receive_order(fd, &m, &n)) >= 0) {
-		const struct kf_job_kind *kind = m.kind < nkinds ? &kinds[m.kind] : NULL;
+	/* Nobody waits for a job: the end of its result says that it ended. */
+	(void)signal(SIGCHLD, SIG_IGN);
+	while ((n = kf_child_receive(fd, &m, sizeof(m), 0, &to)) > 0 && to >= 0) {
+		const struct kf_job_kind *kind = m.kind < s->nkinds ? &s->kinds[m.kind] : NULL;
 
 		/* If a job cannot be started, its result is empty. */
-		if (kind && n == MESSAGE_HEAD + kind->order && fork() == 0) {
-			bind_life(self);
+		if (kind && (size_t)n == MESSAGE_HEAD + kind->order && fork() == 0) {
+			kf_child_bind(self);
 			(void)close(fd);
-			do_job(kind, ctx, m.order, to);
+			do_job(kind, s->ctx, m.order, to);
 		}
 		(void)close(to);
 	}
-	_exit(0); /* the jobs end with this process */
+	/* The jobs end with this process. */
 }
 
 /* ---- the loop's side ---- */
@@ -114,39 +79,21 @@ static _Noreturn void start_jobs(int fd, const struct kf_job_kind *kinds, size_t
 int kf_jobs_start(const struct kf_job_kind *kinds, size_t nkinds, const void *ctx,
 		  struct kf_jobs *ret, struct kf_err *err)
 {
-	const pid_t parent = getpid();
-	int pair[2];
-	pid_t pid;
+	const struct starter starter = {kinds, nkinds, ctx};
+	struct kf_jobs jobs = {.kinds = kinds, .nkinds = nkinds};
 
 	for (size_t i = 0; i < nkinds; i++)
 		if (kinds[i].order > ORDER_MAX)
 			return kf_fail(err, E2BIG, "job %zu: its orders are too large", i);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return kf_fail_sys(err, "jobs: socketpair");
-	pid = fork();
-	if (pid == 0) {
-		bind_life(parent);
-		(void)close(pair[0]);
-		start_jobs(pair[1], kinds, nkinds, ctx);
-	}
-	(void)close(pair[1]);
-	if (pid < 0) {
-		(void)kf_fail_sys(err, "jobs: fork");
-		(void)close(pair[0]);
-		return -1;
-	}
-	*ret = (struct kf_jobs){.kinds = kinds, .nkinds = nkinds, .fd = pair[0], .pid = pid};
+	if (kf_child_start(SOCK_SEQPACKET, start_jobs, &starter, &jobs.starter, err) < 0)
+		return kf_fail_wrap(err, "jobs");
+	*ret = jobs;
 	return 0;
 }
 
 void kf_jobs_stop(struct kf_jobs *jobs)
 {
-	if (jobs->fd < 0)
-		return;
-	(void)close(jobs->fd);
-	jobs->fd = -1;
-	while (waitpid(jobs->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	kf_child_stop(&jobs->starter);
 }
 
 static void job_done(struct kf_job *job)
@@ -182,21 +129,12 @@ static int send_order(const struct kf_jobs *jobs, size_t kind, const void *order
 		      struct kf_err *err)
 {
 	char head[MESSAGE_HEAD] = {0};
-	union job_control control = {.room = {0}};
-	struct iovec iov[2] = {{head, sizeof(head)},
-			       {(void *)(uintptr_t)order, jobs->kinds[kind].order}};
-	struct msghdr msg = {.msg_iov = iov,
-			     .msg_iovlen = 2,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
+	const struct iovec parts[] = {{head, sizeof(head)},
+				      {(void *)(uintptr_t)order, jobs->kinds[kind].order}};
 	const uint32_t number = (uint32_t)kind;
 
 	memcpy(head, &number, sizeof(number));
-	control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-					.cmsg_level = SOL_SOCKET,
-					.cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.head), &to, sizeof(to));
-	if (sendmsg(jobs->fd, &msg, MSG_NOSIGNAL) < 0)
+	if (kf_child_send(jobs->starter.fd, parts, KF_ARRAY_SIZE(parts), to) < 0)
 		return kf_fail_sys(err, "job: the process that starts jobs");
 	return 0;
 }

@@ -5,10 +5,10 @@
 
 #include "base/calls.h"
 #include "base/err.h"
+#include "event/child.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 struct event;
 struct event_base;
@@ -27,8 +27,7 @@ struct kf_job_kind {
 struct kf_jobs {
 	const struct kf_job_kind *kinds;
 	size_t nkinds;
-	int fd; /* to the process that starts them; negative: there is none */
-	pid_t pid;
+	struct kf_child starter; /* the process that starts them */
 };
 
 struct kf_job {

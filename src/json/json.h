@@ -20,7 +20,8 @@
 int kf_json_parse(const char *text, size_t n, const char *name, struct json_object **ret,
 		  struct kf_err *err);
 
-/* Text of @obj: compact, slashes not escaped.  Borrowed from @obj. */
+/* Text of @obj: compact, slashes not escaped.  Borrowed from @obj; NULL if out of
+ * memory. */
 const char *kf_json_text(struct json_object *obj, size_t *ret_n);
 
 /* Whether Go's encoding/json takes key @a for field @b: equal but for case, with

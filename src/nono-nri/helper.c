@@ -18,12 +18,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define NAME "settings"
@@ -100,55 +97,9 @@ struct request {
 	uint32_t what, n; /* and @n bytes of text follow */
 };
 
-union control {
-	struct cmsghdr head;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
-/* Send what came of a request, its code 0 for success, and descriptor @fd if there is one. */
-static int send_answer(int to, const struct kf_err *answer, int fd)
-{
-	union control control = {.room = {0}};
-	struct iovec iov = {(void *)(uintptr_t)answer, sizeof(*answer)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
-						.cmsg_level = SOL_SOCKET,
-						.cmsg_type = SCM_RIGHTS};
-		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
-	}
-	return sendmsg(to, &msg, MSG_NOSIGNAL) == (ssize_t)sizeof(*answer) ? 0 : -1;
-}
-
-/* *ret_fd: what came with it, or -1. */
-static int receive_answer(int from, struct kf_err *answer, int *ret_fd)
-{
-	union control control;
-	struct iovec iov = {answer, sizeof(*answer)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	const struct cmsghdr *c;
-	ssize_t n;
-
-	do
-		n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-	while (n < 0 && errno == EINTR);
-	c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-	*ret_fd = -1;
-	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
-	answer->msg[sizeof(answer->msg) - 1] = '\0';
-	return n == (ssize_t)sizeof(*answer) ? 0 : -1;
-}
-
 /* ---- the helper ---- */
 
-static _Noreturn void serve_requests(const struct kf_helper *helper, int fd)
+static void serve_requests(const struct kf_helper *helper, int fd)
 {
 	static char text[KF_LIMIT_CONFIG];
 	struct kf_err failed = {0};
@@ -159,6 +110,7 @@ static _Noreturn void serve_requests(const struct kf_helper *helper, int fd)
 	while (kf_read_all(fd, &request, sizeof(request), KF_ERR_IGNORED) == 0 &&
 	       request.n <= sizeof(text) && kf_read_all(fd, text, request.n, KF_ERR_IGNORED) == 0) {
 		struct kf_err answer = failed, err = {0}; /* all of it is sent */
+		const struct iovec parts[] = {{&answer, sizeof(answer)}};
 		KF_CLOSE int got = -1;
 
 		if (confined &&
@@ -166,20 +118,18 @@ static _Noreturn void serve_requests(const struct kf_helper *helper, int fd)
 			     ? connect_to(helper->socket_path, &got, &err)
 			     : write_settings(helper->node_dir, text, request.n, &err)) < 0)
 			answer = err;
-		if (send_answer(fd, &answer, got) < 0)
+		if (kf_child_send(fd, parts, 1, got) != (ssize_t)sizeof(answer))
 			break;
 	}
-	_exit(0);
 }
 
-static _Noreturn void become_helper(const struct kf_helper *helper, int fd, pid_t parent)
+static void become_helper(const void *helper, int fd)
 {
 	/* The plugin's handlers are not for this process; who sends SIGHUP means the plugin. */
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGHUP, SIG_IGN);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent || dup2(fd, STDERR_FILENO + 1) < 0)
+	if (dup2(fd, STDERR_FILENO + 1) < 0)
 		_exit(1);
 	/* The plugin's descriptors, the state's lock among them, are none of ours.  Kernels that
 	 * do not have this call have no Landlock either: nothing is sandboxed there. */
@@ -191,49 +141,33 @@ static _Noreturn void become_helper(const struct kf_helper *helper, int fd, pid_
 
 int kf_helper_start(struct kf_helper *helper, struct kf_err *err)
 {
-	const pid_t parent = getpid();
-	int pair[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return kf_fail_sys(err, "helper");
-	pid = fork();
-	if (pid == 0)
-		become_helper(helper, pair[1], parent);
-	(void)close(pair[1]);
-	if (pid < 0) {
-		(void)kf_fail_sys(err, "helper: fork");
-		(void)close(pair[0]);
-		return -1;
-	}
-	helper->fd = pair[0];
-	helper->pid = pid;
-	return 0;
+	return kf_child_start(SOCK_STREAM, become_helper, helper, &helper->child, err) < 0
+		       ? kf_fail_wrap(err, "helper")
+		       : 0;
 }
 
 void kf_helper_stop(struct kf_helper *helper)
 {
-	if (helper->fd >= 0) {
-		(void)close(helper->fd);
-		while (waitpid(helper->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	helper->fd = -1;
+	kf_child_stop(&helper->child);
 	free(helper->socket_path);
 	helper->socket_path = NULL;
 }
 
+/* *ret_fd: what came with the answer, or -1. */
 static int ask_helper(const struct kf_helper *helper, uint32_t what, const void *text, size_t n,
 		      int *ret_fd, struct kf_err *err)
 {
 	const struct request request = {.what = what, .n = (uint32_t)n};
+	const int fd = helper->child.fd;
 	struct kf_err answer;
 
-	if (kf_write_all(helper->fd, &request, sizeof(request), err) < 0 ||
-	    kf_write_all(helper->fd, text, n, err) < 0)
+	if (kf_write_all(fd, &request, sizeof(request), err) < 0 ||
+	    kf_write_all(fd, text, n, err) < 0)
 		return kf_fail_wrap(err, "nono-nri's helper has ended; restart nono-nri");
-	if (receive_answer(helper->fd, &answer, ret_fd) < 0)
+	if (kf_child_receive(fd, &answer, sizeof(answer), MSG_WAITALL, ret_fd) !=
+	    (ssize_t)sizeof(answer))
 		return kf_fail(err, EPIPE, "nono-nri's helper has ended; restart nono-nri");
+	answer.msg[sizeof(answer.msg) - 1] = '\0';
 	return answer.code ? kf_fail(err, answer.code, "%s", answer.msg) : 0;
 }
 
@@ -245,7 +179,7 @@ int kf_publish_settings(const struct kf_helper *helper, const struct kf_settings
 
 	if (kf_settings_text_format(settings, &text, err) < 0)
 		return -1;
-	if (helper->fd < 0)
+	if (helper->child.fd < 0)
 		return write_settings(helper->node_dir, text.p, text.n, err);
 	return ask_helper(helper, WRITE_SETTINGS, text.p, text.n, &none, err);
 }
@@ -254,7 +188,7 @@ int kf_helper_connect(const struct kf_helper *helper, int *ret_fd, struct kf_err
 {
 	int fd = -1;
 
-	if (helper->fd < 0)
+	if (helper->child.fd < 0)
 		return connect_to(helper->socket_path, ret_fd, err);
 	if (ask_helper(helper, CONNECT, "", 0, &fd, err) < 0)
 		return -1;

@@ -4,9 +4,8 @@
 
 #include "base/calls.h"
 #include "base/err.h"
+#include "event/child.h"
 #include "plan/settings.h"
-
-#include <sys/types.h>
 
 /* The process that does two things for the plugin which Landlock cannot allow it alone.  To
  * replace the settings for the guard: the guard's program lies below the same directory.  To
@@ -16,8 +15,7 @@
 struct kf_helper {
 	const char *node_dir; /* where the settings are; "" = nowhere */
 	char *socket_path;
-	int fd; /* to it; negative: it does not run, and this process does the work itself */
-	pid_t pid;
+	struct kf_child child; /* without one this process does the work itself */
 };
 
 /* Start it, before this process is confined; it ends with this one, or with kf_helper_stop(). */

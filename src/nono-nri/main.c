@@ -399,7 +399,7 @@ static int run_daemon(struct daemon *d, bool adopted)
 
 	d->status = EXIT_FAILED;
 	d->plugin.state.dirfd = -1;
-	d->plugin.helper = (struct kf_helper){.node_dir = d->options.node_dir, .fd = -1};
+	d->plugin.helper = (struct kf_helper){.node_dir = d->options.node_dir, .child.fd = -1};
 	d->plugin.node_dir = d->options.node_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&d->plugin.seccomp);

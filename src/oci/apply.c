@@ -320,14 +320,16 @@ static int close_proc(struct json_object *linux_, struct kf_err *err)
 static int take_seccomp(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
 {
 	struct json_object *annotations;
+	const char *text;
 	size_t n;
 
 	if (oci->seccomp) {
 		annotations = ensure_member(oci->root, "annotations", json_type_object);
-		if (!annotations)
+		text = kf_json_text(oci->seccomp, &n);
+		if (!annotations || !text)
 			return kf_fail_nomem(err, "annotations");
-		if (set_member(annotations, KF_OCI_ANNOTATION_SECCOMP,
-			       json_object_new_string(kf_json_text(oci->seccomp, &n)), err) < 0)
+		if (set_member(annotations, KF_OCI_ANNOTATION_SECCOMP, json_object_new_string(text),
+			       err) < 0)
 			return -1;
 	}
 	json_object_object_del(linux_, "seccomp");

@@ -28,7 +28,7 @@ int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *con
 int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
 		    struct kf_err *err);
 
-/* The file to write: borrowed from @oci, *ret_n bytes. */
+/* The file to write: borrowed from @oci, *ret_n bytes; NULL if out of memory. */
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n);
 
 #endif

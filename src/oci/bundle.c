@@ -44,6 +44,8 @@ int kf_oci_file_replace(const struct kf_oci_file *file, const char *text, size_t
 	char tmp[sizeof(file->name) + 32];
 	KF_CLOSE int fd = -1;
 
+	if (!text)
+		return kf_fail_nomem(err, file->name);
 	(void)snprintf(tmp, sizeof(tmp), ".%.200s.%ld.tmp", file->name, (long)getpid());
 	(void)unlinkat(file->dirfd, tmp, 0);
 	fd = openat(file->dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -21,7 +21,8 @@ struct kf_oci_file {
  * symlink; the way to @dir may be one, as /var/run is. */
 int kf_oci_file_read(const char *dir, const char *name, struct kf_oci_file *ret,
 		     struct kf_err *err);
-/* Replace the file by the @n bytes at @text, with rename, keeping owner and mode.  Not synced: a
+/* Replace the file by the @n bytes at @text, with rename, keeping owner and mode.  NULL: there was
+ * no memory for it, which is told.  Not synced: a
  * bundle is of no use after a crash. */
 int kf_oci_file_replace(const struct kf_oci_file *file, const char *text, size_t n,
 			struct kf_err *err);

@@ -18,7 +18,7 @@ PREFIXES = {
     "profile": "kf_profile kf_policy_format kf_netpol kf_builtins kf_nbuiltins kf_nprofile",
     "plan": "kf_plan kf_verify kf_settings",
     "config": "kf_config kf_runtimes kf_settings_text kf_handler_name",
-    "event": "kf_job kf_jobs kf_watch kf_ready",
+    "event": "kf_child kf_job kf_jobs kf_watch kf_ready",
     "sandbox": "kf_landlock kf_sandbox kf_domain kf_object kf_filter kf_process kf_proof",
     "grants": "kf_grants kf_decide kf_deny kf_given kf_listing kf_open kf_tree kf_vars kf_volumes",
     "confine": "kf_confine kf_event_calls kf_libc_calls",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls for memory that fail when the test says so.  Each is put before the real one by the linker
- * (-Wl,--wrap, in meson.build), for the objects of the program alone: what shared libraries call
- * inside succeeds. */
+ * (-Wl,--wrap, in meson.build).  What json-c calls inside succeeds, as it would in a library that
+ * is shared: it does not tell its callers of all that failed. */
 #ifndef KF_TESTS_FAILING_H
 #define KF_TESTS_FAILING_H
 
@@ -13,22 +13,30 @@
 #include <string.h>
 
 static unsigned long failing_left; /* calls until one fails; 0: none does */
+static unsigned failing_inside;	   /* json-c's own calls, which succeed */
 static bool failing_hit;
 
 static inline bool fails_now(void)
 {
-	if (!failing_left || --failing_left)
+	if (failing_inside || !failing_left || --failing_left)
 		return false;
 	failing_hit = true;
 	return true;
 }
 
-#define FAILING(type, name, parameters, arguments, failure)                     \
-	type __real_##name parameters;                                          \
-	type __wrap_##name parameters;                                          \
-	type __wrap_##name parameters                                           \
-	{                                                                       \
-		return fails_now() ? (type)(failure) : __real_##name arguments; \
+#define FAILING(type, name, parameters, arguments, failure) \
+	type __real_##name parameters;                      \
+	type __wrap_##name parameters;                      \
+	type __wrap_##name parameters                       \
+	{                                                   \
+		type ret;                                   \
+                                                            \
+		if (fails_now())                            \
+			return (type)(failure);             \
+		failing_inside++;                           \
+		ret = __real_##name arguments;              \
+		failing_inside--;                           \
+		return ret;                                 \
 	}
 
 FAILING(void *, malloc, (size_t n), (n), NULL)
@@ -51,6 +59,22 @@ FAILING(int, json_object_object_add,
 FAILING(int, json_object_array_add, (struct json_object * o, struct json_object *v), (o, v), -1)
 FAILING(int, json_object_array_put_idx, (struct json_object * o, size_t i, struct json_object *v),
 	(o, i, v), -1)
+
+FAILING(const char *, json_object_to_json_string_length,
+	(struct json_object * o, int flags, size_t *n), (o, flags, n), NULL)
+
+/* Whose failures cannot be told from others. */
+struct json_object *__real_json_tokener_parse_ex(struct json_tokener *t, const char *s, int n);
+struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *t, const char *s, int n);
+struct json_object *__wrap_json_tokener_parse_ex(struct json_tokener *t, const char *s, int n)
+{
+	struct json_object *ret;
+
+	failing_inside++;
+	ret = __real_json_tokener_parse_ex(t, s, n);
+	failing_inside--;
+	return ret;
+}
 
 /* Do @work again and again, with the first call for memory failing, then the second ..., until none
  * fails.  How often one did.  @work is told whether it may succeed (none has failed), and checks

@@ -174,7 +174,7 @@ static void jobs_end_with_what_starts_them(void **state)
 	struct kf_err err;
 
 	assert_int_equal(kf_job_start(jobs, HANG, NULL, &hang, o.base, done_number, &o, &err), 0);
-	assert_int_equal(kill(jobs->pid, SIGKILL), 0);
+	assert_int_equal(kill(jobs->starter.pid, SIGKILL), 0);
 	run(&o, 1); /* the hanging job's end of the pipe is closed */
 	assert_int_equal(o.without, 1);
 	assert_int_equal(kf_job_start(jobs, HANG, NULL, &late, o.base, done_number, &o, &err), -1);

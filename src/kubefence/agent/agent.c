@@ -355,7 +355,7 @@ static int set_up(struct agent *a, struct kf_err *err)
 	}
 	if (kf_watch_new(a->base, SETTLE_MS, on_change, a, &a->watch, err) < 0)
 		return -1;
-	a->jobs_ended = event_new(a->base, a->jobs.fd, EV_READ, on_jobs_ended, a);
+	a->jobs_ended = event_new(a->base, a->jobs.starter.fd, EV_READ, on_jobs_ended, a);
 	if (!a->jobs_ended || event_add(a->jobs_ended, NULL) < 0)
 		return kf_fail_nomem(err, "jobs");
 	return kf_agent_confine_loop(a->s.options, err);
@@ -384,7 +384,7 @@ int kf_agent_run(const struct kf_agent_options *options, struct kf_err *err)
 	struct agent a = {
 		.s = {.options = options, .facts = {.abi = -1}, .next = KF_WORK_INSTALL},
 		.host = {.fd = -1},
-		.jobs = {.fd = -1},
+		.jobs.starter.fd = -1,
 		.status = KF_EXIT_FAILED,
 	};
 	int r = set_up(&a, err);
