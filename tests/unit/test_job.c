@@ -5,8 +5,10 @@
 #include "kf_test.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -182,10 +184,76 @@ static void jobs_end_with_what_starts_them(void **state)
 	event_base_free(o.base);
 }
 
+/* No more descriptors than there are now, but @more. */
+static void limit_descriptors(rlim_t more, struct rlimit *ret_before)
+{
+	struct rlimit now;
+	int next = dup(0);
+
+	assert_true(next >= 0 && close(next) == 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, ret_before), 0);
+	now = *ret_before;
+	now.rlim_cur = (rlim_t)next + more;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+static void without_descriptors_nothing_is_started(void **state)
+{
+	const struct kf_job_kind large = {.order = 1024 * 1024};
+	struct kf_jobs *jobs = *state, other = {.starter.fd = -1};
+	struct outcome o = {.base = event_base_new()};
+	struct rlimit before;
+	struct kf_job job = {0};
+	struct kf_err err;
+	int n = 1;
+
+	limit_descriptors(1, &before);
+	assert_int_equal(kf_job_start(jobs, DOUBLE, &n, &job, o.base, done_number, &o, &err), -1);
+	assert_non_null(strstr(err.msg, "job: pipe: "));
+	assert_int_equal(kf_jobs_start(kinds, 1, NULL, &other, &err), -1);
+	assert_non_null(strstr(err.msg, "jobs: socketpair: "));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(kf_jobs_start(&large, 1, NULL, &other, &err), -1);
+	assert_non_null(strstr(err.msg, "too large"));
+	kf_jobs_stop(&other); /* there is none */
+	/* Control. */
+	assert_int_equal(kf_job_start(jobs, DOUBLE, &n, &job, o.base, done_number, &o, &err), 0);
+	run(&o, 1);
+	event_base_free(o.base);
+}
+
+static void a_descriptor_goes_with_its_message_only(void **state)
+{
+	int pair[2], fd = 7;
+	char got[8];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(kf_child_send(pair[0], &(struct iovec){(char *)"abc", 3}, 1, 0), 3);
+	assert_int_equal(kf_child_send(pair[0], &(struct iovec){(char *)"d", 1}, 1, -1), 1);
+	assert_int_equal(
+		kf_child_send(pair[0], &(struct iovec){(char *)"too long for it", 15}, 1, 0), 15);
+	assert_int_equal(kf_child_receive(pair[1], got, sizeof(got), 0, &fd), 3);
+	assert_true(fd > 2 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	(void)close(fd);
+	assert_int_equal(kf_child_receive(pair[1], got, sizeof(got), 0, &fd), 1);
+	assert_int_equal(fd, -1);
+	/* What was cut off is no message, and leaves no descriptor. */
+	assert_int_equal(kf_child_receive(pair[1], got, sizeof(got), 0, &fd), 0);
+	assert_int_equal(fd, -1);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(kf_child_receive(pair[1], got, sizeof(got), 0, &fd), 0);
+	assert_int_equal(kf_child_send(pair[1], &(struct iovec){(char *)"x", 1}, 1, -1), -1);
+	(void)close(pair[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(jobs_do_what_is_ordered_at_the_same_time, set_up,
+						tear_down),
+		cmocka_unit_test(a_descriptor_goes_with_its_message_only),
+		cmocka_unit_test_setup_teardown(without_descriptors_nothing_is_started, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_job_that_dies_has_no_result_and_harms_no_other,
 						set_up, tear_down),
