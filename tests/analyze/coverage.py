@@ -41,7 +41,7 @@ SUITES = {
     "profiles": [],
     "seccomp": [],
     "node": [],
-    "kata": ["inject", "merge", "policy", "setup"],
+    "kata": ["inject", "merge", "policy", "setup", "verify"],
     "plugin": [],
 }
 
