@@ -233,7 +233,6 @@ static int set_up(void **state)
 		return -1;
 	assert_int_equal(chmod(top, 0755), 0);
 	options.host_root = top;
-	options.distribution = "containerd";
 	options.payload = path_of("/payload");
 	options.payload = strdup(options.payload);
 	options.handlers = handlers;

@@ -4,6 +4,7 @@
 #include "flat/flat.h"
 #include "kf_test.h"
 #include "oci/apply.h"
+#include "oci/bundle.h"
 #include "oci/mask.h"
 #include "oci/seccomp.h"
 #include "json/json.h"
@@ -472,6 +473,58 @@ static void a_hook_comes_last(void **state)
 		       "createContainer");
 }
 
+static void a_bundles_file_is_read_and_replaced_as_it_is(void **state)
+{
+	char dir[] = "/tmp/kf-oci-XXXXXX", path[64], *none = NULL;
+	struct kf_oci_file file = {0};
+	struct stat st;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(kf_oci_file_read("/none/such", "config.json", &file, &err), -1);
+	assert_non_null(strstr(err.msg, "open directory '/none/such'"));
+	assert_int_equal(kf_oci_file_read(dir, "../x", &file, &err), -1);
+	assert_int_equal(kf_oci_file_read(dir, "", &file, &err), -1);
+	assert_non_null(strstr(err.msg, "not a file name"));
+	assert_int_equal(kf_oci_file_read(dir, "config.json", &file, &err), -1);
+	assert_int_equal(err.code, ENOENT);
+	(void)snprintf(path, sizeof(path), "%s/config.json", dir);
+	assert_int_equal(symlink("/etc/passwd", path), 0);
+	assert_int_equal(kf_oci_file_read(dir, "config.json", &file, &err), -1);
+	assert_int_equal(err.code, ELOOP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(kf_oci_file_read(dir, "config.json", &file, &err), -1);
+	assert_int_equal(unlink(path), 0);
+
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("{}", f);
+	fclose(f);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(kf_oci_file_read(dir, "config.json", &file, &err), 0);
+	assert_string_equal(file.text, "{}");
+	assert_int_equal(kf_oci_file_replace(&file, none, 0, &err), -1);
+	assert_int_equal(err.code, ENOMEM);
+	assert_int_equal(kf_oci_file_replace(&file, "{1}", 3, &err), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_size, 3);
+
+	/* What cannot take the place of the other leaves nothing behind. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(kf_oci_file_replace(&file, "{2}", 3, &err), -1);
+	assert_non_null(strstr(err.msg, "replace 'config.json'"));
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(kf_oci_file_replace(&file, "{3}", 3, &err), -1);
+	assert_non_null(strstr(err.msg, "create '.config.json."));
+	kf_oci_file_done(&file);
+	kf_oci_file_done(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +538,7 @@ int main(void)
 		cmocka_unit_test(seccomp_survives_the_way_through_the_view),
 		cmocka_unit_test(every_home_is_masked),
 		cmocka_unit_test(what_is_read_only_is_found_but_not_below_a_root),
+		cmocka_unit_test(a_bundles_file_is_read_and_replaced_as_it_is),
 		cmocka_unit_test(a_hook_comes_last),
 		cmocka_unit_test(no_home_is_left_out_however_many),
 		cmocka_unit_test(variables_are_expanded_and_root_is_refused),
