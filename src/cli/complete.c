@@ -75,9 +75,14 @@ static void add_commands(struct kf_buf *out, const char *last, const struct kf_c
 	add_candidate(out, last, "completion", "for bash, zsh or fish");
 }
 
-int kf_complete_words(const struct kf_command *root, int n, char **words)
+/* What the shell knows itself: said by the last of the lines. */
+static const struct {
+	const char *line;
+	int directive; /* kubectl's word for it, which is Cobra's */
+} shells_own[] = {{":files\n", 0}, {":dirs\n", 16}, {"", 4}};
+
+static void find_candidates(const struct kf_command *root, int n, char **words, struct kf_buf *out)
 {
-	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(ANSWER_MAX);
 	const struct kf_command *c = root;
 	const struct kf_option *waits = NULL; /* this option waits for its value */
 	const char *last = n > 0 ? words[n - 1] : "";
@@ -106,20 +111,43 @@ int kf_complete_words(const struct kf_command *root, int n, char **words)
 			done = done || c->style != KF_OPTIONS_GNU;
 	}
 	if (waits)
-		add_value(&out, last, waits->value);
+		add_value(out, last, waits->value);
 	else if (!done && *last == '-')
-		add_options(&out, last, c->options);
+		add_options(out, last, c->options);
 	else if (c->commands)
-		add_commands(&out, last, c, c == root);
+		add_commands(out, last, c, c == root);
 	else if (done && c->style == KF_OPTIONS_STOP)
-		kf_buf_adds(&out, ":files\n");
+		kf_buf_adds(out, ":files\n");
 	else if (c->arguments)
-		add_value(&out, last, c->arguments);
-	if (out.failed)
-		return kf_command_fail("out of memory");
-	if (out.n)
-		kf_print_text(stdout, out.p);
-	return KF_EXIT_OK;
+		add_value(out, last, c->arguments);
+}
+
+int kf_complete_words(const struct kf_command *root, int n, char **words)
+{
+	struct kf_buf out = KF_BUF_INIT(ANSWER_MAX);
+
+	find_candidates(root, n, words, &out);
+	return kf_command_print(&out, KF_EXIT_OK);
+}
+
+int kf_complete_kubectl(const struct kf_command *root, int n, char **words)
+{
+	struct kf_buf found = KF_BUF_INIT(ANSWER_MAX), out = KF_BUF_INIT(ANSWER_MAX);
+	const char *text;
+	size_t i = 0, own;
+
+	find_candidates(root, n, words, &found);
+	text = found.n ? found.p : "";
+	for (;; i++) {
+		own = strlen(shells_own[i].line);
+		if (found.n >= own && strcmp(text + found.n - own, shells_own[i].line) == 0)
+			break;
+	}
+	kf_buf_add(&out, text, found.n - own);
+	kf_buf_addf(&out, ":%d\n", shells_own[i].directive);
+	out.failed |= found.failed;
+	kf_buf_done(&found);
+	return kf_command_print(&out, KF_EXIT_OK);
 }
 
 /* ---- the shells' lines: "%" stands for what the program is called ---- */

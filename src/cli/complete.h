@@ -12,6 +12,9 @@
  * ":files" or ":dirs" if the shell knows the candidates itself.  @words are those behind the
  * program's name. */
 int kf_complete_words(const struct kf_command *root, int n, char **words);
+/* The same as kubectl expects it of the program kubectl_complete-NAME for its plugin NAME: the last
+ * line is ":" and a number instead. */
+int kf_complete_kubectl(const struct kf_command *root, int n, char **words);
 /* "completion bash|zsh|fish": the lines for the shell to read. */
 int kf_complete_script(const struct kf_command *root, int argc, char **argv);
 

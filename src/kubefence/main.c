@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The program kubefence, and kubectl-nono if it is started by that name: the list of its commands.
- * Each command has a folder of its own. */
+/* The program kubefence, and kubectl-nono or its completion if it is started by such a name: the
+ * list of its commands. Each command has a folder of its own. */
 #include "base/path.h"
+#include "cli/complete.h"
 #include "kubefence/commands.h"
 #include "profile/builtin.h"
 
@@ -22,9 +23,12 @@ int main(int argc, char **argv)
 		.about = "Runs untrusted code in Kubernetes pods inside a kernel sandbox.",
 		.commands = commands,
 	};
-	/* kubectl starts its plugin by this name. */
-	bool kubectl = argc > 0 && strcmp(kf_path_base(argv[0]), "kubectl-nono") == 0;
+	const char *name = argc > 0 ? kf_path_base(argv[0]) : "";
 
 	kf_command_profiles = builtin_name;
-	return kf_command_main(kubectl ? &kf_cmd_cluster : &kubefence, argc, argv);
+	/* kubectl starts its plugin, and what completes that, by these names. */
+	if (strcmp(name, "kubectl_complete-nono") == 0)
+		return kf_complete_kubectl(&kf_cmd_cluster, argc - 1, argv + 1);
+	return kf_command_main(strcmp(name, "kubectl-nono") == 0 ? &kf_cmd_cluster : &kubefence,
+			       argc, argv);
 }

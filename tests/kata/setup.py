@@ -308,25 +308,11 @@ def waits(pid: int, path) -> bool:
         return False
 
 
-CRIO = """#!/bin/sh
-case "$1" in
---version) echo "crio version 1.36.1" ;;
-config)
-	cat /etc/crio/crio.conf
-	[ ! -e /etc/crio/crio.conf.d/90-kubefence.conf ] || cat /etc/crio/crio.conf.d/90-kubefence.conf ;;
-esac
-"""
-
-
 def crio(t, tools) -> None:
     import tomllib
-    from node_root import place
     layout = Layout("4.1.0", rust=True)
     with KataNode() as n:
-        place(shutil.which("busybox"), n.path("/bin/sh"))
-        place(shutil.which("busybox"), n.path("/bin/cat"))
-        n.write("/usr/bin/crio", CRIO, 0o755)
-        n.write("/etc/crio/crio.conf", "[crio]\n")
+        n.crio("[crio]\n")
         n.deploy(layout)
         before = n.files()
         code, said, err = n.kata("install")

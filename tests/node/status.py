@@ -6,20 +6,11 @@ from layouts import shell
 from lib import tools as lib_tools
 from lib.containerd import Containerd
 from live import Host
-from node_root import GUARD, NRI, NodeRoot, place
+from node_root import GUARD, NRI, NodeRoot
 
 CONFIG = "/etc/containerd/config.toml"
 BASE = b"version = 3\n# theirs\n"
 LEFT = "not installed, programs are left; run install or uninstall"
-# A CRI-O that fails on request; the real one's life is in crio.py.
-CRIO = """#!/bin/sh
-case "$1" in
---version) echo "crio version 1.36.1" ;;
-config)
-	cat /etc/crio/crio.conf
-	[ ! -e /etc/crio/crio.conf.d/90-kubefence.conf ] || cat /etc/crio/crio.conf.d/90-kubefence.conf ;;
-esac
-"""
 CRIO_CONF = """[crio]
 [crio.runtime]
 default_runtime = "crun"
@@ -107,12 +98,9 @@ def containerd(t, program) -> None:
 
 
 def crio(t) -> None:
-    # A CRI-O that takes nothing from our drop-in while the file is there.
-    stand_in = CRIO.replace("[ ! -e", "[ -e /etc/crio/broken ] || [ ! -e")
-    with NodeRoot(config=CRIO_CONF.encode(), config_at="/etc/crio/crio.conf") as n:
+    with NodeRoot() as n:
         shell(n, "crio")
-        place(shutil.which("busybox"), n.path("/bin/cat"))
-        n.write("/usr/bin/crio", stand_in, 0o755)
+        n.crio(CRIO_CONF)
         n.write("/usr/libexec/crio/crun", b"", 0o755)
         rolled_back(t, n, "CRI-O", "/etc/crio/broken", "", "nono-runc",
                     lambda n: not n.path("/etc/crio/crio.conf.d/90-kubefence.conf").exists() and not n.path("/opt/kubefence").exists())

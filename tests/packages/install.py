@@ -11,7 +11,7 @@ from lib.tap import Tap
 PROGRAMS = ("kubefence", "nono", "nono-nri", "nono-runc")
 # Below the prefix, besides documentation and profiles; LIB is the directory of libraries.
 WANTED = """
-bin/kubefence bin/nono bin/nono-nri bin/nono-runc bin/kubectl-nono
+bin/kubefence bin/nono bin/nono-nri bin/nono-runc bin/kubectl-nono bin/kubectl_complete-nono
 include/nri/nri.h include/nri/nri.pb-c.h include/nri/version.h
 LIB/libnri.so.1 LIB/libnri.so LIB/libnri.a LIB/libnri_messages.a LIB/pkgconfig/libnri.pc
 lib/systemd/system/nono-nri.service
@@ -51,8 +51,9 @@ def listing(t: Tap, prefix: Path) -> None:
     odd = [x for x in there if not (prefix / x).is_symlink()
            and (prefix / x).stat().st_mode & 0o7777 != (0o755 if x.startswith("bin/") or ".so" in x else 0o644)]
     t.equal(odd, [], "programs are executable, files are readable by everyone")
-    t.equal([os.readlink(prefix / x) for x in ("bin/kubectl-nono", "share/man/man1/kubectl-nono.1")], ["kubefence", "kubefence.1"],
-            "kubectl-nono is another name of kubefence, its page too")
+    links = ("bin/kubectl-nono", "bin/kubectl_complete-nono", "share/man/man1/kubectl-nono.1")
+    t.equal([os.readlink(prefix / x) for x in links], ["kubefence", "kubefence", "kubefence.1"],
+            "kubectl-nono and what completes it are other names of kubefence, the page of kubectl-nono too")
     paths = [x for x in there if not x.startswith("bin/") and str(ROOT).encode() in (prefix / x).read_bytes()]
     t.equal(paths, [], "no file names the directory of the build")
 
