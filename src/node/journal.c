@@ -77,6 +77,8 @@ static bool parse_line(struct kf_journal *j, char *line)
 		return parse_change(line, j->base, j->after, j->config);
 	if (strcmp(key, "undo") == 0)
 		return parse_change(line, j->prev, j->next, j->undo);
+	if (strcmp(key, "made") == 0)
+		return line[0] == '/' && copy_string(j->made, sizeof(j->made), line);
 	w = next_word(&line);
 	if (strcmp(key, "handler") == 0 && j->nhandlers < KF_JOURNAL_HANDLERS) {
 		j->handlers[j->nhandlers].created = strcmp(w, "created") == 0;
@@ -152,6 +154,8 @@ int kf_journal_write(const struct kf_host *host, const struct kf_journal *j, str
 		kf_buf_addf(&buf, "before %s\n", j->before);
 	if (j->undo[0])
 		kf_buf_addf(&buf, "undo %s %s %s\n", j->prev, j->next, j->undo);
+	if (j->made[0])
+		kf_buf_addf(&buf, "made %s\n", j->made);
 	for (size_t i = 0; i < j->nhandlers; i++)
 		kf_buf_addf(&buf, "handler %s %s\n", j->handlers[i].created ? "created" : "found",
 			    j->handlers[i].name);

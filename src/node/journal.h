@@ -20,6 +20,7 @@
  *	before HEX			digest of the root file beside our drop-in, or of
  *					CRI-O's configuration, without us
  *	undo PREV NEXT PATH		while busy: what the run found and what it writes
+ *	made PATH			the topmost directory that was made for a configuration file
  *	handler created|found NAME	a handler that has the guard
  *	vm NAME SHIM CONFIG		a handler of virtual machines that we registered
  *	file HEX PATH			a file that we installed
@@ -57,6 +58,7 @@ struct kf_journal {
 	kf_digest before; /* "" = not known: an older kubefence wrote the journal */
 	char undo[512];	  /* "" = nothing to undo */
 	kf_digest prev, next;
+	char made[512]; /* "" = none */
 	struct {
 		char name[64];
 		bool created;

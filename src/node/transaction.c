@@ -4,6 +4,7 @@
 #include "node/transaction.h"
 
 #include "base/cleanup.h"
+#include "base/path.h"
 #include "cri/cri.h"
 #include "host/unit.h"
 #include "node/effects.h"
@@ -41,15 +42,58 @@ void kf_transaction_unlock(struct kf_transaction_lock *lock)
 	*lock = (struct kf_transaction_lock)KF_TRANSACTION_LOCK_INIT;
 }
 
+/* Note the topmost directory that does not exist and will be made for the file @path. */
+static void note_directory(struct kf_node *node, const char *path)
+{
+	struct kf_journal *j = &node->journal;
+	char dir[sizeof(j->made)];
+
+	for (size_t n = 1; path[n]; n++) {
+		if (path[n] != '/' || n >= sizeof(dir))
+			continue;
+		memcpy(dir, path, n);
+		dir[n] = '\0';
+		if (kf_host_exists(&node->host, dir))
+			continue;
+		memcpy(j->made, dir, n + 1);
+		return;
+	}
+}
+
+void kf_transaction_remove_made(struct kf_node *node, const char *path)
+{
+	struct kf_journal *j = &node->journal;
+	const size_t least = strlen(j->made);
+	char dir[sizeof(j->undo)];
+	size_t n = strlen(path);
+
+	if (!least || n >= sizeof(dir))
+		return;
+	memcpy(dir, path, n + 1);
+	while (n > least) {
+		while (n > least && dir[n] != '/')
+			n--;
+		dir[n] = '\0';
+		/* Others may have put something there: then it stays, and those above it. */
+		if (kf_path_under(dir, j->made))
+			kf_host_rmdir(&node->host, dir);
+	}
+	if (!kf_host_exists(&node->host, j->made))
+		j->made[0] = '\0';
+}
+
 /* Restore the contents of @path that were kept under @digest. */
-static int put_back(const struct kf_node *node, const char *path, const char *digest,
-		    struct kf_err *err)
+static int put_back(struct kf_node *node, const char *path, const char *digest, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	size_t n;
 
-	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0)
-		return kf_host_remove(&node->host, path, err);
+	if (strcmp(digest, KF_JOURNAL_ABSENT) == 0) {
+		if (kf_host_remove(&node->host, path, err) < 0)
+			return -1;
+		kf_transaction_remove_made(node, path);
+		return 0;
+	}
 	if (kf_journal_kept(&node->host, digest, &text, &n, err) < 0)
 		return -1;
 	return kf_host_rewrite(&node->host, path, text, n, err);
@@ -107,6 +151,8 @@ int kf_transaction_begin(struct kf_node *node, const struct kf_change *change, s
 			return -1;
 	} else if (err->code == ENOENT) {
 		memcpy(j->prev, KF_JOURNAL_ABSENT, sizeof(KF_JOURNAL_ABSENT));
+		if (!j->made[0])
+			note_directory(node, change->path);
 	} else {
 		return -1;
 	}

@@ -61,4 +61,8 @@ int kf_node_apply(struct kf_node *node, struct kf_payload *payload, bool restart
 /* The journal says "done" again. */
 int kf_transaction_end(struct kf_node *node, struct kf_err *err);
 
+/* Remove the directories that were made for the configuration file @path, which is gone, unless
+ * something else is in them by now. */
+void kf_transaction_remove_made(struct kf_node *node, const char *path);
+
 #endif

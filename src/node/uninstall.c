@@ -216,7 +216,8 @@ static int restore_in(struct kf_node *node, bool restart, struct before *before,
 			j->pending = false;
 		}
 	}
-	j->config[0] = j->before[0] = '\0';
+	kf_transaction_remove_made(node, j->config);
+	j->config[0] = j->before[0] = j->made[0] = '\0';
 	return kf_transaction_end(node, err);
 }
 

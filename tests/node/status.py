@@ -106,6 +106,32 @@ def crio(t) -> None:
                     lambda n: not n.path("/etc/crio/crio.conf.d/90-kubefence.conf").exists() and not n.path("/opt/kubefence").exists())
 
 
+def directories(t, program) -> None:
+    """What is made for the configuration's file goes with it, and only then."""
+    with NodeRoot(program) as n:
+        etc = n.path("/etc/containerd")
+        n.path("/etc").mkdir(exist_ok=True)
+        n.node("install")
+        t.ok(n.path(CONFIG).exists(), "directories: control: install makes /etc/containerd")
+        n.node("install", "--handler", "nono-runc", "--handler", "second")
+        code, said, err = n.node("uninstall")
+        t.ok(code == 0 and not etc.exists() and n.path("/etc").exists(), "directories: after an upgrade, uninstall takes it away; /etc stays", said or err)
+        n.node("install")
+        (etc / "theirs").write_text("")
+        code, said, err = n.node("uninstall")
+        t.equal([p.name for p in etc.iterdir()], ["theirs"], "directories: somebody else has put something there: it stays")
+        (etc / "theirs").unlink()
+        n.node("install")
+        code, said, err = n.node("uninstall")
+        t.ok(code == 0 and etc.is_dir(), "directories: one that was there before stays", said or err)
+        etc.rmdir()
+        shell(n, "containerd")
+        code, said, err = n.node("install", "--timeout", "1", restart=True)
+        t.ok(code == 1 and not etc.exists(), "directories: an install that is rolled back leaves none", said or err)
+        n.node("uninstall")
+        t.ok(not etc.exists() and not n.path("/opt/kubefence").exists(), "directories: ... nor does the way back")
+
+
 def running(t) -> None:
     """The file says one thing, the running containerd another."""
     c = Containerd("2.4", standard_paths=True)
@@ -124,4 +150,5 @@ def running(t) -> None:
 def run(t, tools, everything: bool) -> None:
     t.case("status containerd", containerd, t, lib_tools.program("containerd", "2.4"))
     t.case("status CRI-O", crio, t)
+    t.case("directories", directories, t, lib_tools.program("containerd", "2.4"))
     t.case("status running", running, t)
