@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deciding which tables and values of a runtime's configuration are ours, even if somebody else
- * wrote them again in another layout, and taking them out of its text. merge.c says which texts are
- * compared. */
-#include "node/ours.h"
+ * wrote them again in another layout, and whether they alone are gone from a text. ours_cut.c takes
+ * them out, merge.c says which texts are compared. */
+#include "node/ours_int.h"
 
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -13,8 +13,6 @@
 
 /* Three configurations of KF_LIMIT_CONFIG as trees, and what is decided about their keys. */
 #define DECISION_MEMORY (8 * 1024 * 1024)
-/* The most cuts; each removes one statement. */
-#define CUTS_MAX	4096
 #define HANDLERS_MAX	64
 
 /* containerd's table of runtimes moved with version 3 of its configuration. */
@@ -74,8 +72,7 @@ const struct kf_toml_node *kf_ours_next(const struct kf_toml_node *root,
 	return last;
 }
 
-/* Find @path in @root, whichever version's name the CRI plugin has there. */
-static const struct kf_toml_node *find_in(const struct kf_toml_node *root, const char *const *path)
+const struct kf_toml_node *kf_ours_find(const struct kf_toml_node *root, const char *const *path)
 {
 	const struct kf_toml_node *n = kf_toml_find(root, path), *plugins;
 
@@ -189,8 +186,7 @@ static bool is_listed(const char *const *list, const char *s)
 	return *list != NULL;
 }
 
-/* The line of @text that holds @offset, without its end. */
-static struct kf_text line_of(const char *text, size_t offset)
+struct kf_text kf_ours_line(const char *text, size_t offset)
 {
 	size_t start = offset;
 
@@ -214,7 +210,7 @@ static bool has_line(struct kf_text text, struct kf_text line)
 	return false;
 }
 
-static bool is_line_of_ours(const struct kf_ours *o, struct kf_text line)
+bool kf_ours_has_line(const struct kf_ours *o, struct kf_text line)
 {
 	return has_line(o->m->ours, line);
 }
@@ -235,7 +231,7 @@ static bool in_our_layout(const struct kf_ours *o, const struct kf_toml_doc *doc
 		for (const struct kf_toml_node *n = h; n; n = kf_toml_walk(n, h, true))
 			if (n->kind == KF_TOML_STRING &&
 			    (kf_node_guard_handler(n->string) || is_vm_config(n->string)) &&
-			    is_line_of_ours(o, line_of(doc->text, n->begin.offset)))
+			    kf_ours_has_line(o, kf_ours_line(doc->text, n->begin.offset)))
 				return true;
 	return false;
 }
@@ -247,7 +243,7 @@ static bool is_made_theirs(const struct kf_ours *o, const struct kf_toml_doc *do
 {
 	const char *end = doc->text + n->end.offset;
 
-	if (is_line_of_ours(o, line_of(doc->text, n->begin.offset)))
+	if (kf_ours_has_line(o, kf_ours_line(doc->text, n->begin.offset)))
 		return false;
 	end += strspn(end, " \t");
 	return our_layout || *end == '#';
@@ -278,7 +274,7 @@ static bool has_more_than_ours(const struct kf_ours *o, const struct kf_toml_nod
 {
 	const char *path[KF_TOML_DEPTH_MAX + 1];
 	const struct kf_toml_node *ours =
-		kf_toml_path(n, path) ? find_in(o->ours.root, path) : NULL;
+		kf_toml_path(n, path) ? kf_ours_find(o->ours.root, path) : NULL;
 
 	for (const struct kf_toml_node *c = n->first_child; c; c = c->next)
 		if (!kf_toml_get(ours, c->key))
@@ -290,7 +286,7 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 			struct kf_ours_value *v, struct kf_err *err)
 {
 	const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
-	const struct kf_toml_node *n = find_in(doc->root, v->path), *was, *h;
+	const struct kf_toml_node *n = kf_ours_find(doc->root, v->path), *was, *h;
 	size_t depth = handler_depth(v->path);
 	bool crio = strcmp(v->path[0], "crio") == 0;
 	const char *text;
@@ -319,10 +315,10 @@ static int decide_value(struct kf_ours *o, const struct kf_toml_doc *doc, bool o
 	if (!n || !kf_toml_same(doc, n, &mine, v->ours) || is_made_theirs(o, doc, n, our_layout))
 		return 0;
 	if (o->m->beside && o->before.root && has_more_than_ours(o, n->parent)) {
-		was = find_in(o->before.root, v->path);
+		was = kf_ours_find(o->before.root, v->path);
 		text = o->m->before.p;
 	} else {
-		was = find_in(o->original.root, v->path);
+		was = kf_ours_find(o->original.root, v->path);
 		text = o->m->original.p;
 	}
 	if (was && kf_toml_same(&(struct kf_toml_doc){NULL, text}, was, &mine, v->ours))
@@ -449,179 +445,6 @@ void kf_ours_done(struct kf_ours *o)
 	kf_arena_done(&o->arena);
 }
 
-/* Bytes to be replaced. */
-struct cut {
-	size_t from, to;
-	const char *with;
-};
-
-static bool is_header(const struct kf_toml_doc *d, const struct kf_toml_node *n)
-{
-	return n->kind == KF_TOML_TABLE && !n->is_inline && d->text[n->begin.offset] == '[';
-}
-
-static size_t start_of_line(const struct kf_toml_doc *d, size_t at)
-{
-	while (at && d->text[at - 1] != '\n')
-		at--;
-	return at;
-}
-
-static size_t end_of_line(const struct kf_toml_doc *d, size_t at)
-{
-	at += strcspn(d->text + at, "\n");
-	return at + (d->text[at] == '\n');
-}
-
-/* The cut of @n's header line, and of one empty line before it. */
-static struct cut header_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
-{
-	struct cut c = {start_of_line(d, n->begin.offset), end_of_line(d, n->end.offset), ""};
-	size_t before = c.from ? start_of_line(d, c.from - 1) : 0;
-
-	if (c.from && strspn(d->text + before, " \t\r\n") >= c.from - before)
-		c.from = before;
-	return c;
-}
-
-/* The cut of the statement that sets the value @n, or of its element in an inline table. */
-static struct cut statement_cut(const struct kf_toml_doc *d, const struct kf_toml_node *n)
-{
-	size_t from = n->key_begin.offset, to = n->end.offset, after;
-	const struct kf_toml_node *p = n->parent;
-
-	while (p && !p->is_inline)
-		p = p->parent;
-	if (!p)
-		return (struct cut){start_of_line(d, from), end_of_line(d, to), ""};
-	while (!strchr(",{", d->text[from - 1]))
-		from--;
-	after = to + strspn(d->text + to, " \t");
-	if (d->text[after] == ',')
-		to = after + 1 + strspn(d->text + after + 1, " \t");
-	else if (d->text[from - 1] == ',')
-		from--;
-	if (from < n->key_begin.offset && d->text[from] == ' ' && d->text[to] != '}')
-		from++; /* the space behind the brace or comma */
-	return (struct cut){from, to, ""};
-}
-
-/* The first cut at or below @top, which is removed as a whole: statements come before headers,
- * since a statement without its header would belong to another table. */
-static bool first_cut(const struct kf_toml_doc *d, const struct kf_toml_node *top, struct cut *ret)
-{
-	const struct kf_toml_node *header = NULL;
-
-	for (const struct kf_toml_node *n = top; n;
-	     n = kf_toml_walk(n, top, n->kind == KF_TOML_TABLE ? !n->is_inline : n->is_tables)) {
-		bool tables = n->kind == KF_TOML_ARRAY && n->is_tables;
-
-		if (is_header(d, n)) {
-			header = n;
-		} else if (!tables && (n->kind != KF_TOML_TABLE || n->is_inline)) {
-			*ret = statement_cut(d, n);
-			return true;
-		}
-	}
-	if (header)
-		*ret = header_cut(d, header);
-	return header != NULL;
-}
-
-/* Whether the table @n exists because of us. */
-static bool is_table_of_ours(const struct kf_ours *o, const struct kf_toml_node *n)
-{
-	const char *path[KF_TOML_DEPTH_MAX + 1];
-
-	return kf_toml_path(n, path) && find_in(o->ours.root, path) &&
-	       !find_in(o->original.root, path);
-}
-
-/* Find a header of ours below which nothing is left. */
-static bool empty_header(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
-{
-	for (const struct kf_toml_node *n = d->root; n;
-	     n = kf_toml_walk(n, d->root, n->kind == KF_TOML_TABLE)) {
-		if (!n->parent || n->first_child || !is_header(d, n) ||
-		    !is_line_of_ours(o, line_of(d->text, n->begin.offset)) ||
-		    !is_table_of_ours(o, n))
-			continue;
-		*ret = header_cut(d, n);
-		return true;
-	}
-	return false;
-}
-
-static bool next_cut(const struct kf_ours *o, const struct kf_toml_doc *d, struct cut *ret)
-{
-	for (size_t i = 0; i < o->nhandlers; i++) {
-		const struct kf_toml_node *h = kf_toml_find(d->root, o->handlers[i]);
-
-		if (h)
-			return first_cut(d, h, ret);
-	}
-	for (size_t i = 0; i < o->nvalues; i++) {
-		const struct kf_ours_value *v = &o->values[i];
-		const struct kf_toml_node *n = find_in(d->root, v->path);
-		const struct kf_toml_doc mine = {o->ours.root, o->m->ours.p};
-
-		if (v->fate != KF_OURS_BACK || !n || !kf_toml_same(d, n, &mine, v->ours))
-			continue;
-		*ret = v->back ? (struct cut){n->begin.offset, n->end.offset, v->back}
-			       : statement_cut(d, n);
-		return true;
-	}
-	return empty_header(o, d, ret);
-}
-
-/* Remove our own comments as well. */
-static int cut_remarks(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
-{
-	struct kf_buf next = KF_BUF_INIT(KF_LIMIT_CONFIG);
-
-	for (size_t i = 0, n; i < text->n; i += n) {
-		n = strcspn(text->p + i, "\n");
-		n += text->p[i + n] == '\n';
-		if (text->p[i] != '#' || !kf_ours_wrote(o, (struct kf_text){text->p + i, n}))
-			kf_buf_add(&next, text->p + i, n);
-	}
-	if (next.failed) {
-		kf_buf_done(&next);
-		return kf_fail_nomem(err, o->m->name);
-	}
-	kf_buf_done(text);
-	*text = next;
-	return 0;
-}
-
-int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err)
-{
-	for (unsigned i = 0; i < CUTS_MAX; i++) {
-		struct kf_buf next = KF_BUF_INIT(KF_LIMIT_CONFIG);
-		const char *p = text->n ? text->p : "";
-		struct kf_toml toml;
-		struct cut c;
-		bool more;
-
-		if (kf_toml_parse(p, text->n, o->m->name, &toml, err) < 0)
-			return -1;
-		more = next_cut(o, &(struct kf_toml_doc){toml.root, p}, &c);
-		kf_toml_done(&toml);
-		if (!more)
-			return cut_remarks(o, text, err);
-		kf_buf_add(&next, p, c.from);
-		kf_buf_adds(&next, c.with);
-		kf_buf_add(&next, p + c.to, text->n - c.to);
-		if (next.failed) {
-			kf_buf_done(&next);
-			return kf_fail_nomem(err, o->m->name);
-		}
-		kf_buf_done(text);
-		*text = next;
-	}
-	return kf_fail(err, E2BIG, "%s: more than %d statements of ours", o->m->name, CUTS_MAX);
-}
-
 static int add_ignored(struct kf_toml_want **at, const struct kf_toml_want *end,
 		       const char *const *path, struct kf_err *err)
 {
@@ -645,7 +468,7 @@ static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
 		    const struct kf_toml_doc *now, const struct kf_toml_node *was,
 		    const struct kf_toml_doc *d, const struct kf_toml_node *n)
 {
-	const struct kf_toml_node *original = find_in(o->original.root, v->path);
+	const struct kf_toml_node *original = kf_ours_find(o->original.root, v->path);
 	bool kept = was ? n && kf_toml_same(now, was, d, n) : !n;
 	bool back = original ? n && kf_toml_same(&(struct kf_toml_doc){o->original.root,
 								       o->m->original.p},
@@ -680,8 +503,8 @@ int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 	}
 	for (size_t i = 0; i < o->nvalues; i++) {
 		const struct kf_ours_value *v = &o->values[i];
-		const struct kf_toml_node *was = find_in(now->root, v->path),
-					  *is = find_in(after->root, v->path);
+		const struct kf_toml_node *was = kf_ours_find(now->root, v->path),
+					  *is = kf_ours_find(after->root, v->path);
 
 		if (add_ignored(&at, end, v->path, err) < 0 ||
 		    (was && kf_toml_path(was, path) && add_ignored(&at, end, path, err) < 0))
