@@ -135,9 +135,9 @@ static void add_builtins(struct finder *f)
 					"built-in profile is not usable: %s", err.msg);
 }
 
-int kf_settings_add_profiles(struct kf_settings *settings, const char *file,
-			     const struct kf_library_names *names, struct kf_arena *arena,
-			     struct kf_diags *diags)
+int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
+			  const struct kf_library_names *names, struct kf_arena *arena,
+			  struct kf_diags *diags)
 {
 	struct finder f = {
 		.names = names, .arena = arena, .diags = diags, .capacity = PROFILES_MAX};

@@ -13,8 +13,8 @@
  * not exist: pods that name it are refused.  Memory is @arena's.  Returns -1, with an error in
  * @diags, if there is no usable default profile (that @file configures) or
  * memory runs out. */
-int kf_settings_add_profiles(struct kf_settings *settings, const char *file,
-			     const struct kf_library_names *names, struct kf_arena *arena,
-			     struct kf_diags *diags);
+int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
+			  const struct kf_library_names *names, struct kf_arena *arena,
+			  struct kf_diags *diags);
 
 #endif

@@ -89,8 +89,8 @@ int kf_setup_load(const char *path, const struct kf_config *running, struct kf_s
 	if (ret->config.profiles_dir &&
 	    kf_library_publish(&ret->config, &ret->arena, &names, diags) < 0)
 		return -1;
-	if (kf_settings_add_profiles(settings, path, ret->config.profiles_dir ? &names : NULL,
-				     &ret->arena, diags) < 0)
+	if (kf_setup_add_profiles(settings, path, ret->config.profiles_dir ? &names : NULL,
+				  &ret->arena, diags) < 0)
 		return -1;
 	if (kf_adjust_init(&ret->adjust, settings->launcher, &err) == 0)
 		return 0;

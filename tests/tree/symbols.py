@@ -38,7 +38,21 @@ PREFIXES = {
     "enter": "kf_enter",
     "nono": "kf_nono",
     "nono-bwrap": "kf_bwrap",
+    "nono-nri": "kf_adjust kf_helper kf_library kf_lives kf_plugin kf_publish kf_refusals kf_seccomp_cache kf_setup kf_sync kf_view",
+    "kubefence": "kf_report",
+    "kubefence/agent": "kf_agent",
+    "kubefence/cluster": "kf_cluster",
+    "kubefence/doctor": "kf_doctor",
+    "kubefence/explain": "kf_explain",
+    "kubefence/kata": "kf_kata_cli",
+    "kubefence/node": "kf_cleanup kf_install",
+    "kubefence/profile": "kf_profiles kf_profile_text",
+    "kubefence/seccomp": "kf_seccomp_text",
+    "kubefence/try": "try",
+    "nono-bwrap": "kf_bwrap",
 }
+# Each folder of the command line has commands, which its list of commands needs.
+COMMANDS = ("kubefence", "kf_cmd_")
 BUILD = "out/build/src"
 
 
@@ -85,6 +99,8 @@ def strangers(gives: dict[str, set[str]]) -> list[str]:
     for source, names in gives.items():
         folder = os.path.dirname(source)
         for name in names - {"main"} if folder in PREFIXES else ():
+            if folder.startswith(COMMANDS[0]) and name.startswith(COMMANDS[1]):
+                continue
             fits = [p for p in owners if name == p or name.startswith(f"{p}_") or (name.startswith(p) and p.endswith("s"))]
             if not fits or owners[max(fits, key=len)] != folder:
                 wrong.append(f"{source}: {name}")

@@ -84,7 +84,7 @@ static void on_plugin(void *ctx, const void *result)
 	struct agent *a = ctx;
 	struct kf_facts *facts = &a->s.facts;
 	char why[sizeof(facts->plugin_why)];
-	bool connected = kf_plugin_judge(result, why, sizeof(why));
+	bool connected = kf_agent_plugin_judge(result, why, sizeof(why));
 
 	if (connected != facts->plugin)
 		kf_log(KF_LOG_INFO, connected ? "plugin-connected" : "plugin-disconnected",
@@ -299,12 +299,12 @@ static void on_jobs_ended(evutil_socket_t fd, short what, void *ctx)
 
 static void node_job(const void *ctx, const void *order, void *result)
 {
-	kf_work_do(ctx, order, result);
+	kf_agent_work_do(ctx, order, result);
 }
 
 static void api_job(const void *ctx, const void *order, void *result)
 {
-	kf_api_do(ctx, order, result);
+	kf_agent_api_do(ctx, order, result);
 }
 
 static void plugin_job(const void *ctx, const void *order, void *result)
@@ -314,7 +314,7 @@ static void plugin_job(const void *ctx, const void *order, void *result)
 
 	(void)order;
 	if (kf_host_open(options->node.host_root, &host, KF_ERR_IGNORED) == 0)
-		kf_plugin_do(&host, result);
+		kf_agent_plugin_do(&host, result);
 }
 
 static const struct kf_job_kind kinds[] = {

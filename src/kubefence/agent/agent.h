@@ -43,8 +43,8 @@ struct kf_work_result {
 	char watch[4][PATH_MAX / 8]; /* directories whose files matter; "" = none */
 };
 
-void kf_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
-		struct kf_work_result *ret);
+void kf_agent_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
+		      struct kf_work_result *ret);
 
 /* ---- the Node object (api.c): as above ---- */
 
@@ -63,8 +63,8 @@ struct kf_api_result {
 };
 
 /* Confines its process first. */
-void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
-	       struct kf_api_result *ret);
+void kf_agent_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
+		     struct kf_api_result *ret);
 
 /* ---- the plugin (plugin.c): as above ---- */
 
@@ -74,11 +74,12 @@ struct kf_plugin_result {
 };
 
 /* Ask the plugin on @host whether it is connected. */
-void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret);
+void kf_agent_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret);
 /* Whether @result, which may be NULL, says so; if not, @why (@size bytes) says why not. */
-bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size);
+bool kf_agent_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size);
 /* The value of its line "@key: value" into @ret; whether there is one. */
-bool kf_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret, size_t size);
+bool kf_agent_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret,
+			  size_t size);
 
 extern const struct kf_command kf_cmd_node_agent;
 

@@ -54,8 +54,8 @@ static int publish_marks(const struct kf_kube *kube, const char *node_name,
 			    err);
 }
 
-void kf_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
-	       struct kf_api_result *ret)
+void kf_agent_api_do(const struct kf_agent_options *options, const struct kf_api_order *order,
+		     struct kf_api_result *ret)
 {
 	struct kf_kube kube;
 	struct kf_err err = {0};

@@ -43,7 +43,7 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret)
+void kf_agent_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret)
 {
 	const int64_t end = now_ms() + PATIENCE_MS;
 	KF_CLOSE int fd = connect_to(host);
@@ -66,7 +66,7 @@ void kf_plugin_do(const struct kf_host *host, struct kf_plugin_result *ret)
 }
 
 /* "HTTP/1.x 200 ..." is yes; else the body's first line tells why not. */
-bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size)
+bool kf_agent_plugin_judge(const struct kf_plugin_result *result, char *why, size_t size)
 {
 	char text[sizeof(result->text)];
 	const char *body;
@@ -88,7 +88,8 @@ bool kf_plugin_judge(const struct kf_plugin_result *result, char *why, size_t si
 	return status == 200;
 }
 
-bool kf_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret, size_t size)
+bool kf_agent_plugin_said(const struct kf_plugin_result *result, const char *key, char *ret,
+			  size_t size)
 {
 	const char *body = strstr(result->text, "\r\n\r\n"), *line = body ? body + 4 : "";
 	const size_t n = strlen(key);

@@ -265,8 +265,8 @@ static int uninstall_node(struct kf_node *node, struct kf_work_result *ret, stru
 	return 0;
 }
 
-void kf_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
-		struct kf_work_result *ret)
+void kf_agent_work_do(const struct kf_agent_options *agent, const struct kf_work_order *order,
+		      struct kf_work_result *ret)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_node_options options;

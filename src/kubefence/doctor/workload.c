@@ -81,8 +81,8 @@ static enum kf_doctor_result check_connected(struct kf_doctor *d)
 
 	if (!d->found || !is_running(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
-	kf_plugin_do(&d->node.host, &result);
-	if (kf_plugin_judge(&result, why, sizeof(why)))
+	kf_agent_plugin_do(&d->node.host, &result);
+	if (kf_agent_plugin_judge(&result, why, sizeof(why)))
 		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 	return kf_doctor_say(d, KF_DOCTOR_WARNING,
 			     "%s; the guard sandboxes with the settings it was given last", why);
@@ -96,10 +96,10 @@ static enum kf_doctor_result check_given(struct kf_doctor *d)
 
 	if (!d->found || !is_running(d, "nono-nri"))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
-	kf_plugin_do(&d->node.host, &result);
-	if (!kf_plugin_said(&result, "runtime", runtime, sizeof(runtime)) ||
-	    !kf_plugin_said(&result, "validation", validation, sizeof(validation)) ||
-	    !kf_plugin_said(&result, "without the guard", without, sizeof(without)))
+	kf_agent_plugin_do(&d->node.host, &result);
+	if (!kf_agent_plugin_said(&result, "runtime", runtime, sizeof(runtime)) ||
+	    !kf_agent_plugin_said(&result, "validation", validation, sizeof(validation)) ||
+	    !kf_agent_plugin_said(&result, "without the guard", without, sizeof(without)))
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the ones above");
 	if (strcmp(validation, "yes") == 0)
 		return kf_doctor_say(d, KF_DOCTOR_OK, "%s: arguments, validation", runtime);

@@ -70,8 +70,8 @@ static int compile_all(const struct kf_profile_library *library, struct kf_arena
 	return 0;
 }
 
-int kf_node_profiles_compile(const char *dir, struct kf_arena *arena,
-			     const struct kf_node_profile **ret, size_t *ret_n, struct kf_err *err)
+int kf_install_profiles(const char *dir, struct kf_arena *arena, const struct kf_node_profile **ret,
+			size_t *ret_n, struct kf_err *err)
 {
 	struct kf_profiles profiles;
 	int r;

@@ -8,7 +8,7 @@
 
 /* Compile every profile of directory @dir and the built-in ones for 'node install'. All problems
  * are printed on stderr.  What *ret points to lives in @arena. */
-int kf_node_profiles_compile(const char *dir, struct kf_arena *arena,
-			     const struct kf_node_profile **ret, size_t *ret_n, struct kf_err *err);
+int kf_install_profiles(const char *dir, struct kf_arena *arena, const struct kf_node_profile **ret,
+			size_t *ret_n, struct kf_err *err);
 
 #endif
