@@ -17,7 +17,7 @@ LIB/libnri.so.1 LIB/libnri.so LIB/libnri.a LIB/libnri_messages.a LIB/pkgconfig/l
 lib/systemd/system/nono-nri.service
 share/bash-completion/completions/kubefence share/fish/vendor_completions.d/kubefence.fish share/zsh/site-functions/_kubefence
 share/kubefence/10-nono-nri.toml
-share/man/man1/kubefence.1 share/man/man1/kubectl-nono.1 share/man/man1/nono.1 share/man/man3/libnri.3
+share/man/man1/kubefence.1 share/man/man1/kubectl-nono.1 share/man/man1/kubectl_complete-nono.1 share/man/man1/nono.1 share/man/man3/libnri.3
 share/man/man8/kubefence-doctor.8 share/man/man8/kubefence-kata.8 share/man/man8/kubefence-node.8
 share/man/man8/nono-nri.8 share/man/man8/nono-runc.8
 share/doc/libnri/examples/nri-hello.c
@@ -51,9 +51,9 @@ def listing(t: Tap, prefix: Path) -> None:
     odd = [x for x in there if not (prefix / x).is_symlink()
            and (prefix / x).stat().st_mode & 0o7777 != (0o755 if x.startswith("bin/") or ".so" in x else 0o644)]
     t.equal(odd, [], "programs are executable, files are readable by everyone")
-    links = ("bin/kubectl-nono", "bin/kubectl_complete-nono", "share/man/man1/kubectl-nono.1")
-    t.equal([os.readlink(prefix / x) for x in links], ["kubefence", "kubefence", "kubefence.1"],
-            "kubectl-nono and what completes it are other names of kubefence, the page of kubectl-nono too")
+    links = ("bin/kubectl-nono", "bin/kubectl_complete-nono", "share/man/man1/kubectl-nono.1", "share/man/man1/kubectl_complete-nono.1")
+    t.equal([os.readlink(prefix / x) for x in links], ["kubefence", "kubefence", "kubefence.1", "kubefence.1"],
+            "kubectl-nono and what completes it are other names of kubefence, their page too")
     paths = [x for x in there if not x.startswith("bin/") and str(ROOT).encode() in (prefix / x).read_bytes()]
     t.equal(paths, [], "no file names the directory of the build")
 
