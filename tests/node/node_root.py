@@ -65,8 +65,9 @@ class NodeRoot:
 
     def crio(self, config: str) -> None:
         """CRI-O's stand-in, with what it needs to run."""
-        for program in ("sh", "cat"):
-            place(shutil.which("busybox"), self.path(f"/bin/{program}"))
+        for program in (self.path("/bin/sh"), self.path("/bin/cat")):
+            if not program.exists():
+                place(shutil.which("busybox"), program)
         self.write("/usr/bin/crio", CRIO, 0o755)
         self.write("/etc/crio/crio.conf", config)
 
