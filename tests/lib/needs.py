@@ -49,6 +49,7 @@ AREAS = {
     "cli": (root, loopback, landlock),
     "egress": (root, loopback, landlock),
     "packages": (root,),
+    "learn": (root, landlock),
     "profiles": (root, landlock),
     "bwrap": (root, landlock),
 }
