@@ -11,6 +11,7 @@
 #include "json/json.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,6 +184,9 @@ int kf_learn_read(struct kf_learn *learn, const char *text, size_t n, const char
 		    (namespace_ && strcmp(string_of(line, "namespace"), namespace_) != 0))
 			continue;
 		++*ret_lines;
+		if (!*learn->profile)
+			(void)snprintf(learn->profile, sizeof(learn->profile), "%s",
+				       string_of(line, "profile"));
 		if (*string_of(line, "made"))
 			kf_learn_made(learn, string_of(line, "made"));
 		take_rule(learn, member_of(line, "rule"));

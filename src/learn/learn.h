@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "flat/flat.h"
 
 #include <stdbool.h>
@@ -50,7 +51,8 @@ struct kf_learn {
 	struct kf_learn_port ports[KF_LEARN_PORTS];
 	size_t nports;
 	bool signal, abstract; /* processes or sockets outside the sandbox were reached for */
-	bool full;	       /* more was used than is remembered */
+	char profile[KF_LIMIT_PROFILE_NAME + 1]; /* that the first denial names; "": none does */
+	bool full;				 /* more was used than is remembered */
 };
 
 int kf_learn_init(struct kf_learn *learn, struct kf_err *err);

@@ -171,6 +171,19 @@ int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_clu
 	return 0;
 }
 
+int kf_cluster_run(const struct kf_cluster_options *options, const char *const *words,
+		   struct kf_buf *out, struct kf_err *err)
+{
+	const char *args[KF_KUBECTL_PASSED + KF_KUBECTL_WORDS + 2] = {"kubectl"};
+	size_t n = 1;
+
+	for (size_t i = 0; words[i] && i < KF_KUBECTL_WORDS; i++)
+		args[n++] = words[i];
+	for (size_t i = 0; i < options->npassed; i++)
+		args[n++] = options->passed[i];
+	return run_kubectl(args, out, err);
+}
+
 /* ---- what all commands look at ---- */
 
 /* Read the configuration of the first installation; the chart allows one in each cluster. */

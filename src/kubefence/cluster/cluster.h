@@ -3,6 +3,7 @@
 #define KF_KUBEFENCE_CLUSTER_CLUSTER_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "cli/command.h"
 #include "config/config.h"
@@ -16,6 +17,7 @@
 #define KF_PART_OF	  "app.kubernetes.io/part-of"
 #define KF_PART_OF_US	  KF_PART_OF "=kubefence"
 #define KF_KUBECTL_PASSED 4
+#define KF_KUBECTL_WORDS  16
 
 struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
@@ -63,6 +65,11 @@ struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struc
 const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why);
 
+/* Run "kubectl WORDS" with the options; its output. */
+int kf_cluster_run(const struct kf_cluster_options *options, const char *const *words,
+		   struct kf_buf *out, struct kf_err *err);
+
+extern const struct kf_command kf_cmd_cluster_suggest;
 extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
 
 #endif

@@ -4,7 +4,8 @@
 #include "kubefence/commands.h"
 
 static const struct kf_command *const commands[] = {&kf_cmd_cluster_status, &kf_cmd_cluster_doctor,
-						    &kf_cmd_cluster_explain, NULL};
+						    &kf_cmd_cluster_explain,
+						    &kf_cmd_cluster_suggest, NULL};
 
 const struct kf_command kf_cmd_cluster = {
 	.name = "kubectl nono",

@@ -157,6 +157,10 @@ static int learn_command(struct learner *l)
 	const struct try_hooks hooks = {before_run, after_run, l};
 	struct learn_options *o = l->o;
 
+	if (!o->run.profile)
+		o->run.profile = BASE;
+	if (learn_world_init(&l->world, &o->run) != KF_EXIT_OK)
+		return KF_EXIT_FAILED;
 	o->run.plain = true;
 	o->run.profile = NULL;
 	o->run.dirs.n = 0;
@@ -193,9 +197,13 @@ static int learn_feed(struct learner *l)
 	if (!lines)
 		return kf_command_fail("'%s' has no denial%s%s", name, o->pod ? " of pod " : "",
 				       o->pod ? o->pod : "");
-	if (learn_world_plain(&l->world, &o->run, &err) < 0 || make_profile(l, &err) < 0)
-		return kf_command_fail("%s", err.msg);
-	return KF_EXIT_OK;
+	if (!l->o->run.profile)
+		l->o->run.profile =
+			kf_profile_name_valid(l->learn.profile) ? l->learn.profile : BASE;
+	if (learn_world_init(&l->world, &o->run) != KF_EXIT_OK)
+		return KF_EXIT_FAILED;
+	learn_world_plain(&l->world, o->run.user.uid, o->run.workdir, &o->run.env);
+	return make_profile(l, &err) < 0 ? kf_command_fail("%s", err.msg) : KF_EXIT_OK;
 }
 
 /* ---- command line ---- */
@@ -225,7 +233,6 @@ static int run_learn(const struct kf_command *self, int argc, char **argv)
 	int status;
 
 	try_options_init(&o.run);
-	o.run.profile = BASE;
 	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
 		return status;
 	o.run.command = arguments.v;
@@ -235,9 +242,7 @@ static int run_learn(const struct kf_command *self, int argc, char **argv)
 		return status;
 	if (kf_learn_init(&l.learn, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	status = learn_world_init(&l.world, &o.run);
-	if (status == KF_EXIT_OK)
-		status = o.from ? learn_feed(&l) : learn_command(&l);
+	status = o.from ? learn_feed(&l) : learn_command(&l);
 	learn_world_done(&l.world);
 	kf_learn_done(&l.learn);
 	return status;
@@ -252,7 +257,8 @@ static int run_learn(const struct kf_command *self, int argc, char **argv)
 static const struct kf_option options[] = {
 	OPTION('t', "to", "FILE", STRING, to, "where the profile goes (default: learned.json)"),
 	TRY_ROW('p', "profile", "PROFILE", STRING, profile,
-		"profile to build on, a name or a file NAME.json (default: " BASE ")"),
+		"profile to build on, a name or a file NAME.json (default: " BASE ", or what "
+		"the first denial was under)"),
 	OPTION(0, "seen", "FILE", STRING, seen,
 	       "write there what was used as well, a JSON object a line, for --from"),
 	OPTION(0, "allow-sensitive", NULL, SET, allow_sensitive,

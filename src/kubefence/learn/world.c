@@ -40,7 +40,7 @@ int learn_world_init(struct learn_world *world, const struct try_options *o)
 	struct kf_err err;
 	int r;
 
-	*world = (struct learn_world){.explain = {.rootfs = -1}};
+	*world = (struct learn_world){.explain = {.rootfs = -1, .arena = &world->arena}};
 	kf_arena_init(&world->arena, MEMORY_MAX);
 	kf_profiles_init(&world->profiles);
 	if (kf_profiles_add_dirs(&world->profiles, &o->dirs, &err) < 0)
@@ -49,6 +49,8 @@ int learn_world_init(struct learn_world *world, const struct try_options *o)
 	if (kf_profile_compile(&library, source.name, &world->profiles.arena,
 			       &world->profiles.diags, &world->secrets, &err) < 0)
 		return kf_command_fail("%s", err.msg);
+	if (!o->profile)
+		return KF_EXIT_OK;
 	r = kf_profiles_compile(&world->profiles, o->profile, &world->base, &err);
 	if (kf_profiles_report(&world->profiles) == 0 && r < 0)
 		return kf_command_fail("%s", err.msg);
@@ -57,6 +59,8 @@ int learn_world_init(struct learn_world *world, const struct try_options *o)
 
 void learn_world_done(struct learn_world *world)
 {
+	if (!world->explain.arena)
+		return;
 	if (world->explain.rootfs >= 0)
 		(void)close(world->explain.rootfs);
 	kf_profiles_done(&world->profiles);
@@ -242,7 +246,6 @@ static void set_context(struct learn_world *world, uint32_t uid, const char *wor
 {
 	struct kf_err err;
 
-	world->explain.arena = &world->arena;
 	world->explain.uid = uid;
 	world->explain.workdir = workdir;
 	world->explain.home = find_env(env, nenv, "HOME");
@@ -288,11 +291,10 @@ int learn_world_container(struct learn_world *world, const struct try_container 
 	return 0;
 }
 
-int learn_world_plain(struct learn_world *world, const struct try_options *o, struct kf_err *err)
+void learn_world_plain(struct learn_world *world, uint32_t uid, const char *workdir,
+		       const struct kf_option_list *env)
 {
-	(void)err;
-	set_context(world, o->user.uid, o->workdir, o->env.v, o->env.n);
-	return 0;
+	set_context(world, uid, workdir, env->v, env->n);
 }
 
 const struct kf_learn_world *learn_world_of(struct learn_world *world)

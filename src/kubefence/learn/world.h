@@ -29,15 +29,15 @@ struct learn_world {
 	struct kf_learn_world vtable;
 };
 
-/* Compile the profile of @o; KF_EXIT_OK or an exit code, which was reported.  Done is needed in
- * either case. */
+/* Compile the profile of @o, if it has one; KF_EXIT_OK or an exit code, which was reported. */
 int learn_world_init(struct learn_world *world, const struct try_options *o);
 void learn_world_done(struct learn_world *world);
 /* The world of a container that has just ended. */
 int learn_world_container(struct learn_world *world, const struct try_container *c,
 			  struct kf_err *err);
-/* One of which only the options are known. */
-int learn_world_plain(struct learn_world *world, const struct try_options *o, struct kf_err *err);
+/* One of which only this is known. */
+void learn_world_plain(struct learn_world *world, uint32_t uid, const char *workdir,
+		       const struct kf_option_list *env);
 const struct kf_learn_world *learn_world_of(struct learn_world *world);
 
 #endif
