@@ -36,6 +36,8 @@ extern const struct kf_profile_source kf_profile_builtins[];
 extern const size_t kf_nprofile_builtins;
 /* The groups profiles may include, likewise. */
 extern const struct kf_profile_source kf_profile_groups;
+/* A profile whose denials say what is a secret: keys, tokens, passwords and the like. */
+extern const struct kf_profile_source kf_profile_secrets;
 
 /* The lists of a profile, and the members of struct kf_item that each uses. */
 enum kf_list {

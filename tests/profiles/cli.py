@@ -45,8 +45,11 @@ def files(tap, d: str) -> None:
     status, out, _ = kubefence("profile", "diff", "strict", f"{d}/mine.json")
     tap.ok((status, out) == (0, ""), "profile diff: nothing for equals, status 0", out)
     status, out, _ = kubefence("profile", "diff", "default", "in-cluster", "-o", "json")
-    tap.ok(status == 1 and json.loads(out) == {"removed": ["fs deny /run/secrets", "fs deny /var/run/secrets"], "added": []},
-           "profile diff: what differs, status 1", out)
+    said = json.loads(out)
+    tap.ok(status == 15 and (said["removed"], said["added"]) == (["fs deny /run/secrets", "fs deny /var/run/secrets"], [])
+           and said["reaches"]["credentials"] and not said["reaches"]["network"], "profile diff: what differs, and what is newly reached by that", out)
+    status, out, _ = kubefence("profile", "diff", "in-cluster", "default")
+    tap.ok(status == 3 and "credentials             no" in out and "YES" not in out, "profile diff: what differs and reaches nothing more, status 3", out)
     with open(f"{d}/broken.json", "w", encoding="ascii") as f:
         f.write('{"extends": "mine", "filesystem": {"raed": []}}')
     status, _, err = kubefence("profile", "validate", f"{d}/broken.json", f"{d}/mine.json")

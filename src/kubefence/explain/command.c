@@ -7,7 +7,7 @@
 #include "cli/print.h"
 #include "grants/decide.h"
 #include "kubefence/commands.h"
-#include "kubefence/explain/explain.h"
+#include "explain/explain.h"
 #include "kubefence/options.h"
 #include "kubefence/profile/find.h"
 #include "profile/format.h"

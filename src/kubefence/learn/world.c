@@ -22,21 +22,9 @@
 /* No directory is folded that holds more: nobody uses so much of it. */
 #define ENTRIES_MAX 200000
 
-/* What is a secret wherever it lies, by the groups that profiles include. */
-static const char secrets_text[] =
-	"{\"groups\": {\"base\": false, \"include\": [\"deny_credentials\", "
-	"\"deny_keychains_linux\", \"deny_browser_data_linux\", \"deny_shell_history\", "
-	"\"deny_password_hashes\", \"deny_env_files\", \"deny_service_account\"]}}";
-
 int learn_world_init(struct learn_world *world, const struct try_options *o)
 {
-	static const struct kf_profile_source source = {
-		.name = "secrets",
-		.file = "secrets.json",
-		.text = secrets_text,
-		.n = sizeof(secrets_text) - 1,
-	};
-	const struct kf_profile_library library = {&source, 1};
+	const struct kf_profile_library library = {&kf_profile_secrets, 1};
 	struct kf_err err;
 	int r;
 
@@ -46,7 +34,7 @@ int learn_world_init(struct learn_world *world, const struct try_options *o)
 	if (kf_profiles_add_dirs(&world->profiles, &o->dirs, &err) < 0)
 		return kf_command_fail("%s", err.msg);
 	kf_diags_init(&world->profiles.diags, &world->profiles.arena);
-	if (kf_profile_compile(&library, source.name, &world->profiles.arena,
+	if (kf_profile_compile(&library, kf_profile_secrets.name, &world->profiles.arena,
 			       &world->profiles.diags, &world->secrets, &err) < 0)
 		return kf_command_fail("%s", err.msg);
 	if (!o->profile)

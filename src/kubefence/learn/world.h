@@ -4,7 +4,7 @@
 #ifndef KF_KUBEFENCE_LEARN_WORLD_H
 #define KF_KUBEFENCE_LEARN_WORLD_H
 
-#include "kubefence/explain/explain.h"
+#include "explain/explain.h"
 #include "kubefence/profile/find.h"
 #include "kubefence/try/run.h"
 #include "learn/learn.h"

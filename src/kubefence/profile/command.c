@@ -3,6 +3,7 @@
  * are found in find.c and compiled in src/profile. */
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "cli/print.h"
 #include "kubefence/commands.h"
@@ -13,6 +14,10 @@
 
 #include <fcntl.h>
 #include <string.h>
+
+/* Exit codes of diff: the rules differ and nothing is newly reached; the first of the kinds of what
+ * is, from the harmless to the dangerous. */
+enum { DIFF_NARROWER = 3, DIFF_REACHES = 10 };
 
 struct profile_options {
 	const char *dirs_v[KF_PROFILE_DIRS_MAX];
@@ -136,6 +141,12 @@ static int cmd_compile(void *line)
 		       : KF_EXIT_OK;
 }
 
+/* Hosts are no rules of the launcher's. */
+static bool has_hosts(const struct kf_compiled *c)
+{
+	return c->profile.lists[KF_LIST_DOMAIN].n > 0;
+}
+
 static int cmd_diff(void *line)
 {
 	struct profile_options *o = line;
@@ -143,15 +154,29 @@ static int cmd_diff(void *line)
 	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
 	struct kf_compiled a, b;
 	bool as_json = o->output == KF_OUTPUT_JSON, differ;
-	int status = compile_profile(o, o->arguments.v[0], &a);
+	int status = compile_profile(o, o->arguments.v[0], &a), worst;
+	struct kf_reach reach = {0};
+	struct kf_err err;
 
 	if (status)
 		return status;
 	o->profiles.library = library;
 	if ((status = compile_profile(o, o->arguments.v[1], &b)))
 		return status;
+	if (as_json)
+		kf_json_open(&out, NULL, '{');
 	differ = kf_profile_text_diff(&a, &b, as_json, &out);
-	return kf_command_print(&out, differ ? KF_EXIT_FAILED : KF_EXIT_OK);
+	if ((differ || has_hosts(&a) || has_hosts(&b)) &&
+	    kf_reach_compare(&a, &b, &o->profiles.arena, &reach, &err) < 0) {
+		kf_buf_done(&out);
+		return kf_command_fail("%s", err.msg);
+	}
+	worst = kf_reach_worst(&reach);
+	if (as_json || differ || worst >= 0)
+		kf_profile_text_reach(&reach, as_json, &out);
+	kf_buf_adds(&out, as_json ? "}\n" : "");
+	status = worst >= 0 ? DIFF_REACHES + worst : differ ? DIFF_NARROWER : KF_EXIT_OK;
+	return kf_command_print(&out, status);
 }
 
 static int cmd_schema(void *line)
@@ -239,109 +264,3 @@ static int run_line(const struct kf_command *self, int argc, char **argv)
 	return status;
 }
 
-static const struct kf_command command_init = {
-	.name = "init",
-	.arguments = "NAME",
-	.min = 1,
-	.max = 1,
-	.summary = "write NAME.json, a profile to start from",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION('e', "extends", "PROFILE", STRING, extends,
-				     "what to build on (default: default)")),
-	.run = run_line,
-	.act = cmd_init,
-};
-static const struct kf_command command_list = {
-	.name = "list",
-	.summary = "the profiles that there are",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION('g', "groups", NULL, SET, groups,
-				     "the groups that profiles can include"),
-			      OPTION_DIR, OPTION_OUTPUT),
-	.run = run_line,
-	.act = cmd_list,
-};
-static const struct kf_command command_show = {
-	.name = "show",
-	.arguments = "PROFILE",
-	.min = 1,
-	.max = 1,
-	.summary = "a profile with all that it builds on",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
-	.run = run_line,
-	.act = cmd_show,
-};
-static const struct kf_command command_validate = {
-	.name = "validate",
-	.arguments = "PROFILE...",
-	.min = 1,
-	.max = 64,
-	.summary = "find the mistakes in profiles",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"),
-			      OPTION_DIR, OPTION_OUTPUT),
-	.run = run_line,
-	.act = cmd_validate,
-};
-static const struct kf_command command_compile = {
-	.name = "compile",
-	.arguments = "PROFILE",
-	.min = 1,
-	.max = 1,
-	.summary = "print the flat text that the launcher reads",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION_DIR),
-	.run = run_line,
-	.act = cmd_compile,
-};
-static const struct kf_command command_diff = {
-	.name = "diff",
-	.arguments = "PROFILE PROFILE",
-	.min = 2,
-	.max = 2,
-	.summary = "what differs between two; exit 1 if anything does",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
-	.run = run_line,
-	.act = cmd_diff,
-};
-static const struct kf_command command_schema = {
-	.name = "schema",
-	.summary = "print the JSON schema of profiles",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION_DIR),
-	.run = run_line,
-	.act = cmd_schema,
-};
-static const struct kf_command command_netpol = {
-	.name = "netpol",
-	.arguments = "PROFILE",
-	.min = 1,
-	.max = 1,
-	.summary = "print a network policy that allows the profile's hosts",
-	.after = AFTER,
-	.options = KF_OPTIONS(OPTION('o', "output", "networkpolicy|cilium", WORD, output,
-				     "what kind (default: networkpolicy)"),
-			      OPTION('n', "namespace", "NAMESPACE", STRING, namespace_,
-				     "namespace to write"),
-			      OPTION('l', "selector", "KEY=VALUE", STRING, selector,
-				     "label of the pods (default: nono.sh/profile=NAME)"),
-			      OPTION_DIR),
-	.run = run_line,
-	.act = cmd_netpol,
-};
-
-static const struct kf_command *const commands[] = {
-	&command_init,	   &command_list,    &command_show,
-	&command_validate, &command_compile, &command_diff,
-	&command_schema,   &command_netpol,  NULL,
-};
-
-const struct kf_command kf_cmd_profile = {
-	.name = "profile",
-	.summary = "write, check and look at profiles",
-	.about = "Write, check and look at profiles.",
-	.after = "Exit status: 0 fine; 1 an error in a profile, or for diff a difference; 2 usage.",
-	.commands = commands,
-};

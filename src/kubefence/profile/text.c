@@ -195,20 +195,68 @@ bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled 
 	size_t nx = split_rules(a, &x, &x_copy), ny = split_rules(b, &y, &y_copy);
 	bool differ;
 
-	if (json) {
-		kf_json_open(out, NULL, '{');
+	if (json)
 		kf_json_open(out, "removed", '[');
-	}
 	differ = only_in(x, nx, y, ny, '-', json, out);
 	if (json) {
 		kf_json_close(out, ']');
 		kf_json_open(out, "added", '[');
 	}
 	differ |= only_in(y, ny, x, nx, '+', json, out);
-	kf_buf_adds(out, json ? "]}\n" : "");
+	if (json)
+		kf_json_close(out, ']');
 	free(x);
 	free(y);
 	free(x_copy);
 	free(y_copy);
 	return differ;
+}
+
+static const struct {
+	const char *key, *text;
+} reaches[KF_NREACHES] = {
+#define REACH_ROW(name, key, text) {key, text},
+	KF_REACHES(REACH_ROW)
+#undef REACH_ROW
+};
+
+static size_t count_examples(const struct kf_reach *reach, int kind)
+{
+	size_t n = reach->kinds[kind].n;
+
+	return n < KF_REACH_EXAMPLES ? n : KF_REACH_EXAMPLES;
+}
+
+void kf_profile_text_reach(const struct kf_reach *reach, bool json, struct kf_buf *out)
+{
+	if (json)
+		kf_json_open(out, "reaches", '{');
+	else
+		kf_buf_adds(out, "newly reaches:\n");
+	for (int kind = KF_NREACHES - 1; kind >= 0; kind--) {
+		const size_t n = count_examples(reach, kind);
+
+		if (json)
+			kf_json_open(out, reaches[kind].key, '[');
+		else
+			kf_buf_addf(out, "  %-23s %s", reaches[kind].text,
+				    reach->kinds[kind].n ? "YES" : "no");
+		for (size_t i = 0; i < n; i++) {
+			if (json)
+				kf_json_put_string(out, NULL, reach->kinds[kind].examples[i]);
+			else
+				kf_buf_add_line(out, "%s%s",
+						i ? "                              " : "  ",
+						reach->kinds[kind].examples[i]);
+		}
+		if (json)
+			kf_json_close(out, ']');
+		else if (!n)
+			kf_buf_adds(out, "\n");
+		else if (reach->kinds[kind].n > n)
+			kf_buf_addf(out, "                              ... and %zu more\n",
+				    reach->kinds[kind].n - n);
+	}
+	if (json)
+		kf_json_close(out, '}');
 }

@@ -2,6 +2,7 @@
 #ifndef KF_KUBEFENCE_PROFILE_TEXT_H
 #define KF_KUBEFENCE_PROFILE_TEXT_H
 
+#include "explain/reach.h"
 #include "kubefence/profile/find.h"
 
 /* The output of "kubefence profile", written into a buffer. */
@@ -16,8 +17,11 @@ int kf_profile_text_groups(struct kf_profiles *profiles, bool json, struct kf_bu
  */
 void kf_profile_text_diags(const struct kf_diags *diags, const char *what, const char *failure,
 			   struct kf_buf *out);
-/* The rules that only one of the two has; returns whether there are any. */
+/* The rules that only one of the two has, as members of a JSON object if @json; returns whether
+ * there are any. */
 bool kf_profile_text_diff(const struct kf_compiled *a, const struct kf_compiled *b, bool json,
 			  struct kf_buf *out);
+/* What one reaches and another one does not; likewise. */
+void kf_profile_text_reach(const struct kf_reach *reach, bool json, struct kf_buf *out);
 
 #endif

@@ -3,7 +3,7 @@
  * decision is the launcher's own (src/grants); this file is the file system that it looks at.
  * Mounts of the runtime and the kubelet are made up, symlinks are followed within the image, and
  * nothing of this machine is looked at. */
-#include "kubefence/explain/explain.h"
+#include "explain/explain.h"
 
 #include "base/cleanup.h"
 #include "base/path.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a policy means for a path in a container that does not run: the launcher's own decision
  * (grants/decide.h), on an image that is only read, or without any files. */
-#ifndef KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
-#define KF_KUBEFENCE_EXPLAIN_EXPLAIN_H
+#ifndef KF_EXPLAIN_EXPLAIN_H
+#define KF_EXPLAIN_EXPLAIN_H
 
 #include "base/arena.h"
 #include "base/err.h"
