@@ -10,10 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GUARDED "everything is in place; handlers with the guard: "
-#define STAMP	"%Y-%m-%dT%H:%M:%SZ"
+#define GUARDED	 "everything is in place; handlers with the guard: "
+#define REJECTED "; rejected profiles, which are not in force as they are written: "
+#define STAMP	 "%Y-%m-%dT%H:%M:%SZ"
 
-#define SINCE	" since "
+#define SINCE	 " since "
 
 static void set_reason(struct kf_marks *m, const char *reason, const char *message)
 {
@@ -101,9 +102,10 @@ void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
 			set_reason(&m, "PluginDisconnected", facts->plugin_why);
 		else {
 			m.ready = true;
-			set_reason(&m, "Ready", "");
-			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s",
-				       *facts->guarded ? facts->guarded : "none");
+			set_reason(&m, *facts->rejected ? KF_REASON_REJECTED : "Ready", "");
+			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s%s%s",
+				       *facts->guarded ? facts->guarded : "none",
+				       *facts->rejected ? REJECTED : "", facts->rejected);
 		}
 		break;
 	}
@@ -117,10 +119,13 @@ bool kf_marks_guards(const char *message, const char *handler)
 
 	if (strncmp(message, GUARDED, strlen(GUARDED)) != 0)
 		return false;
-	for (at = message + strlen(GUARDED); *at; at += strcspn(at, " "), at += *at == ' ')
-		if (strncmp(at, handler, n) == 0 && (at[n] == ' ' || at[n] == '\0'))
+	for (at = message + strlen(GUARDED);; at++) {
+		if (strncmp(at, handler, n) == 0 && strchr(" ;", at[n]))
 			return true;
-	return false;
+		at += strcspn(at, " ;");
+		if (*at != ' ')
+			return false;
+	}
 }
 
 bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b)

@@ -60,6 +60,7 @@ struct kf_facts {
 	bool runtime;	   /* answers on its CRI socket and lists the handlers */
 	bool plugin;	   /* connected to the runtime */
 	char plugin_why[256];
+	char rejected[256];    /* profiles that the plugin could not take over; "" none */
 	int abi;	       /* Landlock's; 0 none, negative: cannot be told */
 	enum kf_served served; /* the handlers in node.status.runtimeHandlers */
 	bool late;	       /* the handlers should have appeared there by now */
@@ -72,12 +73,14 @@ struct kf_marks {
 	int abi;	 /* label if positive */
 	bool taint;	 /* add the taint while not ready; if false it is only removed */
 	char reason[32]; /* CamelCase */
-	char message[320];
+	char message[640];
 };
 
 /* The marks for @facts.  The label is false before the node is touched, true after everything is
  * proved, and false again as soon as something fails. */
 void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret);
+/* The reason of a ready node with profiles that were not taken over. */
+#define KF_REASON_REJECTED "ProfilesRejected"
 /* Whether the message of a ready node says that @handler has the guard. */
 bool kf_marks_guards(const char *message, const char *handler);
 bool kf_marks_equal(const struct kf_marks *a, const struct kf_marks *b);

@@ -207,7 +207,23 @@ static int write_profile(const struct publisher *p, const char *name, const char
 	return kf_file_replace(p->dirfd, name, text, n, 0644, err);
 }
 
-static int compile_profile(struct publisher *p, const struct kf_profile_source *source)
+static void note_rejected(struct publisher *p, struct kf_library_names *names, const char *name,
+			  const char *why)
+{
+	struct kf_library_rejected *r = &names->rejected[names->nrejected];
+
+	if (names->nrejected == KF_LIBRARY_REJECTED)
+		return;
+	r->name = name;
+	r->why = kf_arena_strdup(p->arena, why);
+	if (r->why)
+		names->nrejected++;
+	else
+		p->diags->nomem = true;
+}
+
+static int compile_profile(struct publisher *p, const struct kf_profile_source *source,
+			   struct kf_library_names *names)
 {
 	const struct kf_profile_library library = {p->v, p->n};
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
@@ -231,6 +247,7 @@ static int compile_profile(struct publisher *p, const struct kf_profile_source *
 		if (!diags.n)
 			kf_diag_warning(p->diags, &(struct kf_origin){.file = source->file},
 					"profile '%s' is not updated: %s", source->name, err.msg);
+		note_rejected(p, names, source->name, err.msg);
 		return 0;
 	}
 	if (write_profile(p, source->name, compiled.text, compiled.n, &err) == 0)
@@ -250,7 +267,7 @@ static int compile_all(struct publisher *p, struct kf_library_names *names)
 		if (seen)
 			continue;
 		names->v[names->n++] = p->v[i].name;
-		if (compile_profile(p, &p->v[i]) < 0)
+		if (compile_profile(p, &p->v[i], names) < 0)
 			return -1;
 	}
 	return 0;

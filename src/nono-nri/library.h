@@ -11,10 +11,20 @@
  * the built-in ones into the directory "profiles" beside the launcher.  Each file there
  * is replaced as a whole and only by a version that compiles. */
 
+/* A profile that does not compile, and its first mistake. */
+struct kf_library_rejected {
+	const char *name, *why;
+};
+
+/* So many are remembered by name. */
+#define KF_LIBRARY_REJECTED 64
+
 /* Names of the profiles that the directory defines, built-in ones included. */
 struct kf_library_names {
 	const char **v;
 	size_t n;
+	struct kf_library_rejected rejected[KF_LIBRARY_REJECTED];
+	size_t nrejected;
 };
 
 /* Compile and write what has changed.  A profile that does not compile is a

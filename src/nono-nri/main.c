@@ -196,7 +196,8 @@ static void reload_setup(void *ctx)
 	p->setup = setup;
 	kf_plugin_setup_changed(p);
 	renew_connection(d);
-	kf_metric_inc(&p->metrics, KF_METRIC_RELOADS);
+	kf_metric_inc(&p->metrics,
+		      p->setup.names.nrejected ? KF_METRIC_RELOAD_ERRORS : KF_METRIC_RELOADS);
 	kf_metric_set(&p->metrics, KF_METRIC_PROFILES, setup.config.settings.nprofiles);
 	publish_settings(p);
 	kf_log(KF_LOG_INFO, "configuration-loaded", {"config", d->options.config});
@@ -244,6 +245,14 @@ static void write_metrics(void *ctx, struct kf_buf *out)
 
 	kf_metric_set(&p->metrics, KF_METRIC_READY, !kf_plugin_not_ready(p));
 	kf_metrics_format(&p->metrics, out);
+	if (!p->setup.names.nrejected)
+		return;
+	kf_buf_adds(out, "# HELP nono_nri_profile_rejected 1 for each own profile that does not "
+			 "compile; the version before it stays in force, if there is one\n"
+			 "# TYPE nono_nri_profile_rejected gauge\n");
+	for (size_t i = 0; i < p->setup.names.nrejected; i++)
+		kf_buf_addf(out, "nono_nri_profile_rejected{profile=\"%s\"} 1\n",
+			    p->setup.names.rejected[i].name);
 }
 
 static void http_trouble(void *ctx, const struct kf_err *err)

@@ -21,7 +21,9 @@
 #include <time.h>
 
 /* The names of all events that NRI has. */
-#define EVENTS_TEXT 1024
+#define EVENTS_TEXT   1024
+/* Rejected profiles in an answer of 4 KiB. */
+#define REJECTED_TEXT 1024
 /* What sandboxing itself needs where the guard does not follow: to see what the container has
  * become, after all plugins and before its start. */
 #define EVENTS_ALONE                                                \
@@ -121,6 +123,8 @@ const char *kf_plugin_not_ready(const struct kf_plugin *plugin)
 		return "not connected to the runtime";
 	if (plugin->unpublished)
 		return plugin->unpublished;
+	if (plugin->setup.no_default)
+		return plugin->setup.no_default;
 	return plugin->too_old[0] ? plugin->too_old : NULL;
 }
 
@@ -142,9 +146,24 @@ static const struct {
 	 "not connected"},
 };
 
+/* One line, cut where there is no room for more. */
+static void add_rejected(const struct kf_library_names *names, struct kf_buf *out)
+{
+	char text[REJECTED_TEXT] = "";
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->nrejected && n < sizeof(text) - 1; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s (%.160s)", i ? "; " : "",
+				      names->rejected[i].name, names->rejected[i].why);
+	if (names->nrejected)
+		kf_buf_add_line(out, "rejected profiles: %s", text);
+}
+
 void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf events = KF_BUF_INIT(EVENTS_TEXT);
+
+	add_rejected(&plugin->setup.names, out);
 
 	if (!plugin->connected)
 		return;

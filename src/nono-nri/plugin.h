@@ -7,6 +7,7 @@
 #include "config/runtime_text.h"
 #include "nono-nri/adjust.h"
 #include "nono-nri/helper.h"
+#include "nono-nri/library.h"
 #include "nono-nri/options.h"
 #include "nono-nri/refusals.h"
 #include "nono-nri/seccomp_cache.h"
@@ -29,6 +30,8 @@ struct kf_sync;
 struct kf_setup {
 	struct kf_arena arena;
 	struct kf_config config; /* with profiles */
+	struct kf_library_names names;
+	const char *no_default; /* why there is no default profile; NULL: there is one */
 	struct kf_adjust adjust;
 };
 

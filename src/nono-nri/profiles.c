@@ -135,9 +135,8 @@ static void add_builtins(struct finder *f)
 					"built-in profile is not usable: %s", err.msg);
 }
 
-int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
-			  const struct kf_library_names *names, struct kf_arena *arena,
-			  struct kf_diags *diags)
+int kf_setup_add_profiles(struct kf_settings *settings, const struct kf_library_names *names,
+			     struct kf_arena *arena, struct kf_diags *diags)
 {
 	struct finder f = {
 		.names = names, .arena = arena, .diags = diags, .capacity = PROFILES_MAX};
@@ -153,7 +152,6 @@ int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
 	} else if (d) {
 		add_directory(&f, d, dir);
 	} else if (absent) {
-		dir = "the built-in profiles";
 		add_builtins(&f);
 	} else {
 		kf_diag_error(diags, &at, "cannot be read: %s", strerror(errno));
@@ -164,11 +162,5 @@ int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
 		return -1;
 	settings->profiles = f.v;
 	settings->nprofiles = f.n;
-	if (kf_settings_profile(settings, settings->default_profile))
-		return 0;
-	kf_diag_error(diags, &(struct kf_origin){.file = file},
-		      "default_profile: there is no usable profile '%s' in %s; install it or "
-		      "configure another one",
-		      settings->default_profile, dir);
-	return -1;
+	return 0;
 }

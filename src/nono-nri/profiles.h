@@ -11,10 +11,8 @@
  * the directory "profiles" beside it or, if there is no such directory, those
  * linked in.  With @names (may be NULL) only these.  One that cannot be used is a warning and does
  * not exist: pods that name it are refused.  Memory is @arena's.  Returns -1, with an error in
- * @diags, if there is no usable default profile (that @file configures) or
- * memory runs out. */
-int kf_setup_add_profiles(struct kf_settings *settings, const char *file,
-			  const struct kf_library_names *names, struct kf_arena *arena,
-			  struct kf_diags *diags);
+ * @diags, if they cannot be read or memory runs out. */
+int kf_setup_add_profiles(struct kf_settings *settings, const struct kf_library_names *names,
+			     struct kf_arena *arena, struct kf_diags *diags);
 
 #endif

@@ -71,11 +71,42 @@ static int same_places(const char *file, const struct kf_config *now, const stru
 	return diags->nerrors == before ? 0 : -1;
 }
 
+/* Without a default profile containers that name none are refused.  Where profiles come from an
+ * administrator's directory the plugin runs nevertheless: so it can say why to the node and to the
+ * pods, and take a better version over without a restart. */
+static int check_default(const char *file, const struct kf_config *running, struct kf_setup *setup,
+			 struct kf_diags *diags)
+{
+	const struct kf_settings *s = &setup->config.settings;
+	const bool had = running &&
+			 kf_settings_profile(&running->settings, running->settings.default_profile);
+	const char *why = "no file defines it";
+
+	if (kf_settings_profile(s, s->default_profile))
+		return 0;
+	for (size_t i = 0; i < setup->names.nrejected; i++)
+		if (strcmp(setup->names.rejected[i].name, s->default_profile) == 0)
+			why = setup->names.rejected[i].why;
+	setup->no_default = kf_arena_printf(&setup->arena,
+					    "default_profile: there is no usable profile '%s': %s",
+					    s->default_profile, why);
+	if (!setup->no_default) {
+		diags->nomem = true;
+		return -1;
+	}
+	if (setup->config.profiles_dir && !had) {
+		kf_diag_warning(diags, &(struct kf_origin){.file = file}, "%s", setup->no_default);
+		return 0;
+	}
+	kf_diag_error(diags, &(struct kf_origin){.file = file},
+		      "%s; install it or configure another one", setup->no_default);
+	return -1;
+}
+
 int kf_setup_load(const char *path, const struct kf_config *running, struct kf_setup *ret,
 		  struct kf_diags *diags)
 {
 	struct kf_settings *settings = &ret->config.settings;
-	struct kf_library_names names = {0};
 	struct kf_err err;
 
 	*ret = (struct kf_setup){0};
@@ -87,10 +118,12 @@ int kf_setup_load(const char *path, const struct kf_config *running, struct kf_s
 	if (kf_library_put_right(&ret->config, &ret->arena, diags) < 0)
 		return -1;
 	if (ret->config.profiles_dir &&
-	    kf_library_publish(&ret->config, &ret->arena, &names, diags) < 0)
+	    kf_library_publish(&ret->config, &ret->arena, &ret->names, diags) < 0)
 		return -1;
-	if (kf_setup_add_profiles(settings, path, ret->config.profiles_dir ? &names : NULL,
-				  &ret->arena, diags) < 0)
+	if (kf_setup_add_profiles(settings, ret->config.profiles_dir ? &ret->names : NULL,
+				     &ret->arena, diags) < 0)
+		return -1;
+	if (check_default(path, running, ret, diags) < 0)
 		return -1;
 	if (kf_adjust_init(&ret->adjust, settings->launcher, &err) == 0)
 		return 0;

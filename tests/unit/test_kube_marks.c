@@ -80,6 +80,17 @@ static void the_message_of_a_ready_node_names_the_guarded(void **unused)
 	assert_false(kf_marks_guards(m.message, "nono"));
 	assert_false(kf_marks_guards(m.message, "the"));
 	assert_false(kf_marks_guards("nono-runc", "nono-runc"));
+	assert_string_equal(m.reason, "Ready");
+	/* ... and what profiles the node rejects, which takes nothing from its being ready. */
+	(void)snprintf(facts.rejected, sizeof(facts.rejected), "mine (mine.json:1:2: unknown key)");
+	kf_marks_of(&facts, false, &m);
+	assert_true(m.ready);
+	assert_string_equal(m.reason, KF_REASON_REJECTED);
+	assert_non_null(strstr(m.message, "mine (mine.json:1:2: unknown key)"));
+	assert_true(kf_marks_guards(m.message, "nono-runc"));
+	assert_true(kf_marks_guards(m.message, "other"));
+	assert_false(kf_marks_guards(m.message, "profiles,"));
+	assert_false(kf_marks_guards(m.message, "mine"));
 }
 
 /* The patches for @node; NULL is none. */

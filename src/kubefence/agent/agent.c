@@ -90,6 +90,10 @@ static void on_plugin(void *ctx, const void *result)
 		kf_log(KF_LOG_INFO, connected ? "plugin-connected" : "plugin-disconnected",
 		       {"reason", connected ? NULL : why});
 	facts->plugin = connected;
+	facts->rejected[0] = '\0';
+	if (result)
+		(void)kf_plugin_said(result, "rejected profiles", facts->rejected,
+				     sizeof(facts->rejected));
 	(void)snprintf(facts->plugin_why, sizeof(facts->plugin_why), "%s", why);
 	look_around(a);
 }

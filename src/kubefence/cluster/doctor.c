@@ -98,6 +98,26 @@ static enum result check_nodes(struct doctor *d)
 				  ": nodeSetup.enabled is false, or nothing has started yet");
 }
 
+/* Own profiles that a node could not take over. */
+static enum result check_profiles(struct doctor *d)
+{
+	struct json_object *items = kf_kube_at(d->cluster->nodes, "items");
+
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
+		struct json_object *node = json_object_array_get_idx(items, i);
+		struct json_object *condition =
+			kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
+		const char *message = kf_kube_string(condition, "message");
+		const char *rejected = strstr(message, "rejected profiles");
+
+		if (strcmp(kf_kube_string(condition, "reason"), KF_REASON_REJECTED) == 0)
+			return set_result(d, ERROR, "%.100s: %.350s",
+					  kf_kube_string(node, "metadata.name"),
+					  rejected ? rejected : message);
+	}
+	return set_result(d, OK, "no node rejects one");
+}
+
 static enum result check_classes(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
@@ -156,6 +176,7 @@ static const struct {
 	{"the chart's configuration", check_config},
 	{"the chart's DaemonSets run everywhere", check_daemonsets},
 	{"nodes are ready for sandboxed pods", check_nodes},
+	{"the chart's profiles are in force", check_profiles},
 	{"every handler has a RuntimeClass", check_classes},
 	{"admission policies are there", check_policies},
 	{"no sandboxed pod is refused", check_refused},

@@ -132,13 +132,19 @@ static int read_profile(struct kf_doctor *d, const char *path, struct kf_policy 
 
 static enum kf_doctor_result check_profiles(struct kf_doctor *d)
 {
+	struct kf_plugin_result result = {0};
 	unsigned count = 0;
-	char **list;
+	char **list, rejected[512];
 	struct kf_err err = {0};
 	bool bad = false;
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
+	kf_plugin_do(&d->node.host, &result);
+	if (kf_plugin_said(&result, "rejected profiles", rejected, sizeof(rejected)))
+		return kf_doctor_say(d, KF_DOCTOR_ERROR,
+				     "the plugin rejects %s; what it had before is in force",
+				     rejected);
 	if (list_published(d, &list, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
 	for (char **p = list; *p && !bad; p++, count++) {
