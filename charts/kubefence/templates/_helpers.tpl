@@ -145,6 +145,15 @@ seLinuxOptions: {type: {{ . }}}
 {{- end }}
 {{- end -}}
 
+{{/* Own profiles as files of a ConfigMap. */}}
+{{- define "kubefence.profileFiles" -}}
+{{- range $name, $profile := .Values.profiles }}
+{{ $name }}.json{{ if kindIs "string" $profile }}c{{ end }}: {{ if kindIs "string" $profile }}{{ toJson $profile }}{{ else }}{{ toJson $profile | toJson }}{{ end }}
+{{- else }}
+{}
+{{- end }}
+{{- end -}}
+
 {{/* Mistakes that the schema cannot see, each with its remedy. */}}
 {{- define "kubefence.check" -}}
 {{- if ne (dir .Values.config.nonoBinPath) (clean .Values.hostPaths.nonoHostDir) -}}
