@@ -16,7 +16,11 @@ OURS = '["nono-nri"]'
 MOUNT, KATA, PLUGINS, TOLERATE = "belong to the sandbox", "io.katacontainers", "required-plugins", "start without"
 SYNTAX, ALLOWED, FROZEN, LABEL = "must be the name", "not allowed", "stay as they were", "nono.sh/sandboxed"
 NAMES, ENFORCED = "names no container", "takes only sandboxed pods"
-VALUES = ("--set", "config.allowedProfiles={default,strict,codex}", "--set", "admission.execPolicy=true",
+UNKNOWN, OTHER_PROFILE = "means nothing to kubefence, which reads nono.sh/profile", "says another profile than the pod has"
+ROOT, HOST_PATH, HOST = "may not be privileged", "may not mount a path of its node", "remove hostPID, hostNetwork and hostIPC"
+# Nothing runs here that a hook could wait for.
+VALUES = ("--set", "profileCheck=false", "--set", "admission.refuse={privileged,hostPath,hostNamespaces}",
+          "--set", "config.allowedProfiles={default,strict,codex}", "--set", "admission.execPolicy=true",
           "--set", "runtimeClasses.nonoRunc.nodeSelector.pool=boxes", "--set", "nodeSelector.nowhere=x")  # fmt: skip
 
 
@@ -129,7 +133,22 @@ CREATE = [
     ("a profile for a container that is not there", profile("strict", "mian"), NAMES),
     ("a profile for an init container", pod({"nono.sh/profile.first": "strict"},
      initContainers=[{"name": "first", "image": "example.org/x"}]), None),
-    # The label.
+    # Mistakes.
+    ("a misspelt key", pod({"nono.sh/profle": "strict"}), f"annotation nono.sh/profle {UNKNOWN}"),
+    ("two misspelt keys", pod({"nono.sh/profiles": "strict", "nono.sh/Profile": "strict"}), UNKNOWN),
+    ("a misspelt key of another class's pod", pod({"nono.sh/profle": "strict"}, class_="other"), None),
+    ("another's key", pod({"nono.shx/profle": "strict"}), None),
+    # What takes the sandbox's worth from it.
+    ("a privileged container", pod(containers=[{"name": "main", "image": "x", "securityContext": {"privileged": True}}]), ROOT),
+    ("a privileged init container", pod(initContainers=[{"name": "i", "image": "x", "securityContext": {"privileged": True}}]), ROOT),
+    ("a container that says it is not privileged", pod(containers=[{"name": "main", "image": "x", "securityContext": {"privileged": False}}]), None),
+    ("a path of the node", pod(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), HOST_PATH),
+    ("the node's processes", pod(hostPID=True), HOST),
+    ("the node's network", pod(hostNetwork=True), HOST),
+    ("the node's IPC", pod(hostIPC=True), HOST),
+    ("all that in another class", pod(class_="other", hostPID=True, volumes=[{"name": "v", "hostPath": {"path": "/"}}]), None),
+    # The labels.
+    ("the profile's label as it is", pod({"nono.sh/profile": "strict"}, labels={"nono.sh/profile": "strict"}), None),
     ("the label on a sandboxed pod", pod(labels={"nono.sh/sandboxed": "true"}), None),
     ("the label on a pod that is not", pod(class_=None, labels={"nono.sh/sandboxed": "true"}), LABEL),
     ("the label on a pod of another class", pod(class_="other", labels={"nono.sh/sandboxed": "true"}), LABEL),
@@ -161,6 +180,10 @@ UPDATE = [
     ("required-plugins overridden", "new", patch(annotations={f"{REQUIRED}/container.main": "[]"}), PLUGINS),
     ("tolerate-missing-plugins added", "new", patch(annotations={"tolerate-missing-plugins.noderesource.dev": "true"}), TOLERATE),
     ("Kata's annotation added", "new", patch(annotations={"io.katacontainers.x": "1"}), KATA),
+    ("the profile's label changed", "new", patch(labels={"nono.sh/profile": "codex"}), OTHER_PROFILE),
+    ("the profile's label removed", "new", patch(labels={"nono.sh/profile": None}), "stays as long as the pod"),
+    ("the profile's label for an old pod", "old", patch(labels={"nono.sh/profile": "in-cluster"}), None),
+    ("a wrong one for an old pod", "old", patch(labels={"nono.sh/profile": "strict"}), OTHER_PROFILE),
     ("the label removed", "new", patch(labels={"nono.sh/sandboxed": None}), LABEL),
     ("the label changed", "new", patch(labels={"nono.sh/sandboxed": "false"}), LABEL),
     ("the label on a pod that is not sandboxed", "bare", patch(labels={"nono.sh/sandboxed": "true"}), LABEL),
@@ -194,6 +217,11 @@ def creations(t: Tap, k: Cluster) -> None:
     got = json.loads(create(k, pod({REQUIRED: "[]"})).out)
     t.equal((got["metadata"]["annotations"][REQUIRED], got["metadata"]["labels"]["nono.sh/sandboxed"]), (OURS, "true"),
             "the annotation and the label are added, over what was there")
+    for annotations, labels, want in (({}, {}, "default"), ({"nono.sh/profile": "strict"}, {}, "strict"),
+                                      ({"nono.sh/profile": "strict"}, {"nono.sh/profile": "codex"}, "strict"),
+                                      ({"nono.sh/profile.main": "codex"}, {}, "default")):  # fmt: skip
+        got = json.loads(create(k, pod(annotations, labels=labels)).out)
+        t.equal(got["metadata"]["labels"].get("nono.sh/profile"), want, f"the label that 'profile netpol' selects: {annotations} {labels}")
     got = json.loads(create(k, pod(class_=None)).out)
     t.ok(REQUIRED not in got["metadata"].get("annotations", {}) and "labels" not in got["metadata"],
          "a pod without the class stays as it is", got["metadata"])
@@ -213,6 +241,24 @@ def controllers(t: Tap, k: Cluster) -> None:
     made = wait_until(lambda: k.get("pods", "-n", "boxed", "-l", "app=d")["items"], "the Deployment's pod")[0]
     t.equal(made["spec"].get("runtimeClassName"), "nono-runc", "enforced: a Deployment's pod gets the class")
     k.kubectl("delete", "deployment", "-n", "boxed", "d")
+
+
+def workloads(t: Tap, k: Cluster) -> None:
+    """The annotation belongs to the pods, not to what makes them."""
+    template = {"metadata": {"labels": {"app": "w"}}, "spec": {**pod()["spec"], "restartPolicy": "Never"}}
+    always = {**template, "spec": {**template["spec"], "restartPolicy": "Always"}}
+    selector = {"selector": {"matchLabels": {"app": "w"}}}
+    kinds = (("apps/v1", "Deployment", {**selector, "template": always}), ("apps/v1", "ReplicaSet", {**selector, "template": always}),
+             ("apps/v1", "StatefulSet", {**selector, "serviceName": "w", "template": always}), ("apps/v1", "DaemonSet", {**selector, "template": always}),
+             ("batch/v1", "Job", {"template": template}), ("batch/v1", "CronJob", {"schedule": "1 1 1 1 1", "jobTemplate": {"spec": {"template": template}}}))
+    for api, kind, spec in kinds:
+        for where, warned in (("object", True), ("template", False), ("both", False), ("neither", False)):
+            what = copy.deepcopy({"apiVersion": api, "kind": kind, "metadata": {"name": "w"}, "spec": spec})
+            inner = what["spec"]["jobTemplate"]["spec"]["template"] if kind == "CronJob" else what["spec"]["template"]
+            for meta in [what["metadata"]] * (where in ("object", "both")) + [inner["metadata"]] * (where in ("template", "both")):
+                meta["annotations"] = {"nono.sh/profile": "strict"}
+            r = create(k, what)
+            t.ok(r.code == 0 and ("into the metadata of its pod template" in r.err) == warned, f"{kind}, annotated: {where}: {'warned of' if warned else 'fine'}", r.err)
 
 
 def updates(t: Tap, k: Cluster) -> None:
@@ -366,6 +412,6 @@ def run(t: Tap) -> None:
         for name, class_, profile_ in (("new", "nono-runc", "strict"), ("other", "nono-runc", "strict"), ("bare", None, "strict")):
             made = copy.deepcopy(pod({"nono.sh/profile": profile_}, name=name, class_=class_))
             k.kubectl("create", "-f", "-", stdin=json.dumps(made))
-        for part in (creations, controllers, updates, entering, node_rights, notes, softer):
+        for part in (creations, controllers, workloads, updates, entering, node_rights, notes, softer):
             t.case(f"admission {part.__name__}", part, t, k)
         t.ok(len(CREATE) + len(ENFORCE) + len(UPDATE) >= 60, "at least 60 requests are judged")
