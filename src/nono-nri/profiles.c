@@ -136,7 +136,7 @@ static void add_builtins(struct finder *f)
 }
 
 int kf_setup_add_profiles(struct kf_settings *settings, const struct kf_library_names *names,
-			     struct kf_arena *arena, struct kf_diags *diags)
+			  struct kf_arena *arena, struct kf_diags *diags)
 {
 	struct finder f = {
 		.names = names, .arena = arena, .diags = diags, .capacity = PROFILES_MAX};

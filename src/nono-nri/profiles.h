@@ -13,6 +13,6 @@
  * not exist: pods that name it are refused.  Memory is @arena's.  Returns -1, with an error in
  * @diags, if they cannot be read or memory runs out. */
 int kf_setup_add_profiles(struct kf_settings *settings, const struct kf_library_names *names,
-			     struct kf_arena *arena, struct kf_diags *diags);
+			  struct kf_arena *arena, struct kf_diags *diags);
 
 #endif

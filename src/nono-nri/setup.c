@@ -121,7 +121,7 @@ int kf_setup_load(const char *path, const struct kf_config *running, struct kf_s
 	    kf_library_publish(&ret->config, &ret->arena, &ret->names, diags) < 0)
 		return -1;
 	if (kf_setup_add_profiles(settings, ret->config.profiles_dir ? &ret->names : NULL,
-				     &ret->arena, diags) < 0)
+				  &ret->arena, diags) < 0)
 		return -1;
 	if (check_default(path, running, ret, diags) < 0)
 		return -1;

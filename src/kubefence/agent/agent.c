@@ -92,8 +92,8 @@ static void on_plugin(void *ctx, const void *result)
 	facts->plugin = connected;
 	facts->rejected[0] = '\0';
 	if (result)
-		(void)kf_plugin_said(result, "rejected profiles", facts->rejected,
-				     sizeof(facts->rejected));
+		(void)kf_agent_plugin_said(result, "rejected profiles", facts->rejected,
+					   sizeof(facts->rejected));
 	(void)snprintf(facts->plugin_why, sizeof(facts->plugin_why), "%s", why);
 	look_around(a);
 }

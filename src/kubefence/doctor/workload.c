@@ -140,8 +140,8 @@ static enum kf_doctor_result check_profiles(struct kf_doctor *d)
 
 	if (!d->found)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a runtime");
-	kf_plugin_do(&d->node.host, &result);
-	if (kf_plugin_said(&result, "rejected profiles", rejected, sizeof(rejected)))
+	kf_agent_plugin_do(&d->node.host, &result);
+	if (kf_agent_plugin_said(&result, "rejected profiles", rejected, sizeof(rejected)))
 		return kf_doctor_say(d, KF_DOCTOR_ERROR,
 				     "the plugin rejects %s; what it had before is in force",
 				     rejected);

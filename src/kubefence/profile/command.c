@@ -264,3 +264,114 @@ static int run_line(const struct kf_command *self, int argc, char **argv)
 	return status;
 }
 
+static const struct kf_command command_init = {
+	.name = "init",
+	.arguments = "NAME",
+	.min = 1,
+	.max = 1,
+	.summary = "write NAME.json, a profile to start from",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('e', "extends", "PROFILE", STRING, extends,
+				     "what to build on (default: default)")),
+	.run = run_line,
+	.act = cmd_init,
+};
+static const struct kf_command command_list = {
+	.name = "list",
+	.summary = "the profiles that there are",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('g', "groups", NULL, SET, groups,
+				     "the groups that profiles can include"),
+			      OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_list,
+};
+static const struct kf_command command_show = {
+	.name = "show",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "a profile with all that it builds on",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_show,
+};
+static const struct kf_command command_validate = {
+	.name = "validate",
+	.arguments = "PROFILE...",
+	.min = 1,
+	.max = 64,
+	.summary = "find the mistakes in profiles",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION(0, "strict", NULL, SET, strict, "warnings fail as well"),
+			      OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_validate,
+};
+static const struct kf_command command_compile = {
+	.name = "compile",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "print the flat text that the launcher reads",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR),
+	.run = run_line,
+	.act = cmd_compile,
+};
+static const struct kf_command command_diff = {
+	.name = "diff",
+	.arguments = "PROFILE PROFILE",
+	.min = 2,
+	.max = 2,
+	.summary = "what differs between two, and what the second one newly reaches",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR, OPTION_OUTPUT),
+	.run = run_line,
+	.act = cmd_diff,
+};
+static const struct kf_command command_schema = {
+	.name = "schema",
+	.summary = "print the JSON schema of profiles",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION_DIR),
+	.run = run_line,
+	.act = cmd_schema,
+};
+static const struct kf_command command_netpol = {
+	.name = "netpol",
+	.arguments = "PROFILE",
+	.min = 1,
+	.max = 1,
+	.summary = "print a network policy that allows the profile's hosts",
+	.after = AFTER,
+	.options = KF_OPTIONS(OPTION('o', "output", "networkpolicy|cilium", WORD, output,
+				     "what kind (default: networkpolicy)"),
+			      OPTION('n', "namespace", "NAMESPACE", STRING, namespace_,
+				     "namespace to write"),
+			      OPTION('l', "selector", "KEY=VALUE", STRING, selector,
+				     "label of the pods (default: nono.sh/profile=NAME)"),
+			      OPTION_DIR),
+	.run = run_line,
+	.act = cmd_netpol,
+};
+
+static const struct kf_command *const commands[] = {
+	&command_init,	   &command_list,    &command_show,
+	&command_validate, &command_compile, &command_diff,
+	&command_schema,   &command_netpol,  NULL,
+};
+
+const struct kf_command kf_cmd_profile = {
+	.name = "profile",
+	.summary = "write, check and look at profiles",
+	.about = "Write, check and look at profiles.",
+	.after =
+		"Exit status: 0 fine; 1 an error in a profile; 2 usage. Of diff also: 3 the rules\n"
+		"differ, and nothing is newly reached; else what is, the most dangerous kind:\n"
+		"10 in the workspace, 11 hosts or ports, 12 a protection is gone, 13 outside of "
+		"the\n"
+		"workspace, 14 something executable and writable, 15 credentials.",
+	.commands = commands,
+};
