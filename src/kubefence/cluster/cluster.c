@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
 #include "kube/object.h"
@@ -16,14 +17,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* What kubectl says of all pods of the largest cluster: 150 000 of 3 KiB. */
-#define ANSWER_MAX  (512 * 1024 * 1024)
-#define CONFIG_FILE "10-nono-nri.toml"
+#define ANSWER_MAX   (512 * 1024 * 1024)
+#define CONFIG_FILE  "10-nono-nri.toml"
+#define MESSAGES_MAX (1024 * 1024)
+#define UNKNOWN	     "not known with these rights"
 
 /* ---- command line ---- */
+
+enum { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_SHORT };
 
 struct cluster_line {
 	struct kf_cluster_options options;
@@ -42,7 +48,14 @@ const struct kf_option kf_cluster_opts[] = {
 	       "of the pods (default: all, or kubectl's own for one pod)"),
 	OPTION(0, "context", "NAME", context, "kubectl's"),
 	OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),
-	KF_OPT_OUTPUT(struct cluster_line, output),
+	{
+		.name = "output",
+		.letter = 'o',
+		.kind = KF_OPTION_WORD,
+		.value = "text|json|short",
+		KF_OPTION_AT(struct cluster_line, output),
+		.help = "for people (default), for programs, or at one look",
+	},
 	{0},
 };
 
@@ -80,7 +93,8 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		o->passed[o->npassed++] = "--kubeconfig";
 		o->passed[o->npassed++] = l.kubeconfig;
 	}
-	o->json = l.output == KF_OUTPUT_JSON;
+	o->json = l.output == OUTPUT_JSON;
+	o->brief = l.output == OUTPUT_SHORT;
 	if (arguments.n && !take_pod(arguments.v[0], &o->argument)) {
 		*ret_status =
 			kf_command_usage("'%s' is no pod: give POD or pod/POD; the pods of a "
@@ -112,17 +126,36 @@ static int read_output(int fd, struct kf_buf *out, struct kf_err *err)
 	return n < 0 ? kf_fail_sys(err, "read from kubectl") : 0;
 }
 
-/* Run kubectl; its messages go to our stderr. */
+/* What kubectl has said on its stderr, for people; or EACCES, if that is what its rights do not
+ * allow: what then is said is the caller's. */
+static int judge_messages(int messages, const char *const *args, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+
+	if (lseek(messages, 0, SEEK_SET) == 0 &&
+	    kf_fd_slurp(messages, "kubectl's messages", MESSAGES_MAX, &text, NULL,
+			KF_ERR_IGNORED) == 0) {
+		if (strstr(text, "Error from server (Forbidden)"))
+			return kf_fail(err, EACCES,
+				       "'kubectl %s %s' is not allowed with these rights", args[1],
+				       args[2]);
+		kf_print_text(stderr, text);
+	}
+	return kf_fail(err, EIO, "'kubectl %s %s' failed", args[1], args[2]);
+}
+
 static int run_kubectl(const char *const *args, struct kf_buf *out, struct kf_err *err)
 {
+	KF_CLOSE int messages = memfd_create("kubectl", MFD_CLOEXEC);
 	int p[2], status, r;
 	pid_t pid;
 
-	if (pipe2(p, O_CLOEXEC) < 0)
+	if (messages < 0 || pipe2(p, O_CLOEXEC) < 0)
 		return kf_fail_sys(err, "pipe");
 	pid = fork();
 	if (pid == 0) {
 		(void)dup2(p[1], STDOUT_FILENO);
+		(void)dup2(messages, STDERR_FILENO);
 		(void)execvp(args[0], (char *const *)(uintptr_t)args);
 		kf_print_line(stderr, "kubectl: %s", strerror(errno));
 		_exit(127);
@@ -133,7 +166,7 @@ static int run_kubectl(const char *const *args, struct kf_buf *out, struct kf_er
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (r == 0 && (!WIFEXITED(status) || WEXITSTATUS(status)))
-		r = kf_fail(err, EIO, "'kubectl %s %s' failed", args[1], args[2]);
+		r = judge_messages(messages, args, err);
 	return r;
 }
 
@@ -211,6 +244,25 @@ static int read_config(struct kf_cluster *c, struct kf_err *err)
 		       "there is no ConfigMap with '" CONFIG_FILE "': is the chart installed?");
 }
 
+/* As kf_cluster_get(); what these rights do not allow to be seen is NULL. */
+static int get_visible(const struct kf_cluster_options *options,
+		       const struct kf_cluster_query *query, struct json_object **ret,
+		       struct kf_err *err)
+{
+	return kf_cluster_get(options, query, ret, err) < 0 && err->code != EACCES ? -1 : 0;
+}
+
+int kf_cluster_pods(const struct kf_cluster_options *options, struct json_object **ret,
+		    struct kf_err *err)
+{
+	const struct kf_cluster_query all = {.what = "pods", .all = true}, own = {.what = "pods"};
+
+	if (kf_cluster_get(options, &all, ret, err) == 0)
+		return 0;
+	return options->namespace_ || err->code != EACCES ? -1
+							  : kf_cluster_get(options, &own, ret, err);
+}
+
 int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster *ret,
 		    struct kf_err *err)
 {
@@ -219,18 +271,21 @@ int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster 
 	*ret = (struct kf_cluster){0};
 	kf_arena_init(&ret->arena, KF_LIMIT_PLAN_MEMORY);
 	everywhere.namespace_ = NULL;
-	if (kf_cluster_get(&everywhere, &(struct kf_cluster_query){.what = "nodes"}, &ret->nodes,
-			   err) < 0 ||
-	    kf_cluster_get(&everywhere, &(struct kf_cluster_query){.what = "runtimeclasses"},
-			   &ret->classes, err) < 0 ||
-	    kf_cluster_get(&everywhere,
-			   &(struct kf_cluster_query){
-				   .what = "configmaps", .selector = KF_PART_OF_US, .all = true},
-			   &ret->config, err) < 0) {
+	if (get_visible(&everywhere, &(struct kf_cluster_query){.what = "nodes"}, &ret->nodes,
+			err) < 0 ||
+	    get_visible(&everywhere, &(struct kf_cluster_query){.what = "runtimeclasses"},
+			&ret->classes, err) < 0 ||
+	    get_visible(&everywhere,
+			&(struct kf_cluster_query){
+				.what = "configmaps", .selector = KF_PART_OF_US, .all = true},
+			&ret->config, err) < 0) {
 		kf_cluster_done(ret);
 		return -1;
 	}
-	ret->configured = read_config(ret, &ret->why) == 0;
+	if (ret->config)
+		ret->configured = read_config(ret, &ret->why) == 0;
+	else
+		(void)kf_fail(&ret->why, EACCES, "the chart's configuration is " UNKNOWN);
 	return 0;
 }
 
@@ -261,6 +316,16 @@ struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struc
 	return kf_cluster_ours(cluster, class) ? class : NULL;
 }
 
+bool kf_cluster_sandboxed(const struct kf_cluster *cluster, struct json_object *pod)
+{
+	const char *label = kf_kube_meta(pod, "labels", KF_LABEL_SANDBOXED);
+
+	if (cluster->configured && cluster->classes)
+		return kf_cluster_pod_class(cluster, pod) != NULL;
+	/* The admission policy keeps the label from all other pods. */
+	return label && strcmp(label, "true") == 0;
+}
+
 const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why)
 {
@@ -277,5 +342,10 @@ const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_obj
 	if (value)
 		return value;
 	*ret_why = "default_profile";
-	return cluster->plugin.settings.default_profile;
+	if (cluster->configured)
+		return cluster->plugin.settings.default_profile;
+	value = kf_kube_meta(pod, "labels", KF_ANNOTATION_PROFILE);
+	*ret_why = value && *value ? "label " KF_ANNOTATION_PROFILE
+				   : "default_profile, which is " UNKNOWN;
+	return value && *value ? value : "default";
 }

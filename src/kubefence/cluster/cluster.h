@@ -14,16 +14,18 @@
 
 /* kubectl nono: what a cluster's objects say about the sandbox, read by running kubectl. */
 
-#define KF_PART_OF	  "app.kubernetes.io/part-of"
-#define KF_PART_OF_US	  KF_PART_OF "=kubefence"
-#define KF_KUBECTL_PASSED 4
-#define KF_KUBECTL_WORDS  16
+/* Set and kept by the chart's admission policies. */
+#define KF_LABEL_SANDBOXED "nono.sh/sandboxed"
+#define KF_PART_OF	   "app.kubernetes.io/part-of"
+#define KF_PART_OF_US	   KF_PART_OF "=kubefence"
+#define KF_KUBECTL_PASSED  4
+#define KF_KUBECTL_WORDS   16
 
 struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
 	size_t npassed;
 	const char *namespace_; /* NULL: kubectl's own, or all */
-	bool json;
+	bool json, brief;
 	const char *argument; /* the one that the command takes, or NULL */
 };
 
@@ -33,8 +35,9 @@ extern const struct kf_option kf_cluster_opts[];
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
 
-/* Run "kubectl get WHAT [NAME|-l SELECTOR] -o json"; *ret is the caller's.  @all: in all namespaces
- * unless the options name one; it does not matter for objects without a namespace. */
+/* Run "kubectl get WHAT [NAME|-l SELECTOR] -o json"; *ret is the caller's.  EACCES: these rights do
+ * not allow it.  @all: in all namespaces unless the options name one; it does not matter for
+ * objects without a namespace. */
 struct kf_cluster_query {
 	const char *what, *name, *selector;
 	bool all;
@@ -42,9 +45,15 @@ struct kf_cluster_query {
 int kf_cluster_get(const struct kf_cluster_options *options, const struct kf_cluster_query *query,
 		   struct json_object **ret, struct kf_err *err);
 
-/* What all three commands need. */
+/* The pods that the options mean: of all namespaces, or where these rights do not allow that of
+ * kubectl's own. */
+int kf_cluster_pods(const struct kf_cluster_options *options, struct json_object **ret,
+		    struct kf_err *err);
+
+/* What all three commands need.  Who may only read one namespace sees none of it. */
 struct kf_cluster {
-	struct json_object *nodes, *classes, *config; /* lists */
+	struct json_object *nodes, *classes,
+		*config; /* lists; NULL: these rights do not allow it */
 	struct kf_arena arena;
 	struct kf_config plugin; /* the chart's configuration */
 	bool configured;
@@ -59,6 +68,8 @@ void kf_cluster_done(struct kf_cluster *cluster);
 bool kf_cluster_ours(const struct kf_cluster *cluster, struct json_object *class);
 /* The RuntimeClass object called @name, NULL if there is none. */
 struct json_object *kf_cluster_class(const struct kf_cluster *cluster, const char *name);
+/* Whether @pod is sandboxed: by its class, or where that cannot be known by its label. */
+bool kf_cluster_sandboxed(const struct kf_cluster *cluster, struct json_object *pod);
 /* The RuntimeClass object if @pod is sandboxed, else NULL. */
 struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struct json_object *pod);
 /* The profile of a container of @pod; *ret_why says what chose it. */

@@ -33,10 +33,17 @@ static enum result set_result(struct doctor *d, enum result result, const char *
 	return result;
 }
 
+static enum result say_unknown(struct doctor *d)
+{
+	return set_result(d, WARNING, "not known with these rights");
+}
+
 static enum result check_config(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
+	if (!d->cluster->config)
+		return say_unknown(d);
 	if (!d->cluster->configured)
 		return set_result(d, ERROR, "%s", d->cluster->why.msg);
 	if (s->seccomp == KF_SECCOMP_LEVEL_NONE)
@@ -50,6 +57,8 @@ static enum result check_daemonsets(struct doctor *d)
 	struct json_object *items = kf_kube_at(d->daemonsets, "items");
 	size_t n = kf_kube_length(items);
 
+	if (!d->daemonsets)
+		return say_unknown(d);
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *ds = json_object_array_get_idx(items, i);
 		long want = kf_kube_number(ds, "status.desiredNumberScheduled");
@@ -74,6 +83,8 @@ static enum result check_nodes(struct doctor *d)
 	unsigned ready = 0, unready = 0;
 	char first[300] = "";
 
+	if (!d->cluster->nodes)
+		return say_unknown(d);
 	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *node = json_object_array_get_idx(items, i);
 		struct json_object *condition =
@@ -103,6 +114,8 @@ static enum result check_profiles(struct doctor *d)
 {
 	struct json_object *items = kf_kube_at(d->cluster->nodes, "items");
 
+	if (!d->cluster->nodes)
+		return say_unknown(d);
 	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *node = json_object_array_get_idx(items, i);
 		struct json_object *condition =
@@ -122,6 +135,8 @@ static enum result check_classes(struct doctor *d)
 {
 	const struct kf_settings *s = &d->cluster->plugin.settings;
 
+	if (!d->cluster->classes)
+		return say_unknown(d);
 	if (!d->cluster->configured)
 		return set_result(d, WARNING, "cannot be checked without the configuration");
 	for (size_t i = 0; i < s->nhandlers; i++)
@@ -135,10 +150,27 @@ static enum result check_policies(struct doctor *d)
 {
 	size_t n = kf_kube_length(kf_kube_at(d->policies, "items"));
 
+	if (!d->policies)
+		return say_unknown(d);
 	return n ? set_result(d, OK, "%zu ValidatingAdmissionPolicies", n)
 		 : set_result(d, WARNING,
 			      "there are none: pods may override what protects them "
 			      "(admission.enabled)");
+}
+
+static struct json_object *find_refused(struct json_object *pod, const char *path)
+{
+	struct json_object *list = kf_kube_at(pod, path);
+
+	for (size_t i = 0; i < kf_kube_length(list); i++) {
+		struct json_object *status = json_object_array_get_idx(list, i);
+		const char *reason = kf_kube_string(status, "state.waiting.reason");
+
+		if (strcmp(reason, "CreateContainerError") == 0 ||
+		    strcmp(reason, "RunContainerError") == 0)
+			return status;
+	}
+	return NULL;
 }
 
 /* Find sandboxed pods whose containers the node refuses; their status says so. */
@@ -149,24 +181,65 @@ static enum result check_refused(struct doctor *d)
 
 	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *pod = json_object_array_get_idx(items, i);
-		struct json_object *list = kf_kube_at(pod, "status.containerStatuses");
+		struct json_object *status;
 
-		if (!kf_cluster_pod_class(d->cluster, pod))
+		if (!kf_cluster_sandboxed(d->cluster, pod))
 			continue;
 		ours++;
-		for (size_t k = 0; k < kf_kube_length(list); k++) {
-			struct json_object *status = json_object_array_get_idx(list, k);
-			const char *reason = kf_kube_string(status, "state.waiting.reason");
-
-			if (strcmp(reason, "CreateContainerError") == 0 ||
-			    strcmp(reason, "RunContainerError") == 0)
-				return set_result(d, WARNING, "%s/%s: %.350s",
-						  kf_kube_string(pod, "metadata.namespace"),
-						  kf_kube_string(pod, "metadata.name"),
-						  kf_kube_string(status, "state.waiting.message"));
-		}
+		status = find_refused(pod, "status.initContainerStatuses");
+		if (!status)
+			status = find_refused(pod, "status.containerStatuses");
+		if (status)
+			return set_result(d, WARNING, "%s/%s: %.350s",
+					  kf_kube_string(pod, "metadata.namespace"),
+					  kf_kube_string(pod, "metadata.name"),
+					  kf_kube_string(status, "state.waiting.message"));
 	}
 	return set_result(d, OK, "%u sandboxed pods", ours);
+}
+
+static bool is_privileged(struct json_object *pod, const char *path)
+{
+	struct json_object *list = kf_kube_at(pod, path);
+
+	for (size_t i = 0; i < kf_kube_length(list); i++)
+		if (json_object_get_boolean(kf_kube_at(json_object_array_get_idx(list, i),
+						       "securityContext.privileged")))
+			return true;
+	return false;
+}
+
+/* Sandboxed pods with rights against which the sandbox is no boundary. */
+static enum result check_rights(struct doctor *d)
+{
+	struct json_object *items = kf_kube_at(d->pods, "items");
+	unsigned privileged = 0, host = 0;
+	char first[300] = "";
+
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
+		struct json_object *pod = json_object_array_get_idx(items, i);
+		bool root, shares;
+
+		if (!kf_cluster_sandboxed(d->cluster, pod))
+			continue;
+		root = is_privileged(pod, "spec.containers") ||
+		       is_privileged(pod, "spec.initContainers") ||
+		       is_privileged(pod, "spec.ephemeralContainers");
+		shares = json_object_get_boolean(kf_kube_at(pod, "spec.hostPID")) ||
+			 json_object_get_boolean(kf_kube_at(pod, "spec.hostNetwork"));
+		privileged += root;
+		host += shares;
+		if ((root || shares) && !*first)
+			(void)snprintf(first, sizeof(first), "%.100s/%.150s",
+				       kf_kube_string(pod, "metadata.namespace"),
+				       kf_kube_string(pod, "metadata.name"));
+	}
+	if (privileged || host)
+		return set_result(d, WARNING,
+				  "%u privileged, %u in their node's namespaces, such as %s; "
+				  "admission.refuse keeps new ones away",
+				  privileged, host, first);
+	return set_result(d, OK, "none is privileged or in its node's namespaces");
 }
 
 static const struct {
@@ -180,11 +253,14 @@ static const struct {
 	{"every handler has a RuntimeClass", check_classes},
 	{"admission policies are there", check_policies},
 	{"no sandboxed pod is refused", check_refused},
+	{"sandboxed pods have no rights beyond the sandbox", check_rights},
 };
 
-static int run_checks(struct doctor *d, bool json)
+static int run_checks(struct doctor *d, const struct kf_cluster_options *o)
 {
-	static const char *const marks[] = {"ok", "warning", "error"};
+	static const char *const marks[] = {"ok", "warning", "error"}, *const signs[] = {"√", "‼",
+											 "×"};
+	const bool json = o->json;
 	struct json_object *list = json_object_new_array(), *out = json_object_new_object();
 	bool failed = false;
 
@@ -193,7 +269,10 @@ static int run_checks(struct doctor *d, bool json)
 		struct json_object *row = json_object_new_object();
 
 		failed = failed || result == ERROR;
-		if (!json)
+		if (o->brief)
+			kf_print_line(stdout, "%s %s%s%s", signs[result], checks[i].name,
+				      result == OK ? "" : ": ", result == OK ? "" : d->text);
+		else if (!json)
 			kf_print_line(stdout, "%-8s %s: %s", marks[result], checks[i].name,
 				      d->text);
 		(void)json_object_object_add(row, "check", json_object_new_string(checks[i].name));
@@ -209,6 +288,15 @@ static int run_checks(struct doctor *d, bool json)
 	return failed ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
+/* NULL if these rights do not allow it. */
+static int get_list(const struct kf_cluster_options *o, const char *what, const char *selector,
+		    struct json_object **ret, struct kf_err *err)
+{
+	const struct kf_cluster_query query = {.what = what, .selector = selector, .all = true};
+
+	return kf_cluster_get(o, &query, ret, err) < 0 && err->code != EACCES ? -1 : 0;
+}
+
 static int run_doctor(const struct kf_command *self, int argc, char **argv)
 {
 	struct kf_cluster_options o;
@@ -222,19 +310,12 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 	o.namespace_ = NULL;
 	if (kf_cluster_load(&o, &c, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	if (kf_cluster_get(&o,
-			   &(struct kf_cluster_query){
-				   .what = "daemonsets", .selector = KF_PART_OF_US, .all = true},
-			   &d.daemonsets, &err) < 0 ||
-	    kf_cluster_get(&o,
-			   &(struct kf_cluster_query){.what = "validatingadmissionpolicies",
-						      .selector = KF_PART_OF_US},
-			   &d.policies, &err) < 0 ||
-	    kf_cluster_get(&o, &(struct kf_cluster_query){.what = "pods", .all = true}, &d.pods,
-			   &err) < 0)
+	if (get_list(&o, "daemonsets", KF_PART_OF_US, &d.daemonsets, &err) < 0 ||
+	    get_list(&o, "validatingadmissionpolicies", KF_PART_OF_US, &d.policies, &err) < 0 ||
+	    kf_cluster_pods(&o, &d.pods, &err) < 0)
 		status = kf_command_fail("%s", err.msg);
 	else
-		status = run_checks(&d, o.json);
+		status = run_checks(&d, &o);
 	json_object_put(d.daemonsets);
 	json_object_put(d.policies);
 	json_object_put(d.pods);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define UNKNOWN "not known with these rights"
+
 static void put_json(struct json_object **object)
 {
 	json_object_put(*object);
@@ -67,12 +69,15 @@ static void add_weaknesses(struct json_object *pod, struct json_object *containe
 }
 
 /* Who puts processes into the sandbox on the pod's node: guard or plugin. */
-static const char *enforced_by(struct json_object *node, const char *handler)
+static const char *enforced_by(const struct kf_cluster *c, struct json_object *node,
+			       const char *handler)
 {
 	struct json_object *condition =
 		kf_kube_find(node, "status.conditions", "type", KF_CONDITION);
 	const char *ready = node ? kf_kube_meta(node, "labels", KF_LABEL_READY) : NULL;
 
+	if (!c->nodes)
+		return "not known with these rights: nodes may not be read";
 	if (!node)
 		return "not on a node yet";
 	if (!ready)
@@ -113,6 +118,73 @@ static void add_containers(const struct kf_cluster *c, struct json_object *pod, 
 	}
 }
 
+/* What of its node the pod is given. */
+static void add_places(struct json_object *pod, struct json_object *list)
+{
+	static const char *const keys[] = {"hostPID", "hostNetwork", "hostIPC"};
+	struct json_object *volumes = kf_kube_at(pod, "spec.volumes");
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(keys); i++) {
+		char path[32];
+
+		(void)snprintf(path, sizeof(path), "spec.%s", keys[i]);
+		if (json_object_get_boolean(kf_kube_at(pod, path)))
+			add_warning(list, "%s: the pod shares that with its node", keys[i]);
+	}
+	for (size_t i = 0; i < kf_kube_length(volumes); i++) {
+		const char *path =
+			kf_kube_string(json_object_array_get_idx(volumes, i), "hostPath.path");
+
+		if (*path && strcmp(path, "/") != 0)
+			add_warning(list, "the node's %.160s is mounted into the pod", path);
+	}
+}
+
+/* Why a container of @path does not run; NULL if it does, or is not looked at yet. */
+static const char *waits_for(struct json_object *pod, const char *path, const char **ret_name,
+			     const char **ret_reason)
+{
+	struct json_object *list = kf_kube_at(pod, path);
+
+	for (size_t i = 0; i < kf_kube_length(list); i++) {
+		struct json_object *status = json_object_array_get_idx(list, i);
+		const char *reason = kf_kube_string(status, "state.waiting.reason");
+
+		/* These come before anything has gone wrong. */
+		if (!*reason || strcmp(reason, "PodInitializing") == 0 ||
+		    strcmp(reason, "ContainerCreating") == 0)
+			continue;
+		*ret_name = kf_kube_string(status, "name");
+		*ret_reason = reason;
+		return kf_kube_string(status, "state.waiting.message");
+	}
+	return NULL;
+}
+
+/* Whether the pod runs, and if it cannot why: of all its containers the first one that waits. */
+static void add_state(struct json_object *out, struct json_object *pod)
+{
+	static const char *const lists[] = {"status.initContainerStatuses",
+					    "status.containerStatuses",
+					    "status.ephemeralContainerStatuses"};
+	struct json_object *scheduled =
+		kf_kube_find(pod, "status.conditions", "type", "PodScheduled");
+	const char *name = "", *reason = "", *why = NULL;
+	char text[1200];
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(lists) && !why; i++)
+		why = waits_for(pod, lists[i], &name, &reason);
+	if (why)
+		(void)snprintf(text, sizeof(text), "container %.64s cannot start: %.64s%s%.1000s",
+			       name, reason, *why ? ": " : "", why);
+	else if (strcmp(kf_kube_string(scheduled, "status"), "False") == 0)
+		(void)snprintf(text, sizeof(text), "no node takes it: %.1000s",
+			       kf_kube_string(scheduled, "message"));
+	else
+		(void)snprintf(text, sizeof(text), "%.64s", kf_kube_string(pod, "status.phase"));
+	add_member(out, "state", text);
+}
+
 static struct json_object *explain_pod(const struct kf_cluster *c, struct json_object *pod,
 				       struct json_object *class)
 {
@@ -130,13 +202,18 @@ static struct json_object *explain_pod(const struct kf_cluster *c, struct json_o
 
 	add_member(out, "pod", kf_kube_string(pod, "metadata.name"));
 	add_member(out, "namespace", kf_kube_string(pod, "metadata.namespace"));
-	add_member(out, "runtimeClass", kf_kube_string(class, "metadata.name"));
+	add_member(out, "runtimeClass", kf_kube_string(pod, "spec.runtimeClassName"));
 	add_member(out, "handler", handler);
 	add_member(out, "node", node_name);
 	add_member(out, "landlockAbi", node ? kf_kube_meta(node, "labels", KF_LABEL_ABI) : "");
-	add_member(out, "strength", enforced_by(node, handler));
-	add_member(out, "seccomp", level ? level : "none of ours");
-	add_member(out, "exec", s->exec == KF_EXEC_DENY ? "refused by the guard" : "sandboxed");
+	add_member(out, "strength", enforced_by(c, node, handler));
+	add_member(out, "seccomp", !c->configured ? UNKNOWN : level ? level : "none of ours");
+	add_member(out, "exec",
+		   !c->configured	     ? UNKNOWN
+		   : s->exec == KF_EXEC_DENY ? "refused by the guard"
+					     : "sandboxed");
+	add_state(out, pod);
+	add_places(pod, warnings);
 	add_containers(c, pod, "spec.initContainers", rows, warnings);
 	add_containers(c, pod, "spec.containers", rows, warnings);
 	add_containers(c, pod, "spec.ephemeralContainers", rows, warnings);
@@ -153,7 +230,7 @@ static void print_table(struct json_object *out)
 		{"class", "runtimeClass"}, {"handler", "handler"},
 		{"node", "node"},	   {"landlock", "landlockAbi"},
 		{"strength", "strength"},  {"seccomp", "seccomp"},
-		{"exec", "exec"},
+		{"exec", "exec"},	   {"state", "state"},
 	};
 	struct json_object *rows = kf_kube_at(out, "containers");
 	struct json_object *warnings = kf_kube_at(out, "warnings");
@@ -178,6 +255,22 @@ static void print_table(struct json_object *out)
 			      json_object_get_string(json_object_array_get_idx(warnings, i)));
 }
 
+/* One line: can it run, and is it what it should be? */
+static void print_brief(struct json_object *out)
+{
+	const char *state = kf_kube_string(out, "state");
+	struct json_object *first = json_object_array_get_idx(kf_kube_at(out, "containers"), 0);
+	size_t warnings = kf_kube_length(kf_kube_at(out, "warnings"));
+	bool stuck = strstr(state, "cannot start") || strstr(state, "no node takes it");
+
+	kf_print_line(stdout, "%s %s/%s: profile %.64s; %s; %zu warnings",
+		      stuck	 ? "×"
+		      : warnings ? "‼"
+				 : "√",
+		      kf_kube_string(out, "namespace"), kf_kube_string(out, "pod"),
+		      kf_kube_string(first, "profile"), state, warnings);
+}
+
 static int run_explain(const struct kf_command *self, int argc, char **argv)
 {
 	KF_CLEANUP(put_json) struct json_object *pod = NULL;
@@ -191,13 +284,19 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 		return status;
 	if (kf_cluster_load(&o, &c, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	r = c.configured
+	r = c.configured || !c.config
 		    ? kf_cluster_get(&o,
 				     &(struct kf_cluster_query){.what = "pods", .name = o.argument},
 				     &pod, &err)
 		    : kf_fail(&err, ENOENT, "%s", c.why.msg);
 	class = r == 0 ? kf_cluster_pod_class(&c, pod) : NULL;
-	if (r == 0 && !class)
+	if (r == 0 && !kf_cluster_sandboxed(&c, pod) && (!c.configured || !c.classes))
+		r = kf_fail(&err, ENOENT,
+			    "pod %s has not the label " KF_LABEL_SANDBOXED
+			    ": it is not sandboxed, or the cluster has no mutating policy that "
+			    "sets it; its RuntimeClass may not be read with these rights",
+			    o.argument);
+	else if (r == 0 && !kf_cluster_sandboxed(&c, pod))
 		r = kf_fail(&err, ENOENT, "pod %s is not sandboxed: %s%s", o.argument,
 			    *kf_kube_string(pod, "spec.runtimeClassName")
 				    ? "no handler of ours is behind runtimeClassName "
@@ -208,6 +307,8 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 		if (o.json)
 			kf_print_json(stdout, out,
 				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		else if (o.brief)
+			print_brief(out);
 		else
 			print_table(out);
 		json_object_put(out);

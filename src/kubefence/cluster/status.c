@@ -108,7 +108,7 @@ static struct json_object *list_pods(const struct kf_cluster *c, struct json_obj
 		KF_CLEANUP(kf_buf_done) struct kf_buf profiles = KF_BUF_INIT(PROFILES_TEXT);
 		const char *why, *last = NULL;
 
-		if (!kf_cluster_pod_class(c, pod))
+		if (!kf_cluster_sandboxed(c, pod))
 			continue;
 		for (size_t k = 0; k < kf_kube_length(containers); k++) {
 			const char *name =
@@ -160,7 +160,7 @@ static struct json_object *list_classes(const struct kf_cluster *c, struct json_
 	return rows;
 }
 
-static void print_table(struct json_object *out)
+static void print_table(const struct kf_cluster *c, struct json_object *out)
 {
 	static const char *const node_keys[] = {"name", "ready", "reason", "landlockAbi",
 						"message"};
@@ -172,14 +172,51 @@ static void print_table(struct json_object *out)
 	static const char *const pod_heads[] = {"NAMESPACE", "POD",   "RUNTIMECLASS",
 						"PROFILE",   "PHASE", "NODE"};
 
-	print_rows(kf_kube_at(out, "nodes"), node_keys, node_heads, KF_ARRAY_SIZE(node_keys));
+	if (c->nodes)
+		print_rows(kf_kube_at(out, "nodes"), node_keys, node_heads,
+			   KF_ARRAY_SIZE(node_keys));
+	else
+		kf_print_line(stdout, "nodes: not known with these rights");
 	fputs("\n", stdout);
-	print_rows(kf_kube_at(out, "runtimeClasses"), class_keys, class_heads,
-		   KF_ARRAY_SIZE(class_keys));
+	if (c->classes && c->configured)
+		print_rows(kf_kube_at(out, "runtimeClasses"), class_keys, class_heads,
+			   KF_ARRAY_SIZE(class_keys));
+	else
+		kf_print_line(stdout, "RuntimeClasses: not known with these rights");
 	if (!kf_kube_length(kf_kube_at(out, "pods")))
 		return;
 	fputs("\n", stdout);
 	print_rows(kf_kube_at(out, "pods"), pod_keys, pod_heads, KF_ARRAY_SIZE(pod_keys));
+}
+
+static unsigned count_phase(struct json_object *rows, const char *phase)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < kf_kube_length(rows); i++)
+		n += strcmp(kf_kube_string(json_object_array_get_idx(rows, i), "phase"), phase) ==
+		     0;
+	return n;
+}
+
+/* One line each for the nodes and the pods. */
+static void print_brief(const struct kf_cluster *c, struct json_object *out, unsigned ready)
+{
+	struct json_object *nodes = kf_kube_at(out, "nodes"), *pods = kf_kube_at(out, "pods");
+	unsigned marked = 0, pending = count_phase(pods, "Pending");
+
+	for (size_t i = 0; i < kf_kube_length(nodes); i++)
+		marked += *kf_kube_string(json_object_array_get_idx(nodes, i), "ready") != '\0';
+	if (!c->nodes)
+		kf_print_line(stdout, "‼ nodes: not known with these rights");
+	else
+		kf_print_line(stdout, "%s nodes: %u of %u ready for sandboxed pods",
+			      !ready	       ? "×"
+			      : ready < marked ? "‼"
+					       : "√",
+			      ready, marked);
+	kf_print_line(stdout, "%s pods: %zu sandboxed, %u of them pending", pending ? "‼" : "√",
+		      kf_kube_length(pods), pending);
 }
 
 static int run_status(const struct kf_command *self, int argc, char **argv)
@@ -196,8 +233,7 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 		return status;
 	if (kf_cluster_load(&o, &c, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	r = kf_cluster_get(&o, &(struct kf_cluster_query){.what = "pods", .all = true}, &list,
-			   &err);
+	r = kf_cluster_pods(&o, &list, &err);
 	if (r == 0) {
 		struct json_object *pod_rows = list_pods(&c, list);
 
@@ -208,11 +244,13 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 		if (o.json)
 			kf_print_json(stdout, out,
 				      JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		else if (o.brief)
+			print_brief(&c, out, ready);
 		else
-			print_table(out);
-		if (!c.configured)
+			print_table(&c, out);
+		if (!c.configured && c.config)
 			r = kf_fail(&err, ENOENT, "%s", c.why.msg);
-		else if (!ready)
+		else if (c.nodes && !ready)
 			r = kf_fail(&err, ENOENT, "no node is ready for sandboxed pods");
 	}
 	kf_cluster_done(&c);
