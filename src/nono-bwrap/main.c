@@ -75,8 +75,7 @@ static int enter_view(const struct kf_bwrap_view *view, struct kf_err *err)
 {
 	struct kf_tree tree = kf_tree_live;
 	struct kf_vars vars;
-	const struct kf_scene scene = {
-		.tree = &tree, .policy = &view->policy, .vars = &vars};
+	const struct kf_scene scene = {.tree = &tree, .policy = &view->policy, .vars = &vars};
 	struct kf_enter_needs needs;
 	const struct kf_enter it = {.scene = &scene,
 				    .needs = &needs,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* probe PATH...: what can be done with each, one line a path: letters r (read), w (written), l (listed), c (something
- * can be made in it), x (executed), then the names that it lists. */
+/* probe PATH...: what can be done with each, one line a path: letters r (read), w (written), l
+ * (listed), c (something can be made in it), x (executed), then the names that it lists. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
