@@ -10,6 +10,7 @@
 #include "sandbox/proof.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,6 +190,7 @@ static int enter_landlock(const struct kf_enter *e, struct kf_err *err)
 		ret = keep_quiet(e, &sink.ll, err);
 	if (ret == 0)
 		ret = kf_landlock_enforce(&sink.ll, err);
+	free(sink.list.at);
 	(void)close(sink.ll.fd);
 	return ret;
 }

@@ -159,7 +159,7 @@ static int ask_helper(const struct kf_helper *helper, uint32_t what, const void 
 {
 	const struct request request = {.what = what, .n = (uint32_t)n};
 	const int fd = helper->child.fd;
-	struct kf_err answer;
+	struct kf_err answer = {0};
 
 	if (kf_write_all(fd, &request, sizeof(request), err) < 0 ||
 	    kf_write_all(fd, text, n, err) < 0)

@@ -2,15 +2,14 @@
 /* src/grants: what a policy makes accessible in a real container, which a child of the test's makes
  * and enters; and which rule decides about a path there.  What Landlock then enforces is tried in
  * tests/sandbox. */
-#include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/sha256.h"
 #include "container.h"
 #include "grants/decide.h"
 #include "grants/given.h"
 #include "grants/grants.h"
 #include "grants/volumes.h"
 #include "kf_test.h"
+#include "policies.h"
 #include "refuse.h"
 
 #include <limits.h>
@@ -38,23 +37,6 @@ static char *const user_env[] = {(char *)"HOME=/home/user", (char *)"TMPDIR=/bin
 static char workdir[] = "/work";
 static const struct kf_vars vars = {.uid = 0, .workdir = workdir, .env = user_env};
 static const struct kf_vars of_user = {.uid = 1000, .workdir = workdir, .env = user_env};
-
-static bool parse_rules(const char *rules, struct kf_policy *ret)
-{
-	struct kf_buf buf = KF_BUF_INIT(SAID_MAX);
-	char sum[KF_SHA256_HEX + 1];
-	struct kf_err err;
-	int r;
-
-	kf_buf_addf(&buf, "nono-policy 1\nname test\n%s", rules);
-	kf_sha256_hex(buf.p, buf.n, sum);
-	kf_buf_addf(&buf, "sum %s\n", sum);
-	r = buf.failed ? -1 : kf_policy_parse(buf.p, buf.n, ret, &err);
-	if (r < 0)
-		(void)fprintf(stderr, "# %s\n", err.msg);
-	kf_buf_done(&buf);
-	return r == 0;
-}
 
 /* ---- the container ---- */
 
