@@ -85,7 +85,7 @@ static int read_frame(struct kf_egress_body *b, char c)
 	case TRAILER:
 		if (c == '\r')
 			return END_LF;
-		/* fall through */
+		__attribute__((fallthrough));
 	case TRAILER_LINE:
 		return b->strict ? -1 : read_text(b, c, TRAILER_LINE, TRAILER_LF);
 	case TRAILER_LF:

@@ -98,13 +98,16 @@ static struct kf_egress_span trim_span(struct kf_egress_span s)
 bool kf_egress_head_authority(struct kf_egress_span s, struct kf_egress_span *ret_host,
 			      uint16_t *ret_port)
 {
-	const char *close = s.n && *s.p == '[' ? memchr(s.p, ']', s.n) : NULL;
-	const char *from = close ? close : s.p;
-	const char *colon = memchr(from, ':', s.n - (size_t)(from - s.p));
+	const char *close, *from, *colon;
 	unsigned port = 0;
 
 	*ret_host = s;
-	if (s.n && *s.p == '[' && (!close || (close + 1 != s.p + s.n && close[1] != ':')))
+	if (!s.n)
+		return false;
+	close = *s.p == '[' ? memchr(s.p, ']', s.n) : NULL;
+	from = close ? close : s.p;
+	colon = memchr(from, ':', s.n - (size_t)(from - s.p));
+	if (*s.p == '[' && (!close || (close + 1 != s.p + s.n && close[1] != ':')))
 		return false;
 	if (colon) {
 		ret_host->n = (size_t)(colon - s.p);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* First line and headers of a request or an answer; servers take 8 to 64 KiB. */
 #define KF_EGRESS_HEAD_MAX   (32 * 1024)
 #define KF_EGRESS_FIELDS_MAX 128
 

@@ -4,7 +4,6 @@
 SUPPRESSED = {
     # cppcheck
     ("AssignmentIntegerToAddress", "src/nri/dispatch.c"): "CALLBACK() takes a function pointer out of a table of functions at an offset",
-    ("ctuuninitvar", "src/nono-nri/helper.c"): "recvmsg() fills what it is pointed at",
     ("uninitvar", "src/toml/edit.c"): "chain[] is filled up to depth, and read from there down",
     # gcc -fanalyzer
     ("-Wanalyzer-malloc-leak", "src/grants/deny.c"): "it is the list's, which its owner releases",

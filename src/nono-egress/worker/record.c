@@ -9,6 +9,9 @@
 #include <limits.h>
 #include <time.h>
 
+/* What several writers put into one pipe in one piece. */
+#define RECORD_MAX PIPE_BUF
+
 static const char *const verdicts[] = {
 	[KF_EGRESS_ALLOWED] = "allowed",
 	[KF_EGRESS_REFUSED] = "refused",
@@ -18,7 +21,7 @@ static const char *const verdicts[] = {
 void kf_worker_record_write(struct kf_worker_records *to, const struct kf_worker_record *record)
 {
 	const struct kf_egress_reason_text *reason = kf_egress_reason(record->reason);
-	KF_CLEANUP(kf_buf_done) struct kf_buf line = KF_BUF_INIT(PIPE_BUF);
+	KF_CLEANUP(kf_buf_done) struct kf_buf line = KF_BUF_INIT(RECORD_MAX);
 
 	kf_json_open(&line, NULL, '{');
 	kf_json_put_number(&line, "time", (long long)time(NULL));

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+/* One answer to a request that is refused, headers and reason. */
 #define TEXT_MAX (4 * 1024)
 
 void kf_worker_conn_record(struct kf_worker_conn *c, enum kf_egress_reason reason)
