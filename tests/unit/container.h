@@ -6,6 +6,7 @@
 #define KF_TESTS_CONTAINER_H
 
 #include "apart.h"
+#include "valgrind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,6 +50,12 @@ static inline bool bind_read_only(const char *path)
 {
 	return mount(path, path, NULL, MS_BIND, NULL) == 0 &&
 	       mount(NULL, path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) == 0;
+}
+
+/* Only root mounts. */
+static inline bool can_make_containers(void)
+{
+	return geteuid() == 0 && !under_valgrind();
 }
 
 /* Where containers are mounted: a group's setup and teardown. */

@@ -4,6 +4,8 @@
 #ifndef KF_TESTS_REFUSE_H
 #define KF_TESTS_REFUSE_H
 
+#include "valgrind.h"
+
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdbool.h>
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #define REFUSALS_MAX 8
 #define ANY_OPTION   UINT32_MAX
@@ -20,6 +23,12 @@ struct refusal {
 	uint32_t option; /* its first argument; ANY_OPTION: any */
 	unsigned error;
 };
+
+/* Nor under valgrind, whose own calls would be refused as well. */
+static inline bool can_refuse_calls(void)
+{
+	return geteuid() == 0 && !under_valgrind();
+}
 
 /* By root, who needs no no_new_privs for it. */
 static inline bool refuse_calls(const struct refusal *refusals, size_t n)

@@ -8,6 +8,7 @@
 #include "host/run.h"
 #include "kf_test.h"
 #include "node/node.h"
+#include "valgrind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -209,6 +210,8 @@ static void a_node_is_set_up_or_as_before(void **state)
 	struct kf_err err;
 
 	(void)state;
+	if (under_valgrind())
+		skip();
 	must(install_node(&err), &err);
 	assert_string_not_equal(look_at_node(), original);
 	/* All is well but that nobody has restarted the runtime. */
@@ -223,6 +226,8 @@ static void a_node_is_set_up_or_as_before(void **state)
 static void a_node_is_cleaned_by_the_next_run(void **state)
 {
 	(void)state;
+	if (under_valgrind())
+		skip();
 	fail_some(uninstall_node, true, original);
 }
 
