@@ -296,7 +296,7 @@ static enum kf_worker_step pass_answer(struct kf_worker_conn *c)
 	case KF_WORKER_PUMP_EOF:
 		if (c->answer.framing == KF_EGRESS_UNTIL_CLOSE)
 			return finish_exchange(c);
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		kf_worker_conn_record(c, KF_EGRESS_WHY_BROKEN);
 		return KF_WORKER_STEP_CLOSE;
