@@ -287,6 +287,13 @@ static int parse_memfd(struct parser *p, char *s)
 	return add_rule(p, KF_RULE_MEMFD_NOEXEC, NULL) ? 0 : -1;
 }
 
+static int parse_inner(struct parser *p, char *s)
+{
+	if (strcmp(s, "bwrap") != 0)
+		return bad(p, "'inner %s': not bwrap", s);
+	return add_rule(p, KF_RULE_INNER, NULL) ? 0 : -1;
+}
+
 static int parse_env(struct parser *p, char *s)
 {
 	static const struct {
@@ -370,7 +377,7 @@ static int parse_line(struct parser *p, char *s, size_t n)
 	} words[] = {
 		{"env", parse_env},	    {"fs", parse_fs},	      {"net", parse_net},
 		{"note", parse_note},	    {"rlimit", parse_rlimit}, {"scope", parse_scope},
-		{"seccomp", parse_seccomp}, {"memfd", parse_memfd},
+		{"seccomp", parse_seccomp}, {"memfd", parse_memfd},   {"inner", parse_inner},
 	};
 	const char *word;
 

@@ -40,6 +40,7 @@
  *	scope signal
  *	scope abstract
  *	memfd noexec                  memory files only if they can never be executed
+ *	inner bwrap                   nono-bwrap comes first in PATH, as bwrap
  *	env drop LD_PRELOAD           a name; "*" stands for any characters in it: *TOKEN*
  *	env keep KEY                  with any of these, all others are dropped
  *	env set KEY=VALUE
@@ -76,6 +77,7 @@ enum kf_rule_kind {
 	KF_RULE_NET_BIND_UDP,
 	KF_RULE_SCOPE,
 	KF_RULE_MEMFD_NOEXEC,
+	KF_RULE_INNER,
 	KF_RULE_ENV,
 	KF_RULE_RLIMIT,
 	KF_RULE_SECCOMP,

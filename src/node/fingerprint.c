@@ -126,6 +126,8 @@ int kf_fingerprint(const struct kf_node *node, const struct kf_payload *payload,
 		    node->elsewhere ? node->elsewhere : "");
 	kf_sha256_hex(payload->launcher, payload->nlauncher, sum);
 	kf_buf_addf(&buf, "launcher %s\n", sum);
+	kf_sha256_hex(payload->inner, payload->ninner, sum);
+	kf_buf_addf(&buf, "inner %s\n", sum);
 	kf_sha256_hex(payload->guard, payload->nguard, sum);
 	kf_buf_addf(&buf, "guard %s\n", sum);
 	for (size_t i = 0; i < node->options->nprofiles; i++) {

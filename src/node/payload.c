@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "config/settings_text.h"
+#include "flat/launcher.h"
 #include "node/handler.h"
 #include "node/predecessor.h"
 
@@ -44,7 +45,8 @@ int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err)
 {
 	*ret = (struct kf_payload){0};
 	if (read_program(dir, "nono", &ret->launcher, &ret->nlauncher, err) < 0 ||
-	    read_program(dir, "nono-runc", &ret->guard, &ret->nguard, err) < 0) {
+	    read_program(dir, "nono-runc", &ret->guard, &ret->nguard, err) < 0 ||
+	    read_program(dir, "nono-bwrap", &ret->inner, &ret->ninner, err) < 0) {
 		kf_payload_done(ret);
 		return -1;
 	}
@@ -55,6 +57,8 @@ void kf_payload_done(struct kf_payload *payload)
 {
 	free(payload->launcher);
 	free(payload->guard);
+	free(payload->inner);
+	free(payload->inner_path);
 	*payload = (struct kf_payload){0};
 }
 
@@ -128,6 +132,15 @@ static int settings_text(const struct kf_node *node, struct kf_node_plan *plan,
 	return r;
 }
 
+const char *kf_payload_inner_path(struct kf_payload *payload, const char *launcher)
+{
+	free(payload->inner_path);
+	if (asprintf(&payload->inner_path, "%.*s" KF_LAUNCHER_INNER "/bwrap",
+		     (int)(strrchr(launcher, '/') + 1 - launcher), launcher) < 0)
+		payload->inner_path = NULL;
+	return payload->inner_path;
+}
+
 int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 		    struct kf_payload *payload, struct kf_err *err)
 {
@@ -138,7 +151,9 @@ int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 		return 0;
 	payload->n = 0;
 	if (add_file(payload, node->options->launcher, payload->launcher, payload->nlauncher, 0755,
-		     false, err) < 0)
+		     false, err) < 0 ||
+	    add_file(payload, kf_payload_inner_path(payload, node->options->launcher),
+		     payload->inner, payload->ninner, 0755, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < plan->nhandlers; i++) {
 		if (!plan->handlers[i].guard)
@@ -214,7 +229,8 @@ static bool is_ours(const struct kf_node *node, const struct kf_payload *payload
 	for (size_t i = 0; i < node->journal.nfiles; i++)
 		if (strcmp(node->journal.files[i].path, path) == 0)
 			return true;
-	return strcmp(kf_path_base(path), KF_NODE_PROFILES) == 0;
+	return strcmp(kf_path_base(path), KF_NODE_PROFILES) == 0 ||
+	       strcmp(kf_path_base(path), KF_LAUNCHER_INNER) == 0;
 }
 
 /* Report files in @dir that are not ours, such as scripts of a predecessor around the launcher:

@@ -17,12 +17,16 @@ struct kf_payload {
 		bool once; /* not replaced if it exists: the plugin writes it, too */
 	} files[KF_PAYLOAD_MAX];
 	size_t n;
-	char *launcher, *guard; /* the programs, owned */
-	size_t nlauncher, nguard;
+	char *launcher, *guard, *inner; /* the programs, owned */
+	size_t nlauncher, nguard, ninner;
+	char *inner_path; /* owned */
 };
 
 /* Read the programs of @dir. */
 int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err);
+/* Where nono-bwrap belongs if the launcher is @launcher: as "bwrap" in a directory of its own, which
+ * comes first in PATH.  @payload's; NULL if out of memory. */
+const char *kf_payload_inner_path(struct kf_payload *payload, const char *launcher);
 /* List the files that belong on the node for @plan, whose arena it uses. */
 int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,
 		    struct kf_payload *payload, struct kf_err *err);

@@ -17,9 +17,11 @@
 static int add_program(struct kf_payload *p, const char *path, const char *data, size_t n,
 		       struct kf_err *err)
 {
-	for (size_t i = 0; i < p->n; i++)
+	for (size_t i = 0; path && i < p->n; i++)
 		if (strcmp(p->files[i].path, path) == 0)
 			return 0;
+	if (!path)
+		return kf_fail_nomem(err, "programs");
 	if (p->n == KF_PAYLOAD_MAX)
 		return kf_fail(err, E2BIG, "more than %d files to install", KF_PAYLOAD_MAX);
 	p->files[p->n++] = (struct kf_payload_file){path, data, n, 0755, false};
@@ -34,6 +36,8 @@ static int list_programs(const struct kf_node *node, char **guards, struct kf_pa
 	const struct kf_journal *j = &node->journal;
 
 	if (add_program(p, node->options->launcher, p->launcher, p->nlauncher, err) < 0 ||
+	    add_program(p, kf_payload_inner_path(p, node->options->launcher), p->inner, p->ninner,
+			err) < 0 ||
 	    add_program(p, KF_NODE_GUARD, p->guard, p->nguard, err) < 0)
 		return -1;
 	for (char **g = guards; *g; g++)

@@ -312,7 +312,8 @@ static const struct answer options[] = {
 	{"clearenv", "", 0, SAME, take_flag, FLAG_CLEAR_ENV, "remove all variables but PWD"},
 
 	{"bind", "SRC DEST", 2, SAME, take_source, KF_BWRAP_BIND,
-	 "SRC can be written where it lies; an error if DEST is another place; no devices"},
+	 "SRC can be written where it lies, but for /proc; an error if DEST is another place; no "
+	 "devices"},
 	{"bind-try", "SRC DEST", 2, SAME, take_optional, KF_BWRAP_BIND, "if SRC exists"},
 	{"bind-fd", "FD DEST", 2, SAME, take_source_fd, KF_BWRAP_BIND, "SRC is an open directory"},
 	{"ro-bind", "SRC DEST", 2, SAME, take_source, KF_BWRAP_RO_BIND,

@@ -106,6 +106,10 @@ static int add_bind(struct tree *v, const struct kf_bwrap_mount *mount)
 			       source, mount->dest);
 	if (lay_over(v, dest, read_only ? RX : RW, false) < 0)
 		return -1;
+	/* Nothing can be made in /proc, and that it is refused is what proves the sandbox. */
+	if (!read_only && kf_path_under("/proc", dest) && strcmp(dest, "/proc") != 0 &&
+	    lay_over(v, "/proc", RX, true) < 0)
+		return -1;
 	return mount->kind == KF_BWRAP_DEV_BIND ? 0 : hide_devices(v, dest);
 }
 

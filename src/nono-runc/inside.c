@@ -20,6 +20,7 @@
 
 #define DIR_IN_BUNDLE "nono"
 #define PROFILES      "profiles"
+#define INNER	      KF_LAUNCHER_INNER
 /* PATH and the working directory; no path of more than PATH_MAX can be looked up. */
 #define START_MAX     (64 * 1024)
 
@@ -38,9 +39,12 @@ static bool is_ours(const struct kf_view_mount *mount, const char *bundle, const
 		       strcmp(mount->source + n, "/" DIR_IN_BUNDLE) == 0;
 	if (strcmp(mount->destination, KF_LAUNCHER_PATH) == 0)
 		return strcmp(mount->source, launcher) == 0;
-	return strcmp(mount->destination, KF_LAUNCHER_DIR "/" PROFILES) == 0 &&
-	       strncmp(mount->source, launcher, dir) == 0 &&
-	       strcmp(mount->source + dir, PROFILES) == 0;
+	if (strncmp(mount->source, launcher, dir) != 0)
+		return false;
+	return (strcmp(mount->destination, KF_LAUNCHER_DIR "/" PROFILES) == 0 &&
+		strcmp(mount->source + dir, PROFILES) == 0) ||
+	       (strcmp(mount->destination, KF_LAUNCHER_INNER_DIR) == 0 &&
+		strcmp(mount->source + dir, INNER) == 0);
 }
 
 void kf_inside_forget(struct kf_oci *oci, const char *bundle, const char *launcher)
@@ -132,10 +136,11 @@ static void write_start(const struct kf_oci *oci, struct kf_buf *out)
 	}
 }
 
-static int make_files(const struct kf_oci *oci, const char *bundle, bool profiles,
+static int make_files(const struct kf_oci *oci, const char *bundle,
 		      const struct kf_profile_text *policy, struct kf_err *err)
 {
-	KF_CLOSE int in = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1, sub = -1;
+	KF_CLOSE int in = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1, sub = -1,
+		     inner = -1;
 	struct kf_buf start = KF_BUF_INIT(START_MAX);
 	const char *label = oci->mount_label;
 	int r;
@@ -143,7 +148,8 @@ static int make_files(const struct kf_oci *oci, const char *bundle, bool profile
 	if (in < 0)
 		return kf_fail_sys(err, "open '%s'", bundle);
 	if (make_dir(in, DIR_IN_BUNDLE, label, &dir, err) < 0 ||
-	    (profiles && make_dir(dir, PROFILES, label, &sub, err) < 0))
+	    (oci->inside.profiles && make_dir(dir, PROFILES, label, &sub, err) < 0) ||
+	    (oci->inside.inner && make_dir(dir, INNER, label, &inner, err) < 0))
 		return -1;
 	write_start(oci, &start);
 	if (start.failed)
@@ -158,11 +164,32 @@ static int make_files(const struct kf_oci *oci, const char *bundle, bool profile
 	return r;
 }
 
+/* Keep @path, a directory beside the launcher, only if it is there. */
+static int find_beside(const char **path, struct kf_err *err)
+{
+	struct stat st;
+
+	if (!*path)
+		return kf_fail_nomem(err, KF_LAUNCHER_DIR);
+	if (lstat(*path, &st) == 0)
+		return 0;
+	if (errno != ENOENT)
+		return kf_fail_sys(err, "stat '%s'", *path);
+	*path = NULL;
+	return 0;
+}
+
+static bool asks_for_inner(const struct kf_profile_text *policy)
+{
+	static const char line[] = "\ninner bwrap\n";
+
+	return memmem(policy->text, policy->n, line, sizeof(line) - 1) != NULL;
+}
+
 int kf_inside_prepare(struct kf_oci *oci, int rootfs, const char *bundle, const char *launcher,
 		      const struct kf_profile_text *policy, struct kf_err *err)
 {
 	const int n = launcher_dir(launcher);
-	struct stat st;
 	bool place;
 
 	oci->inside.decided = true;
@@ -173,12 +200,15 @@ int kf_inside_prepare(struct kf_oci *oci, int rootfs, const char *bundle, const 
 	oci->inside.dir = kf_arena_printf(&oci->arena, "%s/" DIR_IN_BUNDLE, bundle);
 	oci->inside.launcher = kf_arena_strdup(&oci->arena, launcher);
 	oci->inside.profiles = kf_arena_printf(&oci->arena, "%.*s" PROFILES, n, launcher);
-	if (!oci->inside.dir || !oci->inside.launcher || !oci->inside.profiles)
+	if (!oci->inside.dir || !oci->inside.launcher)
 		return kf_fail_nomem(err, KF_LAUNCHER_DIR);
-	if (lstat(oci->inside.profiles, &st) < 0) {
-		if (errno != ENOENT)
-			return kf_fail_sys(err, "stat '%s'", oci->inside.profiles);
-		oci->inside.profiles = NULL;
+	if (find_beside(&oci->inside.profiles, err) < 0)
+		return -1;
+	oci->inside.inner = NULL;
+	if (asks_for_inner(policy)) {
+		oci->inside.inner = kf_arena_printf(&oci->arena, "%.*s" INNER, n, launcher);
+		if (find_beside(&oci->inside.inner, err) < 0)
+			return -1;
 	}
-	return make_files(oci, bundle, oci->inside.profiles != NULL, policy, err);
+	return make_files(oci, bundle, policy, err);
 }

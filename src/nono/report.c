@@ -72,6 +72,7 @@ void kf_nono_report_rules(const struct kf_policy *policy, int out)
 		[KF_RULE_ENV] = "env",
 		[KF_RULE_RLIMIT] = "rlimit",
 		[KF_RULE_MEMFD_NOEXEC] = "memfd",
+		[KF_RULE_INNER] = "inner",
 	};
 	bool block = false;
 

@@ -114,35 +114,57 @@ static void tell_hints(const struct kf_policy *policy, char *const *argv)
 	}
 }
 
+/* Whether @path, as PATH has it, has @dir in it. */
+static bool has_directory(const char *path, const char *dir)
+{
+	const size_t n = strlen(dir);
+
+	for (const char *at = path; at; at = strchr(at, ':')) {
+		at += *at == ':';
+		if (strncmp(at, dir, n) == 0 && (!at[n] || at[n] == ':'))
+			return true;
+	}
+	return false;
+}
+
+static bool has_rule(const struct kf_policy *policy, enum kf_rule_kind kind)
+{
+	for (size_t i = 0; i < policy->nrules; i++)
+		if (policy->rules[i].kind == kind)
+			return true;
+	return false;
+}
+
 /* Have the workload's PATH end with the launcher's directory, if that is there: whoever is told
  * "permission denied" can ask "nono why".  No program of the image's is hidden by it, and a PATH
- * that is not set stays so. */
-static int add_to_path(char **env, struct kf_err *err)
+ * that is not set stays so.  If the profile asks for it, PATH begins with what stands in for the
+ * image's programs. */
+static int add_to_path(const struct kf_policy *policy, char **env, struct kf_err *err)
 {
-	static const char name[] = "PATH=";
+	static const char name[] = "PATH=", inner[] = KF_LAUNCHER_INNER_DIR ":",
+			  end[] = ":" KF_LAUNCHER_DIR;
+	const char *first = "", *last = "", *now;
 	struct stat st;
+	size_t size;
 	char *path;
-	size_t n;
 
 	while (*env && strncmp(*env, name, sizeof(name) - 1) != 0)
 		env++;
-	if (!*env || stat(KF_LAUNCHER_PATH, &st) < 0)
+	if (!*env || !(*env)[sizeof(name) - 1] || stat(KF_LAUNCHER_PATH, &st) < 0)
 		return 0;
-	n = strlen(*env);
-	for (const char *at = *env + sizeof(name) - 1; at; at = strchr(at, ':')) {
-		const size_t dir = strlen(KF_LAUNCHER_DIR);
-
-		at += *at == ':';
-		if (strncmp(at, KF_LAUNCHER_DIR, dir) == 0 && (!at[dir] || at[dir] == ':'))
-			return 0;
-	}
-	if (n == sizeof(name) - 1)
+	now = *env + sizeof(name) - 1;
+	if (has_rule(policy, KF_RULE_INNER) && !has_directory(now, KF_LAUNCHER_INNER_DIR) &&
+	    stat(KF_LAUNCHER_INNER_DIR, &st) == 0)
+		first = inner;
+	if (!has_directory(now, KF_LAUNCHER_DIR))
+		last = end;
+	if (!*first && !*last)
 		return 0;
-	path = malloc(n + sizeof(":" KF_LAUNCHER_DIR));
+	size = strlen(*env) + sizeof(inner) + sizeof(end);
+	path = malloc(size);
 	if (!path)
 		return kf_fail_nomem(err, "environment");
-	memcpy(path, *env, n);
-	memcpy(path + n, ":" KF_LAUNCHER_DIR, sizeof(":" KF_LAUNCHER_DIR));
+	(void)snprintf(path, size, "%s%s%s%s", name, first, now, last);
 	*env = path;
 	return 0;
 }
@@ -182,7 +204,7 @@ static int prepare_start(struct start *s, const char **ret_program, char ***ret_
 		return -1;
 	if (kf_process_environment(&s->policy, environ, ret_env, err) < 0)
 		return -1;
-	return add_to_path(*ret_env, err);
+	return add_to_path(&s->policy, *ret_env, err);
 }
 
 /* Before the sandbox was on the program could be executed. */

@@ -195,9 +195,11 @@ static int add_inside(const struct kf_oci *oci, struct json_object *mounts, stru
 	if (add_bind(mounts, oci->inside.dir, KF_LAUNCHER_DIR, err) < 0 ||
 	    add_bind(mounts, oci->inside.launcher, KF_LAUNCHER_PATH, err) < 0)
 		return -1;
-	return oci->inside.profiles
-		       ? add_bind(mounts, oci->inside.profiles, KF_LAUNCHER_DIR "/profiles", err)
-		       : 0;
+	if (oci->inside.profiles &&
+	    add_bind(mounts, oci->inside.profiles, KF_LAUNCHER_DIR "/profiles", err) < 0)
+		return -1;
+	return oci->inside.inner ? add_bind(mounts, oci->inside.inner, KF_LAUNCHER_INNER_DIR, err)
+				 : 0;
 }
 
 static bool meant_read_only(const struct kf_plan *plan, const char *destination)

@@ -42,6 +42,8 @@ struct kf_oci {
 		const char *dir;      /* NULL: nothing */
 		const char *launcher; /* over the file "nono" in it */
 		const char *profiles; /* over the directory "profiles" in it, or NULL */
+		const char *inner; /* host directory of stand-ins, at /nono/inner; NULL if there is
+				      none */
 	} inside;
 	struct kf_arena arena;
 };

@@ -197,6 +197,7 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 		    (struct kf_rule){.kind = KF_RULE_SCOPE, .verb = "abstract"});
 	emit_scalar(e, p, KF_SCALAR_MEMFD_EXEC, "false",
 		    (struct kf_rule){.kind = KF_RULE_MEMFD_NOEXEC});
+	emit_scalar(e, p, KF_SCALAR_INNER, "true", (struct kf_rule){.kind = KF_RULE_INNER});
 	emit_env(e, p);
 	emit_rest(e, p);
 }

@@ -73,6 +73,9 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 	case KF_RULE_MEMFD_NOEXEC:
 		kf_buf_adds(out, "memfd noexec");
 		break;
+	case KF_RULE_INNER:
+		kf_buf_adds(out, "inner bwrap");
+		break;
 	case KF_RULE_ENV:
 		kf_buf_addf(out, "env %s %s", rule->verb, rule->arg);
 		break;

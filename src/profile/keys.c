@@ -143,6 +143,8 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"rlimits", KF_KEY_RLIMITS, "Resource limits: a number, \"unlimited\", or [soft, hard].", .list = KF_LIST_RLIMIT},
 	{"allow_gpu", KF_KEY_BOOL, "Use of the GPU device nodes.", .scalar = KF_SCALAR_GPU},
 
+	{"inner_sandbox", KF_KEY_BOOL, "nono-bwrap comes first in PATH, as bwrap: agents can sandbox each of their commands.", .scalar = KF_SCALAR_INNER},
+
 	{"commands", KF_KEY_SECTION, "nono's gate for the first program."},
 	{"commands.allow", KF_KEY_IGNORED, NO_GATE},
 	{"commands.deny", KF_KEY_IGNORED, NO_GATE},

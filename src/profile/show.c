@@ -355,6 +355,7 @@ void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct k
 	write_environment(&w, p);
 	write_security(&w, p);
 	write_rlimits(&w, &p->lists[KF_LIST_RLIMIT]);
+	write_boolean(&w, "inner_sandbox", &p->scalars[KF_SCALAR_INNER]);
 	end_group(&w, "}");
 	kf_buf_adds(out, "\n");
 }

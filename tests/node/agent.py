@@ -155,12 +155,12 @@ def programs(t, c, agent, h) -> None:
     """Another version's pod brings its programs: neither drift to the agent nor a restart."""
     newer = c.dir / "newer"
     newer.mkdir()
-    for name in ("nono", "nono-runc"):
+    for name in ("nono", "nono-bwrap", "nono-runc"):
         (newer / name).write_bytes((c.dir / "payload" / name).read_bytes() + b"\0newer")
     guard, launcher = (c.host(x) for x in ("/opt/kubefence/bin/nono-runc", "/opt/nono-nri/nono"))
     before, restarts = guard.stat().st_ino, h.restarts
     events = len(agent.said())
-    for said in (2, 0):
+    for said in (3, 0):
         p = subprocess.run(c.inside([BIN / "kubefence", "node", "programs", "--host-root", "/", "--payload", newer]),
                            capture_output=True, text=True)
         t.ok(p.returncode == 0 and p.stdout.count("installed") == said, f"programs: {said} files were to be brought", p)

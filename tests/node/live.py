@@ -25,7 +25,7 @@ class Host(Systemctl):
     def __init__(self, c: Runtime):
         super().__init__(c)
         (c.dir / "payload").mkdir()
-        for name in ("nono", "nono-runc"):
+        for name in ("nono", "nono-runc", "nono-bwrap"):
             shutil.copy2(BIN / name, c.dir / "payload" / name)
 
     def node(self, command: str, *args: str, prefix=()):

@@ -7,7 +7,7 @@ from pathlib import Path
 import box
 import guest
 
-PROGRAMS = {name: Path(box.ROOT, "out/bin", name) for name in ("kubefence", "nono", "nono-runc")}
+PROGRAMS = {name: Path(box.ROOT, "out/bin", name) for name in ("kubefence", "nono", "nono-bwrap", "nono-runc")}
 CONFIG = "/etc/containerd/config.toml"
 DROP_IN = "/etc/containerd/conf.d/90-kubefence.toml"
 # Loses exactly when the new configuration is there; and always.

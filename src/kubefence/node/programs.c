@@ -16,7 +16,7 @@
 
 #define PROGRAM_MAX (64 * 1024 * 1024)
 
-static const char *const programs[] = {"kubefence", "nono", "nono-nri", "nono-runc"};
+static const char *const programs[] = {"kubefence", "nono", "nono-bwrap", "nono-nri", "nono-runc"};
 
 static void print_action(void *ctx, const char *action, const char *object, const char *detail)
 {

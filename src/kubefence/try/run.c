@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "cli/print.h"
 #include "config/runtime_text.h"
+#include "flat/launcher.h"
 #include "kubefence/try/nri.h"
 #include "plan/plan.h"
 
@@ -260,6 +261,7 @@ static int ask_plugin(const struct try_stage *stage, const struct kf_compiled *o
 	if (own->name && publish_own(stage, own, arena, err) < 0)
 		return -1;
 	if (try_stage_program(stage, "nono", "nono/nono", err) < 0 ||
+	    try_stage_program(stage, "nono-bwrap", "nono/" KF_LAUNCHER_INNER "/bwrap", err) < 0 ||
 	    try_stage_program(stage, "nono-nri", "bin/nono-nri", err) < 0 ||
 	    try_stage_file(stage, "etc/10-nono-nri.toml", config, err) < 0 ||
 	    try_nri_start(stage, "etc/10-nono-nri.toml", node_dir, socket_path, ret, err) < 0)
