@@ -64,6 +64,107 @@ static int find_dest(const struct tree *v, const char *dest, const char **ret)
 	return 0;
 }
 
+static bool is_read_only(const char *path)
+{
+	struct statvfs st;
+
+	return statvfs(path, &st) == 0 && (st.f_flag & ST_RDONLY);
+}
+
+/* Whether @dest is missing, and cannot be made, since what is there of its path is read-only. */
+static bool never_made(const char *dest)
+{
+	KF_UNINIT char path[PATH_MAX];
+	char *slash;
+
+	if (*dest != '/' || strlen(dest) >= sizeof(path) || access(dest, F_OK) == 0 ||
+	    errno != ENOENT)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s", dest);
+	while ((slash = strrchr(path, '/')) && slash != path) {
+		*slash = '\0';
+		if (access(path, F_OK) == 0)
+			return is_read_only(path);
+	}
+	return false;
+}
+
+/* What a root usually has. */
+static const char *const usual[] = {"/bin",   "/boot",	 "/etc",   "/home", "/lib",  "/lib32",
+				    "/lib64", "/libx32", "/media", "/mnt",  "/nono", "/opt",
+				    "/root",  "/run",	 "/sbin",  "/srv",  "/sys",  "/tmp",
+				    "/usr",   "/var",	 "/proc",  "/dev"};
+
+/* Lay the first directory of @path over, unless it was. */
+static int lay_first(struct tree *v, const char *path, unsigned access)
+{
+	const size_t n = *path == '/' ? 1 + strcspn(path + 1, "/:") : 0;
+	KF_UNINIT char name[NAME_MAX + 2];
+	struct stat st;
+	char *kept;
+
+	if (n < 2 || n > NAME_MAX)
+		return 0;
+	memcpy(name, path, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < v->n; i++)
+		if (strcmp(v->layers[i].path, name) == 0)
+			return 0;
+	/* A symlink's target is laid over where it lies. */
+	if (lstat(name, &st) < 0 || S_ISLNK(st.st_mode))
+		return 0;
+	kept = strdup(name);
+	return kept ? lay_over(v, kept, access, true) : kf_fail_nomem(v->err, "mounts");
+}
+
+static int lay_mounts(struct tree *v, unsigned access)
+{
+	FILE *mounts = fopen("/proc/self/mounts", "re");
+	KF_UNINIT char line[2 * PATH_MAX];
+	int r = 0;
+
+	if (!mounts)
+		return kf_fail_sys(v->err, "open /proc/self/mounts");
+	while (r == 0 && fgets(line, sizeof(line), mounts)) {
+		char *path = strchr(line, ' ');
+
+		if (path) {
+			path[1 + strcspn(path + 1, " ")] = '\0';
+			r = lay_first(v, path + 1, access);
+		}
+	}
+	(void)fclose(mounts);
+	return r;
+}
+
+/* Where the root cannot be listed, which the outer sandbox decides: what is known to be in it.  A
+ * directory with something hidden below it is granted entry by entry, and /dev is always hidden. */
+static int lay_root(struct tree *v, unsigned access)
+{
+	const char *const more[] = {getenv("PWD"), getenv("HOME"), getenv("TMPDIR"),
+				    v->b->command[0]};
+	const char *path = getenv("PATH");
+	int r = 0;
+
+	v->n = 0;
+	for (size_t i = 0; r == 0 && i < KF_ARRAY_SIZE(usual); i++)
+		r = lay_first(v, usual[i], access);
+	for (size_t i = 0; r == 0 && i < KF_ARRAY_SIZE(more); i++)
+		r = more[i] ? lay_first(v, more[i], access) : 0;
+	for (; r == 0 && path; path = strchr(path, ':'), path += path != NULL)
+		r = lay_first(v, path, access);
+	for (size_t i = 0; r == 0 && i < v->b->nmounts; i++)
+		r = lay_first(v, v->b->mounts[i].dest, access);
+	return r < 0 ? -1 : lay_mounts(v, access);
+}
+
+static bool can_be_listed(const char *path)
+{
+	KF_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
 static bool is_device(const char *path)
 {
 	struct stat st;
@@ -96,6 +197,8 @@ static int add_bind(struct tree *v, const struct kf_bwrap_mount *mount)
 		return 0;
 	if (!source)
 		return kf_fail_sys(v->err, "Can't find source path %s", mount->source);
+	if (read_only && strcmp(source, "/dev/null") == 0 && never_made(mount->dest))
+		return 0;
 	if (find_dest(v, mount->dest, &dest) < 0)
 		return -1;
 	if (read_only && strcmp(source, "/dev/null") == 0 && strcmp(source, dest) != 0)
@@ -104,7 +207,9 @@ static int add_bind(struct tree *v, const struct kf_bwrap_mount *mount)
 		return kf_fail(v->err, EINVAL,
 			       "Can't bind %s on %s: without mounts a path shows what lies there",
 			       source, mount->dest);
-	if (lay_over(v, dest, read_only ? RX : RW, false) < 0)
+	if ((strcmp(dest, "/") == 0 && !can_be_listed(dest)
+		     ? lay_root(v, read_only ? RX : RW)
+		     : lay_over(v, dest, read_only ? RX : RW, false)) < 0)
 		return -1;
 	/* Nothing can be made in /proc, and that it is refused is what proves the sandbox. */
 	if (!read_only && kf_path_under("/proc", dest) && strcmp(dest, "/proc") != 0 &&
@@ -117,6 +222,8 @@ static int add_empty(struct tree *v, const struct kf_bwrap_mount *mount)
 {
 	const char *dest;
 
+	if (never_made(mount->dest))
+		return 0;
 	return find_dest(v, mount->dest, &dest) < 0 ? -1 : lay_over(v, dest, 0, false);
 }
 
@@ -281,13 +388,6 @@ static bool is_empty(const char *path)
 		n++;
 	(void)closedir(dir);
 	return n == 2 && errno == 0;
-}
-
-static bool is_read_only(const char *path)
-{
-	struct statvfs st;
-
-	return statvfs(path, &st) == 0 && (st.f_flag & ST_RDONLY);
 }
 
 /* Whether mounts keep @path from being changed, and each directory between @above, which can be

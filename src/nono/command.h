@@ -12,6 +12,8 @@ enum { KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2, KF_EXIT_ENTER_FAILED = 255 };
  * or does not return. */
 int kf_nono_wrap(char **argv);
 int kf_nono_why(char **argv);
+/* nono-bwrap, if the container's profile asks for it. */
+int kf_nono_bwrap(char **argv);
 int kf_nono_setup(char **argv);
 
 /* The help on the descriptor @out; on standard output, with the exit status. */

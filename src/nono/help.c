@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What nono says about its command line. */
 #include "base/cleanup.h"
+#include "flat/launcher.h"
 #include "nono/command.h"
 #include "nono/report.h"
 
 static const char commands[] =
 	"usage:\n"
 	"  nono wrap [--profile NAME] [OPTIONS] [--] PROGRAM [ARG...]\n"
+	"  nono run --profile NAME -- PROGRAM [ARG...]\n"
+	"  nono bwrap [OPTIONS] [--] PROGRAM [ARG...]\n"
 	"  nono why [--json] [--profile NAME] --path PATH --op read|write|exec|connect\n"
 	"  nono setup --check-only\n"
 	"  nono --help | --version\n";
@@ -36,6 +39,17 @@ int kf_nono_help(void)
 {
 	kf_nono_print_help(STDOUT_FILENO);
 	return 0;
+}
+
+int kf_nono_bwrap(char **argv)
+{
+	struct kf_err err;
+
+	/* argv[-1] is the command's name. */
+	(void)execv(KF_LAUNCHER_INNER_DIR "/bwrap", argv - 1);
+	kf_err_set_sys(&err, "cannot start '" KF_LAUNCHER_INNER_DIR
+			     "/bwrap', which a profile asks for with inner_sandbox");
+	return kf_nono_usage(&err);
 }
 
 int kf_nono_usage(const struct kf_err *err)

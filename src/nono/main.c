@@ -15,6 +15,9 @@ static const struct {
 	int (*run)(char **argv);
 } commands[] = {
 	{"wrap", kf_nono_wrap},
+	/* The same for people in a container: a sandbox within its own one, only ever narrower. */
+	{"run", kf_nono_wrap},
+	{"bwrap", kf_nono_bwrap},
 	{"why", kf_nono_why},
 	{"setup", kf_nono_setup},
 };
