@@ -245,6 +245,7 @@ static int set_up(void **state)
 	options.restart = false;
 	write_file("/payload/nono", "\177ELF launcher", 0755);
 	write_file("/payload/nono-runc", "\177ELF guard", 0755);
+	write_file("/payload/nono-bwrap", "\177ELF inner", 0755);
 	write_file("/usr/bin/containerd", "", 0755);
 	write_file("/usr/bin/runc", "", 0755);
 	write_file("/opt/x", "", 0644);
