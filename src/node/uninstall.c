@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/path.h"
 #include "cri/cri.h"
+#include "flat/launcher.h"
 #include "node/beside.h"
 #include "node/ours.h"
 #include "node/predecessor.h"
@@ -259,6 +261,18 @@ static bool in_part(const struct kf_node *node, size_t i)
 }
 
 /* Remove the files of this part and forget them. */
+/* The directory of nono-bwrap, wherever the launcher is, is nobody else's. */
+static void remove_inner(const struct kf_node *node, const char *path)
+{
+	KF_FREE char *dir = strdup(path);
+
+	if (!dir)
+		return;
+	*strrchr(dir, '/') = '\0';
+	if (strcmp(kf_path_base(dir), KF_LAUNCHER_INNER) == 0)
+		kf_host_rmdir(&node->host, dir);
+}
+
 static int remove_files(struct kf_node *node, struct kf_err *err)
 {
 	struct kf_journal *j = &node->journal;
@@ -271,6 +285,7 @@ static int remove_files(struct kf_node *node, struct kf_err *err)
 		}
 		if (kf_host_remove(&node->host, j->files[i].path, err) < 0)
 			return -1;
+		remove_inner(node, j->files[i].path);
 		node->say(node->ctx, "removed", j->files[i].path, "");
 	}
 	j->nfiles = kept;
