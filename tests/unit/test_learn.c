@@ -91,8 +91,9 @@ static void make_tree(struct tree *t)
 	(void)snprintf(t->paths[0], sizeof(t->paths[0]), "/a");
 	(void)snprintf(t->paths[1], sizeof(t->paths[1]), "/a/b");
 	while (t->n < NODES) {
-		const char *above = t->paths[1 + choose((unsigned)t->n - 1)];
+		char above[sizeof(t->paths[0])];
 
+		memcpy(above, t->paths[1 + choose((unsigned)t->n - 1)], sizeof(above));
 		if (strlen(above) > 40)
 			continue;
 		(void)snprintf(t->paths[t->n], sizeof(t->paths[0]), "%.40s/%c", above,
