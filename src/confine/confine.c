@@ -18,8 +18,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PORT_DNS 53
-
 /* ---- Landlock ---- */
 
 /* Open @path, or the nearest directory above it that exists. */
@@ -66,10 +64,12 @@ static int fill_ruleset(const struct kf_landlock *ll, const struct kf_confinemen
 		if (c->places[i].path && allow_place(ll, &c->places[i], err) < 0)
 			return -1;
 	/* A socket that asks gets a port of its own, as if it had bound port 0. */
-	if (c->dns && ll->abi >= KF_LANDLOCK_ABI_UDP &&
-	    (kf_landlock_allow_port(ll, KF_LANDLOCK_SEND_UDP, PORT_DNS, err) < 0 ||
-	     kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err) < 0))
+	if (c->nudp_ports && ll->abi >= KF_LANDLOCK_ABI_UDP &&
+	    kf_landlock_allow_port(ll, KF_LANDLOCK_BIND_UDP, 0, err) < 0)
 		return -1;
+	for (size_t i = 0; ll->abi >= KF_LANDLOCK_ABI_UDP && i < c->nudp_ports; i++)
+		if (kf_landlock_allow_port(ll, KF_LANDLOCK_SEND_UDP, c->udp_ports[i], err) < 0)
+			return -1;
 	for (size_t i = 0; ll->abi >= KF_LANDLOCK_ABI_NET && i < c->nports; i++)
 		if (kf_landlock_allow_port(ll, KF_LANDLOCK_CONNECT_TCP, c->ports[i], err) < 0)
 			return -1;

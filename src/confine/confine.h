@@ -31,7 +31,9 @@ struct kf_confinement {
 	/* TCP ports that may be connected to; none may be bound. */
 	const uint16_t *ports;
 	size_t nports;
-	bool dns; /* UDP may go to the port of name servers, and to no other */
+	/* Ports that UDP may go to: name servers'. */
+	const uint16_t *udp_ports;
+	size_t nudp_ports;
 };
 
 /* The result, for the log. */

@@ -115,6 +115,9 @@ class Broker:
         self.process.wait()
         self.process.stdout.close()
         self.errors.close()
+        said = [x for x in self.log().splitlines() if "refused system call" in x or "Sanitizer" in x or "runtime error" in x]
+        if said:
+            raise RuntimeError("\n".join(said))
 
     def log(self) -> str:
         return (self.dir / "errors").read_text()

@@ -2,14 +2,16 @@
 """The worker as a process: what it may do, holds and costs; its parent; its limits."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
-import time
+import tempfile
 from pathlib import Path
 
 import hello
 from harness import KEY, PASSWORD, Broker, Place, wait_until
+from lib import build
 from lib.tap import Tap
 from servers import Stream
 
@@ -171,5 +173,16 @@ def cost(t: Tap, place: Place) -> None:
         t.ok(True, "... and lets go of all of them")
 
 
+def again(t: Tap, place: Place) -> None:
+    """The same tests with a build under ASan and UBSan, and with one that names the calls which its filter refuses."""
+    target = "src/nono-egress/nono-egress"
+    for name, setup in (("asan", build.ASAN), ("debug", ("--buildtype=debug",))):
+        with tempfile.TemporaryDirectory(prefix="kf-egress-bin-") as d:
+            shutil.copy(build.meson(name, target, setup=setup) / target, d)
+            p = subprocess.run([Path(__file__).parent / "run", "quick", "hosts", "routes", *([] if name == "asan" else ["process"])], capture_output=True, text=True,
+                               env={**os.environ, "KUBEFENCE_BIN": d, "UBSAN_OPTIONS": "halt_on_error=1"})
+        t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", p.stdout[-3000:] + p.stderr[-2000:])
+
+
 QUICK = (confined, memory, parent, full, flood)
-ALL = (cost,)
+ALL = (cost, again)

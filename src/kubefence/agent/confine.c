@@ -67,7 +67,8 @@ int kf_agent_confine_api(const struct kf_kube *kube, struct kf_err *err)
 		.nplaces = KF_ARRAY_SIZE(places),
 		.ports = ports,
 		.nports = name ? 2 : 1,
-		.dns = name,
+		.udp_ports = &ports[1],
+		.nudp_ports = name,
 	};
 	struct kf_confined c;
 

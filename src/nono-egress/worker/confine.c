@@ -55,6 +55,7 @@ int kf_worker_confine(const struct kf_worker *worker, const struct kf_worker_res
 		      struct kf_err *err)
 {
 	KF_FREE struct port_set *set = calloc(1, sizeof(*set));
+	uint16_t servers[KF_WORKER_SERVERS_MAX];
 	char texts[KF_LIMIT_EGRESS_DIRS][PLACE_TEXT];
 	struct kf_place places[KF_LIMIT_EGRESS_DIRS];
 	struct kf_confinement confinement = {
@@ -62,7 +63,8 @@ int kf_worker_confine(const struct kf_worker *worker, const struct kf_worker_res
 		.ncalls = KF_ARRAY_SIZE(worker_calls),
 		.places = places,
 		.nplaces = worker->rules.ndirs,
-		.dns = true,
+		.udp_ports = servers,
+		.nudp_ports = kf_worker_resolver_ports(resolver, servers),
 	};
 	struct kf_confined confined;
 
