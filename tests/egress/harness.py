@@ -92,7 +92,7 @@ class Place:
 class Broker:
     """nono-egress run, without a command."""
 
-    def __init__(self, place: Place, rules: str = "", *options: str, program: str = BROKER) -> None:
+    def __init__(self, place: Place, rules: str = "", *options: str, program: str = BROKER, pass_fds: tuple[int, ...] = ()) -> None:
         self.dir = Path(tempfile.mkdtemp(prefix="broker-", dir=place.dir))
         self.dir.chmod(0o755)
         self.records_file = self.dir / "records"
@@ -101,7 +101,7 @@ class Broker:
         self.seen = 0
         self.process = subprocess.Popen(
             [program, "run", "--rules", self.dir / "rules", "--records", self.records_file, "--resolver", place.names.address,
-             "--ca", place.dir / "ca.pem", "--secrets", place.keys, *options], stdout=subprocess.PIPE, stderr=self.errors, text=True)
+             "--ca", place.dir / "ca.pem", "--secrets", place.keys, *options], stdout=subprocess.PIPE, stderr=self.errors, text=True, pass_fds=pass_fds)
         self.url = self.process.stdout.readline().strip()
         if not self.url:
             raise RuntimeError(f"no broker: {self.log()}")

@@ -5,7 +5,7 @@ import subprocess
 
 import corpus
 import hello
-from harness import Broker, Place
+from harness import BROKER, ROOT, Broker, Place
 from lib.tap import Tap
 from servers import Closed, Stream, wait_for
 
@@ -253,6 +253,24 @@ def paths(t: Tap, place: Place) -> None:
             t.equal(got, status, f"{method} {path}: {'allowed' if status == 200 else 'refused'}")
 
 
+def sandboxed(t: Tap, place: Place) -> None:
+    """With nono wrap a command has no other way out than the broker."""
+    rules = place.dir / "sandboxed-rules"
+    rules.write_text(place.rules())
+    url = f"http://ok.test:{place.plain.port}/x"
+    code = "curl -sS -m 30 $1; echo; curl -sS -m 30 --noproxy '*' http://127.0.0.1:$2/x; echo $?; curl -sS -m 30 http://nowhere.test/"
+
+    def run(*sandbox) -> str:
+        p = subprocess.run([BROKER, "run", "--rules", rules, "--resolver", place.names.address, "--ca", place.dir / "ca.pem",
+                            "--secrets", place.keys, "--", *sandbox, "sh", "-c", code, "sh", url, str(place.plain.port)], capture_output=True, text=True)
+        return p.stdout + p.stderr
+
+    out = run()
+    t.ok(out.count('"head"') == 2 and "does not allow this host" in out, "control: a command without a sandbox goes around the broker", out)
+    out = run("sh", "-c", 'exec "$0" wrap --block-net --allow-connect-port "${http_proxy##*:}" -- "$@"', ROOT / "out/bin/nono")
+    t.ok(out.count('"head"') == 1 and "\n7\n" in out and "does not allow this host" in out, "in one that leaves it the broker's port it does not", out)
+
+
 def late(t: Tap, place: Place) -> None:
     """Whoever does not say what he wants is not waited for."""
     with Broker(place) as b:
@@ -269,5 +287,5 @@ def late(t: Tap, place: Place) -> None:
             t.ok(True, "a connection that says nothing is closed")
 
 
-QUICK = (proxy, names, literals, addresses, resolving, tunnels, smuggling, answers, hop_by_hop, paths)
+QUICK = (proxy, names, literals, addresses, resolving, tunnels, smuggling, answers, hop_by_hop, paths, sandboxed)
 ALL = (late,)

@@ -39,7 +39,9 @@ def descriptors(pid: int) -> dict[int, str]:
 
 
 def confined(t: Tap, place: Place) -> None:
-    with Broker(place, "", "--uid", str(UID), "--gid", str(GID)) as b:
+    stray = tuple(os.open("/etc/shadow", os.O_RDONLY) for _ in range(3)) + (os.dup2(0, 777),)
+    with Broker(place, "", "--uid", str(UID), "--gid", str(GID), pass_fds=stray) as b:
+        t.ok(len(set(stray) & set(descriptors(b.process.pid))) == 4, "control: the parent leaves descriptors open", stray)
         t.equal(b.ask(f"GET /api/x HTTP/1.1\r\nHost: {b.url[7:]}\r\nConnection: close\r\n\r\n".encode())[0], 200, "control: a worker of its own user serves")
         s = status(b.worker)
         t.equal((s["Uid"].split(), s["Gid"].split(), s["Groups"]), ([str(UID)] * 4, [str(GID)] * 4, ""), "the worker is a user of its own, in no further group")
@@ -49,9 +51,12 @@ def confined(t: Tap, place: Place) -> None:
         held = descriptors(b.worker)
         files = sorted(x for fd, x in held.items() if fd > 2 and not x.startswith(("socket:", "anon_inode:", "pipe:")))
         t.equal(files, sorted([str(place.keys), str(b.records_file), str(place.dir / "ca.pem")]), "... and holds the keys' directory, the records and the authorities")
+        t.ok(777 not in held, "... not what its parent left open", held)
         limits = Path(f"/proc/{b.worker}/limits").read_text()
         t.ok(re.search(r"Max core file size\s+0\s+0", limits), "... and leaves no core dump", limits)
         t.equal(os.stat(f"/proc/{b.worker}/mem").st_uid, 0, "... nor lets its user look into its memory")
+    for fd in stray:
+        os.close(fd)
 
 
 def memory(t: Tap, place: Place) -> None:

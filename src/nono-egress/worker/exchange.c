@@ -223,7 +223,8 @@ static int take_answer(struct kf_worker_conn *c)
  * the request can be made once more: it has no body that is gone. */
 static bool can_repeat(const struct kf_worker_conn *c)
 {
-	return c->reused && !c->in.n && c->head.n && c->request.framing == KF_EGRESS_NO_BODY;
+	return c->reused && !c->in.n && c->head.n && c->request.framing == KF_EGRESS_NO_BODY &&
+	       (c->to_head || strncmp(c->head.p, "GET ", 4) == 0);
 }
 
 /* Read the answer's head: as above, and -3 to wait. */

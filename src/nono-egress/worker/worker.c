@@ -21,7 +21,6 @@
 #include <sys/resource.h>
 
 #define SPARE_FDS 64
-#define FD_TEXT	  12
 
 struct worker_options {
 	int rules, control, records, ca;
@@ -133,39 +132,30 @@ static const struct kf_option worker_table[] = {
 
 /* ---- rights ---- */
 
-static bool is_named(const struct worker_options *o, int fd)
-{
-	const int single[] = {o->rules, o->control, o->records, o->ca};
-
-	for (size_t i = 0; i < KF_ARRAY_SIZE(single); i++)
-		if (fd == single[i])
-			return true;
-	for (size_t i = 0; i < o->nlisteners; i++)
-		if (fd == o->listeners[i])
-			return true;
-	for (size_t i = 0; i < o->ndirs; i++)
-		if (fd == o->dirs[i])
-			return true;
-	return false;
-}
-
-/* Close what a careless parent left open. */
+/* What a careless parent left open beside what it names is closed. */
 static int close_others(const struct worker_options *o, struct kf_err *err)
 {
-	int highest = 2;
+	int named[4 + KF_WORKER_LISTENERS_MAX + KF_LIMIT_EGRESS_DIRS] = {o->rules, o->control,
+									 o->records, o->ca};
+	size_t n = 4;
+	unsigned from = STDERR_FILENO + 1;
 
-	for (int fd = 3; fd <= 1 << 20; fd++) {
-		if (is_named(o, fd))
-			highest = fd;
-		else if (fd > highest + SPARE_FDS + KF_LIMIT_EGRESS_DIRS)
-			break;
+	memcpy(named + n, o->listeners, o->nlisteners * sizeof(int));
+	n += o->nlisteners;
+	memcpy(named + n, o->dirs, o->ndirs * sizeof(int));
+	n += o->ndirs;
+	for (;;) {
+		unsigned next = ~0U;
+
+		for (size_t i = 0; i < n; i++)
+			if (named[i] >= (int)from && (unsigned)named[i] < next)
+				next = (unsigned)named[i];
+		if (next > from && close_range(from, next == ~0U ? next : next - 1, 0) < 0)
+			return kf_fail_sys(err, "close descriptors");
+		if (next == ~0U)
+			return 0;
+		from = next + 1;
 	}
-	for (int fd = 3; fd < highest; fd++)
-		if (!is_named(o, fd))
-			(void)close(fd);
-	if (close_range((unsigned)highest + 1, ~0U, 0) < 0 && errno != ENOSYS)
-		return kf_fail_sys(err, "close descriptors");
-	return 0;
 }
 
 static int become_user(const struct worker_options *o, struct kf_err *err)
