@@ -98,7 +98,7 @@ class Broker:
         self.records_file = self.dir / "records"
         (self.dir / "rules").write_text(rules or place.rules())
         self.errors = open(self.dir / "errors", "w+")
-        self.seen = 0
+        self.seen = self.asked = 0
         self.process = subprocess.Popen(
             [program, "run", "--rules", self.dir / "rules", "--records", self.records_file, "--resolver", place.names.address,
              "--ca", place.dir / "ca.pem", "--secrets", place.keys, *options], stdout=subprocess.PIPE, stderr=self.errors, text=True, pass_fds=pass_fds)
@@ -142,6 +142,7 @@ class Broker:
 
     def ask(self, request: bytes, end: bool = False) -> tuple[int, dict, bytes]:
         """Send bytes on a connection of its own: status, fields and body of the answer; 0 if there is none."""
+        self.asked += 1
         with self.connect() as c:
             try:
                 c.sendall(request)

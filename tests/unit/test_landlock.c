@@ -197,7 +197,7 @@ static void the_proof_knows_what_is_in_force(void **state)
 
 static int daemon_is_confined(void)
 {
-	static const uint16_t ports[] = {443};
+	static const uint16_t ports[] = {443}, udp[] = {53};
 	static const struct kf_calls *const calls[] = {&kf_libc_calls, &kf_event_calls};
 	char read_dir[PATH_MAX], write_dir[PATH_MAX];
 	const struct kf_place places[] = {
@@ -205,7 +205,7 @@ static int daemon_is_confined(void)
 		{"/no/such/place", KF_PLACE_READ}, {NULL, 0},
 		{base, KF_PLACE_CONNECT},
 	};
-	const struct kf_confinement c = {calls, 2, places, 5, ports, 1, true};
+	const struct kf_confinement c = {calls, 2, places, 5, ports, 1, udp, 1};
 	struct kf_confined got;
 	struct kf_err err;
 

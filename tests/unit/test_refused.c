@@ -231,12 +231,12 @@ static const char *odd_place;
 
 static int confine_daemon(void)
 {
-	static const uint16_t ports[] = {443};
+	static const uint16_t ports[] = {443}, udp[] = {53};
 	static const struct kf_calls *const calls[] = {&kf_libc_calls, &kf_event_calls};
 	const struct kf_place places[] = {{"/usr", KF_PLACE_READ},
 					  {"/run/none/such", KF_PLACE_CONNECT},
 					  {odd_place, KF_PLACE_READ}};
-	const struct kf_confinement c = {calls, 2, places, 3, ports, 1, true};
+	const struct kf_confinement c = {calls, 2, places, 3, ports, 1, udp, 1};
 	struct kf_confined got;
 
 	STEP(1, refuse_those());

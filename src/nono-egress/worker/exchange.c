@@ -30,9 +30,15 @@ static bool same_header(struct kf_egress_span name, const char *header)
 	return true;
 }
 
-static bool is_ours(const struct kf_worker_conn *c, struct kf_egress_span name)
+/* What the broker writes itself; and to a route the token that stands for its key, in whatever
+ * field a client sends it: an upstream would take it for a wrong key. */
+static bool is_ours(const struct kf_worker_conn *c, const struct kf_egress_field *field)
 {
-	if (kf_egress_span_case(name, "host") || kf_egress_span_case(name, "content-length"))
+	const struct kf_egress_span name = field->name;
+
+	if (kf_egress_span_case(name, "host") || kf_egress_span_case(name, "content-length") ||
+	    (c->route && memmem(field->value.p, field->value.n, KF_EGRESS_PLACEHOLDER,
+				sizeof(KF_EGRESS_PLACEHOLDER) - 1)))
 		return true;
 	for (const struct kf_egress_credential *k = c->route ? c->route->credentials : NULL; k;
 	     k = k->next)
@@ -98,7 +104,7 @@ static void write_request(struct kf_buf *out, const struct kf_worker_conn *c,
 	kf_buf_adds(out, "\r\n");
 	for (size_t i = 0; i < head->nfields; i++)
 		if (!kf_egress_head_hop(head, head->fields[i].name) &&
-		    !is_ours(c, head->fields[i].name))
+		    !is_ours(c, &head->fields[i]))
 			add_field(out, &head->fields[i]);
 	add_framing(out, head);
 	if (is_web_socket(head))

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 
 #define PAGE  4096
-#define SPARE (4 * PAGE)
+#define SPARE (8 * PAGE) /* a head with one key */
 
 KF_CALLS(kf_worker_secret_calls, KF_CALL(mlock));
 
