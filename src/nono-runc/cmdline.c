@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command lines of runc and crun: their tables of flags, how both read them, and the runtime's
+ * command line made from ours.  What follows from a command is in guard.c. */
 #include "nono-runc/cmdline.h"
 
 #include "base/cleanup.h"

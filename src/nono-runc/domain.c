@@ -30,7 +30,7 @@ static int open_dir(struct kf_err *err)
 }
 
 /* A new file at @name; without a name if a container has that one already. */
-static int make(int dir, const char *name, bool taken, struct kf_err *err)
+static int make_file(int dir, const char *name, bool taken, struct kf_err *err)
 {
 	int fd;
 
@@ -50,12 +50,12 @@ int kf_domain_create(const char *root, const char *id, const char *policy, size_
 	char name[KF_RECORD_NAME];
 	KF_CLOSE int dir = -1, fd = -1;
 
-	if (kf_record_name(root, id, name, err) < 0)
+	if (kf_guard_record_name(root, id, name, err) < 0)
 		return -1;
 	dir = open_dir(err);
 	if (dir < 0)
 		return -1;
-	fd = make(dir, name, kf_record_taken(root, id), err);
+	fd = make_file(dir, name, kf_guard_record_taken(root, id), err);
 	if (fd < 0)
 		return -1;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -66,7 +66,7 @@ int kf_domain_create(const char *root, const char *id, const char *policy, size_
 	return 0;
 }
 
-static void interrupt(int signal)
+static void note_signal(int signal)
 {
 	(void)signal;
 }
@@ -76,7 +76,7 @@ static int wait_unlocked(int fd, const char *id, struct kf_err *err)
 {
 	const struct itimerval limit = {.it_value = {.tv_sec = KF_DOMAIN_WAIT},
 					.it_interval = {.tv_sec = 1}};
-	const struct sigaction action = {.sa_handler = interrupt};
+	const struct sigaction action = {.sa_handler = note_signal};
 	const struct itimerval none = {0};
 	struct sigaction before;
 	sigset_t alarm, mask;
@@ -112,7 +112,7 @@ int kf_domain_enter(const char *root, const char *id, int *ret_fd, struct kf_err
 	struct kf_domain_head head;
 	KF_CLOSE int fd = -1;
 
-	if (kf_record_name(root, id, name, err) < 0)
+	if (kf_guard_record_name(root, id, name, err) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), KF_DOMAIN_DIR "/%s", name);
 	if (kf_file_open_trusted(path, &fd, err) < 0)
@@ -137,7 +137,7 @@ void kf_domain_drop(const char *root, const char *id)
 {
 	char name[KF_RECORD_NAME], path[sizeof(KF_DOMAIN_DIR) + sizeof(name)];
 
-	if (kf_record_name(root, id, name, KF_ERR_IGNORED) < 0)
+	if (kf_guard_record_name(root, id, name, KF_ERR_IGNORED) < 0)
 		return;
 	(void)snprintf(path, sizeof(path), KF_DOMAIN_DIR "/%s", name);
 	(void)unlink(path);

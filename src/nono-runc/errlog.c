@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Says why the guard refuses: on standard error, and in the file of --log as runc and crun write
+ * it. */
 #include "nono-runc/errlog.h"
 
 #include "base/buf.h"

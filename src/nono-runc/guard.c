@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the guard does for each command: reads the node's settings and the bundle or the process
+ * file, has the plan decide, and changes both as it says.  Descriptors are in launch.c, the domain
+ * file in domain.c, what lies in the container in inside.c; main.c executes the runtime. */
 #include "nono-runc/guard.h"
 
 #include "base/cleanup.h"
@@ -36,7 +39,7 @@ struct work {
 	struct kf_settings_text settings;
 	struct kf_oci oci;
 	struct kf_oci_file file;
-	struct kf_record record;
+	struct kf_guard_record record;
 	struct kf_plan plan;
 	/* The profiles that the plan can choose, and their texts. */
 	const char *candidates[CANDIDATES];
@@ -54,7 +57,7 @@ static void work_done(struct work *w)
 	kf_settings_text_done(&w->settings);
 	kf_oci_done(&w->oci);
 	kf_oci_file_done(&w->file);
-	kf_record_done(&w->record);
+	kf_guard_record_done(&w->record);
 	kf_program_done(&w->program);
 	for (size_t i = 0; i < KF_LAUNCH_GIVEN; i++)
 		if (w->given[i] >= 0)
@@ -103,7 +106,7 @@ static int load_profiles(struct work *w, struct kf_err *err)
 
 /* Have the plan decide; every answer but "sandbox" is an error here: what comes
  * to the guard is in scope, whatever the list of handlers says at the moment. */
-static int plan(struct work *w, struct kf_err *err)
+static int plan_work(struct work *w, struct kf_err *err)
 {
 	const char *const handlers[] = {w->guard->node->handler};
 	struct kf_settings settings = w->settings.settings;
@@ -116,9 +119,9 @@ static int plan(struct work *w, struct kf_err *err)
 }
 
 /* About a new container: by what the node's profiles are now. */
-static int decide(struct work *w, struct kf_err *err)
+static int decide_new(struct work *w, struct kf_err *err)
 {
-	if (load_profiles(w, err) < 0 || plan(w, err) < 0)
+	if (load_profiles(w, err) < 0 || plan_work(w, err) < 0)
 		return -1;
 	for (size_t i = 0; i < CANDIDATES; i++)
 		if (w->candidates[i] && strcmp(w->candidates[i], w->plan.profile->name) == 0)
@@ -140,7 +143,7 @@ static int decide_again(struct work *w, struct kf_err *err)
 	settings->default_profile = w->own.name;
 	settings->profiles = &w->own;
 	settings->nprofiles = 1;
-	return plan(w, err);
+	return plan_work(w, err);
 }
 
 /* The seccomp policy that the container gets.  The launcher installs it, after all else, so that
@@ -159,30 +162,31 @@ static int compile_seccomp(struct work *w, struct kf_err *err)
 	return 0;
 }
 
-static int add(struct work *w, const char **flags, size_t *n, const char *flag)
+static int add_flag(struct work *w, const char **flags, size_t *n, const char *flag)
 {
 	flags[*n] = flag ? kf_arena_strdup(w->arena, flag) : NULL;
 	return flags[*n] ? (*n)++, 0 : -1;
 }
 
 /* The runtime's command line: ours with the flags that carry the descriptors. */
-static int rewrite(struct work *w, const char *bundle, bool no_new_privs, const char *const *args,
-		   size_t nargs, struct kf_err *err)
+static int rewrite_line(struct work *w, const char *bundle, bool no_new_privs,
+			const char *const *args, size_t nargs, struct kf_err *err)
 {
 	const char *flags[FLAGS_MAX],
 		*count = kf_arena_printf(w->arena, "%lu", w->caller_fds + KF_LAUNCH_FDS);
 	size_t n = 0;
 
-	if ((bundle && (add(w, flags, &n, "--bundle") < 0 || add(w, flags, &n, bundle) < 0)) ||
-	    add(w, flags, &n, "--preserve-fds") < 0 || add(w, flags, &n, count) < 0 ||
-	    (no_new_privs && add(w, flags, &n, "--no-new-privs") < 0))
+	if ((bundle &&
+	     (add_flag(w, flags, &n, "--bundle") < 0 || add_flag(w, flags, &n, bundle) < 0)) ||
+	    add_flag(w, flags, &n, "--preserve-fds") < 0 || add_flag(w, flags, &n, count) < 0 ||
+	    (no_new_privs && add_flag(w, flags, &n, "--no-new-privs") < 0))
 		return kf_fail_nomem(err, "arguments");
 	w->guard->argv = kf_cmdline_rewrite(w->guard->cmd, flags, n, args, nargs);
 	return w->guard->argv ? 0 : kf_fail_nomem(err, "arguments");
 }
 
 /* Last of all: whatever else is open may have the numbers that ours need. */
-static int install(struct work *w, const char *label, struct kf_err *err)
+static int install_fds(struct work *w, const char *label, struct kf_err *err)
 {
 	int given[KF_LAUNCH_GIVEN];
 
@@ -281,17 +285,17 @@ static int edit_config(struct work *w, const char *bundle, int rootfs, struct kf
 	return kf_oci_file_replace(&w->file, text, n, err);
 }
 
-static int create(struct work *w, struct kf_err *err)
+static int create_container(struct work *w, struct kf_err *err)
 {
 	struct kf_guard *guard = w->guard;
 	const struct kf_cmdline *cmd = guard->cmd;
 	const char *dir = cmd->value[KF_FLAG_BUNDLE];
-	struct kf_record record = {.root = cmd->value[KF_FLAG_ROOT], .id = cmd->id};
+	struct kf_guard_record record = {.root = cmd->value[KF_FLAG_ROOT], .id = cmd->id};
 	char bundle[PATH_MAX];
 	KF_CLOSE int rootfs = -1;
 
-	if (kf_node_settings(guard->node, &w->settings, err) < 0 ||
-	    kf_node_runtime(guard->node, guard->runtime, err) < 0 || choose_fds(w, err) < 0 ||
+	if (kf_guard_node_settings(guard->node, &w->settings, err) < 0 ||
+	    kf_guard_node_runtime(guard->node, guard->runtime, err) < 0 || choose_fds(w, err) < 0 ||
 	    kf_oci_file_read(dir && *dir ? dir : ".", "config.json", &w->file, err) < 0 ||
 	    real_path(w->file.dirfd, bundle, err) < 0 ||
 	    kf_oci_parse_config(w->file.text, w->file.n, guard->node->handler, cmd->id, &w->oci,
@@ -303,14 +307,14 @@ static int create(struct work *w, struct kf_err *err)
 	record.profile = "";
 	if (w->oci.pause) {
 		guard->argv = kf_cmdline_copy(cmd);
-		return guard->argv ? kf_record_write(&record, err)
+		return guard->argv ? kf_guard_record_write(&record, err)
 				   : kf_fail_nomem(err, "arguments");
 	}
 	kf_inside_forget(&w->oci, bundle, w->settings.settings.launcher);
-	if (decide(w, err) < 0)
+	if (decide_new(w, err) < 0)
 		return -1;
 	record.profile = w->plan.profile->name;
-	if (open_rootfs(w, &rootfs, err) < 0 || rewrite(w, bundle, false, NULL, 0, err) < 0 ||
+	if (open_rootfs(w, &rootfs, err) < 0 || rewrite_line(w, bundle, false, NULL, 0, err) < 0 ||
 	    compile_seccomp(w, err) < 0 ||
 	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
 			     &w->given[KF_LAUNCH_DOMAIN], err) < 0 ||
@@ -318,10 +322,10 @@ static int create(struct work *w, struct kf_err *err)
 	    (cmd->verb == KF_VERB_RUN ? open_outcome(w, err)
 				      : kf_outcome_create(record.root, record.id, record.label,
 							  &w->given[KF_LAUNCH_OUTCOME], err)) < 0 ||
-	    edit_config(w, bundle, rootfs, err) < 0 || kf_record_write(&record, err) < 0)
+	    edit_config(w, bundle, rootfs, err) < 0 || kf_guard_record_write(&record, err) < 0)
 		return -1;
 	(void)close(kf_steal_fd(&rootfs));
-	return install(w, w->oci.mount_label, err);
+	return install_fds(w, w->oci.mount_label, err);
 }
 
 /* The file of --process, replaced in place: its owner removes it later. */
@@ -357,7 +361,7 @@ static int exec_by_file(struct work *w, const char *path, struct kf_err *err)
 {
 	if (read_process(w, path, err) < 0 || edit_process(w, err) < 0)
 		return -1;
-	return rewrite(w, NULL, false, NULL, 0, err);
+	return rewrite_line(w, NULL, false, NULL, 0, err);
 }
 
 static int exec_by_args(struct work *w, struct kf_err *err)
@@ -377,21 +381,21 @@ static int exec_by_args(struct work *w, struct kf_err *err)
 	};
 	if (decide_again(w, err) < 0)
 		return -1;
-	return rewrite(w, NULL, true, w->plan.args, w->plan.nargs, err);
+	return rewrite_line(w, NULL, true, w->plan.args, w->plan.nargs, err);
 }
 
-static int exec(struct work *w, struct kf_err *err)
+static int enter_container(struct work *w, struct kf_err *err)
 {
 	struct kf_guard *guard = w->guard;
 	const struct kf_cmdline *cmd = guard->cmd;
 	const char *path = cmd->value[KF_FLAG_PROCESS];
-	if (kf_node_settings(guard->node, &w->settings, err) < 0)
+	if (kf_guard_node_settings(guard->node, &w->settings, err) < 0)
 		return -1;
 	if (w->settings.settings.exec == KF_EXEC_DENY)
 		return kf_fail(err, EPERM,
 			       "processes may not enter running containers on this node "
 			       "(exec = \"deny\")");
-	if (kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->id, &w->record, err) < 0)
+	if (kf_guard_record_read(cmd->value[KF_FLAG_ROOT], cmd->id, &w->record, err) < 0)
 		return kf_fail_wrap(err,
 				    "container '%.80s' was not created through the guard; create "
 				    "it again",
@@ -406,11 +410,11 @@ static int exec(struct work *w, struct kf_err *err)
 	    choose_fds(w, err) < 0 || open_outcome(w, err) < 0 ||
 	    (path ? exec_by_file(w, path, err) : exec_by_args(w, err)) < 0)
 		return -1;
-	return install(w, w->record.label, err);
+	return install_fds(w, w->record.label, err);
 }
 
-static int work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
-		struct kf_err *err)
+static int do_work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
+		   struct kf_err *err)
 {
 	struct work w = {.guard = guard, .arena = &guard->arena, .given = {-1, -1}};
 	int r;
@@ -423,12 +427,12 @@ static int work(struct kf_guard *guard, int (*command)(struct work *w, struct kf
 
 int kf_guard_create(struct kf_guard *guard, struct kf_err *err)
 {
-	return work(guard, create, err);
+	return do_work(guard, create_container, err);
 }
 
 int kf_guard_exec(struct kf_guard *guard, struct kf_err *err)
 {
-	return work(guard, exec, err);
+	return do_work(guard, enter_container, err);
 }
 
 /* The runtime that made the container which the command line names, wherever in
@@ -438,13 +442,14 @@ static bool recorded_runtime(struct kf_guard *guard)
 	const struct kf_cmdline *cmd = guard->cmd;
 
 	for (int i = cmd->verb_at + 1; i < cmd->argc; i++) {
-		struct kf_record record;
+		struct kf_guard_record record;
 
-		if (cmd->argv[i][0] == '-' || kf_record_read(cmd->value[KF_FLAG_ROOT], cmd->argv[i],
-							     &record, KF_ERR_IGNORED) < 0)
+		if (cmd->argv[i][0] == '-' ||
+		    kf_guard_record_read(cmd->value[KF_FLAG_ROOT], cmd->argv[i], &record,
+					 KF_ERR_IGNORED) < 0)
 			continue;
 		(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", record.runtime);
-		kf_record_done(&record);
+		kf_guard_record_done(&record);
 		return true;
 	}
 	return false;
@@ -452,8 +457,9 @@ static bool recorded_runtime(struct kf_guard *guard)
 
 int kf_guard_pass(struct kf_guard *guard, struct kf_err *err)
 {
-	if (!recorded_runtime(guard) && kf_node_runtime(guard->node, guard->runtime, err) < 0 &&
-	    kf_node_any_runtime(guard->runtime, err) < 0)
+	if (!recorded_runtime(guard) &&
+	    kf_guard_node_runtime(guard->node, guard->runtime, err) < 0 &&
+	    kf_guard_node_any_runtime(guard->runtime, err) < 0)
 		return -1;
 	guard->argv = kf_cmdline_copy(guard->cmd);
 	return guard->argv ? 0 : kf_fail_nomem(err, "arguments");
@@ -463,7 +469,7 @@ int kf_guard_start(struct kf_guard *guard, struct kf_err *err)
 {
 	struct kf_settings_text settings;
 
-	if (kf_node_settings(guard->node, &settings, err) < 0)
+	if (kf_guard_node_settings(guard->node, &settings, err) < 0)
 		return -1;
 	kf_settings_text_done(&settings);
 	if (kf_outcome_open(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id, &guard->outcome, err) <

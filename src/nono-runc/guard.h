@@ -11,7 +11,7 @@
 
 /* What is to be executed when the guard has done its part. */
 struct kf_guard {
-	const struct kf_node *node;
+	const struct kf_guard_node *node;
 	const struct kf_cmdline *cmd;
 	char runtime[PATH_MAX];
 	char **argv;	       /* argv[0] is the runtime; from malloc */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The descriptors that a runtime inherits: the launcher as a sealed file in memory, and beside it
+ * what the launcher is given. */
 #include "nono-runc/launch.h"
 
 #include "base/cleanup.h"
@@ -19,7 +21,7 @@
 #define SEALS	     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define LAUNCHER_MAX (16 * 1024 * 1024)
 
-static int create(struct kf_err *err)
+static int create_memfd(struct kf_err *err)
 {
 	int fd = memfd_create("nono", MFD_EXEC | MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -41,7 +43,7 @@ int kf_launch_label(int fd, const char *label, struct kf_err *err)
 
 /* Modes let the container's user in, who may be anybody; set before the seals,
  * as F_SEAL_EXEC would freeze them. */
-static int finish(int fd, mode_t mode, const char *label, struct kf_err *err)
+static int seal_file(int fd, mode_t mode, const char *label, struct kf_err *err)
 {
 	if (fchmod(fd, mode) < 0)
 		return kf_fail_sys(err, "chmod memfd");
@@ -52,7 +54,7 @@ static int finish(int fd, mode_t mode, const char *label, struct kf_err *err)
 	return 0;
 }
 
-static int copy(int out, int in, const char *name, struct kf_err *err)
+static int copy_file(int out, int in, const char *name, struct kf_err *err)
 {
 	struct stat st;
 	off_t at = 0;
@@ -104,9 +106,9 @@ int kf_launch_install(const char *launcher, const int given[static KF_LAUNCH_GIV
 	if (kf_file_open_trusted(launcher, &file, err) < 0) {
 		kf_err_wrap(err, "launcher");
 	} else {
-		fds[0] = create(err);
-		if (fds[0] >= 0 && copy(fds[0], file, launcher, err) == 0 &&
-		    finish(fds[0], 0555, label, err) == 0)
+		fds[0] = create_memfd(err);
+		if (fds[0] >= 0 && copy_file(fds[0], file, launcher, err) == 0 &&
+		    seal_file(fds[0], 0555, label, err) == 0)
 			r = place_fds(fds, first, err);
 		/* Its first number may be one of those that place_fds() has just filled. */
 		if (r < 0 || file < first || file >= first + KF_LAUNCH_FDS)

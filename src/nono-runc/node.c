@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What the guard finds from its own place: the node's settings and the real runtime of its handler.
+ */
 #include "nono-runc/node.h"
 
 #include "base/cleanup.h"
@@ -15,9 +17,9 @@
 #define SELF   "/proc/self/exe"
 #define PREFIX "nono-runc."
 
-int kf_node_init(const char *argv0, struct kf_node *ret, struct kf_err *err)
+int kf_guard_node_init(const char *argv0, struct kf_guard_node *ret, struct kf_err *err)
 {
-	struct kf_node node;
+	struct kf_guard_node node;
 	ssize_t n = readlink(SELF, node.base, sizeof(node.base) - 1);
 	const char *name = kf_path_base(argv0);
 
@@ -43,8 +45,8 @@ int kf_node_init(const char *argv0, struct kf_node *ret, struct kf_err *err)
 	return 0;
 }
 
-static int read_trusted(const struct kf_node *node, const char *name, char **ret, size_t *ret_n,
-			struct kf_err *err)
+static int read_trusted(const struct kf_guard_node *node, const char *name, char **ret,
+			size_t *ret_n, struct kf_err *err)
 {
 	char path[PATH_MAX + 16];
 	KF_CLOSE int fd = -1;
@@ -55,7 +57,8 @@ static int read_trusted(const struct kf_node *node, const char *name, char **ret
 	return kf_fd_slurp(fd, path, KF_LIMIT_CONFIG, ret, ret_n, err);
 }
 
-int kf_node_settings(const struct kf_node *node, struct kf_settings_text *ret, struct kf_err *err)
+int kf_guard_node_settings(const struct kf_guard_node *node, struct kf_settings_text *ret,
+			   struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	size_t n;
@@ -76,7 +79,8 @@ static bool is_self(const char *path)
 	       self.st_ino == other.st_ino;
 }
 
-int kf_node_runtime(const struct kf_node *node, char ret[static PATH_MAX], struct kf_err *err)
+int kf_guard_node_runtime(const struct kf_guard_node *node, char ret[static PATH_MAX],
+			  struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	struct kf_runtimes runtimes;
@@ -102,7 +106,7 @@ int kf_node_runtime(const struct kf_node *node, char ret[static PATH_MAX], struc
 	return r;
 }
 
-int kf_node_any_runtime(char ret[static PATH_MAX], struct kf_err *err)
+int kf_guard_node_any_runtime(char ret[static PATH_MAX], struct kf_err *err)
 {
 	static const char *const places[] = {
 		"/usr/local/sbin/runc", "/usr/local/bin/runc", "/usr/sbin/runc",

@@ -25,7 +25,7 @@ static int outcome_path(const char *root, const char *id, char ret[static OUTCOM
 {
 	char name[KF_RECORD_NAME];
 
-	if (kf_record_name(root, id, name, err) < 0)
+	if (kf_guard_record_name(root, id, name, err) < 0)
 		return -1;
 	(void)snprintf(ret, OUTCOME_PATH, KF_DOMAIN_DIR "/%s" SUFFIX, name);
 	return 0;
@@ -37,7 +37,7 @@ int kf_outcome_create(const char *root, const char *id, const char *label, int *
 	char path[OUTCOME_PATH];
 	KF_CLOSE int fd = -1;
 
-	if (kf_record_taken(root, id))
+	if (kf_guard_record_taken(root, id))
 		return kf_outcome_stderr(ret_write, err);
 	if (outcome_path(root, id, path, err) < 0)
 		return -1;

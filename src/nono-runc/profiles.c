@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The profiles that a container may get: the node's, beside the launcher, or else the built-in
+ * ones. */
 #include "nono-runc/profiles.h"
 
 #include "base/cleanup.h"
@@ -31,7 +33,7 @@ static int add_name(struct store *s, const char *name, struct kf_err *err)
 	return s->v[s->n++].name ? 0 : kf_fail_nomem(err, "profiles");
 }
 
-static int list(struct store *s, struct kf_err *err)
+static int list_names(struct store *s, struct kf_err *err)
 {
 	struct dirent *e;
 	DIR *d;
@@ -145,7 +147,7 @@ int kf_profiles_load(struct kf_settings *settings, const char *const *want, size
 			return kf_fail_sys(err, "stat '%s'", s.dir);
 		s.dir = NULL;
 	}
-	if (list(&s, err) < 0)
+	if (list_names(&s, err) < 0)
 		return -1;
 	for (size_t w = 0; w < nwant; w++) {
 		for (size_t i = 0; want[w] && i < s.n; i++) {

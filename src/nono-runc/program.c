@@ -137,7 +137,7 @@ struct compiler {
 
 /* --- the program ----------------------------------------------------------- */
 
-static size_t emit(struct compiler *c, unsigned code, uint32_t k, uint8_t jt, uint8_t jf)
+static size_t emit_insn(struct compiler *c, unsigned code, uint32_t k, uint8_t jt, uint8_t jf)
 {
 	if (c->n == KF_FILTER_POLICY_MAX) {
 		c->full = true;
@@ -148,7 +148,7 @@ static size_t emit(struct compiler *c, unsigned code, uint32_t k, uint8_t jt, ui
 }
 
 /* Have the jump at @from lead to what is emitted next. */
-static void land(struct compiler *c, size_t from)
+static void land_jump(struct compiler *c, size_t from)
 {
 	c->at[from].k = (uint32_t)(c->n - from - 1);
 }
@@ -191,7 +191,7 @@ struct fixups {
 static void fail_if(struct compiler *c, struct fixups *f, bool when, unsigned op, uint32_t k,
 		    uint8_t other)
 {
-	size_t at = emit(c, BPF_JMP | op | BPF_K, k, when ? 0 : other, when ? other : 0);
+	size_t at = emit_insn(c, BPF_JMP | op | BPF_K, k, when ? 0 : other, when ? other : 0);
 
 	f->v[f->n].at = at;
 	f->v[f->n++].when = when;
@@ -203,28 +203,28 @@ static void emit_comparison(struct compiler *c, struct fixups *f, const struct k
 	const uint32_t high = (uint32_t)(cmp->value >> 32), low = (uint32_t)cmp->value;
 	const bool masked = cmp->op == KF_CMP_MASKED;
 
-	(void)emit(c, LOAD, HIGH(cmp->index), 0, 0);
+	(void)emit_insn(c, LOAD, HIGH(cmp->index), 0, 0);
 	if (masked)
-		(void)emit(c, BPF_ALU | BPF_AND | BPF_K, (uint32_t)(cmp->mask >> 32), 0, 0);
+		(void)emit_insn(c, BPF_ALU | BPF_AND | BPF_K, (uint32_t)(cmp->mask >> 32), 0, 0);
 	switch (cmp->op) {
 	case KF_CMP_NE: /* the upper half differs: past the next two */
-		(void)emit(c, BPF_JMP | BPF_JEQ | BPF_K, high, 0, 2);
+		(void)emit_insn(c, BPF_JMP | BPF_JEQ | BPF_K, high, 0, 2);
 		break;
 	case KF_CMP_GE:
-		(void)emit(c, BPF_JMP | BPF_JGT | BPF_K, high, 3, 0);
+		(void)emit_insn(c, BPF_JMP | BPF_JGT | BPF_K, high, 3, 0);
 		fail_if(c, f, false, BPF_JEQ, high, 0);
 		break;
 	case KF_CMP_LE:
 		fail_if(c, f, true, BPF_JGT, high, 0);
-		(void)emit(c, BPF_JMP | BPF_JEQ | BPF_K, high, 0, 2);
+		(void)emit_insn(c, BPF_JMP | BPF_JEQ | BPF_K, high, 0, 2);
 		break;
 	default:
 		fail_if(c, f, false, BPF_JEQ, high, 0);
 		break;
 	}
-	(void)emit(c, LOAD, LOW(cmp->index), 0, 0);
+	(void)emit_insn(c, LOAD, LOW(cmp->index), 0, 0);
 	if (masked)
-		(void)emit(c, BPF_ALU | BPF_AND | BPF_K, (uint32_t)cmp->mask, 0, 0);
+		(void)emit_insn(c, BPF_ALU | BPF_AND | BPF_K, (uint32_t)cmp->mask, 0, 0);
 	switch (cmp->op) {
 	case KF_CMP_NE:
 		fail_if(c, f, true, BPF_JEQ, low, 0);
@@ -265,7 +265,7 @@ static void emit_conditions(struct compiler *c, const struct kf_seccomp_arg *arg
 		if (some)
 			emit_comparison(c, &f, &cmp);
 	}
-	(void)emit(c, BPF_RET | BPF_K, answer, 0, 0);
+	(void)emit_insn(c, BPF_RET | BPF_K, answer, 0, 0);
 	for (size_t i = 0; i < f.n; i++) {
 		struct sock_filter *jump = &c->at[f.v[i].at];
 
@@ -293,7 +293,7 @@ static void emit_rules(struct compiler *c, const struct link *link)
 			continue;
 		}
 		if (!rule->nargs) {
-			(void)emit(c, BPF_RET | BPF_K, answer, 0, 0);
+			(void)emit_insn(c, BPF_RET | BPF_K, answer, 0, 0);
 			return;
 		}
 		if (kf_seccomp_rule_splits(rule))
@@ -302,7 +302,7 @@ static void emit_rules(struct compiler *c, const struct link *link)
 		else
 			emit_conditions(c, rule->args, rule->nargs, answer);
 	}
-	(void)emit(c, BPF_RET | BPF_K, c->fallback, 0, 0);
+	(void)emit_insn(c, BPF_RET | BPF_K, c->fallback, 0, 0);
 }
 
 /* A tree over spans [@from, @to), the call's number being in the accumulator; as deep as their
@@ -316,13 +316,13 @@ static void emit_tree(struct compiler *c, size_t from, size_t to)
 		if (c->spans[from].first)
 			emit_rules(c, c->spans[from].first);
 		else
-			(void)emit(c, BPF_RET | BPF_K, c->spans[from].answer, 0, 0);
+			(void)emit_insn(c, BPF_RET | BPF_K, c->spans[from].answer, 0, 0);
 		return;
 	}
-	(void)emit(c, BPF_JMP | BPF_JGE | BPF_K, c->spans[middle].start, 0, 1);
-	right = emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
+	(void)emit_insn(c, BPF_JMP | BPF_JGE | BPF_K, c->spans[middle].start, 0, 1);
+	right = emit_insn(c, BPF_JMP | BPF_JA, 0, 0, 0);
 	emit_tree(c, from, middle);
-	land(c, right);
+	land_jump(c, right);
 	emit_tree(c, middle, to);
 }
 
@@ -409,7 +409,7 @@ static void add_span(struct compiler *c, unsigned start, uint32_t answer, const 
 }
 
 /* Programs take EPERM for an answer where they would fall back if a call were not there. */
-static bool refuses(const char *action)
+static bool refuses_call(const char *action)
 {
 	static const char *const refusing[] = {"SCMP_ACT_ERRNO", "SCMP_ACT_TRAP", "SCMP_ACT_KILL",
 					       "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"};
@@ -439,15 +439,16 @@ static void emit_calls(struct compiler *c, const struct architecture *a)
 			add_span(c, (unsigned)nr, 0, first);
 	}
 	add_span(c, (unsigned)(highest + 1),
-		 highest >= 0 && refuses(c->policy->default_action) ? SECCOMP_RET_ERRNO | ENOSYS
-								    : c->fallback,
+		 highest >= 0 && refuses_call(c->policy->default_action)
+			 ? SECCOMP_RET_ERRNO | ENOSYS
+			 : c->fallback,
 		 NULL);
 	/* The first call may have rules of its own. */
 	emit_tree(c, c->nspans > 1 && c->spans[1].start == 0 ? 1 : 0, c->nspans);
 }
 
 /* The machine's own architecture always counts. */
-static bool listed(const struct kf_seccomp *policy, const struct architecture *a)
+static bool is_listed(const struct kf_seccomp *policy, const struct architecture *a)
 {
 	if (a == &architectures[0])
 		return true;
@@ -465,24 +466,24 @@ static void emit_architecture(struct compiler *c, const struct architecture *a)
 	for (size_t i = 0; i < KF_ARRAY_SIZE(architectures); i++)
 		if (architectures[i].x32 && architectures[i].audit == a->audit)
 			x32 = &architectures[i];
-	(void)emit(c, BPF_JMP | BPF_JEQ | BPF_K, a->audit, 1, 0);
-	other = emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
-	(void)emit(c, LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+	(void)emit_insn(c, BPF_JMP | BPF_JEQ | BPF_K, a->audit, 1, 0);
+	other = emit_insn(c, BPF_JMP | BPF_JA, 0, 0, 0);
+	(void)emit_insn(c, LOAD, offsetof(struct seccomp_data, nr), 0, 0);
 	if (!x32) {
 		emit_calls(c, a);
 	} else {
-		(void)emit(c, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
-		to_x32 = emit(c, BPF_JMP | BPF_JA, 0, 0, 0);
+		(void)emit_insn(c, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+		to_x32 = emit_insn(c, BPF_JMP | BPF_JA, 0, 0, 0);
 		emit_calls(c, a);
-		land(c, to_x32);
-		if (listed(c->policy, x32)) {
-			(void)emit(c, BPF_ALU | BPF_AND | BPF_K, ~X32_BIT, 0, 0);
+		land_jump(c, to_x32);
+		if (is_listed(c->policy, x32)) {
+			(void)emit_insn(c, BPF_ALU | BPF_AND | BPF_K, ~X32_BIT, 0, 0);
 			emit_calls(c, x32);
 		} else {
-			(void)emit(c, BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD, 0, 0);
+			(void)emit_insn(c, BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD, 0, 0);
 		}
 	}
-	land(c, other);
+	land_jump(c, other);
 }
 
 static int strictest_first(const void *a, const void *b)
@@ -496,7 +497,7 @@ static int strictest_first(const void *a, const void *b)
 	return kf_seccomp_action_compare(s.action, v.action) == 0 && s.data == v.data ? -1 : 1;
 }
 
-static int compile(struct compiler *c, struct kf_program *ret, struct kf_err *err)
+static int compile_policy(struct compiler *c, struct kf_program *ret, struct kf_err *err)
 {
 	const struct kf_seccomp *policy = c->policy;
 	size_t names = 0;
@@ -511,11 +512,11 @@ static int compile(struct compiler *c, struct kf_program *ret, struct kf_err *er
 	for (size_t i = 0; i < policy->nrules; i++)
 		c->rules[i] = &policy->rules[i];
 	qsort(c->rules, policy->nrules, sizeof(*c->rules), strictest_first);
-	(void)emit(c, LOAD, offsetof(struct seccomp_data, arch), 0, 0);
+	(void)emit_insn(c, LOAD, offsetof(struct seccomp_data, arch), 0, 0);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(architectures); i++)
-		if (!architectures[i].x32 && listed(policy, &architectures[i]))
+		if (!architectures[i].x32 && is_listed(policy, &architectures[i]))
 			emit_architecture(c, &architectures[i]);
-	(void)emit(c, BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD, 0, 0);
+	(void)emit_insn(c, BPF_RET | BPF_K, SECCOMP_RET_KILL_THREAD, 0, 0);
 	if (c->full)
 		return kf_fail(
 			err, E2BIG,
@@ -564,7 +565,7 @@ int kf_program_compile(const struct kf_seccomp *policy, struct kf_program *ret, 
 		c->policy = policy;
 		c->fallback = kernel_action(kf_seccomp_verdict(
 			policy->default_action, policy->has_default_errno, policy->default_errno));
-		r = compile(c, &program, err);
+		r = compile_policy(c, &program, err);
 	}
 	if (c) {
 		free(c->rules);

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Before "fs readonly" can be mounted: something has to be at each path.  Makes placeholders,
+ * remembers which container needs them, removes them, and puts the hook into config.json.  The hook
+ * itself is in readonly_hook.c. */
 #include "nono-runc/readonly.h"
 
 #include "base/buf.h"
@@ -30,7 +33,7 @@
 /* How a placeholder is told from what others left empty: 2001-02-03 04:05:06.070809 UTC. */
 static const struct timespec sign = {.tv_sec = 981173106, .tv_nsec = 70809000};
 
-struct work {
+struct placing {
 	struct kf_oci *oci;
 	int rootfs, bundle;
 	struct kf_buf record; /* "DEV INO PATH" lines, what is to be removed some day */
@@ -134,7 +137,7 @@ static bool has_option(const struct kf_view_mount *m, const char *a, const char 
 }
 
 /* The directory of @path, of which the first @n bytes are @top. */
-static int parent(struct work *w, int top, const char *path, size_t n, int *ret)
+static int open_parent(struct placing *w, int top, const char *path, size_t n, int *ret)
 {
 	char dir[PATH_MAX];
 
@@ -155,7 +158,7 @@ static int parent(struct work *w, int top, const char *path, size_t n, int *ret)
 
 /* What is at @name is a symlink: to a file it can be kept.  Where it leads out of the
  * volume only the hook can see. */
-static int check_link(struct work *w, int dir, const char *name, const char *path)
+static int check_link(struct placing *w, int dir, const char *name, const char *path)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
 			       .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
@@ -175,7 +178,7 @@ static int check_link(struct work *w, int dir, const char *name, const char *pat
 }
 
 /* The image's own symlinks in "/", which nobody can change: /home may be /var/home. */
-static int in_image(struct work *w, const char *path, int *ret)
+static int in_image(struct placing *w, const char *path, int *ret)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
@@ -191,10 +194,10 @@ static int in_image(struct work *w, const char *path, int *ret)
 		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
 			       ? 0
 			       : kf_fail_sys(w->err, "open '%s' of the image", first);
-	return parent(w, top, path, n, ret);
+	return open_parent(w, top, path, n, ret);
 }
 
-static int find(struct work *w, const char *path, struct spot *ret)
+static int find_spot(struct placing *w, const char *path, struct spot *ret)
 {
 	struct spot spot = {.dir = -1};
 	size_t n;
@@ -221,7 +224,7 @@ static int find(struct work *w, const char *path, struct spot *ret)
 		top = openat(w->bundle, m->source, O_PATH | O_CLOEXEC);
 		if (top < 0 || fstat(top, &st) < 0)
 			return kf_fail_sys(w->err, "open the volume '%s'", m->source);
-		if (S_ISDIR(st.st_mode) && parent(w, top, path, n, &spot.dir) < 0)
+		if (S_ISDIR(st.st_mode) && open_parent(w, top, path, n, &spot.dir) < 0)
 			return -1;
 	}
 	*ret = spot;
@@ -245,7 +248,7 @@ static bool is_empty(int dirfd)
 }
 
 /* Remember that @name in @dir, if it is a placeholder, needs to be removed. */
-static int remember(struct work *w, int dir, const char *name)
+static int remember_place(struct placing *w, int dir, const char *name)
 {
 	char link[64], path[PATH_MAX];
 	struct stat st;
@@ -269,7 +272,8 @@ static int remember(struct work *w, int dir, const char *name)
 
 /* See to it that there is something at @path to be made read-only; what the hook is
  * to do if there is nothing. */
-static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readonly_absent *ret)
+static int place_one(struct placing *w, const struct kf_oci_readonly *r,
+		     enum kf_readonly_absent *ret)
 {
 	const char *name = kf_path_base(r->path);
 	KF_CLOSE int dir = -1;
@@ -280,7 +284,7 @@ static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readon
 	/* Nothing grants writing to "/" itself. */
 	if (name == r->path + 1)
 		return 0;
-	if (find(w, r->path, &spot) < 0)
+	if (find_spot(w, r->path, &spot) < 0)
 		return -1;
 	dir = spot.dir;
 	if (spot.fixed)
@@ -291,7 +295,7 @@ static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readon
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(st.st_mode) && check_link(w, dir, name, r->path) < 0)
 			return -1;
-		return spot.volume ? remember(w, dir, name) : 0;
+		return spot.volume ? remember_place(w, dir, name) : 0;
 	}
 	if (errno != ENOENT)
 		return kf_fail_sys(w->err, "stat '%s'", r->path);
@@ -311,7 +315,7 @@ static int place(struct work *w, const struct kf_oci_readonly *r, enum kf_readon
 		*ret = KF_ABSENT_FINE;
 		return 0;
 	}
-	return spot.volume ? remember(w, dir, name) : 0;
+	return spot.volume ? remember_place(w, dir, name) : 0;
 }
 
 static int open_records(struct kf_err *err)
@@ -374,7 +378,7 @@ struct needed {
 	size_t n; /* of the line, DEV and INO with the spaces behind them */
 };
 
-static bool needs(int dirfd, const char *name, char *text, void *ctx)
+static bool needs_place(int dirfd, const char *name, char *text, void *ctx)
 {
 	const struct needed *needed = ctx;
 
@@ -418,7 +422,7 @@ static void remove_placeholder(const char *line)
 }
 
 /* With the lock held: drop record @name and the placeholders that only it needs. */
-static bool drop(int dirfd, const char *name, char *text, void *ctx)
+static bool drop_record(int dirfd, const char *name, char *text, void *ctx)
 {
 	char *next = strchr(text, '\n');
 
@@ -435,7 +439,7 @@ static bool drop(int dirfd, const char *name, char *text, void *ctx)
 		if (!space)
 			continue;
 		needed.n = (size_t)(space + 1 - line);
-		if (!each_record(dirfd, needs, &needed))
+		if (!each_record(dirfd, needs_place, &needed))
 			remove_placeholder(line);
 	}
 	(void)unlinkat(dirfd, name, 0);
@@ -443,7 +447,7 @@ static bool drop(int dirfd, const char *name, char *text, void *ctx)
 }
 
 /* The mount namespace that paths are looked up in; 0 if that cannot be told. */
-static unsigned long long namespace(void)
+static unsigned long long mount_namespace(void)
 {
 	struct stat st;
 
@@ -461,17 +465,17 @@ static bool drop_stale(int dirfd, const char *name, char *text, void *ctx)
 	int at = 0;
 
 	if (!end || sscanf(text, "bundle %llu %n", &ns, &at) != 1 || !at || !ns ||
-	    ns != namespace())
+	    ns != mount_namespace())
 		return false;
 	*end = '\0';
 	if (lstat(text + at, &st) < 0 && errno == ENOENT) {
 		*end = '\n';
-		(void)drop(dirfd, name, text, ctx);
+		(void)drop_record(dirfd, name, text, ctx);
 	}
 	return false;
 }
 
-static int write_record(struct work *w, int dirfd, const char *bundle, const char *name)
+static int write_record(struct placing *w, int dirfd, const char *bundle, const char *name)
 {
 	KF_FREE char *old = NULL, *text = NULL;
 	struct kf_buf whole = KF_BUF_INIT(RECORD_MAX);
@@ -482,7 +486,7 @@ static int write_record(struct work *w, int dirfd, const char *bundle, const cha
 		return 0;
 	/* A container of this name that exists keeps what it has. */
 	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, KF_ERR_IGNORED) < 0)
-		kf_buf_addf(&whole, "bundle %llu %s\n", namespace(), bundle);
+		kf_buf_addf(&whole, "bundle %llu %s\n", mount_namespace(), bundle);
 	kf_buf_addf(&whole, "%s%.*s", old ? old : "", (int)w->record.n, w->record.p);
 	text = kf_buf_take(&whole);
 	if (!text)
@@ -490,12 +494,13 @@ static int write_record(struct work *w, int dirfd, const char *bundle, const cha
 	return kf_file_replace(dirfd, name, text, strlen(text), 0600, w->err);
 }
 
-static int place_all(struct work *w, const struct kf_oci_readonly *v, size_t n, const char **args)
+static int place_all(struct placing *w, const struct kf_oci_readonly *v, size_t n,
+		     const char **args)
 {
 	for (size_t i = 0; i < n; i++) {
 		enum kf_readonly_absent absent;
 
-		if (place(w, &v[i], &absent) < 0)
+		if (place_one(w, &v[i], &absent) < 0)
 			return -1;
 		args[i] = kf_arena_printf(&w->oci->arena, "%c%s", (char)absent, v[i].path);
 		if (!args[i])
@@ -504,7 +509,7 @@ static int place_all(struct work *w, const struct kf_oci_readonly *v, size_t n, 
 	return 0;
 }
 
-static int add_hook(struct work *w, const char *bundle, const char **args, size_t n)
+static int add_hook(struct placing *w, const char *bundle, const char **args, size_t n)
 {
 	const char *rootfs = w->oci->rootfs;
 	char self[PATH_MAX];
@@ -524,7 +529,7 @@ static int add_hook(struct work *w, const char *bundle, const char **args, size_
 int kf_readonly_prepare(struct kf_oci *oci, const struct kf_profile_info *profile, int rootfs_fd,
 			const char *bundle, const char *root, const char *id, struct kf_err *err)
 {
-	struct work w = {
+	struct placing w = {
 		.oci = oci,
 		.rootfs = rootfs_fd,
 		.record = KF_BUF_INIT(RECORD_MAX),
@@ -541,7 +546,7 @@ int kf_readonly_prepare(struct kf_oci *oci, const struct kf_profile_info *profil
 	if (!profile->nreadonly)
 		return 0;
 	if (kf_oci_readonly(oci, profile, rootfs_fd, &v, &n, err) < 0 ||
-	    kf_record_name(root, id, name, err) < 0)
+	    kf_guard_record_name(root, id, name, err) < 0)
 		return -1;
 	args = kf_arena_calloc(&oci->arena, n + 2, sizeof(*args));
 	if (!args)
@@ -567,10 +572,10 @@ void kf_readonly_release(const char *root, const char *id)
 	char name[KF_RECORD_NAME];
 	KF_FREE char *text = NULL;
 
-	if (dir < 0 || kf_record_name(root, id, name, KF_ERR_IGNORED) < 0 ||
+	if (dir < 0 || kf_guard_record_name(root, id, name, KF_ERR_IGNORED) < 0 ||
 	    faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	lock = lock_records(dir, KF_ERR_IGNORED);
 	if (lock >= 0 && kf_file_slurp(dir, name, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
-		(void)drop(dir, name, text, NULL);
+		(void)drop_record(dir, name, text, NULL);
 }

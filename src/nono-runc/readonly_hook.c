@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The hook of "fs readonly": binds each path over itself read-only, in the container's mount
+ * namespace and before its first process.  What has to be there before is made in readonly.c. */
 #include "nono-runc/errlog.h"
 #include "nono-runc/readonly.h"
 
@@ -56,7 +58,7 @@ static bool is_mount_point(int fd)
 }
 
 /* Path of @fd in the container. */
-static int place(struct hook *h, int fd, char ret[static PATH_MAX])
+static int path_inside(struct hook *h, int fd, char ret[static PATH_MAX])
 {
 	char link[64], path[PATH_MAX];
 	ssize_t n;
@@ -74,7 +76,7 @@ static int place(struct hook *h, int fd, char ret[static PATH_MAX])
 }
 
 /* Where nothing is.  @dir: its directory, -1 if that is not there either. */
-static int absent(struct hook *h, int dir, const char *name, const char *path)
+static int check_absent(struct hook *h, int dir, const char *name, const char *path)
 {
 	KF_CLOSE int fd = -1;
 
@@ -94,7 +96,7 @@ static int absent(struct hook *h, int dir, const char *name, const char *path)
 	return mount_over(h, fd, fd, true, path);
 }
 
-static int protect(struct hook *h, const char *path, unsigned links);
+static int protect_path(struct hook *h, const char *path, unsigned links);
 
 /* @link, @n bytes into @path, is a symlink: protect what it leads to, and cover the
  * symlink itself so that it leads nowhere else tomorrow, which the kernel can do for
@@ -113,7 +115,7 @@ static int protect_link(struct hook *h, int link, const char *path, size_t n, un
 	(void)snprintf(prefix, sizeof(prefix), "%.*s", (int)n, path);
 	target = open_at(h->root, prefix, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 	if (target < 0 && !last && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
-		return absent(h, -1, NULL, path);
+		return check_absent(h, -1, NULL, path);
 	if (target < 0)
 		return kf_fail_sys(h->err,
 				   "'%s' of the container is a symlink that leads nowhere, so that "
@@ -128,7 +130,7 @@ static int protect_link(struct hook *h, int link, const char *path, size_t n, un
 			"kept from being replaced, so that 'fs readonly' cannot hold; have a "
 			"directory there, or lift the rule with filesystem.bypass_protection",
 			prefix);
-	if (place(h, target, real) < 0)
+	if (path_inside(h, target, real) < 0)
 		return -1;
 	if (strcmp(real, "/") == 0 || kf_path_under(real, "/proc") || kf_path_under(real, "/sys"))
 		return kf_fail(h->err, EPERM,
@@ -136,7 +138,7 @@ static int protect_link(struct hook *h, int link, const char *path, size_t n, un
 			       "cannot hold; remove it",
 			       prefix, real);
 	(void)snprintf(real + strlen(real), PATH_MAX, "%s", path + n);
-	if (protect(h, real, links - 1) < 0)
+	if (protect_path(h, real, links - 1) < 0)
 		return -1;
 	if (top)
 		return 0;
@@ -149,7 +151,7 @@ static int protect_link(struct hook *h, int link, const char *path, size_t n, un
 }
 
 /* Make @path, absolute and clean, read-only, and pin the directories on the way. */
-static int protect(struct hook *h, const char *path, unsigned links)
+static int protect_path(struct hook *h, const char *path, unsigned links)
 {
 	KF_CLOSE int dir = dup(h->root);
 	size_t n = 0;
@@ -163,14 +165,14 @@ static int protect(struct hook *h, const char *path, unsigned links)
 		struct stat st;
 
 		if (len > NAME_MAX)
-			return absent(h, -1, NULL, path);
+			return check_absent(h, -1, NULL, path);
 		(void)snprintf(name, sizeof(name), "%.*s", (int)len, path + start);
 		n = start + len;
 		fd = open_at(dir, name, O_NOFOLLOW, RESOLVE_BENEATH);
 		if (fd < 0 && errno == ENOENT)
-			return absent(h, path[n] ? -1 : dir, name, path);
+			return check_absent(h, path[n] ? -1 : dir, name, path);
 		if (fd < 0 && errno == ENOTDIR)
-			return absent(h, -1, NULL, path);
+			return check_absent(h, -1, NULL, path);
 		if (fd < 0 || fstat(fd, &st) < 0)
 			return kf_fail_sys(h->err, "open '%.*s' of the container", (int)n, path);
 		if (S_ISLNK(st.st_mode))
@@ -193,7 +195,7 @@ static int protect(struct hook *h, const char *path, unsigned links)
 	return 0;
 }
 
-static int run(int argc, char **argv, struct kf_err *err)
+static int run_hook(int argc, char **argv, struct kf_err *err)
 {
 	struct hook h = {.root = -1, .err = err};
 	char state[4096], link[64];
@@ -217,7 +219,7 @@ static int run(int argc, char **argv, struct kf_err *err)
 		h.absent = (enum kf_readonly_absent)argv[i][0];
 		if (!argv[i][0] || argv[i][1] != '/')
 			return kf_fail(err, EINVAL, "'%s': not a path", argv[i]);
-		if (protect(&h, argv[i] + 1, LINKS_MAX) < 0)
+		if (protect_path(&h, argv[i] + 1, LINKS_MAX) < 0)
 			return -1;
 	}
 	return 0;
@@ -227,7 +229,7 @@ int kf_readonly_hook(int argc, char **argv)
 {
 	struct kf_err err = {0};
 
-	if (run(argc, argv, &err) == 0)
+	if (run_hook(argc, argv, &err) == 0)
 		return 0;
 	kf_err_wrap(&err, "fs readonly");
 	kf_errlog(NULL, NULL, &err);

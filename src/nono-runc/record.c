@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The guard's record of a container, from create to delete: written, read and dropped. */
 #include "nono-runc/record.h"
 
 #include "base/buf.h"
@@ -24,15 +25,15 @@ static const struct {
 	const char *key;
 	size_t offset;
 } lines[] = {
-	{"root", offsetof(struct kf_record, root)},
-	{"id", offsetof(struct kf_record, id)},
-	{"bundle", offsetof(struct kf_record, bundle)},
-	{"runtime", offsetof(struct kf_record, runtime)},
-	{"profile", offsetof(struct kf_record, profile)},
-	{"label", offsetof(struct kf_record, label)},
+	{"root", offsetof(struct kf_guard_record, root)},
+	{"id", offsetof(struct kf_guard_record, id)},
+	{"bundle", offsetof(struct kf_guard_record, bundle)},
+	{"runtime", offsetof(struct kf_guard_record, runtime)},
+	{"profile", offsetof(struct kf_guard_record, profile)},
+	{"label", offsetof(struct kf_guard_record, label)},
 };
 
-static const char **member(struct kf_record *record, size_t i)
+static const char **record_member(struct kf_guard_record *record, size_t i)
 {
 	return (const char **)(void *)((char *)record + lines[i].offset);
 }
@@ -55,8 +56,8 @@ static int absolute_root(const char *root, char ret[PATH_MAX], struct kf_err *er
 	return 0;
 }
 
-int kf_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
-		   struct kf_err *err)
+int kf_guard_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
+			 struct kf_err *err)
 {
 	char path[PATH_MAX], key[2 * PATH_MAX];
 	int n;
@@ -81,7 +82,7 @@ static bool has_state(const char *root, const char *id)
 }
 
 /* root/ID is where both runc and crun keep it. */
-bool kf_record_taken(const char *root, const char *id)
+bool kf_guard_record_taken(const char *root, const char *id)
 {
 	static const char *const defaults[] = {"/run/runc", "/run/crun"};
 	char path[PATH_MAX];
@@ -96,20 +97,20 @@ bool kf_record_taken(const char *root, const char *id)
 	return false;
 }
 
-int kf_record_write(const struct kf_record *record, struct kf_err *err)
+int kf_guard_record_write(const struct kf_guard_record *record, struct kf_err *err)
 {
 	struct kf_buf buf = KF_BUF_INIT(RECORD_MAX);
-	struct kf_record copy = *record;
+	struct kf_guard_record copy = *record;
 	char name[KF_RECORD_NAME], root[PATH_MAX];
 	KF_CLOSE int dir = -1;
 	KF_FREE char *text = NULL;
 
-	if (kf_record_name(record->root, record->id, name, err) < 0 ||
+	if (kf_guard_record_name(record->root, record->id, name, err) < 0 ||
 	    absolute_root(record->root, root, err) < 0)
 		return -1;
 	copy.root = root;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++) {
-		const char *value = *member(&copy, i);
+		const char *value = *record_member(&copy, i);
 
 		if (strchr(value, '\n')) {
 			kf_buf_done(&buf);
@@ -130,12 +131,12 @@ int kf_record_write(const struct kf_record *record, struct kf_err *err)
 	if (dir < 0)
 		return kf_fail_sys(err, "open " KF_RECORD_DIR);
 	if (faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    kf_record_taken(record->root, record->id))
+	    kf_guard_record_taken(record->root, record->id))
 		return 0;
 	return kf_file_replace(dir, name, text, strlen(text), 0600, err);
 }
 
-static int parse(struct kf_record *record, const char *path, struct kf_err *err)
+static int parse_record(struct kf_guard_record *record, const char *path, struct kf_err *err)
 {
 	char *at = record->text;
 
@@ -146,44 +147,45 @@ static int parse(struct kf_record *record, const char *path, struct kf_err *err)
 		if (!end || strncmp(at, lines[i].key, n) != 0 || at[n] != ' ')
 			return kf_fail(err, EINVAL, "%s: no '%s'", path, lines[i].key);
 		*end = '\0';
-		*member(record, i) = at + n + 1;
+		*record_member(record, i) = at + n + 1;
 		at = end + 1;
 	}
 	return 0;
 }
 
-int kf_record_read(const char *root, const char *id, struct kf_record *ret, struct kf_err *err)
+int kf_guard_record_read(const char *root, const char *id, struct kf_guard_record *ret,
+			 struct kf_err *err)
 {
 	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
-	struct kf_record record = {0};
+	struct kf_guard_record record = {0};
 	KF_CLOSE int fd = -1;
 
-	if (kf_record_name(root, id, name, err) < 0)
+	if (kf_guard_record_name(root, id, name, err) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
 	if (kf_file_open_trusted(path, &fd, err) < 0 ||
 	    kf_fd_slurp(fd, path, RECORD_MAX, &record.text, NULL, err) < 0)
 		return -1;
-	if (parse(&record, path, err) < 0) {
-		kf_record_done(&record);
+	if (parse_record(&record, path, err) < 0) {
+		kf_guard_record_done(&record);
 		return -1;
 	}
 	*ret = record;
 	return 0;
 }
 
-void kf_record_drop(const char *root, const char *id)
+void kf_guard_record_drop(const char *root, const char *id)
 {
 	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)];
 
-	if (kf_record_name(root, id, name, KF_ERR_IGNORED) < 0)
+	if (kf_guard_record_name(root, id, name, KF_ERR_IGNORED) < 0)
 		return;
 	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
 	(void)unlink(path);
 }
 
-void kf_record_done(struct kf_record *record)
+void kf_guard_record_done(struct kf_guard_record *record)
 {
 	free(record->text);
-	*record = (struct kf_record){0};
+	*record = (struct kf_guard_record){0};
 }

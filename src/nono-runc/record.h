@@ -13,7 +13,7 @@
  * containers. */
 #define KF_RECORD_DIR "/run/kubefence/guard"
 
-struct kf_record {
+struct kf_guard_record {
 	const char *root, *id; /* the key, for people */
 	const char *bundle;
 	const char *runtime; /* the real one that made the container */
@@ -24,18 +24,19 @@ struct kf_record {
 
 /* Name of what is kept of a container: a hash over the runtime's --root and its ID, and a NUL. */
 #define KF_RECORD_NAME (KF_SHA256_HEX + 1)
-int kf_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
-		   struct kf_err *err);
+int kf_guard_record_name(const char *root, const char *id, char ret[static KF_RECORD_NAME],
+			 struct kf_err *err);
 /* Whether the runtime already has a container of that name. */
-bool kf_record_taken(const char *root, const char *id);
+bool kf_guard_record_taken(const char *root, const char *id);
 
 /* Write the record of a container that is about to be created.  A container of
  * the same key that exists already keeps its record: the runtime is going to
  * refuse this one. */
-int kf_record_write(const struct kf_record *record, struct kf_err *err);
+int kf_guard_record_write(const struct kf_guard_record *record, struct kf_err *err);
 /* Find the record of @id; @root NULL is the runtime's default. */
-int kf_record_read(const char *root, const char *id, struct kf_record *ret, struct kf_err *err);
-void kf_record_drop(const char *root, const char *id);
-void kf_record_done(struct kf_record *record);
+int kf_guard_record_read(const char *root, const char *id, struct kf_guard_record *ret,
+			 struct kf_err *err);
+void kf_guard_record_drop(const char *root, const char *id);
+void kf_guard_record_done(struct kf_guard_record *record);
 
 #endif

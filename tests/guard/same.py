@@ -9,7 +9,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from lib_guard import DEADLINE
+from lib_guard import DEADLINE, ROOT
 from parts import main
 
 from lib.cri import wait_pid, wait_until
@@ -242,6 +242,20 @@ def life_cycle(t, node):
     t.ok(r.code == 1 and "restore" in r.err, "restore is refused", r)
 
 
+def versions(t, node):
+    version = (ROOT / "VERSION").read_text().strip()
+    r = node.call_line(node.guard_path, "--kubefence-version")
+    t.ok((r.code, r.out, r.err) == (0, f"nono-runc {version}\n", ""), "--kubefence-version is the guard's", r)
+    lines = (["--version"], ["--kubefence-version", "--version"], ["--kubefence-version=1"], ["--root", node.root, "--kubefence-version"],
+             ["state", "--kubefence-version"])
+    for line in lines:
+        guard, bare = (node.call_line(program, *line) for program in (node.guard_path, node.runtime))
+        guard.err, bare.err = (re.sub(r"\S*(runc|crun)\b", "PROGRAM", x.err) for x in (guard, bare))
+        t.ok(guard == bare, f"'{' '.join(x for x in line if x != node.root)}' is answered by the runtime", (guard, bare))
+    r = node.call_line(node.guard_path, "--kubefence-version", "create", "--bundle", node.bundle(["true"]).write().dir, node.id())
+    t.ok(r.code == 1 and "is not understood" in r.err, "in front of a command --kubefence-version is refused like any unknown flag", r)
+
+
 def errors_are_logged_as_the_runtime_does(t, node):
     b = node.bundle(["true"])
     b.config["annotations"] = {"nono.sh/profile": 'no such "profile"'}
@@ -257,4 +271,4 @@ def errors_are_logged_as_the_runtime_does(t, node):
 
 
 main([exit_codes_and_output, execs, terminal, detaching_and_pid_files, descriptors_of_the_caller, user_namespaces, cgroups_and_hooks,
-      life_cycle, errors_are_logged_as_the_runtime_does])
+      life_cycle, versions, errors_are_logged_as_the_runtime_does])

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.build import ROOT
 from lib.tap import Tap
 
-PROGRAMS = ("kubefence", "nono", "nono-nri")  # nono-runc's version is the real runtime's
+PROGRAMS = ("kubefence", "nono", "nono-nri", "nono-runc")
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 MACHINE = {"amd64": "x86-64", "arm64": "aarch64"}
 
@@ -67,12 +67,13 @@ def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
         t.ok({"bin/nono-runc", "bin/kubectl-nono", "share/man/man8/nono-nri.8", "lib/systemd/system/nono-nri.service", "lib/libnri.so.1", "lib/libnri.a",
               "lib/pkgconfig/libnri.pc", "include/nri/nri.h", "share/kubefence/profiles/default.json", "share/doc/kubefence/LICENSE"} <= there,
              f"{arch}: programs, pages, unit, library, profiles, documentation", there)
-        for program in (*PROGRAMS, "nono-runc"):
+        for program in PROGRAMS:
             elf = subprocess.run(["readelf", "-hlWd", top / "bin" / program], capture_output=True, text=True).stdout.lower()
             t.ok("interp" not in elf and "(needed)" not in elf and MACHINE[arch] in elf, f"{arch}: {program} is static", elf)
         emulator = [] if arch == NATIVE else [shutil.which(f"qemu-{'aarch64' if arch == 'arm64' else 'x86_64'}-static")]
         for program in PROGRAMS:
-            p = subprocess.run([*emulator, top / "bin" / program, "--version"], capture_output=True, text=True)
+            # nono-runc's --version is the real runtime's.
+            p = subprocess.run([*emulator, top / "bin" / program, "--kubefence-version" if program == "nono-runc" else "--version"], capture_output=True, text=True)
             t.equal((p.returncode, p.stdout.split()), (0, [program, version]), f"{arch}: {program} runs")
         listed |= {str(p.relative_to(tmp)) for p in top.rglob("*") if p.is_file() and not p.is_symlink()}
     bill = json.loads((dist / f"{name}.spdx.json").read_text())

@@ -60,8 +60,9 @@ def listing(t: Tap, prefix: Path) -> None:
 
 def used(t: Tap, prefix: Path) -> None:
     version = (ROOT / "VERSION").read_text().strip()
-    for program in PROGRAMS[:3]:  # nono-runc's version is the real runtime's
-        p = subprocess.run([prefix / "bin" / program, "--version"], capture_output=True, text=True)
+    for program in PROGRAMS:
+        # nono-runc's --version is the real runtime's.
+        p = subprocess.run([prefix / "bin" / program, "--kubefence-version" if program == "nono-runc" else "--version"], capture_output=True, text=True)
         t.equal((p.returncode, p.stdout.split()), (0, [program, version]), f"the installed {program} runs")
     unit = (prefix / "lib/systemd/system/nono-nri.service").read_text()
     started = re.search(r"^ExecStart=(\S+)", unit, re.MULTILINE)[1]
