@@ -19,7 +19,6 @@ LINKED = {
     "libssl-dev": ("openssl", "Apache-2.0"),
     "libext2fs-dev": ("libext2fs", "LGPL-2.0-only"),
     "comerr-dev": ("libcom_err", "MIT"),
-    "libseccomp-dev": ("libseccomp", "LGPL-2.1-only"),
 }
 
 

@@ -108,45 +108,31 @@ void kf_learn_net(struct kf_learn *learn, enum kf_learn_net net, uint16_t port)
 
 /* ---- lines ---- */
 
-static struct json_object *member_of(struct json_object *o, const char *key)
+static const char *string_of(const struct kf_json *o, const char *key)
 {
-	struct json_object *m = NULL;
+	const char *text = kf_json_string(kf_json_find(o, key));
 
-	return o && json_object_is_type(o, json_type_object) &&
-			       json_object_object_get_ex(o, key, &m)
-		       ? m
-		       : NULL;
+	return text ? text : "";
 }
 
-static const char *string_of(struct json_object *o, const char *key)
+/* The first value of the list @o, the others follow by next; NULL if it is none. */
+static const struct kf_json *first_of(const struct kf_json *o)
 {
-	struct json_object *m = member_of(o, key);
-
-	return m && json_object_is_type(m, json_type_string) ? json_object_get_string(m) : "";
+	return o && o->type == KF_JSON_LIST ? o->first : NULL;
 }
 
-static size_t length_of(struct json_object *o)
+static void take_rule(struct kf_learn *learn, const struct kf_json *rule)
 {
-	return o && json_object_is_type(o, json_type_array) ? json_object_array_length(o) : 0;
-}
+	const struct kf_json *network = kf_json_find(rule, "network");
+	const struct kf_json *security = kf_json_find(rule, "security");
+	const struct kf_json *v = first_of(kf_json_find(kf_json_find(rule, "filesystem"), "grant"));
 
-static void take_rule(struct kf_learn *learn, struct json_object *rule)
-{
-	struct json_object *grants = member_of(member_of(rule, "filesystem"), "grant");
-	struct json_object *network = member_of(rule, "network");
-	struct json_object *security = member_of(rule, "security");
-
-	for (size_t i = 0; i < length_of(grants); i++) {
-		struct json_object *g = json_object_array_get_idx(grants, i);
-
-		kf_learn_use(learn, string_of(g, "path"),
-			     kf_profile_access(string_of(g, "access")));
-	}
+	for (; v; v = v->next)
+		kf_learn_use(learn, string_of(v, "path"),
+			     kf_profile_access(string_of(v, "access")));
 	for (unsigned net = 0; net < KF_LEARN_NETS; net++) {
-		struct json_object *ports = member_of(network, kf_learn_nets[net]);
-
-		for (size_t i = 0; i < length_of(ports); i++) {
-			int64_t port = json_object_get_int64(json_object_array_get_idx(ports, i));
+		for (v = first_of(kf_json_find(network, kf_learn_nets[net])); v; v = v->next) {
+			int64_t port = v->type == KF_JSON_INT ? kf_json_int(v) : 0;
 
 			if (port > 0 && port <= UINT16_MAX)
 				kf_learn_net(learn, net, (uint16_t)port);
@@ -154,6 +140,16 @@ static void take_rule(struct kf_learn *learn, struct json_object *rule)
 	}
 	learn->signal |= strcmp(string_of(security, "signal_mode"), "allow_all") == 0;
 	learn->abstract |= strcmp(string_of(security, "ipc_mode"), "full") == 0;
+}
+
+static void take_line(struct kf_learn *learn, const struct kf_json *line)
+{
+	if (!*learn->profile)
+		(void)snprintf(learn->profile, sizeof(learn->profile), "%s",
+			       string_of(line, "profile"));
+	if (*string_of(line, "made"))
+		kf_learn_made(learn, string_of(line, "made"));
+	take_rule(learn, kf_json_find(line, "rule"));
 }
 
 int kf_learn_read(struct kf_learn *learn, const char *text, size_t n, const char *name,
@@ -165,9 +161,11 @@ int kf_learn_read(struct kf_learn *learn, const char *text, size_t n, const char
 	for (const char *at = text, *end = text + n; at < end;) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		size_t length = (size_t)((stop ? stop : end) - at);
-		KF_CLEANUP(kf_json_put) struct json_object *line = NULL;
+		KF_CLEANUP(kf_arena_done) struct kf_arena arena;
+		struct kf_json *line;
 		char buf[LINE_MAX_N];
 
+		kf_arena_init(&arena, KF_LIMIT_REQUEST_MEMORY);
 		number++;
 		if (length >= sizeof(buf))
 			return kf_fail(err, E2BIG, "'%s', line %u: more than %d bytes", name,
@@ -178,18 +176,13 @@ int kf_learn_read(struct kf_learn *learn, const char *text, size_t n, const char
 		/* What else a program says among its records, such as a log line, is no record. */
 		if (buf[strspn(buf, " \t\r")] != '{')
 			continue;
-		if (kf_json_parse(buf, length, name, &line, err) < 0)
+		if (kf_json_parse(buf, length, name, &arena, &line, err) < 0)
 			return kf_fail_wrap(err, "line %u", number);
 		if ((pod && strcmp(string_of(line, "pod"), pod) != 0) ||
 		    (namespace_ && strcmp(string_of(line, "namespace"), namespace_) != 0))
 			continue;
 		++*ret_lines;
-		if (!*learn->profile)
-			(void)snprintf(learn->profile, sizeof(learn->profile), "%s",
-				       string_of(line, "profile"));
-		if (*string_of(line, "made"))
-			kf_learn_made(learn, string_of(line, "made"));
-		take_rule(learn, member_of(line, "rule"));
+		take_line(learn, line);
 	}
 	return 0;
 }

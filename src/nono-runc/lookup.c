@@ -6,9 +6,9 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "plan/plan.h"
+#include "json/json.h"
 
 #include <fcntl.h>
-#include <json.h>
 #include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
@@ -161,10 +161,9 @@ static int look_in_path(const struct lookup *l, const char *name, struct kf_err 
 
 static bool has_hooks(const struct kf_oci *oci)
 {
-	struct json_object *hooks;
+	const struct kf_json *hooks = kf_json_find(oci->root, "hooks");
 
-	return json_object_object_get_ex(oci->root, "hooks", &hooks) &&
-	       json_object_is_type(hooks, json_type_object) && json_object_object_length(hooks) > 0;
+	return hooks && hooks->n;
 }
 
 int kf_lookup_program(const struct kf_oci *oci, const char *program, int rootfs, struct kf_err *err)

@@ -1,50 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles a container's seccomp policy into the program that the launcher installs.  libseccomp
- * knows the calls' numbers; the program is made here, since libseccomp 2.5 does not come to an end
- * with some policies, which a pod may write. */
+/* Compiles a container's seccomp policy into the program that the launcher installs.  It is made
+ * here, since libseccomp 2.5 does not come to an end with some policies, which a pod may write; the
+ * calls' numbers, which it knows, are in calls.c. */
 #include "nono-runc/program.h"
 
 #include "base/cleanup.h"
+#include "nono-runc/calls.h"
 #include "seccomp/cond.h"
 #include "seccomp/internal.h"
 
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct sock_filter) == sizeof(struct kf_filter_insn), "one instruction");
 
-#define X32_BIT	    0x40000000u
-/* More than any architecture has. */
-#define NUMBERS_MAX 1024
+#define X32_BIT	   0x40000000u
 /* Failed comparisons of one rule: two for each of six arguments. */
-#define FIXUPS_MAX  12
+#define FIXUPS_MAX 12
 
-#define LOAD	    (BPF_LD | BPF_W | BPF_ABS)
-#define LOW(arg)    (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (arg))
-#define HIGH(arg)   (LOW(arg) + 4)
-
-/* Calls that libseccomp 2.5 does not know; the same numbers on all architectures. */
-static const struct {
-	const char *name;
-	int number;
-} newer[] = {
-	{"futex_waitv", 449},	    {"set_mempolicy_home_node", 450},
-	{"cachestat", 451},	    {"fchmodat2", 452},
-	{"map_shadow_stack", 453},  {"futex_wake", 454},
-	{"futex_wait", 455},	    {"futex_requeue", 456},
-	{"statmount", 457},	    {"listmount", 458},
-	{"lsm_get_self_attr", 459}, {"lsm_set_self_attr", 460},
-	{"lsm_list_modules", 461},  {"mseal", 462},
-	{"setxattrat", 463},	    {"getxattrat", 464},
-	{"listxattrat", 465},	    {"removexattrat", 466},
-	{"open_tree_attr", 467},    {"file_getattr", 468},
-	{"file_setattr", 469},	    {"listns", 470},
-	{"rseq_slice_yield", 471},
-};
+#define LOAD	   (BPF_LD | BPF_W | BPF_ABS)
+#define LOW(arg)   (uint32_t)(offsetof(struct seccomp_data, args) + 8 * (arg))
+#define HIGH(arg)  (LOW(arg) + 4)
 
 /* Calls of i386 that have a number of their own and are also made through another call, which says
  * in its first argument, of which 16 bits count, what is meant, and has the arguments in memory. */
@@ -92,17 +71,17 @@ static const struct multiplexed {
 
 static const struct architecture {
 	const char *name;
-	uint32_t token; /* libseccomp's */
+	enum kf_call_arch calls;
 	uint32_t audit; /* the kernel's */
 	bool x32, multiplexes;
 } architectures[] = {
 #if defined(__x86_64__)
-	{"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, false, false},
-	{"SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386, false, true},
-	{"SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64, true, false},
+	{"SCMP_ARCH_X86_64", KF_CALL_X86_64, AUDIT_ARCH_X86_64, false, false},
+	{"SCMP_ARCH_X86", KF_CALL_X86, AUDIT_ARCH_I386, false, true},
+	{"SCMP_ARCH_X32", KF_CALL_X32, AUDIT_ARCH_X86_64, true, false},
 #else
-	{"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, false, false},
-	{"SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, false, false},
+	{"SCMP_ARCH_AARCH64", KF_CALL_AARCH64, AUDIT_ARCH_AARCH64, false, false},
+	{"SCMP_ARCH_ARM", KF_CALL_ARM, AUDIT_ARCH_ARM, false, false},
 #endif
 };
 
@@ -127,8 +106,8 @@ struct compiler {
 	struct link *links;
 	size_t nlinks;
 	int highest; /* number that a rule is about, -1 if none is */
-	struct link *first[NUMBERS_MAX], *last[NUMBERS_MAX];
-	struct span spans[NUMBERS_MAX + 1];
+	struct link *first[KF_CALL_NUMBERS], *last[KF_CALL_NUMBERS];
+	struct span spans[KF_CALL_NUMBERS + 1];
 	size_t nspans;
 	struct sock_filter *at; /* KF_FILTER_POLICY_MAX */
 	size_t n;
@@ -328,25 +307,6 @@ static void emit_tree(struct compiler *c, size_t from, size_t to)
 
 /* --- what a policy says about each call ------------------------------------- */
 
-/* Number of the call on that architecture, -1 if it has none. */
-static int call_number(const struct architecture *a, const char *name)
-{
-	int nr = seccomp_syscall_resolve_name_arch(a->token, name);
-
-	for (size_t i = 0; nr == __NR_SCMP_ERROR && i < KF_ARRAY_SIZE(newer); i++)
-		if (strcmp(newer[i].name, name) == 0)
-			return newer[i].number;
-#if defined(__x86_64__)
-	if (nr == __NR_SCMP_ERROR && a->audit == AUDIT_ARCH_X86_64 &&
-	    strcmp(name, "uretprobe") == 0)
-		return 335;
-#endif
-	/* Negative ones are libseccomp's own, for calls that other architectures have. */
-	if (nr >= 0 && a->x32)
-		nr &= (int)~X32_BIT;
-	return nr >= 0 && nr < NUMBERS_MAX ? nr : -1;
-}
-
 static void add_link(struct compiler *c, int nr, const struct kf_seccomp_rule *rule, int as)
 {
 	struct link *link = c->links + c->nlinks++;
@@ -393,7 +353,7 @@ static void link_rules(struct compiler *c, const struct architecture *a)
 
 			if (a->multiplexes && link_multiplexed(c, rule, rule->names[k]))
 				continue;
-			nr = call_number(a, rule->names[k]);
+			nr = kf_call_number(a->calls, rule->names[k]);
 			if (nr >= 0)
 				add_link(c, nr, rule, 0);
 		}

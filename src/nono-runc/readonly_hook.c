@@ -6,13 +6,14 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "sandbox/object.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,23 +39,24 @@ static int open_at(int dir, const char *name, uint64_t flags, uint64_t resolve)
 static int mount_over(struct hook *h, int source, int target, bool readonly, const char *path)
 {
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
-	KF_CLOSE int tree = open_tree(
-		source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	KF_CLOSE int tree =
+		(int)syscall(SYS_open_tree, source, "",
+			     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 
 	if (tree < 0 ||
-	    (readonly &&
-	     mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0) ||
-	    move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	    (readonly && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+				 sizeof(attr)) < 0) ||
+	    syscall(SYS_move_mount, tree, "", target, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return kf_fail_sys(h->err, "mount over '%s' of the container", path);
 	return 0;
 }
 
 static bool is_mount_point(int fd)
 {
-	struct statx st;
+	struct kf_object object;
 
-	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
-	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+	return kf_object_at(fd, "", &object) == 0 && object.mount_root;
 }
 
 /* Path of @fd in the container. */

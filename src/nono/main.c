@@ -4,11 +4,8 @@
 #include "nono/command.h"
 #include "nono/report.h"
 
-#include <link.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/auxv.h>
-#include <sys/mman.h>
+#include <unistd.h>
 
 static const struct {
 	char name[8];
@@ -22,31 +19,11 @@ static const struct {
 	{"setup", kf_nono_setup},
 };
 
-/* musl's start of a static PIE relocates, and leaves what it has relocated writable.  That this
- * fails leaves it so. */
-static void protect_relocations(void)
-{
-	extern const char __ehdr_start[] __attribute__((visibility("hidden")));
-	const ElfW(Ehdr) *e = (const void *)__ehdr_start;
-	const ElfW(Phdr) *p = (const void *)(__ehdr_start + e->e_phoff);
-	const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
-
-	for (unsigned i = 0; i < e->e_phnum; i++) {
-		uintptr_t start = (uintptr_t)__ehdr_start + p[i].p_vaddr;
-		uintptr_t end = (start + p[i].p_memsz) & ~(page - 1);
-
-		start &= ~(page - 1);
-		if (p[i].p_type == PT_GNU_RELRO && start < end)
-			(void)mprotect((void *)start, end - start, PROT_READ);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	struct kf_err err;
 
 	(void)argc;
-	protect_relocations();
 	/* "nono -s wrap ..." is accepted as well. */
 	while (*argv && argv[1] && (strcmp(argv[1], "-s") == 0 || strcmp(argv[1], "--silent") == 0))
 		argv++;

@@ -11,54 +11,49 @@
 #include "json/json.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
-#define ENV_MAX (sizeof(KF_ENV_PROFILE "=") + KF_LIMIT_PROFILE_NAME)
+/* What was read may grow: each byte of a string may be written as an escape of six, and what the
+ * plan adds is bounded by its memory. */
+#define TEXT_MAX (6 * KF_LIMIT_OCI_JSON + KF_LIMIT_PLAN_MEMORY)
 
-/* Set @key of @obj to @value, which is taken over; a NULL @value means that memory ran out. */
-static int set_member(struct json_object *obj, const char *key, struct json_object *value,
+/* Set @key of @obj to @value; a NULL @value means that memory ran out. */
+static int set_member(struct kf_json *obj, const char *key, struct kf_json *value,
 		      struct kf_err *err)
 {
-	if (value && json_object_object_add(obj, key, value) == 0)
-		return 0;
-	json_object_put(value);
-	return kf_fail_nomem(err, key);
+	return kf_json_set(obj, key, value) ? 0 : kf_fail_nomem(err, key);
 }
 
 /* The object or list @key of @obj, made if it is absent or null; NULL if out of memory. */
-static struct json_object *ensure_member(struct json_object *obj, const char *key,
-					 enum json_type type)
+static struct kf_json *ensure_member(struct kf_oci *oci, struct kf_json *obj, const char *key,
+				     enum kf_json_type type)
 {
-	struct json_object *value = json_object_object_get(obj, key);
+	struct kf_json *value = kf_json_find(obj, key);
 
 	if (value)
 		return value;
-	value = type == json_type_array ? json_object_new_array() : json_object_new_object();
-	if (value && json_object_object_add(obj, key, value) == 0)
-		return value;
-	json_object_put(value);
-	return NULL;
+	value = kf_json_new(&oci->arena, type);
+	return kf_json_set(obj, key, value) ? value : NULL;
 }
 
 static int set_env(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
-	struct json_object *env = ensure_member(oci->process, "env", json_type_array), *value;
-	char text[ENV_MAX];
-	size_t n, i;
+	struct kf_json *env = ensure_member(oci, oci->process, "env", KF_JSON_LIST), *item;
+	const char *text = kf_arena_printf(&oci->arena, KF_ENV_PROFILE "=%s", plan->profile->name);
 
-	if (!env)
+	if (!env || !text)
 		return kf_fail_nomem(err, "env");
-	n = json_object_array_length(env);
-	for (i = 0; i < n; i++)
-		if (strncmp(oci->view.env[i], KF_ENV_PROFILE "=", sizeof(KF_ENV_PROFILE)) == 0)
-			break; /* there is no second one: the plan would have refused it */
-	(void)snprintf(text, sizeof(text), KF_ENV_PROFILE "=%s", plan->profile->name);
-	value = json_object_new_string(text);
-	if (value && json_object_array_put_idx(env, i, value) == 0)
+	/* There is no second one: the plan would have refused it. */
+	for (item = env->first; item; item = item->next)
+		if (strncmp(item->text, KF_ENV_PROFILE "=", sizeof(KF_ENV_PROFILE)) == 0)
+			break;
+	if (item) {
+		item->text = text;
 		return 0;
-	json_object_put(value);
-	return kf_fail_nomem(err, "env");
+	}
+	return kf_json_append(env, kf_json_new_string(&oci->arena, text))
+		       ? 0
+		       : kf_fail_nomem(err, "env");
 }
 
 static bool is_removed(const struct kf_plan *plan, const char *destination)
@@ -69,62 +64,46 @@ static bool is_removed(const struct kf_plan *plan, const char *destination)
 	return false;
 }
 
-/* Replace the path @text by its clean form, unless it is clean: as member @key of the object @in
- * or, if @key is NULL, as element @i of the array @in.  The plan accepted the path, so every reader
- * understands the same by both forms. */
-static int write_clean(struct json_object *in, const char *key, size_t i, const char *text,
-		       struct kf_err *err)
+/* Replace the path @value, a string, by its clean form.  The plan accepted the path, so every
+ * reader understands the same by both forms. */
+static int write_clean(struct kf_oci *oci, struct kf_json *value, struct kf_err *err)
 {
-	struct json_object *value;
 	char clean[PATH_MAX];
 
-	if (!kf_path_clean(text, clean, sizeof(clean)))
-		return kf_fail(err, ENAMETOOLONG, "'%.120s...': path too long", text);
-	if (strcmp(clean, text) == 0)
+	if (!kf_path_clean(value->text, clean, sizeof(clean)))
+		return kf_fail(err, ENAMETOOLONG, "'%.120s...': path too long", value->text);
+	if (strcmp(clean, value->text) == 0)
 		return 0;
-	value = json_object_new_string(clean);
-	if (key)
-		return set_member(in, key, value, err);
-	if (value && json_object_array_put_idx(in, i, value) == 0)
-		return 0;
-	json_object_put(value);
-	return kf_fail_nomem(err, text);
+	/* The view and the plan have the old text, which stays in the arena. */
+	value->text = kf_arena_strdup(&oci->arena, clean);
+	return value->text ? 0 : kf_fail_nomem(err, clean);
 }
 
-static int clean_strings(struct json_object *array, struct kf_err *err)
+static int clean_strings(struct kf_oci *oci, struct kf_json *list, struct kf_err *err)
 {
-	const size_t n = array ? json_object_array_length(array) : 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (write_clean(array, NULL, i,
-				json_object_get_string(json_object_array_get_idx(array, i)),
-				err) < 0)
+	for (struct kf_json *item = list ? list->first : NULL; item; item = item->next)
+		if (write_clean(oci, item, err) < 0)
 			return -1;
 	return 0;
 }
 
-static int clean_devices(struct json_object *devices, struct kf_err *err)
+static int clean_devices(struct kf_oci *oci, const struct kf_json *devices, struct kf_err *err)
 {
-	const size_t n = devices ? json_object_array_length(devices) : 0;
+	for (struct kf_json *item = devices ? devices->first : NULL; item; item = item->next) {
+		struct kf_json *path = kf_json_find(item, "path");
 
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *device = json_object_array_get_idx(devices, i);
-		const char *path = json_object_get_string(json_object_object_get(device, "path"));
-
-		if (path && write_clean(device, "path", 0, path, err) < 0)
+		if (path && write_clean(oci, path, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int clean_paths(struct json_object *linux_, struct kf_err *err)
+static int clean_paths(struct kf_oci *oci, const struct kf_json *linux_, struct kf_err *err)
 {
-	if (!linux_)
-		return 0;
-	if (clean_devices(json_object_object_get(linux_, "devices"), err) < 0 ||
-	    clean_strings(json_object_object_get(linux_, "maskedPaths"), err) < 0)
+	if (clean_devices(oci, kf_json_find(linux_, "devices"), err) < 0 ||
+	    clean_strings(oci, kf_json_find(linux_, "maskedPaths"), err) < 0)
 		return -1;
-	return clean_strings(json_object_object_get(linux_, "readonlyPaths"), err);
+	return clean_strings(oci, kf_json_find(linux_, "readonlyPaths"), err);
 }
 
 enum { BEFORE_INSIDE, INSIDE, PROC, BELOW_PROC, MOUNT_CLASSES };
@@ -147,59 +126,62 @@ static bool is_inside(const char *destination)
 	       kf_path_under(clean, KF_LAUNCHER_DIR);
 }
 
-/* Collect the mounts that stay, with clean destinations.  The plan's strings live in the mounts
- * that are removed. */
-static int remaining_mounts(const struct kf_oci *oci, struct json_object *mounts,
-			    const struct kf_plan *plan, struct json_object *ret, struct kf_err *err)
+static const char *destination_of(const struct kf_json *mount)
 {
-	const size_t n = mounts ? json_object_array_length(mounts) : 0;
+	return kf_json_string(kf_json_find(mount, "destination"));
+}
 
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *m = json_object_array_get_idx(mounts, i);
-		const char *destination =
-			json_object_get_string(json_object_object_get(m, "destination"));
+/* Move the mounts that stay to @to, with clean destinations. */
+static int move_remaining(struct kf_oci *oci, struct kf_json *mounts, const struct kf_plan *plan,
+			  struct kf_json *to, struct kf_err *err)
+{
+	struct kf_json *m = mounts ? kf_json_take_all(mounts) : NULL, *next;
 
+	for (; m; m = next) {
+		const char *destination = destination_of(m);
+
+		next = m->next;
 		if (!destination || is_removed(plan, destination) ||
 		    (oci->inside.decided && is_inside(destination)))
 			continue;
-		if (write_clean(m, "destination", 0, destination, err) < 0)
+		if (write_clean(oci, kf_json_find(m, "destination"), err) < 0)
 			return -1;
-		if (json_object_array_add(ret, json_object_get(m)) < 0)
-			return json_object_put(m), kf_fail_nomem(err, "mounts");
+		(void)kf_json_append(to, m);
 	}
 	return 0;
 }
 
 /* Add a read-only bind mount of @source at @destination. */
-static int add_bind(struct json_object *mounts, const char *source, const char *destination,
-		    struct kf_err *err)
+static int add_bind(struct kf_oci *oci, struct kf_json *mounts, const char *source,
+		    const char *destination, struct kf_err *err)
 {
 	static const char *const options[] = {"bind", "ro", "nosuid", "nodev", "rprivate"};
-	struct json_object *m = json_object_new_object();
+	struct kf_arena *arena = &oci->arena;
+	struct kf_json *m = kf_json_new(arena, KF_JSON_OBJECT);
 
-	if (!m || json_object_array_add(mounts, m) < 0) {
-		json_object_put(m);
+	if (!kf_json_append(mounts, m))
 		return kf_fail_nomem(err, "mounts");
-	}
-	if (set_member(m, "destination", json_object_new_string(destination), err) < 0 ||
-	    set_member(m, "type", json_object_new_string("bind"), err) < 0 ||
-	    set_member(m, "source", json_object_new_string(source), err) < 0)
+	if (set_member(m, "destination", kf_json_new_string(arena, destination), err) < 0 ||
+	    set_member(m, "type", kf_json_new_string(arena, "bind"), err) < 0 ||
+	    set_member(m, "source", kf_json_new_string(arena, source), err) < 0)
 		return -1;
-	return set_member(m, "options", kf_json_strings_new(options, KF_ARRAY_SIZE(options)), err);
+	return set_member(m, "options", kf_json_new_strings(arena, options, KF_ARRAY_SIZE(options)),
+			  err);
 }
 
-static int add_inside(const struct kf_oci *oci, struct json_object *mounts, struct kf_err *err)
+static int add_inside(struct kf_oci *oci, struct kf_json *mounts, struct kf_err *err)
 {
 	if (!oci->inside.dir)
 		return 0;
-	if (add_bind(mounts, oci->inside.dir, KF_LAUNCHER_DIR, err) < 0 ||
-	    add_bind(mounts, oci->inside.launcher, KF_LAUNCHER_PATH, err) < 0)
+	if (add_bind(oci, mounts, oci->inside.dir, KF_LAUNCHER_DIR, err) < 0 ||
+	    add_bind(oci, mounts, oci->inside.launcher, KF_LAUNCHER_PATH, err) < 0)
 		return -1;
 	if (oci->inside.profiles &&
-	    add_bind(mounts, oci->inside.profiles, KF_LAUNCHER_DIR "/profiles", err) < 0)
+	    add_bind(oci, mounts, oci->inside.profiles, KF_LAUNCHER_DIR "/profiles", err) < 0)
 		return -1;
-	return oci->inside.inner ? add_bind(mounts, oci->inside.inner, KF_LAUNCHER_INNER_DIR, err)
-				 : 0;
+	return oci->inside.inner
+		       ? add_bind(oci, mounts, oci->inside.inner, KF_LAUNCHER_INNER_DIR, err)
+		       : 0;
 }
 
 static bool meant_read_only(const struct kf_plan *plan, const char *destination)
@@ -210,30 +192,19 @@ static bool meant_read_only(const struct kf_plan *plan, const char *destination)
 	return false;
 }
 
-static int make_read_only(struct json_object *mount, struct kf_err *err)
-{
-	struct json_object *options = ensure_member(mount, "options", json_type_array);
-	struct json_object *ro = json_object_new_string("ro");
-
-	if (options && ro && json_object_array_add(options, ro) == 0)
-		return 0;
-	json_object_put(ro);
-	return kf_fail_nomem(err, "mounts");
-}
-
 /* This comes before the destinations are cleaned, since the plan's strings are the old ones. */
-static int make_mounts_read_only(struct json_object *mounts, const struct kf_plan *plan,
-				 struct kf_err *err)
+static int make_mounts_read_only(struct kf_oci *oci, const struct kf_json *mounts,
+				 const struct kf_plan *plan, struct kf_err *err)
 {
-	const size_t n = mounts ? json_object_array_length(mounts) : 0;
+	for (struct kf_json *m = mounts ? mounts->first : NULL; m; m = m->next) {
+		const char *destination = destination_of(m);
+		struct kf_json *options;
 
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *m = json_object_array_get_idx(mounts, i);
-		const char *destination =
-			json_object_get_string(json_object_object_get(m, "destination"));
-
-		if (destination && meant_read_only(plan, destination) && make_read_only(m, err) < 0)
-			return -1;
+		if (!destination || !meant_read_only(plan, destination))
+			continue;
+		options = ensure_member(oci, m, "options", KF_JSON_LIST);
+		if (!options || !kf_json_append(options, kf_json_new_string(&oci->arena, "ro")))
+			return kf_fail_nomem(err, "mounts");
 	}
 	return 0;
 }
@@ -245,50 +216,44 @@ static int make_mounts_read_only(struct json_object *mounts, const struct kf_pla
  * such a file.  A symlink may lead to /nono as well. */
 static int order_mounts(struct kf_oci *oci, const struct kf_plan *plan, struct kf_err *err)
 {
-	KF_CLEANUP(kf_json_put) struct json_object *rest = json_object_new_array();
-	KF_CLEANUP(kf_json_put) struct json_object *ordered = json_object_new_array();
-	struct json_object *mounts = json_object_object_get(oci->root, "mounts");
-	bool proc = false;
+	struct kf_json *mounts = ensure_member(oci, oci->root, "mounts", KF_JSON_LIST);
+	struct kf_json *classes[MOUNT_CLASSES], *rest = kf_json_new(&oci->arena, KF_JSON_LIST);
+	struct kf_json *m, *next;
 
-	if (!rest || !ordered)
+	if (!mounts || !rest)
 		return kf_fail_nomem(err, "mounts");
-	if (make_mounts_read_only(mounts, plan, err) < 0 ||
-	    remaining_mounts(oci, mounts, plan, rest, err) < 0 || add_inside(oci, rest, err) < 0)
+	for (int i = 0; i < MOUNT_CLASSES; i++)
+		if (!(classes[i] = kf_json_new(&oci->arena, KF_JSON_LIST)))
+			return kf_fail_nomem(err, "mounts");
+	if (make_mounts_read_only(oci, mounts, plan, err) < 0 ||
+	    move_remaining(oci, mounts, plan, rest, err) < 0 || add_inside(oci, rest, err) < 0)
 		return -1;
-	for (int class = BEFORE_INSIDE; class < MOUNT_CLASSES; class ++) {
-		for (size_t i = 0; i < json_object_array_length(rest); i++) {
-			struct json_object *m = json_object_array_get_idx(rest, i);
-			const char *destination =
-				json_object_get_string(json_object_object_get(m, "destination"));
-
-			if (mount_class(destination) != class)
-				continue;
-			if (json_object_array_add(ordered, json_object_get(m)) < 0)
-				return json_object_put(m), kf_fail_nomem(err, "mounts");
-			proc |= class == PROC;
-		}
+	for (m = kf_json_take_all(rest); m; m = next) {
+		next = m->next;
+		(void)kf_json_append(classes[mount_class(destination_of(m))], m);
 	}
-	if (!proc)
+	if (!classes[PROC]->n)
 		return kf_fail(err, EINVAL,
 			       "no /proc is mounted: the sandbox launcher is reached through it");
-	return set_member(oci->root, "mounts", KF_STEAL(ordered), err);
+	for (int i = 0; i < MOUNT_CLASSES; i++) {
+		for (m = kf_json_take_all(classes[i]); m; m = next) {
+			next = m->next;
+			(void)kf_json_append(mounts, m);
+		}
+	}
+	return 0;
 }
 
-static int add_masks(struct json_object *linux_, const char *const *masks, size_t nmasks,
-		     struct kf_err *err)
+static int add_masks(struct kf_oci *oci, struct kf_json *linux_, const char *const *masks,
+		     size_t nmasks, struct kf_err *err)
 {
-	struct json_object *paths = ensure_member(linux_, "maskedPaths", json_type_array);
+	struct kf_json *paths = ensure_member(oci, linux_, "maskedPaths", KF_JSON_LIST);
 
 	if (!paths)
 		return kf_fail_nomem(err, "maskedPaths");
-	for (size_t i = 0; i < nmasks; i++) {
-		struct json_object *path = json_object_new_string(masks[i]);
-
-		if (!path || json_object_array_add(paths, path) < 0) {
-			json_object_put(path);
+	for (size_t i = 0; i < nmasks; i++)
+		if (!kf_json_append(paths, kf_json_new_string(&oci->arena, masks[i])))
 			return kf_fail_nomem(err, "maskedPaths");
-		}
-	}
 	return 0;
 }
 
@@ -298,75 +263,71 @@ static int add_masks(struct json_object *linux_, const char *const *masks, size_
 
 /* If the runtime was asked to protect /proc, protect all of it; a privileged container's stays
  * open. */
-static int close_proc(struct json_object *linux_, struct kf_err *err)
+static int close_proc(struct kf_oci *oci, const struct kf_json *linux_, struct kf_err *err)
 {
-	struct json_object *paths = linux_ ? json_object_object_get(linux_, "readonlyPaths") : NULL;
-	const size_t n = paths ? json_object_array_length(paths) : 0;
-	struct json_object *path;
+	struct kf_json *paths = kf_json_find(linux_, "readonlyPaths");
 
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(json_object_get_string(json_object_array_get_idx(paths, i)),
-			   KERNELS_OWN) == 0)
+	if (!paths || !paths->n)
+		return 0;
+	for (const struct kf_json *path = paths->first; path; path = path->next)
+		if (strcmp(path->text, KERNELS_OWN) == 0)
 			return 0;
-	if (!n)
-		return 0;
-	path = json_object_new_string(KERNELS_OWN);
-	if (path && json_object_array_add(paths, path) == 0)
-		return 0;
-	json_object_put(path);
-	return kf_fail_nomem(err, "readonlyPaths");
+	return kf_json_append(paths, kf_json_new_string(&oci->arena, KERNELS_OWN))
+		       ? 0
+		       : kf_fail_nomem(err, "readonlyPaths");
 }
 
 /* Take the policy out of linux.seccomp.  The pod's own policy is kept in an annotation, for a
  * bundle that is used again to create a container. */
-static int take_seccomp(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+static int take_seccomp(struct kf_oci *oci, struct kf_json *linux_, struct kf_err *err)
 {
-	struct json_object *annotations;
-	const char *text;
-	size_t n;
+	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
+	struct kf_json *annotations, *value;
 
 	if (oci->seccomp) {
-		annotations = ensure_member(oci->root, "annotations", json_type_object);
-		text = kf_json_text(oci->seccomp, &n);
-		if (!annotations || !text)
+		kf_json_write(oci->seccomp, &text);
+		annotations = ensure_member(oci, oci->root, "annotations", KF_JSON_OBJECT);
+		value = text.failed ? NULL : kf_json_new_string(&oci->arena, text.p);
+		kf_buf_done(&text);
+		if (!annotations)
 			return kf_fail_nomem(err, "annotations");
-		if (set_member(annotations, KF_OCI_ANNOTATION_SECCOMP, json_object_new_string(text),
-			       err) < 0)
+		if (set_member(annotations, KF_OCI_ANNOTATION_SECCOMP, value, err) < 0)
 			return -1;
 	}
-	json_object_object_del(linux_, "seccomp");
+	kf_json_remove(linux_, "seccomp");
 	return 0;
 }
 
 static int apply_config(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 			size_t nmasks, struct kf_err *err)
 {
-	struct json_object *linux_;
+	struct kf_json *linux_ = kf_json_find(oci->root, "linux");
 
-	if (order_mounts(oci, plan, err) < 0 ||
-	    clean_paths(json_object_object_get(oci->root, "linux"), err) < 0 ||
-	    close_proc(json_object_object_get(oci->root, "linux"), err) < 0)
+	if (order_mounts(oci, plan, err) < 0 || clean_paths(oci, linux_, err) < 0 ||
+	    close_proc(oci, linux_, err) < 0)
 		return -1;
 	if (!nmasks && !plan->seccomp && !oci->launcher_filters)
 		return 0;
-	linux_ = ensure_member(oci->root, "linux", json_type_object);
+	linux_ = ensure_member(oci, oci->root, "linux", KF_JSON_OBJECT);
 	if (!linux_)
 		return kf_fail_nomem(err, "linux");
-	if (nmasks && add_masks(linux_, masks, nmasks, err) < 0)
+	if (nmasks && add_masks(oci, linux_, masks, nmasks, err) < 0)
 		return -1;
 	if (oci->launcher_filters)
 		return take_seccomp(oci, linux_, err);
-	return plan->seccomp ? set_member(linux_, "seccomp", kf_oci_seccomp_new(plan->seccomp), err)
+	return plan->seccomp ? set_member(linux_, "seccomp",
+					  kf_oci_seccomp_new(plan->seccomp, &oci->arena), err)
 			     : 0;
 }
 
 int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *const *masks,
 		 size_t nmasks, struct kf_err *err)
 {
-	if (set_member(oci->process, "args", kf_json_strings_new(plan->args, plan->nargs), err) <
-		    0 ||
-	    set_env(oci, plan, err) < 0 ||
-	    set_member(oci->process, "noNewPrivileges", json_object_new_boolean(1), err) < 0)
+	struct kf_json *args = kf_json_new_strings(&oci->arena, plan->args, plan->nargs);
+
+	if (set_member(oci->process, "args", args, err) < 0 || set_env(oci, plan, err) < 0 ||
+	    set_member(oci->process, "noNewPrivileges", kf_json_new_bool(&oci->arena, true), err) <
+		    0)
 		return -1;
 	return oci->process == oci->root ? 0 : apply_config(oci, plan, masks, nmasks, err);
 }
@@ -374,21 +335,23 @@ int kf_oci_apply(struct kf_oci *oci, const struct kf_plan *plan, const char *con
 int kf_oci_add_hook(struct kf_oci *oci, const char *path, const char *const *args, size_t nargs,
 		    struct kf_err *err)
 {
-	struct json_object *hooks = ensure_member(oci->root, "hooks", json_type_object);
-	struct json_object *list =
-		hooks ? ensure_member(hooks, "createContainer", json_type_array) : NULL;
-	struct json_object *hook = json_object_new_object();
+	struct kf_json *hooks = ensure_member(oci, oci->root, "hooks", KF_JSON_OBJECT);
+	struct kf_json *list =
+		hooks ? ensure_member(oci, hooks, "createContainer", KF_JSON_LIST) : NULL;
+	struct kf_json *hook = kf_json_new(&oci->arena, KF_JSON_OBJECT);
 
-	if (!list || !hook || json_object_array_add(list, hook) < 0) {
-		json_object_put(hook);
+	if (!list || !kf_json_append(list, hook))
 		return kf_fail_nomem(err, "hooks");
-	}
-	return set_member(hook, "path", json_object_new_string(path), err) < 0
-		       ? -1
-		       : set_member(hook, "args", kf_json_strings_new(args, nargs), err);
+	if (set_member(hook, "path", kf_json_new_string(&oci->arena, path), err) < 0)
+		return -1;
+	return set_member(hook, "args", kf_json_new_strings(&oci->arena, args, nargs), err);
 }
 
 const char *kf_oci_text(struct kf_oci *oci, size_t *ret_n)
 {
-	return kf_json_text(oci->root, ret_n);
+	kf_buf_done(&oci->text);
+	oci->text = (struct kf_buf)KF_BUF_INIT(TEXT_MAX);
+	kf_json_write(oci->root, &oci->text);
+	*ret_n = oci->text.n;
+	return oci->text.failed ? NULL : oci->text.p;
 }

@@ -10,67 +10,64 @@
 
 #define WHERE "linux.seccomp"
 
-static int get_member(struct json_object *obj, const char *key, enum json_type type,
-		      struct json_object **ret, struct kf_err *err)
+static int get_member(struct kf_json *obj, const char *key, enum kf_json_type type,
+		      struct kf_json **ret, struct kf_err *err)
 {
 	return kf_json_member(obj, WHERE, key, type, ret, err);
 }
 
-static int get_string(struct json_object *obj, const char *key, const char **ret,
-		      struct kf_err *err)
+static int get_string(struct kf_json *obj, const char *key, const char **ret, struct kf_err *err)
 {
-	struct json_object *value;
+	struct kf_json *value;
 
-	if (get_member(obj, key, json_type_string, &value, err) < 0)
+	if (get_member(obj, key, KF_JSON_STRING, &value, err) < 0)
 		return -1;
-	*ret = value ? json_object_get_string(value) : NULL;
+	*ret = value ? value->text : NULL;
 	return 0;
 }
 
-static int get_u64(struct json_object *obj, const char *key, uint64_t max, bool *ret_has,
-		   uint64_t *ret, struct kf_err *err)
+static int get_u64(struct kf_json *obj, const char *key, uint64_t max, bool *ret_has, uint64_t *ret,
+		   struct kf_err *err)
 {
-	struct json_object *value;
+	struct kf_json *value;
 
-	if (get_member(obj, key, json_type_int, &value, err) < 0)
+	if (get_member(obj, key, KF_JSON_INT, &value, err) < 0)
 		return -1;
-	*ret = value ? json_object_get_uint64(value) : 0;
-	/* json_object_get_uint64() returns 0 for negative numbers. */
-	if (value && (*ret > max || json_object_get_int64(value) < 0))
+	*ret = value ? kf_json_uint(value) : 0;
+	if (value && (*ret > max || kf_json_int(value) < 0))
 		return kf_fail(err, EINVAL, WHERE ".%s: out of range", key);
 	if (ret_has)
 		*ret_has = value != NULL;
 	return 0;
 }
 
-static int get_strings(struct json_object *obj, const char *key, struct kf_arena *arena,
+static int get_strings(struct kf_json *obj, const char *key, struct kf_arena *arena,
 		       const char *const **ret, size_t *ret_n, struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 
-	if (get_member(obj, key, json_type_array, &array, err) < 0)
+	if (get_member(obj, key, KF_JSON_LIST, &array, err) < 0)
 		return -1;
 	return kf_json_strings(array, WHERE, key, arena, ret, ret_n, err);
 }
 
-static int read_args(struct json_object *obj, struct kf_arena *arena, struct kf_seccomp_rule *rule,
+static int read_args(struct kf_json *obj, struct kf_arena *arena, struct kf_seccomp_rule *rule,
 		     struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 	struct kf_seccomp_arg *args;
-	size_t n;
+	size_t n, i = 0;
 
-	if (get_member(obj, "args", json_type_array, &array, err) < 0)
+	if (get_member(obj, "args", KF_JSON_LIST, &array, err) < 0)
 		return -1;
-	n = array ? json_object_array_length(array) : 0;
+	n = array ? array->n : 0;
 	args = kf_arena_calloc(arena, n + 1, sizeof(*args));
 	if (!args)
 		return kf_fail_nomem(err, WHERE);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(array, i);
+	for (struct kf_json *item = array ? array->first : NULL; item; item = item->next, i++) {
 		uint64_t index;
 
-		if (!json_object_is_type(item, json_type_object))
+		if (item->type != KF_JSON_OBJECT)
 			return kf_fail(err, EINVAL, WHERE ".args: not an object");
 		if (get_u64(item, "index", 5, NULL, &index, err) < 0 ||
 		    get_u64(item, "value", UINT64_MAX, NULL, &args[i].value, err) < 0 ||
@@ -86,25 +83,24 @@ static int read_args(struct json_object *obj, struct kf_arena *arena, struct kf_
 	return 0;
 }
 
-static int read_rules(struct json_object *obj, struct kf_arena *arena, struct kf_seccomp *seccomp,
+static int read_rules(struct kf_json *obj, struct kf_arena *arena, struct kf_seccomp *seccomp,
 		      struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 	struct kf_seccomp_rule *rules;
-	size_t n;
+	size_t n, i = 0;
 
-	if (get_member(obj, "syscalls", json_type_array, &array, err) < 0)
+	if (get_member(obj, "syscalls", KF_JSON_LIST, &array, err) < 0)
 		return -1;
-	n = array ? json_object_array_length(array) : 0;
+	n = array ? array->n : 0;
 	rules = kf_arena_calloc(arena, n + 1, sizeof(*rules));
 	if (!rules)
 		return kf_fail_nomem(err, WHERE);
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *item = json_object_array_get_idx(array, i);
+	for (struct kf_json *item = array ? array->first : NULL; item; item = item->next, i++) {
 		struct kf_seccomp_rule *rule = &rules[i];
 		uint64_t number;
 
-		if (!json_object_is_type(item, json_type_object))
+		if (item->type != KF_JSON_OBJECT)
 			return kf_fail(err, EINVAL, WHERE ".syscalls: not an object");
 		if (get_strings(item, "names", arena, &rule->names, &rule->nnames, err) < 0 ||
 		    get_string(item, "action", &rule->action, err) < 0 ||
@@ -120,8 +116,8 @@ static int read_rules(struct json_object *obj, struct kf_arena *arena, struct kf
 	return 0;
 }
 
-int kf_oci_seccomp_view(struct json_object *obj, struct kf_arena *arena,
-			const struct kf_seccomp **ret, struct kf_err *err)
+int kf_oci_seccomp_view(struct kf_json *obj, struct kf_arena *arena, const struct kf_seccomp **ret,
+			struct kf_err *err)
 {
 	struct kf_seccomp *seccomp = kf_arena_alloc(arena, sizeof(*seccomp));
 	uint64_t number;
@@ -145,68 +141,59 @@ int kf_oci_seccomp_view(struct json_object *obj, struct kf_arena *arena,
 	return 0;
 }
 
-/* Add @value to @obj, which takes it over; a NULL @value means that memory ran out. */
-static bool put_member(struct json_object *obj, const char *key, struct json_object *value)
+static struct kf_json *arg_new(const struct kf_seccomp_arg *a, struct kf_arena *arena)
 {
-	if (value && json_object_object_add(obj, key, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
+	struct kf_json *arg = kf_json_new(arena, KF_JSON_OBJECT);
+
+	if (!arg || !kf_json_set(arg, "index", kf_json_new_uint(arena, a->index)) ||
+	    !kf_json_set(arg, "value", kf_json_new_uint(arena, a->value)) ||
+	    !kf_json_set(arg, "valueTwo", kf_json_new_uint(arena, a->value_two)) ||
+	    !kf_json_set(arg, "op", kf_json_new_string(arena, a->op)))
+		return NULL;
+	return arg;
 }
 
-static struct json_object *rule_new(const struct kf_seccomp_rule *rule)
+static struct kf_json *rule_new(const struct kf_seccomp_rule *rule, struct kf_arena *arena)
 {
-	KF_CLEANUP(kf_json_put) struct json_object *obj = json_object_new_object();
-	KF_CLEANUP(kf_json_put) struct json_object *args = json_object_new_array();
+	struct kf_json *obj = kf_json_new(arena, KF_JSON_OBJECT);
+	struct kf_json *args = kf_json_new(arena, KF_JSON_LIST);
 
 	if (!obj || !args ||
-	    !put_member(obj, "names", kf_json_strings_new(rule->names, rule->nnames)) ||
-	    !put_member(obj, "action", json_object_new_string(rule->action)) ||
+	    !kf_json_set(obj, "names", kf_json_new_strings(arena, rule->names, rule->nnames)) ||
+	    !kf_json_set(obj, "action", kf_json_new_string(arena, rule->action)) ||
 	    (rule->has_errno &&
-	     !put_member(obj, "errnoRet", json_object_new_int64(rule->errno_ret))))
+	     !kf_json_set(obj, "errnoRet", kf_json_new_uint(arena, rule->errno_ret))))
 		return NULL;
-	for (size_t i = 0; i < rule->nargs; i++) {
-		const struct kf_seccomp_arg *a = &rule->args[i];
-		struct json_object *arg = json_object_new_object();
-
-		if (!kf_json_append(args, arg) ||
-		    !put_member(arg, "index", json_object_new_int64(a->index)) ||
-		    !put_member(arg, "value", json_object_new_uint64(a->value)) ||
-		    !put_member(arg, "valueTwo", json_object_new_uint64(a->value_two)) ||
-		    !put_member(arg, "op", json_object_new_string(a->op)))
+	for (size_t i = 0; i < rule->nargs; i++)
+		if (!kf_json_append(args, arg_new(&rule->args[i], arena)))
 			return NULL;
-	}
-	if (rule->nargs && !put_member(obj, "args", KF_STEAL(args)))
-		return NULL;
-	return KF_STEAL(obj);
+	if (rule->nargs)
+		(void)kf_json_set(obj, "args", args);
+	return obj;
 }
 
-struct json_object *kf_oci_seccomp_new(const struct kf_seccomp *seccomp)
+struct kf_json *kf_oci_seccomp_new(const struct kf_seccomp *s, struct kf_arena *arena)
 {
-	KF_CLEANUP(kf_json_put) struct json_object *obj = json_object_new_object();
-	struct json_object *rules = json_object_new_array();
+	struct kf_json *obj = kf_json_new(arena, KF_JSON_OBJECT);
+	struct kf_json *rules = kf_json_new(arena, KF_JSON_LIST);
 
 	if (!obj || !rules ||
-	    !put_member(obj, "defaultAction", json_object_new_string(seccomp->default_action))) {
-		json_object_put(rules);
+	    !kf_json_set(obj, "defaultAction", kf_json_new_string(arena, s->default_action)) ||
+	    !kf_json_set(obj, "syscalls", rules) ||
+	    (s->has_default_errno &&
+	     !kf_json_set(obj, "defaultErrnoRet", kf_json_new_uint(arena, s->default_errno))) ||
+	    (s->narchitectures &&
+	     !kf_json_set(obj, "architectures",
+			  kf_json_new_strings(arena, s->architectures, s->narchitectures))) ||
+	    (s->nflags &&
+	     !kf_json_set(obj, "flags", kf_json_new_strings(arena, s->flags, s->nflags))) ||
+	    (s->listener_path &&
+	     !kf_json_set(obj, "listenerPath", kf_json_new_string(arena, s->listener_path))) ||
+	    (s->listener_metadata && !kf_json_set(obj, "listenerMetadata",
+						  kf_json_new_string(arena, s->listener_metadata))))
 		return NULL;
-	}
-	if (!put_member(obj, "syscalls", rules) ||
-	    (seccomp->has_default_errno &&
-	     !put_member(obj, "defaultErrnoRet", json_object_new_int64(seccomp->default_errno))) ||
-	    (seccomp->narchitectures &&
-	     !put_member(obj, "architectures",
-			 kf_json_strings_new(seccomp->architectures, seccomp->narchitectures))) ||
-	    (seccomp->nflags &&
-	     !put_member(obj, "flags", kf_json_strings_new(seccomp->flags, seccomp->nflags))) ||
-	    (seccomp->listener_path &&
-	     !put_member(obj, "listenerPath", json_object_new_string(seccomp->listener_path))) ||
-	    (seccomp->listener_metadata &&
-	     !put_member(obj, "listenerMetadata",
-			 json_object_new_string(seccomp->listener_metadata))))
-		return NULL;
-	for (size_t i = 0; i < seccomp->nrules; i++)
-		if (!kf_json_append(rules, rule_new(&seccomp->rules[i])))
+	for (size_t i = 0; i < s->nrules; i++)
+		if (!kf_json_append(rules, rule_new(&s->rules[i], arena)))
 			return NULL;
-	return KF_STEAL(obj);
+	return obj;
 }

@@ -7,12 +7,12 @@
 #include "base/err.h"
 #include "seccomp/seccomp.h"
 
-struct json_object;
+struct kf_json;
 
 /* Read linux.seccomp.  The policy lives in @arena and borrows from @obj. */
-int kf_oci_seccomp_view(struct json_object *obj, struct kf_arena *arena,
-			const struct kf_seccomp **ret, struct kf_err *err);
-/* Write it: a new object, the caller's; NULL if out of memory. */
-struct json_object *kf_oci_seccomp_new(const struct kf_seccomp *seccomp);
+int kf_oci_seccomp_view(struct kf_json *obj, struct kf_arena *arena, const struct kf_seccomp **ret,
+			struct kf_err *err);
+/* Write it: a new object in @arena; NULL if out of memory. */
+struct kf_json *kf_oci_seccomp_new(const struct kf_seccomp *seccomp, struct kf_arena *arena);
 
 #endif

@@ -42,71 +42,69 @@ static const char *const refused_annotations[] = {
 	"run.oci.seccomp_bpf_data",
 };
 
-static int read_member(struct json_object *obj, const char *where, const char *key,
-		       enum json_type type, struct json_object **ret, struct kf_err *err)
+static int read_member(struct kf_json *obj, const char *where, const char *key,
+		       enum kf_json_type type, struct kf_json **ret, struct kf_err *err)
 {
 	*ret = NULL;
 	return obj ? kf_json_member(obj, where, key, type, ret, err) : 0;
 }
 
-static int member_string(struct json_object *obj, const char *where, const char *key,
-			 const char **ret, struct kf_err *err)
+static int member_string(struct kf_json *obj, const char *where, const char *key, const char **ret,
+			 struct kf_err *err)
 {
-	struct json_object *value;
+	struct kf_json *value;
 
-	if (read_member(obj, where, key, json_type_string, &value, err) < 0)
+	if (read_member(obj, where, key, KF_JSON_STRING, &value, err) < 0)
 		return -1;
-	*ret = value ? json_object_get_string(value) : "";
+	*ret = value ? value->text : "";
 	return 0;
 }
 
 /* The list of strings @key of @obj; an absent one is empty. */
-static int member_strings(struct kf_oci *oci, struct json_object *obj, const char *where,
+static int member_strings(struct kf_oci *oci, struct kf_json *obj, const char *where,
 			  const char *key, const char *const **ret, size_t *ret_n,
 			  struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 
-	if (read_member(obj, where, key, json_type_array, &array, err) < 0)
+	if (read_member(obj, where, key, KF_JSON_LIST, &array, err) < 0)
 		return -1;
 	return kf_json_strings(array, where, key, &oci->arena, ret, ret_n, err);
 }
 
 static int read_process(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *user, *uid, *nnp;
+	struct kf_json *user, *uid, *nnp;
 
 	if (member_strings(oci, oci->process, "process", "args", &oci->view.args, &oci->view.nargs,
 			   err) < 0 ||
 	    member_strings(oci, oci->process, "process", "env", &oci->view.env, &oci->view.nenv,
 			   err) < 0 ||
 	    member_string(oci->process, "process", "cwd", &oci->cwd, err) < 0 ||
-	    read_member(oci->process, "process", "noNewPrivileges", json_type_boolean, &nnp, err) <
-		    0 ||
-	    read_member(oci->process, "process", "user", json_type_object, &user, err) < 0 ||
-	    read_member(user, "process.user", "uid", json_type_int, &uid, err) < 0)
+	    read_member(oci->process, "process", "noNewPrivileges", KF_JSON_BOOL, &nnp, err) < 0 ||
+	    read_member(oci->process, "process", "user", KF_JSON_OBJECT, &user, err) < 0 ||
+	    read_member(user, "process.user", "uid", KF_JSON_INT, &uid, err) < 0)
 		return -1;
-	oci->uid = uid ? (long)json_object_get_int64(uid) : 0;
+	oci->uid = uid ? (long)kf_json_int(uid) : 0;
 	return 0;
 }
 
 static int read_mounts(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 	struct kf_view_mount *mounts;
-	size_t n;
+	size_t n, i = 0;
 
-	if (read_member(oci->root, "config.json", "mounts", json_type_array, &array, err) < 0)
+	if (read_member(oci->root, "config.json", "mounts", KF_JSON_LIST, &array, err) < 0)
 		return -1;
-	n = array ? json_object_array_length(array) : 0;
+	n = array ? array->n : 0;
 	mounts = kf_arena_calloc(&oci->arena, n + 1, sizeof(*mounts));
 	if (!mounts)
 		return kf_fail_nomem(err, "mounts");
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *obj = json_object_array_get_idx(array, i);
+	for (struct kf_json *obj = array ? array->first : NULL; obj; obj = obj->next, i++) {
 		struct kf_view_mount *m = &mounts[i];
 
-		if (!json_object_is_type(obj, json_type_object))
+		if (obj->type != KF_JSON_OBJECT)
 			return kf_fail(err, EINVAL, "mounts: element %zu is not an object", i);
 		if (member_string(obj, "mounts[]", "destination", &m->destination, err) < 0 ||
 		    member_string(obj, "mounts[]", "type", &m->type, err) < 0 ||
@@ -120,22 +118,20 @@ static int read_mounts(struct kf_oci *oci, struct kf_err *err)
 	return 0;
 }
 
-static int read_devices(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+static int read_devices(struct kf_oci *oci, struct kf_json *linux_, struct kf_err *err)
 {
-	struct json_object *array;
+	struct kf_json *array;
 	const char **paths;
-	size_t n;
+	size_t n, i = 0;
 
-	if (read_member(linux_, "linux", "devices", json_type_array, &array, err) < 0)
+	if (read_member(linux_, "linux", "devices", KF_JSON_LIST, &array, err) < 0)
 		return -1;
-	n = array ? json_object_array_length(array) : 0;
+	n = array ? array->n : 0;
 	paths = kf_arena_calloc(&oci->arena, n + 1, sizeof(*paths));
 	if (!paths)
 		return kf_fail_nomem(err, "devices");
-	for (size_t i = 0; i < n; i++) {
-		struct json_object *obj = json_object_array_get_idx(array, i);
-
-		if (!json_object_is_type(obj, json_type_object))
+	for (struct kf_json *obj = array ? array->first : NULL; obj; obj = obj->next, i++) {
+		if (obj->type != KF_JSON_OBJECT)
 			return kf_fail(err, EINVAL, "linux.devices: element %zu is not an object",
 				       i);
 		if (member_string(obj, "linux.devices[]", "path", &paths[i], err) < 0)
@@ -145,7 +141,7 @@ static int read_devices(struct kf_oci *oci, struct json_object *linux_, struct k
 	return 0;
 }
 
-static int read_paths(struct kf_oci *oci, struct json_object *linux_, struct kf_err *err)
+static int read_paths(struct kf_oci *oci, struct kf_json *linux_, struct kf_err *err)
 {
 	struct kf_view_paths *masked = &oci->view.masked, *read_only = &oci->view.read_only;
 
@@ -167,24 +163,23 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 {
 	struct kf_view *view = &oci->view;
 	struct kf_view_annotation *v;
-	struct json_object *map;
+	struct kf_json *map;
 	bool sandbox = false, other = false;
 	size_t n = 0;
 
-	if (read_member(oci->root, "config.json", "annotations", json_type_object, &map, err) < 0)
+	if (read_member(oci->root, "config.json", "annotations", KF_JSON_OBJECT, &map, err) < 0)
 		return -1;
-	v = kf_arena_calloc(&oci->arena, map ? (size_t)json_object_object_length(map) + 1 : 1,
-			    sizeof(*v));
+	v = kf_arena_calloc(&oci->arena, map ? (size_t)map->n + 1 : 1, sizeof(*v));
 	if (!v)
 		return kf_fail_nomem(err, "annotations");
 	view->annotations = v;
 	if (!map)
 		return 0;
-	json_object_object_foreach(map, key, value)
-	{
-		if (!json_object_is_type(value, json_type_string))
-			return kf_fail(err, EINVAL, "annotation '%.100s' is not a string", key);
-		v[n++] = (struct kf_view_annotation){key, json_object_get_string(value)};
+	for (const struct kf_json *item = map->first; item; item = item->next) {
+		if (item->type != KF_JSON_STRING)
+			return kf_fail(err, EINVAL, "annotation '%.100s' is not a string",
+				       item->key);
+		v[n++] = (struct kf_view_annotation){item->key, item->text};
 	}
 	view->nannotations = n;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(families); i++) {
@@ -209,13 +204,13 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 
 static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *hooks, *start, *create;
+	struct kf_json *hooks, *start, *create;
 
-	if (read_member(oci->root, "config.json", "hooks", json_type_object, &hooks, err) < 0 ||
-	    read_member(hooks, "hooks", "startContainer", json_type_array, &start, err) < 0 ||
-	    read_member(hooks, "hooks", "createContainer", json_type_array, &create, err) < 0)
+	if (read_member(oci->root, "config.json", "hooks", KF_JSON_OBJECT, &hooks, err) < 0 ||
+	    read_member(hooks, "hooks", "startContainer", KF_JSON_LIST, &start, err) < 0 ||
+	    read_member(hooks, "hooks", "createContainer", KF_JSON_LIST, &create, err) < 0)
 		return -1;
-	if (start && json_object_array_length(start))
+	if (start && start->n)
 		return kf_fail(err, EPERM,
 			       "hooks.startContainer would run a program of the image outside the "
 			       "sandbox; use a createContainer hook, whose program is the host's");
@@ -230,7 +225,7 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 
 /* If a bundle is used a second time to create a container, an annotation has the policy that was
  * taken out.  A pod that sets this annotation itself only asks for a policy, as it may. */
-static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct kf_err *err)
+static int read_seccomp(struct kf_oci *oci, struct kf_json *seccomp, struct kf_err *err)
 {
 	const char *taken = kf_view_annotation(&oci->view, KF_OCI_ANNOTATION_SECCOMP);
 
@@ -239,12 +234,9 @@ static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct 
 		return kf_fail(err, EPERM,
 			       "annotation " KF_OCI_ANNOTATION_SECCOMP
 			       " is the guard's own; remove it from the pod");
-	if (taken) {
-		if (kf_json_parse(taken, strlen(taken), KF_OCI_ANNOTATION_SECCOMP,
-				  &oci->taken_seccomp, err) < 0)
-			return -1;
-		seccomp = oci->taken_seccomp;
-	}
+	if (taken && kf_json_parse(taken, strlen(taken), KF_OCI_ANNOTATION_SECCOMP, &oci->arena,
+				   &seccomp, err) < 0)
+		return -1;
 	oci->seccomp = seccomp;
 	if (!seccomp)
 		return 0;
@@ -254,13 +246,13 @@ static int read_seccomp(struct kf_oci *oci, struct json_object *seccomp, struct 
 
 static int read_config(struct kf_oci *oci, struct kf_err *err)
 {
-	struct json_object *root, *linux_, *seccomp;
+	struct kf_json *root, *linux_, *seccomp;
 
-	if (read_member(oci->root, "config.json", "process", json_type_object, &oci->process, err) <
+	if (read_member(oci->root, "config.json", "process", KF_JSON_OBJECT, &oci->process, err) <
 		    0 ||
-	    read_member(oci->root, "config.json", "root", json_type_object, &root, err) < 0 ||
-	    read_member(oci->root, "config.json", "linux", json_type_object, &linux_, err) < 0 ||
-	    read_member(linux_, "linux", "seccomp", json_type_object, &seccomp, err) < 0 ||
+	    read_member(oci->root, "config.json", "root", KF_JSON_OBJECT, &root, err) < 0 ||
+	    read_member(oci->root, "config.json", "linux", KF_JSON_OBJECT, &linux_, err) < 0 ||
+	    read_member(linux_, "linux", "seccomp", KF_JSON_OBJECT, &seccomp, err) < 0 ||
 	    member_string(linux_, "linux", "mountLabel", &oci->mount_label, err) < 0 ||
 	    member_string(root, "root", "path", &oci->rootfs, err) < 0)
 		return -1;
@@ -293,9 +285,11 @@ static int parse_file(const char *text, size_t n, const char *name, const char *
 
 	if (n > KF_LIMIT_OCI_JSON)
 		return kf_fail(err, EFBIG, "%s: larger than %d bytes", name, KF_LIMIT_OCI_JSON);
-	if (kf_json_parse(text, n, name, &oci.root, err) < 0)
-		return -1;
 	kf_arena_init(&oci.arena, KF_LIMIT_REQUEST_MEMORY);
+	if (kf_json_parse(text, n, name, &oci.arena, &oci.root, err) < 0) {
+		kf_oci_done(&oci);
+		return -1;
+	}
 	oci.process = oci.root;
 	if ((read_root && read_root(&oci, err) < 0) || read_process(&oci, err) < 0) {
 		kf_oci_done(&oci);
@@ -319,8 +313,7 @@ int kf_oci_parse_process(const char *text, size_t n, const char *handler, const 
 
 void kf_oci_done(struct kf_oci *oci)
 {
-	json_object_put(oci->root);
-	json_object_put(oci->taken_seccomp);
-	oci->root = oci->process = oci->seccomp = oci->taken_seccomp = NULL;
+	oci->root = oci->process = oci->seccomp = NULL;
+	kf_buf_done(&oci->text);
 	kf_arena_done(&oci->arena);
 }

@@ -4,13 +4,14 @@
 #define KF_OCI_VIEW_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "plan/view.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-struct json_object;
+struct kf_json;
 
 /* The annotation in which a bundle keeps the seccomp policy that the launcher installs instead of
  * the runtime. */
@@ -19,15 +20,15 @@ struct json_object;
 /* The parsed form of what an OCI runtime is about to start: a bundle's config.json, or the process
  * file of "exec --process". */
 struct kf_oci {
-	struct json_object *root;    /* the whole file */
-	struct json_object *process; /* what becomes a process; @root itself in a process file */
-	struct kf_view view;	     /* borrows from @root and @arena */
+	struct kf_json *root;	 /* the whole file */
+	struct kf_json *process; /* what becomes a process; @root itself in a process file */
+	struct kf_view view;	 /* borrows from @arena */
 	/* Whether this is the pod's infra ("pause") container: annotated as a sandbox whose ID is
 	 * the container's own, in either family of annotations.  It is not wrapped.  The pod cannot
 	 * choose what it runs, and cannot know the ID beforehand. */
 	bool pause;
 	/* linux.seccomp, or what an earlier kf_oci_apply() took; NULL if there is none. */
-	struct json_object *seccomp, *taken_seccomp;
+	struct kf_json *seccomp;
 	const char *cwd;	 /* of the process; "" if absent */
 	long uid;		 /* of the process */
 	const char *rootfs;	 /* root.path; "" if absent or a process file */
@@ -46,6 +47,7 @@ struct kf_oci {
 				      none */
 	} inside;
 	struct kf_arena arena;
+	struct kf_buf text; /* what kf_oci_text() gave out */
 };
 
 /* Parse config.json.  @text: @n bytes, text[n] is NUL; @handler and @id go into the view and must

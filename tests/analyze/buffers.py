@@ -20,7 +20,7 @@ GROWS = {
     "src/grants/volumes.c": (1, "MOUNTS_MAX"),
     "src/node/inuse.c": (1, "pointers to what lies in an arena of LIST_MAX"),
     "src/nono-egress/worker/tls.c": (1, "shrinks"),
-    "src/nono/musl/alloc.c": (1, "realloc() itself"),
+    "src/musl/alloc.c": (1, "realloc() itself"),
     "src/nono/source.c": (1, "shrinks"),
     "src/nri/ttrpc.c": (1, "a message, at most NRI_TTRPC_DATA_MAX"),
     "src/sandbox/domain.c": (1, "OBJECTS_MAX"),

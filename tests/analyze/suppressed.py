@@ -8,7 +8,7 @@ SUPPRESSED = {
     # gcc -fanalyzer
     ("-Wanalyzer-malloc-leak", "src/grants/deny.c"): "it is the list's, which its owner releases",
     ("-Wanalyzer-malloc-leak", "src/node/crio_files.c"): "it is the files', which their owner releases",
-    ("-Wanalyzer-malloc-leak", "src/nono/musl/alloc.c"): "it is malloc() itself",
+    ("-Wanalyzer-malloc-leak", "src/musl/alloc.c"): "it is malloc() itself",
     ("-Wanalyzer-null-dereference", "src/cli/options.c"): "what getopt_long() answers is a row of the table that it was given",
     ("-Wanalyzer-null-dereference", "src/flat/flat.c"): "the text is known to end in a line end: strchr() finds one",
     ("-Wanalyzer-null-dereference", "src/nono-runc/cmdline.c"): "what parsing has accepted, find_flag() finds again",

@@ -267,14 +267,16 @@ static void seccomp_survives_the_way_through_the_view(void **state)
 		"{\"names\":[\"close\"],\"action\":\"SCMP_ACT_ALLOW\"}],\"defaultErrnoRet\":1,"
 		"\"architectures\":[\"SCMP_ARCH_X86_64\"],\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"]}}"
 		"}";
-	struct json_object *obj;
+	struct kf_buf written = KF_BUF_INIT(4096);
+	const struct kf_json *obj;
 
 	(void)state;
 	assert_int_equal(parse_config(text), 0);
-	obj = kf_oci_seccomp_new(oci.view.seccomp);
+	obj = kf_oci_seccomp_new(oci.view.seccomp, &oci.arena);
 	assert_non_null(obj);
-	assert_non_null(strstr(text, kf_json_text(obj, NULL)));
-	json_object_put(obj);
+	kf_json_write(obj, &written);
+	assert_non_null(strstr(text, written.p));
+	kf_buf_done(&written);
 	kf_oci_done(&oci);
 	assert_refused("{\"process\":{\"args\":[\"a\"]},\"linux\":{\"seccomp\":{}}}",
 		       "defaultAction");

@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <json-c/json.h>
 #include <string.h>
 
 /* A policy of every system call, each with the longest rule. */
@@ -33,14 +34,10 @@ struct seccomp_options {
 	struct kf_seccomp_call call; /* made from args and call_name */
 	struct kf_arguments arguments;
 	struct kf_arena arena;
-	struct json_object *files[2]; /* what the policies borrow from */
-	size_t nfiles;
 };
 
 static void options_done(struct seccomp_options *o)
 {
-	for (size_t i = 0; i < o->nfiles; i++)
-		json_object_put(o->files[i]);
 	kf_arena_done(&o->arena);
 }
 
@@ -68,17 +65,16 @@ static int load_file(struct seccomp_options *o, const char *path, const struct k
 		     struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
-	struct json_object *obj, *member;
+	struct kf_json *obj, *container;
 	size_t n;
 
 	if (kf_file_slurp(AT_FDCWD, path, KF_LIMIT_OCI_JSON, &text, &n, err) < 0 ||
-	    kf_json_parse(text, n, path, &o->files[o->nfiles], err) < 0)
+	    kf_json_parse(text, n, path, &o->arena, &obj, err) < 0)
 		return -1;
-	obj = o->files[o->nfiles++];
-	if (json_object_object_get_ex(obj, "linux", &member)) {
-		if (!json_object_is_type(member, json_type_object) ||
-		    !json_object_object_get_ex(member, "seccomp", &obj) ||
-		    !json_object_is_type(obj, json_type_object))
+	container = kf_json_find(obj, "linux");
+	if (container) {
+		obj = kf_json_find(container, "seccomp");
+		if (!obj || obj->type != KF_JSON_OBJECT)
 			return kf_fail(err, EINVAL, "'%s': its container has no seccomp profile",
 				       path);
 	}
@@ -118,14 +114,28 @@ static int print_json(struct json_object *obj)
 	return KF_EXIT_OK;
 }
 
-static int print_policy(const struct seccomp_options *o, const struct kf_seccomp *policy,
+/* As any runtime takes it. */
+static int print_oci(struct seccomp_options *o, const struct kf_seccomp *policy)
+{
+	const struct kf_json *obj = kf_oci_seccomp_new(policy, &o->arena);
+	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
+	struct json_object *pretty;
+
+	if (obj)
+		kf_json_write(obj, &text);
+	pretty = text.p && !text.failed ? json_tokener_parse(text.p) : NULL;
+	kf_buf_done(&text);
+	return print_json(pretty);
+}
+
+static int print_policy(struct seccomp_options *o, const struct kf_seccomp *policy,
 			const char *name)
 {
 	struct kf_buf text = KF_BUF_INIT(TEXT_MAX);
 
 	switch (o->format) {
 	case OCI:
-		return print_json(kf_oci_seccomp_new(policy));
+		return print_oci(o, policy);
 	case JSON:
 		return print_json(kf_seccomp_text_json(policy, name, o->arch));
 	default:
@@ -254,7 +264,7 @@ static int cmd_explain(void *line)
 		}
 	}
 	if (o->format == OCI)
-		return print_json(kf_oci_seccomp_new(&only));
+		return print_oci(o, &only);
 	if (o->format == JSON)
 		return print_json(kf_seccomp_text_explain_json(&only, names[0], o->arch, &o->call,
 							       o->args.given));
@@ -296,7 +306,7 @@ static int run_line(const struct kf_command *self, int argc, char **argv)
 	KF_CLEANUP(options_done) struct seccomp_options o = {.arch = KF_SECCOMP_ARCH};
 	int status;
 
-	kf_arena_init(&o.arena, KF_LIMIT_PLAN_MEMORY);
+	kf_arena_init(&o.arena, KF_LIMIT_REQUEST_MEMORY);
 	if (!kf_command_parse(self, argc, argv, &o, &o.arguments, &status))
 		return status;
 	o.call = (struct kf_seccomp_call){

@@ -5,9 +5,10 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "oci/seccomp.h"
+#include "json/json.h"
 
-#include <json-c/json.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -52,115 +53,140 @@ static const char *const readonly_paths[] = {
 };
 static const char *const namespaces[] = {"pid", "ipc", "uts", "mount", "network"};
 
-static json_object *string_array(const char *const *s, size_t n)
-{
-	json_object *array = json_object_new_array();
+/* A config.json in the making. */
+struct maker {
+	struct kf_arena arena;
+	bool failed; /* out of memory */
+};
 
-	for (size_t i = 0; i < n; i++)
-		json_object_array_add(array, json_object_new_string(s[i]));
-	return array;
+static struct kf_json *make_value(struct maker *m, enum kf_json_type type)
+{
+	return kf_json_new(&m->arena, type);
 }
 
-static void add_string(json_object *object, const char *key, const char *value)
+static void set_value(struct maker *m, struct kf_json *object, const char *key,
+		      struct kf_json *value)
 {
-	json_object_object_add(object, key, json_object_new_string(value));
+	m->failed |= !object || !kf_json_set(object, key, value);
 }
 
-static json_object *process_json(const struct try_container *c)
+static void set_string(struct maker *m, struct kf_json *object, const char *key, const char *value)
+{
+	set_value(m, object, key, kf_json_new_string(&m->arena, value));
+}
+
+static void set_strings(struct maker *m, struct kf_json *object, const char *key,
+			const char *const *v, size_t n)
+{
+	set_value(m, object, key, kf_json_new_strings(&m->arena, v, n));
+}
+
+static void append_value(struct maker *m, struct kf_json *list, struct kf_json *value)
+{
+	m->failed |= !list || !kf_json_append(list, value);
+}
+
+static struct kf_json *process_json(struct maker *m, const struct try_container *c)
 {
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
-	json_object *process = json_object_new_object(), *user = json_object_new_object(),
-		    *caps = json_object_new_object();
+	struct kf_json *process = make_value(m, KF_JSON_OBJECT),
+		       *user = make_value(m, KF_JSON_OBJECT), *caps = make_value(m, KF_JSON_OBJECT);
 
-	json_object_object_add(user, "uid", json_object_new_uint64(c->uid));
-	json_object_object_add(user, "gid", json_object_new_uint64(c->gid));
-	json_object_object_add(process, "user", user);
-	json_object_object_add(process, "terminal", json_object_new_boolean(c->terminal));
-	json_object_object_add(process, "args", string_array(c->args, c->nargs));
-	json_object_object_add(process, "env", string_array(c->env, c->nenv));
-	add_string(process, "cwd", c->cwd);
+	set_value(m, user, "uid", kf_json_new_uint(&m->arena, c->uid));
+	set_value(m, user, "gid", kf_json_new_uint(&m->arena, c->gid));
+	set_value(m, process, "user", user);
+	set_value(m, process, "terminal", kf_json_new_bool(&m->arena, c->terminal));
+	set_strings(m, process, "args", c->args, c->nargs);
+	set_strings(m, process, "env", c->env, c->nenv);
+	set_string(m, process, "cwd", c->cwd);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(sets); i++)
-		json_object_object_add(caps, sets[i],
-				       string_array(capabilities, KF_ARRAY_SIZE(capabilities)));
-	json_object_object_add(process, "capabilities", caps);
+		set_strings(m, caps, sets[i], capabilities, KF_ARRAY_SIZE(capabilities));
+	set_value(m, process, "capabilities", caps);
 	return process;
 }
 
-static json_object *mounts_json(const struct try_container *c)
+static struct kf_json *mounts_json(struct maker *m, const struct try_container *c)
 {
-	json_object *mounts = json_object_new_array();
+	struct kf_json *mounts = make_value(m, KF_JSON_LIST);
 
 	for (size_t i = 0; i < c->nmounts; i++) {
-		const struct kf_view_mount *m = &c->mounts[i];
-		json_object *mount = json_object_new_object();
+		const struct kf_view_mount *from = &c->mounts[i];
+		struct kf_json *mount = make_value(m, KF_JSON_OBJECT);
 
-		add_string(mount, "destination", m->destination);
-		add_string(mount, "type", m->type);
-		add_string(mount, "source", m->source);
-		json_object_object_add(mount, "options", string_array(m->options, m->noptions));
-		json_object_array_add(mounts, mount);
+		set_string(m, mount, "destination", from->destination);
+		set_string(m, mount, "type", from->type);
+		set_string(m, mount, "source", from->source);
+		set_strings(m, mount, "options", from->options, from->noptions);
+		append_value(m, mounts, mount);
 	}
 	return mounts;
 }
 
-static json_object *linux_json(const struct try_container *c)
+static struct kf_json *linux_json(struct maker *m, const struct try_container *c)
 {
-	json_object *linux_ = json_object_new_object(), *list = json_object_new_array();
+	struct kf_json *linux_ = make_value(m, KF_JSON_OBJECT), *list = make_value(m, KF_JSON_LIST);
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(namespaces); i++) {
-		json_object *ns = json_object_new_object();
+		struct kf_json *ns = make_value(m, KF_JSON_OBJECT);
 
-		add_string(ns, "type", namespaces[i]);
-		json_object_array_add(list, ns);
+		set_string(m, ns, "type", namespaces[i]);
+		append_value(m, list, ns);
 	}
-	json_object_object_add(linux_, "namespaces", list);
-	json_object_object_add(linux_, "maskedPaths",
-			       string_array(masked_paths, KF_ARRAY_SIZE(masked_paths)));
-	json_object_object_add(linux_, "readonlyPaths",
-			       string_array(readonly_paths, KF_ARRAY_SIZE(readonly_paths)));
+	set_value(m, linux_, "namespaces", list);
+	set_strings(m, linux_, "maskedPaths", masked_paths, KF_ARRAY_SIZE(masked_paths));
+	set_strings(m, linux_, "readonlyPaths", readonly_paths, KF_ARRAY_SIZE(readonly_paths));
 	if (c->seccomp)
-		json_object_object_add(linux_, "seccomp", kf_oci_seccomp_new(c->seccomp));
+		set_value(m, linux_, "seccomp", kf_oci_seccomp_new(c->seccomp, &m->arena));
 	return linux_;
 }
 
-static json_object *annotations_json(const struct try_container *c)
+static struct kf_json *annotations_json(struct maker *m, const struct try_container *c)
 {
-	json_object *annotations = json_object_new_object();
+	struct kf_json *annotations = make_value(m, KF_JSON_OBJECT);
 
 	/* As containerd writes them: from here the guard reads which container it starts. */
-	add_string(annotations, "io.kubernetes.cri.container-type", "container");
-	add_string(annotations, "io.kubernetes.cri.container-name", TRY_CONTAINER);
-	add_string(annotations, "io.kubernetes.cri.sandbox-id", TRY_POD);
-	add_string(annotations, "io.kubernetes.cri.sandbox-name", TRY_POD);
-	add_string(annotations, "io.kubernetes.cri.sandbox-namespace", TRY_NAMESPACE);
-	add_string(annotations, "io.kubernetes.cri.sandbox-uid", c->id);
+	set_string(m, annotations, "io.kubernetes.cri.container-type", "container");
+	set_string(m, annotations, "io.kubernetes.cri.container-name", TRY_CONTAINER);
+	set_string(m, annotations, "io.kubernetes.cri.sandbox-id", TRY_POD);
+	set_string(m, annotations, "io.kubernetes.cri.sandbox-name", TRY_POD);
+	set_string(m, annotations, "io.kubernetes.cri.sandbox-namespace", TRY_NAMESPACE);
+	set_string(m, annotations, "io.kubernetes.cri.sandbox-uid", c->id);
 	for (size_t i = 0; i < c->nannotations; i++)
-		add_string(annotations, c->annotations[i].key, c->annotations[i].value);
+		set_string(m, annotations, c->annotations[i].key, c->annotations[i].value);
 	return annotations;
 }
 
-static void put_json(json_object **object)
+static struct kf_json *config_json(struct maker *m, const struct try_container *c)
 {
-	json_object_put(*object);
+	struct kf_json *config = make_value(m, KF_JSON_OBJECT),
+		       *root = make_value(m, KF_JSON_OBJECT);
+
+	set_string(m, config, "ociVersion", "1.0.2");
+	set_value(m, config, "process", process_json(m, c));
+	set_string(m, root, "path", c->rootfs);
+	set_value(m, config, "root", root);
+	set_string(m, config, "hostname", TRY_POD);
+	set_value(m, config, "mounts", mounts_json(m, c));
+	set_value(m, config, "annotations", annotations_json(m, c));
+	set_value(m, config, "linux", linux_json(m, c));
+	return config;
 }
 
 int try_bundle_write(const struct try_container *c, int dirfd, struct kf_err *err)
 {
-	KF_CLEANUP(put_json) json_object *config = json_object_new_object();
-	json_object *root = json_object_new_object();
-	const char *text;
+	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_OCI_JSON);
+	struct maker m = {.failed = false};
+	const struct kf_json *config;
+	int r;
 
-	add_string(config, "ociVersion", "1.0.2");
-	json_object_object_add(config, "process", process_json(c));
-	add_string(root, "path", c->rootfs);
-	json_object_object_add(config, "root", root);
-	add_string(config, "hostname", TRY_POD);
-	json_object_object_add(config, "mounts", mounts_json(c));
-	json_object_object_add(config, "annotations", annotations_json(c));
-	json_object_object_add(config, "linux", linux_json(c));
-	text = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PRETTY |
-							      JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (!text)
-		return kf_fail_nomem(err, "config.json");
-	return kf_file_replace(dirfd, "config.json", text, strlen(text), 0600, err);
+	kf_arena_init(&m.arena, KF_LIMIT_REQUEST_MEMORY);
+	config = config_json(&m, c);
+	if (!m.failed)
+		kf_json_write(config, &text);
+	r = m.failed || text.failed
+		    ? kf_fail_nomem(err, "config.json")
+		    : kf_file_replace(dirfd, "config.json", text.p, text.n, 0600, err);
+	kf_buf_done(&text);
+	kf_arena_done(&m.arena);
+	return r;
 }

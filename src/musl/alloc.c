@@ -25,6 +25,8 @@ extern char kf_first_chunk[];
 __attribute__((common, aligned(ALIGN))) char kf_first_chunk[FIRST];
 static char *chunk = kf_first_chunk;
 static size_t left = FIRST;
+/* What begins here in the chunk was never handed out, and is zero. */
+static char *fresh = kf_first_chunk;
 
 /* What an allocation of @size takes with its head; 0 if that is more than there can be. */
 static size_t room_for(size_t size)
@@ -36,7 +38,8 @@ static size_t room_for(size_t size)
 	return need & ~(size_t)(ALIGN - 1);
 }
 
-void *malloc(size_t size)
+/* *ret_used: so many bytes of it were handed out before, if any; the others are zero. */
+static void *take_room(size_t size, size_t *ret_used)
 {
 	const size_t need = room_for(size);
 	struct head *head;
@@ -52,14 +55,26 @@ void *malloc(size_t size)
 
 		if (p == MAP_FAILED)
 			return NULL;
-		chunk = p;
+		chunk = fresh = p;
 		left = room;
 	}
 	head = (struct head *)(void *)chunk;
 	head->size = size;
 	chunk += need;
 	left -= need;
+	*ret_used = 0;
+	if (fresh > (char *)(head + 1))
+		*ret_used = (size_t)(fresh - (char *)(head + 1));
+	if (fresh < chunk)
+		fresh = chunk;
 	return head + 1;
+}
+
+void *malloc(size_t size)
+{
+	size_t used;
+
+	return take_room(size, &used);
 }
 
 void free(void *p)
@@ -69,15 +84,16 @@ void free(void *p)
 
 void *calloc(size_t n, size_t size)
 {
-	size_t total;
+	size_t total, used;
 	void *p;
 
 	if (__builtin_mul_overflow(n, size, &total)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	p = malloc(total);
-	return p ? memset(p, 0, total) : NULL;
+	p = take_room(total, &used);
+	/* A page that nobody writes is none. */
+	return p ? memset(p, 0, used < total ? used : total) : NULL;
 }
 
 /* The last allocation changes its size where it is: what is asked for generously and
@@ -93,6 +109,8 @@ void *realloc(void *old, size_t size)
 		left += room_for(head->size) - need;
 		chunk = (char *)head + need;
 		head->size = size;
+		if (fresh < chunk)
+			fresh = chunk;
 		return old;
 	}
 	p = malloc(size);
