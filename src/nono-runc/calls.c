@@ -21,7 +21,7 @@ static const struct names names = {
 #undef CALL
 
 #define CALL(name, a, b, c) {offsetof(struct names, name##_), {a, b, c}},
-static const struct call {
+static const struct kf_call {
 	uint16_t name;
 	int16_t numbers[3];
 } calls[] = {
@@ -31,7 +31,7 @@ static const struct call {
 
 _Static_assert(sizeof(struct names) <= UINT16_MAX, "an offset");
 
-int kf_call_number(enum kf_call_arch arch, const char *name)
+const struct kf_call *kf_call_find(const char *name)
 {
 	size_t from = 0, to = sizeof(calls) / sizeof(calls[0]);
 
@@ -40,11 +40,16 @@ int kf_call_number(enum kf_call_arch arch, const char *name)
 		const int order = strcmp(name, (const char *)&names + calls[middle].name);
 
 		if (order == 0)
-			return calls[middle].numbers[arch];
+			return &calls[middle];
 		if (order < 0)
 			to = middle;
 		else
 			from = middle + 1;
 	}
-	return -1;
+	return NULL;
+}
+
+int kf_call_number(const struct kf_call *call, enum kf_call_arch arch)
+{
+	return call ? call->numbers[arch] : -1;
 }

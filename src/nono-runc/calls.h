@@ -18,7 +18,11 @@ enum kf_call_arch {
 	KF_CALL_ARCHS,
 };
 
-/* Number of the system call @name, below KF_CALL_NUMBERS; -1 if @arch has none of that name. */
-int kf_call_number(enum kf_call_arch arch, const char *name);
+struct kf_call;
+
+/* The system call @name; NULL if no architecture of the machine has one of that name. */
+const struct kf_call *kf_call_find(const char *name);
+/* Its number, below KF_CALL_NUMBERS; -1 if @call is NULL or @arch has none. */
+int kf_call_number(const struct kf_call *call, enum kf_call_arch arch);
 
 #endif

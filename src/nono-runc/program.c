@@ -102,6 +102,7 @@ struct span {
 struct compiler {
 	const struct kf_seccomp *policy;
 	const struct kf_seccomp_rule **rules; /* strictest first */
+	const struct kf_call **calls;	      /* of all names of all rules, in that order */
 	uint32_t fallback;		      /* the default action */
 	struct link *links;
 	size_t nlinks;
@@ -329,7 +330,8 @@ static bool link_multiplexed(struct compiler *c, const struct kf_seccomp_rule *r
 	for (size_t i = 0; i < KF_ARRAY_SIZE(multiplexed); i++) {
 		const struct multiplexed *m = &multiplexed[i];
 
-		if (strcmp(m->name, name) != 0)
+		/* Most differ here, and this is done for each name. */
+		if (*m->name != *name || strcmp(m->name, name) != 0)
 			continue;
 		if (m->number >= 0)
 			add_link(c, m->number, rule, 0);
@@ -340,8 +342,20 @@ static bool link_multiplexed(struct compiler *c, const struct kf_seccomp_rule *r
 	return false;
 }
 
+/* Once for all architectures. */
+static void find_calls(struct compiler *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->policy->nrules; i++)
+		for (size_t k = 0; k < c->rules[i]->nnames; k++)
+			c->calls[n++] = kf_call_find(c->rules[i]->names[k]);
+}
+
 static void link_rules(struct compiler *c, const struct architecture *a)
 {
+	const struct kf_call *const *call = c->calls;
+
 	memset(c->first, 0, sizeof(c->first));
 	c->nlinks = 0;
 	c->highest = -1;
@@ -349,11 +363,10 @@ static void link_rules(struct compiler *c, const struct architecture *a)
 		const struct kf_seccomp_rule *rule = c->rules[i];
 
 		for (size_t k = 0; k < rule->nnames; k++) {
-			int nr;
+			int nr = kf_call_number(*call++, a->calls);
 
 			if (a->multiplexes && link_multiplexed(c, rule, rule->names[k]))
 				continue;
-			nr = kf_call_number(a->calls, rule->names[k]);
 			if (nr >= 0)
 				add_link(c, nr, rule, 0);
 		}
@@ -465,13 +478,15 @@ static int compile_policy(struct compiler *c, struct kf_program *ret, struct kf_
 	for (size_t i = 0; i < policy->nrules; i++)
 		names += policy->rules[i].nnames;
 	c->rules = calloc(policy->nrules + 1, sizeof(*c->rules));
+	c->calls = calloc(names + 1, sizeof(*c->calls));
 	c->links = calloc(2 * names + 1, sizeof(*c->links));
 	c->at = calloc(KF_FILTER_POLICY_MAX, sizeof(*c->at));
-	if (!c->rules || !c->links || !c->at)
+	if (!c->rules || !c->calls || !c->links || !c->at)
 		return kf_fail_nomem(err, "seccomp program");
 	for (size_t i = 0; i < policy->nrules; i++)
 		c->rules[i] = &policy->rules[i];
 	qsort(c->rules, policy->nrules, sizeof(*c->rules), strictest_first);
+	find_calls(c);
 	(void)emit_insn(c, LOAD, offsetof(struct seccomp_data, arch), 0, 0);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(architectures); i++)
 		if (!architectures[i].x32 && is_listed(policy, &architectures[i]))
@@ -529,6 +544,7 @@ int kf_program_compile(const struct kf_seccomp *policy, struct kf_program *ret, 
 	}
 	if (c) {
 		free(c->rules);
+		free(c->calls);
 		free(c->links);
 		free(c->at);
 		free(c);

@@ -38,7 +38,7 @@ static const struct kf_launcher_call calls[] = {
 	{"landlock_restrict_self", KF_CALL_NEEDED, "sandbox/landlock.c:kf_landlock_enforce"},
 	{"listmount", KF_CALL_OPTIONAL, "grants/volumes.c:list_mounts"},
 	{"lseek", KF_CALL_NEEDED, "base/file.c:kf_fd_slurp"},
-	{"mprotect", KF_CALL_OPTIONAL, "nono/main.c:protect_relocations"},
+	{"mprotect", KF_CALL_OPTIONAL, "musl/protect.c:protect_relocations"},
 	{"newfstatat", KF_CALL_NEEDED, "grants/live.c:live_live"},
 	{"openat", KF_CALL_NEEDED, "grants/rt.h:kf_open"},
 	{"openat2", KF_CALL_NEEDED, "grants/rt.c:kf_open_resolve"},
