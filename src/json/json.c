@@ -16,7 +16,7 @@
 /* So many keys are compared each with each; more are sorted. */
 #define FEW_KEYS  16
 
-struct reader {
+struct json_reader {
 	const char *text, *p, *name;
 	struct kf_arena *arena;
 	struct kf_err *err;
@@ -35,18 +35,18 @@ static bool is_open(const struct kf_json *value)
 
 /* --- reading --------------------------------------------------------------- */
 
-static int fail_here(const struct reader *r, const char *why)
+static int fail_here(const struct json_reader *r, const char *why)
 {
 	return kf_fail(r->err, EINVAL, "%s: not JSON: %s at byte %zu", r->name, why,
 		       (size_t)(r->p - r->text));
 }
 
-static int fail_nul(const struct reader *r)
+static int fail_nul(const struct json_reader *r)
 {
 	return kf_fail(r->err, EINVAL, "%s: holds a NUL character", r->name);
 }
 
-static void skip_space(struct reader *r)
+static void skip_space(struct json_reader *r)
 {
 	while (*r->p == ' ' || *r->p == '\t' || *r->p == '\n' || *r->p == '\r')
 		r->p++;
@@ -91,7 +91,7 @@ static char *put_utf8(char *to, uint32_t code)
 }
 
 /* r->p is at the 'u'.  Leave it at the last digit. */
-static int read_code(struct reader *r, char **to)
+static int read_code(struct json_reader *r, char **to)
 {
 	int32_t code = hex_digits(r->p + 1), low;
 
@@ -115,7 +115,7 @@ static int read_code(struct reader *r, char **to)
 }
 
 /* r->p is behind the backslash. */
-static int read_escape(struct reader *r, char **to)
+static int read_escape(struct json_reader *r, char **to)
 {
 	static const char escapes[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
 	const char *at;
@@ -130,7 +130,7 @@ static int read_escape(struct reader *r, char **to)
 }
 
 /* r->p is at the opening quotation mark. */
-static int read_string(struct reader *r, const char **ret)
+static int read_string(struct json_reader *r, const char **ret)
 {
 	size_t n = 0;
 	char *text, *to;
@@ -171,7 +171,7 @@ static size_t count_digits(const char *s)
 	return n;
 }
 
-static int check_range(const struct reader *r, const char *number)
+static int check_range(const struct json_reader *r, const char *number)
 {
 	errno = 0;
 	if (*number == '-')
@@ -183,7 +183,7 @@ static int check_range(const struct reader *r, const char *number)
 		     : 0;
 }
 
-static int read_number(struct reader *r, struct kf_json *value)
+static int read_number(struct json_reader *r, struct kf_json *value)
 {
 	const char *start = r->p;
 	size_t digits, n;
@@ -219,7 +219,7 @@ static int read_number(struct reader *r, struct kf_json *value)
 	return value->type == KF_JSON_INT ? check_range(r, text) : 0;
 }
 
-static int read_word(struct reader *r, struct kf_json *value)
+static int read_word(struct json_reader *r, struct kf_json *value)
 {
 	static const struct {
 		const char *word;
@@ -240,7 +240,7 @@ static int read_word(struct reader *r, struct kf_json *value)
 }
 
 /* Of an object or a list only the opening bracket. */
-static int read_start(struct reader *r, struct kf_json *value)
+static int read_start(struct json_reader *r, struct kf_json *value)
 {
 	switch (*r->p) {
 	case '{':
@@ -280,7 +280,7 @@ static void link_last(struct kf_json *parent, struct kf_json *value)
 	parent->n++;
 }
 
-static int read_key(struct reader *r, const char **ret)
+static int read_key(struct json_reader *r, const char **ret)
 {
 	if (*r->p != '"')
 		return fail_here(r, "no key in quotation marks");
@@ -308,7 +308,7 @@ static bool few_twice(const struct kf_json *obj)
 	return false;
 }
 
-static int many_twice(const struct reader *r, const struct kf_json *obj, bool *ret)
+static int many_twice(const struct json_reader *r, const struct kf_json *obj, bool *ret)
 {
 	const struct kf_json **sorted = kf_arena_calloc(r->arena, obj->n, sizeof(*sorted));
 	size_t n = 0;
@@ -324,7 +324,7 @@ static int many_twice(const struct reader *r, const struct kf_json *obj, bool *r
 	return 0;
 }
 
-static int check_keys(const struct reader *r, const struct kf_json *value)
+static int check_keys(const struct json_reader *r, const struct kf_json *value)
 {
 	bool twice = false;
 
@@ -342,7 +342,7 @@ static int check_keys(const struct reader *r, const struct kf_json *value)
 
 /* Behind a value: close what ends here.  *in is what goes on with another value, NULL at the end of
  * the document.  @opened: nothing is in *in yet. */
-static int close_values(struct reader *r, struct kf_json **in, size_t *depth, bool opened)
+static int close_values(struct json_reader *r, struct kf_json **in, size_t *depth, bool opened)
 {
 	for (; *in; opened = false, *in = (*in)->parent, --*depth) {
 		skip_space(r);
@@ -363,7 +363,7 @@ static int close_values(struct reader *r, struct kf_json **in, size_t *depth, bo
 	return 0;
 }
 
-static int read_document(struct reader *r, struct kf_json **ret)
+static int read_document(struct json_reader *r, struct kf_json **ret)
 {
 	struct kf_json *root = NULL, *in = NULL;
 	size_t depth = 0;
@@ -397,7 +397,7 @@ static int read_document(struct reader *r, struct kf_json **ret)
 int kf_json_parse(const char *text, size_t n, const char *name, struct kf_arena *arena,
 		  struct kf_json **ret, struct kf_err *err)
 {
-	struct reader r = {.text = text, .p = text, .name = name, .arena = arena, .err = err};
+	struct json_reader r = {.text = text, .p = text, .name = name, .arena = arena, .err = err};
 	struct kf_json *root;
 
 	if (memchr(text, '\0', n))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compiles a container's seccomp policy into the program that the launcher installs.  It is made
  * here, since libseccomp 2.5 does not come to an end with some policies, which a pod may write; the
- * calls' numbers, which it knows, are in calls.c. */
+ * calls' numbers, which it knows, are in syscalls.c. */
 #include "nono-runc/program.h"
 
 #include "base/cleanup.h"
-#include "nono-runc/calls.h"
+#include "nono-runc/syscalls.h"
 #include "seccomp/cond.h"
 #include "seccomp/internal.h"
 
@@ -71,17 +71,17 @@ static const struct multiplexed {
 
 static const struct architecture {
 	const char *name;
-	enum kf_call_arch calls;
+	enum kf_syscall_arch calls;
 	uint32_t audit; /* the kernel's */
 	bool x32, multiplexes;
 } architectures[] = {
 #if defined(__x86_64__)
-	{"SCMP_ARCH_X86_64", KF_CALL_X86_64, AUDIT_ARCH_X86_64, false, false},
-	{"SCMP_ARCH_X86", KF_CALL_X86, AUDIT_ARCH_I386, false, true},
-	{"SCMP_ARCH_X32", KF_CALL_X32, AUDIT_ARCH_X86_64, true, false},
+	{"SCMP_ARCH_X86_64", KF_SYSCALL_X86_64, AUDIT_ARCH_X86_64, false, false},
+	{"SCMP_ARCH_X86", KF_SYSCALL_X86, AUDIT_ARCH_I386, false, true},
+	{"SCMP_ARCH_X32", KF_SYSCALL_X32, AUDIT_ARCH_X86_64, true, false},
 #else
-	{"SCMP_ARCH_AARCH64", KF_CALL_AARCH64, AUDIT_ARCH_AARCH64, false, false},
-	{"SCMP_ARCH_ARM", KF_CALL_ARM, AUDIT_ARCH_ARM, false, false},
+	{"SCMP_ARCH_AARCH64", KF_SYSCALL_AARCH64, AUDIT_ARCH_AARCH64, false, false},
+	{"SCMP_ARCH_ARM", KF_SYSCALL_ARM, AUDIT_ARCH_ARM, false, false},
 #endif
 };
 
@@ -102,13 +102,13 @@ struct span {
 struct compiler {
 	const struct kf_seccomp *policy;
 	const struct kf_seccomp_rule **rules; /* strictest first */
-	const struct kf_call **calls;	      /* of all names of all rules, in that order */
+	const struct kf_syscall **calls;      /* of all names of all rules, in that order */
 	uint32_t fallback;		      /* the default action */
 	struct link *links;
 	size_t nlinks;
 	int highest; /* number that a rule is about, -1 if none is */
-	struct link *first[KF_CALL_NUMBERS], *last[KF_CALL_NUMBERS];
-	struct span spans[KF_CALL_NUMBERS + 1];
+	struct link *first[KF_SYSCALL_NUMBERS], *last[KF_SYSCALL_NUMBERS];
+	struct span spans[KF_SYSCALL_NUMBERS + 1];
 	size_t nspans;
 	struct sock_filter *at; /* KF_FILTER_POLICY_MAX */
 	size_t n;
@@ -349,12 +349,12 @@ static void find_calls(struct compiler *c)
 
 	for (size_t i = 0; i < c->policy->nrules; i++)
 		for (size_t k = 0; k < c->rules[i]->nnames; k++)
-			c->calls[n++] = kf_call_find(c->rules[i]->names[k]);
+			c->calls[n++] = kf_syscall_find(c->rules[i]->names[k]);
 }
 
 static void link_rules(struct compiler *c, const struct architecture *a)
 {
-	const struct kf_call *const *call = c->calls;
+	const struct kf_syscall *const *call = c->calls;
 
 	memset(c->first, 0, sizeof(c->first));
 	c->nlinks = 0;
@@ -363,7 +363,7 @@ static void link_rules(struct compiler *c, const struct architecture *a)
 		const struct kf_seccomp_rule *rule = c->rules[i];
 
 		for (size_t k = 0; k < rule->nnames; k++) {
-			int nr = kf_call_number(*call++, a->calls);
+			int nr = kf_syscall_number(*call++, a->calls);
 
 			if (a->multiplexes && link_multiplexed(c, rule, rule->names[k]))
 				continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers of system calls, by name.  make_calls.c prints the table while building, in the order
- * of names. */
-#include "nono-runc/calls.h"
+/* The numbers of system calls, by name.  make_syscalls.c prints the table while building, in the
+ * order of names. */
+#include "nono-runc/syscalls.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,28 +10,28 @@
 /* All names one behind the other, so that an entry needs no address. */
 #define CALL(name, ...) char name##_[sizeof(#name)];
 struct names {
-#include "nono-runc/calls_table.h"
+#include "nono-runc/syscalls_table.h"
 };
 #undef CALL
 
 #define CALL(name, ...) .name##_ = #name,
 static const struct names names = {
-#include "nono-runc/calls_table.h"
+#include "nono-runc/syscalls_table.h"
 };
 #undef CALL
 
 #define CALL(name, a, b, c) {offsetof(struct names, name##_), {a, b, c}},
-static const struct kf_call {
+static const struct kf_syscall {
 	uint16_t name;
 	int16_t numbers[3];
 } calls[] = {
-#include "nono-runc/calls_table.h"
+#include "nono-runc/syscalls_table.h"
 };
 #undef CALL
 
 _Static_assert(sizeof(struct names) <= UINT16_MAX, "an offset");
 
-const struct kf_call *kf_call_find(const char *name)
+const struct kf_syscall *kf_syscall_find(const char *name)
 {
 	size_t from = 0, to = sizeof(calls) / sizeof(calls[0]);
 
@@ -49,7 +49,7 @@ const struct kf_call *kf_call_find(const char *name)
 	return NULL;
 }
 
-int kf_call_number(const struct kf_call *call, enum kf_call_arch arch)
+int kf_syscall_number(const struct kf_syscall *call, enum kf_syscall_arch arch)
 {
 	return call ? call->numbers[arch] : -1;
 }

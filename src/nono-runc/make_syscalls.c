@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* make_calls FAMILY: print the table of calls.c, which names and numbers the system calls of a
- * machine's architectures.  Runs while building; libseccomp knows them, and here is what it does
+/* make_syscalls FAMILY: print the table of syscalls.c, which names and numbers the system calls of
+ * a machine's architectures.  Runs while building; libseccomp knows them, and here is what it does
  * not know. */
 #include <seccomp.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define X32_BIT	    0x40000000
-/* As in calls.h: more than any architecture has. */
+/* As in syscalls.h: more than any architecture has. */
 #define NUMBERS_MAX 1024
 #define CALLS_MAX   2048
 #define ARCHS	    3
@@ -34,12 +34,12 @@ static const struct {
 /* Of one architecture alone. */
 #define URETPROBE 335 /* x86_64 */
 
-struct family {
+struct machine {
 	const char *name;
 	uint32_t archs[ARCHS]; /* in the order of program.c; 0: no further one */
 };
 
-static const struct family families[] = {
+static const struct machine machines[] = {
 	{"x86_64", {SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32}},
 	{"aarch64", {SCMP_ARCH_AARCH64, SCMP_ARCH_ARM}},
 };
@@ -95,13 +95,13 @@ static int compare_names(const void *a, const void *b)
 
 int main(int argc, char **argv)
 {
-	const struct family *f = NULL;
+	const struct machine *f = NULL;
 
-	for (size_t i = 0; argc == 2 && i < sizeof(families) / sizeof(families[0]); i++)
-		if (strcmp(families[i].name, argv[1]) == 0)
-			f = &families[i];
+	for (size_t i = 0; argc == 2 && i < sizeof(machines) / sizeof(machines[0]); i++)
+		if (strcmp(machines[i].name, argv[1]) == 0)
+			f = &machines[i];
 	if (!f) {
-		fprintf(stderr, "usage: make_calls x86_64|aarch64\n");
+		fprintf(stderr, "usage: make_syscalls x86_64|aarch64\n");
 		return 2;
 	}
 	for (size_t i = 0; i < ARCHS && f->archs[i]; i++)
