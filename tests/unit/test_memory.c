@@ -169,10 +169,10 @@ static void write_policy(void)
 {
 	struct kf_buf text = KF_BUF_INIT(64 * 1024);
 	const struct kf_json *obj;
-	struct kf_arena arena;
+	struct kf_arena own;
 
-	kf_arena_init(&arena, 1024 * 1024);
-	obj = kf_oci_seccomp_new(policy, &arena);
+	kf_arena_init(&own, 1024 * 1024);
+	obj = kf_oci_seccomp_new(policy, &own);
 	if (obj)
 		kf_json_write(obj, &text);
 	assert_true(failing_hit == (!obj || text.failed));
@@ -182,7 +182,7 @@ static void write_policy(void)
 		assert_non_null(strstr(text.p, "\"op\":\"SCMP_CMP_MASKED_EQ\""));
 	}
 	kf_buf_done(&text);
-	kf_arena_done(&arena);
+	kf_arena_done(&own);
 }
 
 static void a_policy_is_written_whole(void **state)
