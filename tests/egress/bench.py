@@ -11,8 +11,8 @@ from harness import Broker, Place
 from lib import build
 from lib.tap import Tap
 
-REQUESTS, ROUNDS = 1000, 5
-BULK = 200_000_000
+REQUESTS, ROUNDS = 1000, 8
+BULK = 100_000_000
 TARGET = "tests/egress/egress_reference"
 
 

@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define ROUNDS_MAX 16 /* then other connections have their turn */
 
-KF_CALLS(kf_worker_end_calls, KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(shutdown),
-	 KF_CALL_IS(setsockopt, 1, IPPROTO_TCP));
+KF_CALLS(kf_worker_end_calls, KF_CALL(recvfrom), KF_CALL(sendto), KF_CALL(sendmsg),
+	 KF_CALL(shutdown), KF_CALL_IS(setsockopt, 1, IPPROTO_TCP));
 
 uint8_t kf_worker_scratch[KF_WORKER_SCRATCH];
 
@@ -150,7 +151,7 @@ int kf_worker_end_take(struct kf_worker_end *end, size_t n)
 	return 0;
 }
 
-ssize_t kf_worker_end_write(struct kf_worker_end *end, const void *buf, size_t n)
+static ssize_t write_some(struct kf_worker_end *end, const void *buf, size_t n)
 {
 	int r;
 
@@ -206,7 +207,7 @@ void kf_worker_end_queue_secret(struct kf_worker_end *end, void *buf, size_t n, 
 int kf_worker_end_flush(struct kf_worker_end *end)
 {
 	while (end->sent < end->nout) {
-		ssize_t n = kf_worker_end_write(end, end->out + end->sent, end->nout - end->sent);
+		ssize_t n = write_some(end, end->out + end->sent, end->nout - end->sent);
 
 		if (n < 0)
 			return (int)n;
@@ -215,6 +216,36 @@ int kf_worker_end_flush(struct kf_worker_end *end)
 	if (end->out)
 		drop_out(end);
 	return 1;
+}
+
+/* What is queued and @buf in one packet: a client wakes up once for an answer, not for its head and
+ * for its body. */
+static ssize_t write_behind(struct kf_worker_end *end, const void *buf, size_t n)
+{
+	const size_t queued = end->nout - end->sent;
+	struct iovec parts[2] = {{end->out + end->sent, queued}, {(void *)(uintptr_t)buf, n}};
+	struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t r = socket_result(end, sendmsg(end->fd, &msg, MSG_NOSIGNAL), EV_WRITE);
+
+	if (r < 0)
+		return r;
+	if ((size_t)r > queued) {
+		drop_out(end);
+		return r - (ssize_t)queued;
+	}
+	end->sent += (size_t)r;
+	end->want |= EV_WRITE;
+	return KF_WORKER_WAIT;
+}
+
+ssize_t kf_worker_end_write(struct kf_worker_end *end, const void *buf, size_t n)
+{
+	int r;
+
+	if (end->out && !end->ssl && !end->shut)
+		return write_behind(end, buf, n);
+	r = kf_worker_end_flush(end);
+	return r == 1 ? write_some(end, buf, n) : r;
 }
 
 void kf_worker_end_shut(struct kf_worker_end *end)
@@ -263,19 +294,25 @@ static int pass_part(struct kf_worker_end *from, struct kf_worker_end *to,
 	return kf_worker_end_take(from, (size_t)w) < 0 ? -1 - KF_WORKER_PUMP_BROKEN_FROM : 0;
 }
 
+/* What is queued goes out in any case before the pump says that it is at an end. */
+static enum kf_worker_pump end_pump(struct kf_worker_end *to, enum kf_worker_pump result)
+{
+	int r = result == KF_WORKER_PUMP_BROKEN_TO ? 1 : kf_worker_end_flush(to);
+
+	if (r == 1)
+		return result;
+	return r == KF_WORKER_WAIT ? KF_WORKER_PUMP_WAIT : KF_WORKER_PUMP_BROKEN_TO;
+}
+
 enum kf_worker_pump kf_worker_pump(struct kf_worker_end *from, struct kf_worker_end *to,
 				   struct kf_egress_body *body, uint64_t *count)
 {
 	for (unsigned i = 0; i < ROUNDS_MAX; i++) {
-		int r = kf_worker_end_flush(to);
+		int r = body && body->done ? -1 - KF_WORKER_PUMP_DONE
+					   : pass_part(from, to, body, count);
 
-		if (r != 1)
-			return r == KF_WORKER_WAIT ? KF_WORKER_PUMP_WAIT : KF_WORKER_PUMP_BROKEN_TO;
-		if (body && body->done)
-			return KF_WORKER_PUMP_DONE;
-		r = pass_part(from, to, body, count);
 		if (r < 0)
-			return (enum kf_worker_pump)(-1 - r);
+			return end_pump(to, (enum kf_worker_pump)(-1 - r));
 	}
 	from->again = true;
 	return KF_WORKER_PUMP_WAIT;

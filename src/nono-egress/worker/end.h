@@ -56,6 +56,7 @@ int kf_worker_end_arm(struct kf_worker_end *end);
 ssize_t kf_worker_end_peek(struct kf_worker_end *end, void *buf, size_t n);
 /* Take @n bytes that were seen. */
 int kf_worker_end_take(struct kf_worker_end *end, size_t n);
+/* Write what is queued, and behind it as much as can be of the @n bytes; how many of those. */
 ssize_t kf_worker_end_write(struct kf_worker_end *end, const void *buf, size_t n);
 
 /* Have @n bytes written before anything else: a copy, or for kf_worker_end_queue_secret() the
