@@ -155,6 +155,7 @@ static int make_context(struct kf_worker_tls *tls, struct kf_err *err)
 	if (!lookup || X509_LOOKUP_set_method_data(lookup, tls) != 1)
 		return kf_fail(err, EPROTO, "TLS set-up: %s", tls_reason());
 	SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_read_ahead(tls->ctx, 1); /* a record in one call, not in two */
 	(void)SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
 	(void)SSL_CTX_set_mode(tls->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 						 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
