@@ -11,6 +11,7 @@
 #include "nono-egress/worker/serve.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define PLACE_TEXT 32
 #define PORTS	   65536
@@ -77,6 +78,7 @@ int kf_worker_confine(const struct kf_worker *worker, const struct kf_worker_res
 	collect_ports(set, worker, resolver);
 	confinement.ports = set->list;
 	confinement.nports = set->n;
+	tzset(); /* else OpenSSL's clock would read the time zone's file later */
 	if (kf_confine(&confinement, &confined, err) < 0)
 		return -1;
 	if (!confined.abi || !confined.filter)
