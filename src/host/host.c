@@ -78,6 +78,38 @@ int kf_host_fd(const struct kf_host *host, const char *path, int flags, int *ret
 	return 0;
 }
 
+/* What descriptor @fd is open on, as a path of this process's root. */
+static int read_fd_path(int fd, char ret[static PATH_MAX], struct kf_err *err)
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret, PATH_MAX - 1);
+	if (n <= 0)
+		return kf_fail_sys(err, "readlink '%s'", link);
+	ret[n] = '\0';
+	return 0;
+}
+
+int kf_host_real(const struct kf_host *host, const char *path, char *ret, size_t size,
+		 struct kf_err *err)
+{
+	char root[PATH_MAX], real[PATH_MAX];
+	KF_CLOSE int fd = -1;
+	size_t n;
+
+	if (kf_host_fd(host, path, O_PATH, &fd, err) < 0 || read_fd_path(host->fd, root, err) < 0 ||
+	    read_fd_path(fd, real, err) < 0)
+		return -1;
+	n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+	if (strncmp(real, root, n) != 0 || real[n] != '/' || strlen(real + n) >= size)
+		return kf_fail(err, ENAMETOOLONG,
+			       "'%s' leads out of the host's root, or is too long", path);
+	memcpy(ret, real + n, strlen(real + n) + 1);
+	return 0;
+}
+
 int kf_host_dir(const struct kf_host *host, const char *path, bool create, int *ret_fd,
 		struct kf_err *err)
 {

@@ -23,6 +23,9 @@ void kf_host_done(struct kf_host *host);
 /* Open @path with openat(2)'s @flags (O_CLOEXEC is added). */
 int kf_host_fd(const struct kf_host *host, const char *path, int flags, int *ret_fd,
 	       struct kf_err *err);
+/* Write into @ret (@size bytes) the path of what @path leads to, without a symlink in it. */
+int kf_host_real(const struct kf_host *host, const char *path, char *ret, size_t size,
+		 struct kf_err *err);
 /* The directory @path; made with its parents, 0755, if @create. */
 int kf_host_dir(const struct kf_host *host, const char *path, bool create, int *ret_fd,
 		struct kf_err *err);

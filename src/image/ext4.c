@@ -32,12 +32,12 @@ int kf_ext4_fail(const struct kf_ext4 *e, errcode_t code, const char *what, stru
 		       what, error_message(code));
 }
 
-static int check_features(const struct kf_ext4 *e, struct kf_err *err)
+static int check_features(const struct kf_ext4 *e, bool write, struct kf_err *err)
 {
 	const struct ext2_super_block *s = e->fs->super;
 
-	if (s->s_feature_ro_compat &
-	    (EXT4_FEATURE_RO_COMPAT_READONLY | EXT4_FEATURE_RO_COMPAT_SHARED_BLOCKS))
+	if (write && (s->s_feature_ro_compat &
+		      (EXT4_FEATURE_RO_COMPAT_READONLY | EXT4_FEATURE_RO_COMPAT_SHARED_BLOCKS)))
 		return kf_fail(err, EROFS,
 			       "'%s': the file system is marked read-only for good (feature "
 			       "read-only or shared_blocks); build it without",
@@ -51,8 +51,8 @@ static int check_features(const struct kf_ext4 *e, struct kf_err *err)
 			       "'%s': the file system is known to have errors; run e2fsck -f on it "
 			       "first",
 			       e->name);
-	if ((s->s_feature_incompat & ~(unsigned)INCOMPAT) ||
-	    (s->s_feature_ro_compat & ~(unsigned)RO_COMPAT))
+	if (write && ((s->s_feature_incompat & ~(unsigned)INCOMPAT) ||
+		      (s->s_feature_ro_compat & ~(unsigned)RO_COMPAT)))
 		return kf_fail(err, ENOTSUP,
 			       "'%s': ext4 features that are not kept consistent here (incompat "
 			       "0x%x, ro_compat 0x%x); build the image without, see tune2fs -l",
@@ -84,7 +84,7 @@ int kf_ext4_open(int fd, const char *name, uint64_t offset, uint64_t size, bool 
 	 */
 	e->fs->flags |= EXT2_FLAG_MASTER_SB_ONLY;
 	e->fs->now = e->fs->super->s_mkfs_time ? (time_t)e->fs->super->s_mkfs_time : 1;
-	if (check_features(e, err) < 0)
+	if (check_features(e, write, err) < 0)
 		goto fail;
 	if (ext2fs_blocks_count(e->fs->super) > size / e->fs->blocksize) {
 		kf_err_set(
@@ -339,4 +339,55 @@ int kf_ext4_exists(struct kf_ext4 *e, const char *path, const void *data, size_t
 		return -1;
 	*ret_inode = ino;
 	return 0;
+}
+
+int kf_ext4_read(struct kf_ext4 *e, const char *path, size_t max, char **ret, struct kf_err *err)
+{
+	struct ext2_inode inode;
+	ext2_ino_t ino;
+	errcode_t code;
+	unsigned got = 0;
+	ext2_file_t file;
+	size_t n;
+	char *p;
+
+	if (kf_ext4_inode(e, path, true, &ino, &inode, err) < 0)
+		return -1;
+	if (!ino || !LINUX_S_ISREG(inode.i_mode))
+		return kf_fail(err, ENOENT, "'%s': '%s' is no file in the image", e->name, path);
+	n = EXT2_I_SIZE(&inode);
+	if (n > max)
+		return kf_fail(err, EFBIG, "'%s': '%s' has more than %zu bytes", e->name, path,
+			       max);
+	p = calloc(1, n + 1);
+	if (!p)
+		return kf_fail_nomem(err, path);
+	code = ext2fs_file_open(e->fs, ino, 0, &file);
+	if (!code) {
+		code = ext2fs_file_read(file, p, (unsigned)n, &got);
+		(void)ext2fs_file_close(file);
+	}
+	if (code || got != n) {
+		free(p);
+		return kf_ext4_fail(e, code ?: EIO, path, err);
+	}
+	*ret = p;
+	return 0;
+}
+
+int kf_ext4_inode(struct kf_ext4 *e, const char *path, bool follow, unsigned *ret_ino,
+		  struct ext2_inode *ret, struct kf_err *err)
+{
+	errcode_t code =
+		follow ? ext2fs_namei_follow(e->fs, EXT2_ROOT_INO, EXT2_ROOT_INO, path, ret_ino)
+		       : ext2fs_namei(e->fs, EXT2_ROOT_INO, EXT2_ROOT_INO, path, ret_ino);
+
+	/* A loop of symbolic links leads nowhere, either. */
+	if (code == EXT2_ET_FILE_NOT_FOUND || code == EXT2_ET_NO_DIRECTORY ||
+	    code == EXT2_ET_SYMLINK_LOOP) {
+		*ret_ino = 0;
+		return 0;
+	}
+	code = code ?: ext2fs_read_inode(e->fs, *ret_ino, ret);
+	return code ? kf_ext4_fail(e, code, path, err) : 0;
 }

@@ -13,8 +13,8 @@
 struct kf_ext4;
 
 /* Open the file system at @offset of the file @fd, at most @size bytes; @name is for messages.
- * Refused are file systems that need recovery or repair, are read-only, or have features that this
- * code does not keep consistent. */
+ * Refused are file systems that need recovery or repair and, if @write, those that are read-only or
+ * have features that this code does not keep consistent. */
 int kf_ext4_open(int fd, const char *name, uint64_t offset, uint64_t size, bool write,
 		 struct kf_ext4 **ret, struct kf_err *err);
 
@@ -31,6 +31,10 @@ int kf_ext4_put(struct kf_ext4 *e, const char *path, const void *data, size_t n,
 /* Whether exactly this file is there.  *ret_inode is its number. */
 int kf_ext4_exists(struct kf_ext4 *e, const char *path, const void *data, size_t n, mode_t mode,
 		   bool *ret, unsigned *ret_inode, struct kf_err *err);
+
+/* The contents of file @path, of at most @max bytes, NUL-terminated, the caller's; symbolic links
+ * are followed within the image.  err->code is ENOENT if there is none. */
+int kf_ext4_read(struct kf_ext4 *e, const char *path, size_t max, char **ret, struct kf_err *err);
 
 /* Write everything out and close.  @e is released in any case. */
 int kf_ext4_close(struct kf_ext4 *e, struct kf_err *err);

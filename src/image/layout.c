@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding the root file system in a disk image: bare, in an MBR or in a GPT.  Reading and writing
- * it is in ext4.c. */
+ * it is in ext4.c, whether it can be booted in boot.c. */
 #include "image/layout.h"
 
 #include "base/cleanup.h"
@@ -26,7 +26,9 @@ struct part {
 	unsigned number;
 };
 
+/* The table that begins at byte @base of an image of @size bytes. */
 struct part_table {
+	uint64_t base, size;
 	struct part v[PARTITIONS];
 	size_t n;
 };
@@ -74,13 +76,14 @@ static bool is_empty(int fd, const struct part *part)
 }
 
 static int add_part(struct part_table *t, unsigned number, uint64_t first, uint64_t sectors,
-		    uint64_t image_size, const char *name, struct kf_err *err)
+		    const char *name, struct kf_err *err)
 {
 	uint64_t offset, size, end;
 
 	if (__builtin_mul_overflow(first, SECTOR, &offset) ||
 	    __builtin_mul_overflow(sectors, SECTOR, &size) ||
-	    __builtin_add_overflow(offset, size, &end) || end > image_size || !size)
+	    __builtin_add_overflow(offset, t->base, &offset) ||
+	    __builtin_add_overflow(offset, size, &end) || end > t->size || !size)
 		return kf_fail(err, EINVAL,
 			       "'%s': partition %u does not lie within the image; it is damaged or "
 			       "cut short",
@@ -91,21 +94,21 @@ static int add_part(struct part_table *t, unsigned number, uint64_t first, uint6
 	return 0;
 }
 
-static int read_gpt(int fd, const char *name, uint64_t image_size, struct part_table *t,
-		    struct kf_err *err)
+static int read_gpt(int fd, const char *name, struct part_table *t, struct kf_err *err)
 {
 	static const unsigned char unused[16];
 	unsigned char head[92], entry[GPT_ENTRY];
 	uint32_t count, size;
 	uint64_t at;
 
-	if (pread(fd, head, sizeof(head), SECTOR) != (ssize_t)sizeof(head))
+	if (pread(fd, head, sizeof(head), (off_t)(t->base + SECTOR)) != (ssize_t)sizeof(head))
 		return kf_fail(err, EINVAL, "'%s': its GPT is cut short", name);
 	at = read_le64(head + 72);
 	count = read_le32(head + 80);
 	size = read_le32(head + 84);
 	if (count > PARTITIONS || size < GPT_ENTRY || size > 4096 ||
-	    __builtin_mul_overflow(at, SECTOR, &at) || at > image_size)
+	    __builtin_mul_overflow(at, SECTOR, &at) || __builtin_add_overflow(at, t->base, &at) ||
+	    at > t->size)
 		return kf_fail(err, EINVAL, "'%s': its GPT cannot be understood", name);
 	for (uint32_t i = 0; i < count; i++) {
 		if (pread(fd, entry, sizeof(entry), (off_t)(at + (uint64_t)i * size)) !=
@@ -117,27 +120,24 @@ static int read_gpt(int fd, const char *name, uint64_t image_size, struct part_t
 			return kf_fail(err, EINVAL, "'%s': partition %u ends before it begins",
 				       name, i + 1);
 		if (add_part(t, i + 1, read_le64(entry + 32),
-			     read_le64(entry + 40) - read_le64(entry + 32) + 1, image_size, name,
-			     err) < 0)
+			     read_le64(entry + 40) - read_le64(entry + 32) + 1, name, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int read_mbr(int fd, const char *name, uint64_t image_size, struct part_table *t,
-		    struct kf_err *err)
+static int read_mbr(int fd, const char *name, struct part_table *t, struct kf_err *err)
 {
 	unsigned char sector[SECTOR];
 
-	if (pread(fd, sector, sizeof(sector), 0) != (ssize_t)sizeof(sector))
+	if (pread(fd, sector, sizeof(sector), (off_t)t->base) != (ssize_t)sizeof(sector))
 		return kf_fail_sys(err, "read '%s'", name);
 	for (unsigned i = 0; i < 4; i++) {
 		const unsigned char *p = sector + MBR_TABLE + (size_t)i * 16;
 
 		if (p[4] == 0xee) /* the protective one of a GPT */
-			return read_gpt(fd, name, image_size, t, err);
-		if (p[4] && add_part(t, i + 1, read_le32(p + 8), read_le32(p + 12), image_size,
-				     name, err) < 0)
+			return read_gpt(fd, name, t, err);
+		if (p[4] && add_part(t, i + 1, read_le32(p + 8), read_le32(p + 12), name, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -232,7 +232,33 @@ int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, 
 	}
 	if (!has_magic(fd, 510, "\x55\xaa", 2))
 		return refuse_other(fd, name, 0, err);
-	if (read_mbr(fd, name, size, &t, err) < 0)
+	t.size = size;
+	if (read_mbr(fd, name, &t, err) < 0)
 		return -1;
 	return from_table(fd, name, &t, ret, err);
+}
+
+int kf_image_find_first(int fd, const char *name, uint64_t base, struct kf_image_layout *ret,
+			struct kf_err *err)
+{
+	struct part_table t = {.base = base};
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return kf_fail_sys(err, "stat '%s'", name);
+	t.size = (uint64_t)st.st_size;
+	if (!has_magic(fd, base + 510, "\x55\xaa", 2))
+		return kf_fail(err, ENOENT, "'%s' has no table of partitions at byte %llu", name,
+			       (unsigned long long)base);
+	if (read_mbr(fd, name, &t, err) < 0)
+		return -1;
+	for (const struct part *p = t.v; p < t.v + t.n; p++)
+		if (p->number == 1) {
+			if (!is_ext4(fd, p->offset))
+				return refuse_other(fd, name, p->offset, err);
+			*ret = (struct kf_image_layout){p->offset, p->size, 1};
+			return 0;
+		}
+	return kf_fail(err, ENOENT, "'%s' has no partition 1 in the table at byte %llu", name,
+		       (unsigned long long)base);
 }

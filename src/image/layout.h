@@ -17,4 +17,9 @@ struct kf_image_layout {
  * make them useless, and images with contents that are not understood. */
 int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err);
 
+/* Find the ext4 file system in partition 1 of the table at byte @base, which is the one that Kata's
+ * kernel command line names.  What else is in the image does not matter. */
+int kf_image_find_first(int fd, const char *name, uint64_t base, struct kf_image_layout *ret,
+			struct kf_err *err);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration that Kata computes from its file and drop-ins.  Both of its runtimes have the
  * same rules: every file of config.d in the order of the bytes of its name; tables merge, anything
- * else replaces. */
+ * else replaces.  Which keys they read is in keys.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
@@ -102,19 +102,71 @@ static int load_doc(const struct kf_host *host, const char *path, struct dropin_
 	return 0;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Add the files that match @name in @config's config.d to *list, which has *n. */
+static int add_matching(const struct kf_host *host, const char *config, const char *name,
+			char ***list, size_t *n, struct kf_err *err)
+{
+	char pattern[PATH_MAX], **some, **all;
+	size_t more = 0;
+
+	(void)snprintf(pattern, sizeof(pattern), "%.*sconfig.d/%s",
+		       (int)(kf_path_base(config) - config), config, name);
+	if (kf_host_glob(host, pattern, &some, err) < 0)
+		return -1;
+	while (some[more])
+		more++;
+	all = reallocarray(*list, *n + more + 1, sizeof(*all));
+	if (!all) {
+		kf_host_list_free(some);
+		return kf_fail_nomem(err, config);
+	}
+	for (size_t i = 0; i < more; i++) {
+		const char *base = kf_path_base(some[i]);
+
+		if (strcmp(base, ".") == 0 || strcmp(base, "..") == 0)
+			free(some[i]);
+		else
+			all[(*n)++] = some[i];
+	}
+	all[*n] = NULL;
+	*list = all;
+	free(some);
+	return 0;
+}
+
+int kf_kata_dropins(const struct kf_host *host, const char *config, char ***ret, struct kf_err *err)
+{
+	char **list = NULL;
+	size_t n = 0;
+
+	/* Kata reads every file, also those whose names begin with a dot. */
+	if (add_matching(host, config, "*", &list, &n, err) < 0 ||
+	    add_matching(host, config, ".*", &list, &n, err) < 0) {
+		if (list)
+			kf_host_list_free(list);
+		return -1;
+	}
+	qsort(list, n, sizeof(*list), by_bytes);
+	*ret = list;
+	return 0;
+}
+
 int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,
 		      struct kf_err *err)
 {
 	struct dropin_doc *docs = calloc(DOCS_MAX, sizeof(*docs));
-	char pattern[PATH_MAX], **list;
+	char **list;
 	size_t ndocs = 0;
 	int r;
 
 	if (!docs)
 		return kf_fail_nomem(err, config);
-	(void)snprintf(pattern, sizeof(pattern), "%.*sconfig.d/*",
-		       (int)(kf_path_base(config) - config), config);
-	if (kf_host_glob(host, pattern, &list, err) < 0) {
+	if (kf_kata_dropins(host, config, &list, err) < 0) {
 		free(docs);
 		return -1;
 	}
@@ -122,7 +174,8 @@ int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_
 	ndocs = r == 0;
 	for (char **p = list; *p && r == 0; p++) {
 		if (ndocs == DOCS_MAX)
-			r = kf_fail(err, E2BIG, "'%s': more than %d files", pattern, DOCS_MAX - 1);
+			r = kf_fail(err, E2BIG, "'%s': more than %d drop-ins", config,
+				    DOCS_MAX - 1);
 		else if ((r = load_doc(host, *p, &docs[ndocs], err)) == 0)
 			ndocs++;
 	}

@@ -6,13 +6,14 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "kata/kata.h"
+#include "kata/keys.h"
 #include "node/handler.h"
 
-#include <limits.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define RUNTIMES    KF_NODE_KATA "/custom-runtimes"
 /* Our drop-in must be read last; kata-deploy's names begin with a number as well, so theirs get a
@@ -56,21 +57,71 @@ static int copy_file(const struct kf_host *host, const char *from, const char *p
 	return add_file(payload, path, data, data ? strlen(data) : 0, err);
 }
 
+/* What kata-deploy generates itself.  Some of its files have a key that one of the runtimes does
+ * not know and does without. */
+static bool is_generated(const char *name)
+{
+	static const char *const names[] = {"10-installation-prefix.toml", "20-debug.toml",
+					    "22-k0s-kubelet-root.toml",	   "25-devkit.toml",
+					    "30-kernel-params.toml",	   OURS};
+
+	if (strncmp(name, THEIRS, strlen(THEIRS)) == 0)
+		return true; /* our copy: the file that it is of was looked at */
+	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+int kf_kata_check_dropins(const struct kf_host *host, const struct kf_kata *kata,
+			  const char *config, struct kf_err *err)
+{
+	char **list;
+	int r = 0;
+
+	if (kf_kata_dropins(host, config, &list, err) < 0)
+		return -1;
+	for (char **p = list; *p && r == 0; p++) {
+		KF_FREE char *text = NULL;
+		KF_CLOSE int fd = -1;
+		struct kf_toml toml;
+		struct stat st;
+		size_t n;
+
+		if (is_generated(kf_path_base(*p)))
+			continue;
+		if (kata->rust && kf_host_fd(host, *p, O_PATH | O_NOFOLLOW, &fd, err) == 0 &&
+		    fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+			r = kf_fail(err, EINVAL,
+				    "'%s' is no regular file: Kata's Rust runtime starts no "
+				    "machine with such a drop-in; put a copy there",
+				    *p);
+		else
+			r = kf_host_read(host, *p, KF_LIMIT_CONFIG, &text, &n, err);
+		if (r == 0)
+			r = kf_toml_parse(text, n, *p, &toml, err);
+		if (r == 0) {
+			r = kf_kata_check_keys(kata, toml.root, *p, err);
+			kf_toml_done(&toml);
+		}
+	}
+	kf_host_list_free(list);
+	return r;
+}
+
 /* Copy kata-deploy's drop-ins for the configuration, under names that sort before ours. */
 static int copy_dropins(const struct kf_host *host, const char *config, const char *dir,
 			struct kf_arena *arena, struct kf_payload *payload, struct kf_err *err)
 {
-	char pattern[PATH_MAX], **list;
+	char **list;
 	size_t n = 0;
 	int r = 0;
 
-	(void)snprintf(pattern, sizeof(pattern), "%.*sconfig.d/*",
-		       (int)(kf_path_base(config) - config), config);
-	if (kf_host_glob(host, pattern, &list, err) < 0)
+	if (kf_kata_dropins(host, config, &list, err) < 0)
 		return -1;
 	for (char **p = list; *p && r == 0; p++) {
 		if (++n > DROPINS_MAX)
-			r = kf_fail(err, E2BIG, "'%s': more than %d files", pattern, DROPINS_MAX);
+			r = kf_fail(err, E2BIG, "'%s': more than %d drop-ins", config, DROPINS_MAX);
 		else
 			r = copy_file(host, *p,
 				      kf_arena_printf(arena, "%s/config.d/" THEIRS "%s", dir,
@@ -82,58 +133,55 @@ static int copy_dropins(const struct kf_host *host, const char *config, const ch
 }
 
 struct wants {
+	const struct kf_kata *kata;
 	struct kf_arena *arena;
 	struct kf_toml_want v[WANTS_MAX];
 	size_t n;
-	bool failed;
 };
 
-static void want_value(struct wants *w, bool hypervisor, const char *key, const char *value)
+/* Want @value, which is TOML, for @set under the name that the runtime has for it. */
+static int want_value(struct wants *w, enum kf_kata_set set, const char *value, struct kf_err *err)
 {
-	if (!value || w->n == WANTS_MAX) {
-		w->failed = true;
-		return;
-	}
-	w->v[w->n++] = (struct kf_toml_want){
-		.path = {hypervisor ? "hypervisor" : "runtime", hypervisor ? "qemu" : key,
-			 hypervisor ? key : NULL},
-		.value = value,
-	};
+	if (!value || w->n == WANTS_MAX)
+		return kf_fail_nomem(err, "Kata");
+	if (kf_kata_key(w->kata, set, w->v[w->n].path, err) < 0)
+		return -1;
+	w->v[w->n++].value = value;
+	return 0;
 }
 
-static void want_string(struct wants *w, const char *key, const char *value)
-{
-	want_value(w, true, key, kf_node_quote(w->arena, value));
-}
-
-/* Add our drop-in.  It has only keys that every release of both runtimes knows: the Go runtime
- * refuses others. */
+/* Add our drop-in.  It has only keys that the runtime knows: the Go runtime starts no machine with
+ * others, the Rust runtime ignores them. */
 static int own_dropin(const struct kf_kata_options *o, const struct kf_kata *kata,
 		      const char *kernel, const char *image, const char *dir,
 		      struct kf_arena *arena, struct kf_payload *payload, struct kf_err *err)
 {
-	struct wants w = {.arena = arena};
+	const struct {
+		bool wanted;
+		enum kf_kata_set set;
+		const char *value;
+	} values[] = {
+		{kernel, KF_KATA_SET_KERNEL, kernel},
+		{image, KF_KATA_SET_IMAGE, image},
+		{image, KF_KATA_SET_ROOTFS_TYPE, "ext4"},
+		{image && kata->initrd, KF_KATA_SET_INITRD, ""},
+		{image && kata->measured, KF_KATA_SET_VERITY, ""},
+		{true, KF_KATA_SET_SECCOMP, o->seccomp_sandbox},
+		{*o->accelerators, KF_KATA_SET_ACCELERATORS, o->accelerators},
+	};
+	struct wants w = {.kata = kata, .arena = arena};
 	KF_FREE char *text = NULL;
 	size_t n;
 
-	if (kernel)
-		want_string(&w, "kernel", kernel);
-	if (image) {
-		want_string(&w, "image", image);
-		want_string(&w, "rootfs_type", "ext4");
-		if (kata->initrd)
-			want_string(&w, "initrd", "");
-		if (kata->measured)
-			want_string(&w, "kernel_verity_params", "");
-	}
-	want_string(&w, "seccompsandbox", o->seccomp_sandbox);
-	if (*o->accelerators)
-		want_string(&w, "machine_accelerators", o->accelerators);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
+		if (values[i].wanted &&
+		    want_value(&w, values[i].set, kf_node_quote(arena, values[i].value), err) < 0)
+			return -1;
 	/* Pods may set nothing by annotation. */
-	want_value(&w, true, "enable_annotations", "[]");
-	want_value(&w, false, "disable_guest_seccomp", o->disable_guest_seccomp ? "true" : "false");
-	if (w.failed)
-		return kf_fail_nomem(err, "Kata");
+	if (want_value(&w, KF_KATA_SET_ANNOTATIONS, "[]", err) < 0 ||
+	    want_value(&w, KF_KATA_SET_GUEST_SECCOMP, o->disable_guest_seccomp ? "true" : "false",
+		       err) < 0)
+		return -1;
 	if (kf_toml_edit(head, sizeof(head) - 1, OURS, w.v, w.n, &text, &n, err) < 0)
 		return -1;
 	return add_file(payload, kf_arena_printf(arena, "%s/config.d/" OURS, dir),
@@ -164,6 +212,9 @@ int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *o,
 	memcpy(vm.name, o->handler, strlen(o->handler) + 1);
 	memcpy(vm.shim, kata->shim, strlen(kata->shim) + 1);
 	memcpy(vm.config, config, strlen(config) + 1);
+	if (kf_kata_check_dropins(&node->host, kata, kata->config, err) < 0 ||
+	    kf_kata_check_dropins(&node->host, kata, config, err) < 0)
+		return -1;
 	/* Our drop-in comes first, so that no machine starts without it in between. */
 	if (own_dropin(o, kata, kernel, image, dir, arena, payload, err) < 0 ||
 	    copy_dropins(&node->host, kata->config, dir, arena, payload, err) < 0 ||

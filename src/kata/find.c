@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finding Kata on a node: its prefix, configuration, version and whether the guest's kernel has
  * Landlock.  Nothing is written here. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "host/run.h"
 #include "kata/kata.h"
 #include "toml/edit.h"
 
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,9 @@
 #define LANDLOCK_MINOR 32
 /* The kernel's configuration file is some 200 KiB. */
 #define KCONFIG_MAX    (1024 * 1024)
+/* One line from a program that only prints it. */
+#define SHIM_MS	       20000
+#define SHIM_MAX       4096
 
 /* Where kata-deploy puts its files, below its prefix; the preferred place first. */
 static const struct {
@@ -52,56 +56,153 @@ static int find_prefix(const char *share_dir, struct kf_arena *arena, struct kf_
 	return k->prefix ? 0 : kf_fail_nomem(err, "Kata");
 }
 
+/* One of the runtimes of an installation, and its configuration. */
+struct candidate {
+	bool rust;
+	const char *config, *shim, *version;
+	unsigned major, minor;
+};
+
+/* What the shim says of itself, as both runtimes do: "... version: 4.1.0, commit: ...".  *ret is
+ * NULL if it cannot be run, or says nothing of the kind. */
+static int ask_shim(const struct kf_host *host, const char *shim, struct kf_arena *arena,
+		    const char **ret, struct kf_err *err)
+{
+	const char *const argv[] = {shim, "--version", NULL};
+	struct kf_run run = {0};
+	const char *at;
+
+	*ret = NULL;
+	if (kf_run_host(host, argv, SHIM_MS, SHIM_MAX, &run, KF_ERR_IGNORED) < 0)
+		return 0;
+	at = run.status == 0 ? strstr(run.out, "version: ") : NULL;
+	if (at) {
+		at += strlen("version: ");
+		*ret = kf_arena_printf(arena, "%.*s", (int)strcspn(at, ", \r\n"), at);
+	}
+	kf_run_done(&run);
+	return at && !*ret ? kf_fail_nomem(err, "Kata") : 0;
+}
+
+/* What the file VERSION says, which kata-deploy wrote before 4.0; *ret is NULL if there is none. */
+static int read_version(const struct kf_host *host, const char *prefix, struct kf_arena *arena,
+			const char **ret, struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+	char path[PATH_MAX];
+
+	*ret = NULL;
+	(void)snprintf(path, sizeof(path), "%s/VERSION", prefix);
+	if (kf_host_read(host, path, 256, &text, NULL, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	*ret = kf_arena_printf(arena, "%.*s", (int)strcspn(text, " \r\n"), text);
+	return *ret ? 0 : kf_fail_nomem(err, "Kata");
+}
+
+/* The shim is asked first: an upgrade from a release before 4.0 leaves its VERSION behind. */
+static int find_version(const struct kf_host *host, const char *prefix, struct kf_arena *arena,
+			struct candidate *c, struct kf_err *err)
+{
+	if (ask_shim(host, c->shim, arena, &c->version, err) < 0 ||
+	    (!c->version && read_version(host, prefix, arena, &c->version, err) < 0))
+		return -1;
+	if (!c->version) {
+		c->version = "";
+		return 0;
+	}
+	if (sscanf(c->version, "%u.%u", &c->major, &c->minor) != 2)
+		return kf_fail(
+			err, EINVAL,
+			"'%s' is no version of Kata; '%s --version' and '%s/VERSION' tell it",
+			c->version, c->shim, prefix);
+	return 0;
+}
+
+/* Whether both versions are known, and that of @a is the newer one. */
+static bool is_newer(const struct candidate *a, const struct candidate *b)
+{
+	if (!*b->version)
+		return false;
+	return a->major > b->major || (a->major == b->major && a->minor > b->minor);
+}
+
+/* Add the candidate @config of layout @l; not if its runtime is not there, which *ret_missing then
+ * names. */
+static int add_candidate(const struct kf_host *host, const struct kf_kata *k, size_t l,
+			 const char *config, struct kf_arena *arena, struct candidate *list,
+			 size_t *n, const char **ret_missing, struct kf_err *err)
+{
+	const char *shim = kf_arena_printf(arena, "%s/%s", k->prefix, layouts[l].shim);
+	char real[PATH_MAX];
+
+	if (!shim)
+		return kf_fail_nomem(err, "Kata");
+	if (!kf_host_exists(host, shim)) {
+		*ret_missing = shim;
+		return 0;
+	}
+	/* kata-deploy's drop-ins lie beside the file, not beside a symlink to it. */
+	if (kf_host_real(host, config, real, sizeof(real), err) < 0)
+		return -1;
+	for (size_t i = 0; i < *n; i++)
+		if (strcmp(list[i].config, real) == 0)
+			return 0;
+	list[*n] = (struct candidate){
+		.rust = layouts[l].rust, .config = kf_arena_strdup(arena, real), .shim = shim};
+	if (!list[*n].config)
+		return kf_fail_nomem(err, "Kata");
+	if (find_version(host, k->prefix, arena, &list[*n], err) < 0)
+		return -1;
+	++*n;
+	return 0;
+}
+
 static int find_config(const struct kf_host *host, const char *config, struct kf_arena *arena,
 		       struct kf_kata *k, struct kf_err *err)
 {
-	const char *shim = NULL;
+	struct candidate list[KF_ARRAY_SIZE(layouts) + 1];
+	const struct candidate *best = list;
+	const size_t nprefix = strlen(k->prefix);
+	const char *missing = NULL;
+	size_t n = 0;
 
-	if (config && kf_host_exists(host, config)) {
-		k->config = config;
-		k->rust = strstr(config, "/runtime-rs/") != NULL;
-	}
+	/* The default path of the option is Kata's default prefix: it says nothing about another.
+	 */
+	if (config && (strncmp(config, k->prefix, nprefix) != 0 || config[nprefix] != '/') &&
+	    strcmp(config, KF_KATA_CONFIG) == 0)
+		config = NULL;
+	if (config && kf_host_exists(host, config) &&
+	    add_candidate(host, k, strstr(config, "/runtime-rs/") ? 1 : 0, config, arena, list, &n,
+			  &missing, err) < 0)
+		return -1;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(layouts); i++) {
 		const char *path = kf_arena_printf(arena, "%s/%s", k->prefix, layouts[i].config);
 
 		if (!path)
 			return kf_fail_nomem(err, "Kata");
-		if (!k->config && kf_host_exists(host, path)) {
-			k->config = path;
-			k->rust = layouts[i].rust;
-		}
-		if (k->config && k->rust == layouts[i].rust)
-			shim = layouts[i].shim;
+		if (kf_host_exists(host, path) &&
+		    add_candidate(host, k, i, path, arena, list, &n, &missing, err) < 0)
+			return -1;
 	}
-	if (!k->config)
+	if (!n && missing)
+		return kf_fail(err, ENOENT, "Kata's runtime is not at '%s'; is kata-deploy done?",
+			       missing);
+	if (!n)
 		return kf_fail(err, ENOENT,
 			       "Kata's QEMU configuration is not at '%s' nor elsewhere in '%s'; "
 			       "install Kata first (kata-deploy), or name it with --config",
 			       config ? config : KF_KATA_CONFIG, k->prefix);
-	k->shim = kf_arena_printf(arena, "%s/%s", k->prefix, shim);
-	if (!k->shim)
-		return kf_fail_nomem(err, "Kata");
-	if (!kf_host_exists(host, k->shim))
-		return kf_fail(err, ENOENT, "Kata's runtime is not at '%s'; is kata-deploy done?",
-			       k->shim);
+	for (size_t i = 1; i < n; i++)
+		if (is_newer(&list[i], best))
+			best = &list[i];
+	k->skipped = best == list ? NULL : list[0].config;
+	k->config = best->config;
+	k->rust = best->rust;
+	k->shim = best->shim;
+	k->version = best->version;
+	k->major = best->major;
+	k->minor = best->minor;
 	return 0;
-}
-
-static int find_version(const struct kf_host *host, struct kf_arena *arena, struct kf_kata *k,
-			struct kf_err *err)
-{
-	KF_FREE char *text = NULL;
-	char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "%s/VERSION", k->prefix);
-	k->version = "";
-	if (kf_host_read(host, path, 256, &text, NULL, err) < 0)
-		return err->code == ENOENT ? 0 : -1;
-	text[strcspn(text, " \r\n")] = '\0';
-	if (sscanf(text, "%u.%u", &k->major, &k->minor) != 2)
-		return kf_fail(err, EINVAL, "'%s' does not tell a version", path);
-	k->version = kf_arena_strdup(arena, text);
-	return k->version ? 0 : kf_fail_nomem(err, "Kata");
 }
 
 /* Read the configuration beside the kernel: "vmlinux-6.18.35-190" comes with "config-6.18.35-190".
@@ -109,26 +210,18 @@ static int find_version(const struct kf_host *host, struct kf_arena *arena, stru
 static int kernel_config(const struct kf_host *host, const char *kernel, char **ret,
 			 struct kf_err *err)
 {
-	char link[64], target[PATH_MAX], path[PATH_MAX + 16];
-	KF_CLOSE int fd = -1;
+	char target[PATH_MAX], path[PATH_MAX + 16];
 	const char *name, *dash;
-	ssize_t n;
 
 	*ret = NULL;
-	if (kf_host_fd(host, kernel, O_PATH, &fd, err) < 0)
-		return err->code == ENOENT ? 0 : -1;
 	/* Follow the symlink "vmlinux.container". */
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof(target) - 1);
-	if (n <= 0)
-		return kf_fail_sys(err, "what '%s' leads to", kernel);
-	target[n] = '\0';
+	if (kf_host_real(host, kernel, target, sizeof(target), err) < 0)
+		return err->code == ENOENT ? 0 : -1;
 	name = kf_path_base(target);
 	dash = strchr(name, '-');
 	if (!dash)
 		return 0;
-	(void)snprintf(path, sizeof(path), "%.*sconfig%s", (int)(kf_path_base(kernel) - kernel),
-		       kernel, dash);
+	(void)snprintf(path, sizeof(path), "%.*sconfig%s", (int)(name - target), target, dash);
 	if (kf_host_read(host, path, KCONFIG_MAX, ret, NULL, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
 	return 0;
@@ -162,9 +255,9 @@ static int find_landlock(const struct kf_host *host, struct kf_arena *arena, str
 	} else if (!*k->version) {
 		k->landlock = KF_KATA_LANDLOCK_UNKNOWN;
 		k->why = kf_arena_printf(arena,
-					 "neither '%s/VERSION' nor the kernel's "
-					 "configuration is there",
-					 k->prefix);
+					 "neither '%s --version' nor '%s/VERSION' nor the "
+					 "kernel's configuration tells",
+					 k->shim, k->prefix);
 	} else {
 		bool yes = k->major > LANDLOCK_MAJOR ||
 			   (k->major == LANDLOCK_MAJOR && k->minor >= LANDLOCK_MINOR);
@@ -176,33 +269,72 @@ static int find_landlock(const struct kf_host *host, struct kf_arena *arena, str
 	return k->why ? 0 : kf_fail_nomem(err, "Kata");
 }
 
+static const char *copy_string(struct kf_arena *arena, const struct kf_toml_node *root,
+			       const char *key)
+{
+	return kf_arena_strdup(arena,
+			       kf_toml_string(root, KF_TOML_PATH("hypervisor", "qemu", key), ""));
+}
+
+/* Whether the image becomes an NVDIMM: Go has it so unless told otherwise, Rust names a driver. */
+static bool is_nvdimm(const struct kf_kata *k, const struct kf_toml_node *root)
+{
+	if (!k->rust)
+		return !kf_toml_bool(
+			root, KF_TOML_PATH("hypervisor", "qemu", "disable_image_nvdimm"), false);
+	return strcmp(kf_toml_string(root, KF_TOML_PATH("hypervisor", "qemu", "vm_rootfs_driver"),
+				     ""),
+		      "virtio-pmem") == 0;
+}
+
+/* Parameters that say otherwise than Kata what is mounted, or who is started: the last one counts,
+ * and these come behind Kata's own. */
+static const char *find_own(struct kf_arena *arena, const char *params)
+{
+	static const char *const own[] = {
+		"root=", "rootflags=", "rootfstype=", "systemd.unit=", "init=", "rdinit="};
+
+	for (const char *word = params; *word; word += strcspn(word, " ")) {
+		word += strspn(word, " ");
+		for (size_t i = 0; i < KF_ARRAY_SIZE(own); i++)
+			if (strncmp(word, own[i], strlen(own[i])) == 0)
+				return kf_arena_printf(arena, "%.*s", (int)strcspn(word, " "),
+						       word);
+	}
+	return NULL;
+}
+
 static int read_config(const struct kf_host *host, struct kf_arena *arena, struct kf_kata *k,
 		       struct kf_err *err)
 {
-	KF_FREE char *text = NULL;
-	const char *kernel, *image;
+	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	const char *params;
 	struct kf_toml toml;
-	size_t n;
 	bool qemu;
 
-	if (kf_host_read(host, k->config, KF_LIMIT_CONFIG, &text, &n, err) < 0 ||
-	    kf_toml_parse(text, n, k->config, &toml, err) < 0)
+	if (kf_kata_effective(host, k->config, &text, err) < 0 ||
+	    kf_toml_parse(text.p ? text.p : "", text.n, k->config, &toml, err) < 0) {
+		kf_buf_done(&text);
 		return -1;
+	}
+	kf_buf_done(&text);
 	qemu = kf_toml_find(toml.root, KF_TOML_PATH("hypervisor", "qemu")) != NULL;
-	kernel = kf_toml_string(toml.root, KF_TOML_PATH("hypervisor", "qemu", "kernel"), "");
-	image = kf_toml_string(toml.root, KF_TOML_PATH("hypervisor", "qemu", "image"), "");
-	k->kernel = kf_arena_strdup(arena, kernel);
-	k->image = kf_arena_strdup(arena, image);
+	k->kernel = copy_string(arena, toml.root, "kernel");
+	k->image = copy_string(arena, toml.root, "image");
+	k->type = copy_string(arena, toml.root, "rootfs_type");
+	params = copy_string(arena, toml.root, "kernel_params");
 	k->initrd = *kf_toml_string(toml.root, KF_TOML_PATH("hypervisor", "qemu", "initrd"), "");
 	k->measured = *kf_toml_string(
 		toml.root, KF_TOML_PATH("hypervisor", "qemu", "kernel_verity_params"), "");
+	k->nvdimm = is_nvdimm(k, toml.root);
 	kf_toml_done(&toml);
-	if (!k->kernel || !k->image)
+	if (!k->kernel || !k->image || !k->type || !params)
 		return kf_fail_nomem(err, "Kata");
 	if (!qemu)
 		return kf_fail(err, ENOTSUP,
 			       "'%s' has no section [hypervisor.qemu]; only QEMU is supported",
 			       k->config);
+	k->own_line = find_own(arena, params);
 	return 0;
 }
 
@@ -213,8 +345,37 @@ int kf_kata_find(const struct kf_host *host, const char *share_dir, const char *
 
 	if (find_prefix(share_dir, arena, &k, err) < 0 ||
 	    find_config(host, config, arena, &k, err) < 0 ||
-	    find_version(host, arena, &k, err) < 0 || read_config(host, arena, &k, err) < 0 ||
-	    find_landlock(host, arena, &k, err) < 0)
+	    read_config(host, arena, &k, err) < 0 || find_landlock(host, arena, &k, err) < 0)
+		return -1;
+	*ret = k;
+	return 0;
+}
+
+int kf_kata_look(const struct kf_host *host, const char *shim, const char *config,
+		 struct kf_arena *arena, struct kf_kata *ret, struct kf_err *err)
+{
+	struct candidate c = {.config = config, .shim = shim};
+	struct kf_kata k = {.config = config, .shim = shim};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(layouts); i++) {
+		size_t n = strlen(shim), tail = strlen(layouts[i].shim);
+
+		if (n <= tail + 1 || strcmp(shim + n - tail, layouts[i].shim) != 0 ||
+		    (k.prefix && k.rust))
+			continue;
+		k.rust = layouts[i].rust;
+		k.prefix = kf_arena_printf(arena, "%.*s", (int)(n - tail - 1), shim);
+		if (!k.prefix)
+			return kf_fail_nomem(err, "Kata");
+	}
+	if (!k.prefix)
+		return kf_fail(err, EINVAL, "'%s' is no runtime of Kata's", shim);
+	if (find_version(host, k.prefix, arena, &c, err) < 0)
+		return -1;
+	k.version = c.version;
+	k.major = c.major;
+	k.minor = c.minor;
+	if (read_config(host, arena, &k, err) < 0 || find_landlock(host, arena, &k, err) < 0)
 		return -1;
 	*ret = k;
 	return 0;

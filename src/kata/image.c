@@ -2,6 +2,7 @@
 /* Guest kernels and root file systems of ours: checking them, and putting them on the host under
  * names made from their contents.  Which ones a configuration names is decided in kata.c. */
 #include "base/cleanup.h"
+#include "image/boot.h"
 #include "kata/kata.h"
 
 #include <fcntl.h>
@@ -89,6 +90,19 @@ static bool exists_as(const struct kf_host *host, const char *path, size_t n)
 	return kf_host_fd(host, path, O_PATH | O_NOFOLLOW, &fd, KF_ERR_IGNORED) == 0 &&
 	       fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
 	       !(st.st_mode & 022) && (size_t)st.st_size == n;
+}
+
+int kf_kata_check_boot(const struct kf_kata *kata, int fd, const char *name, const char **ret_why,
+		       struct kf_err *err)
+{
+	*ret_why = kata->own_line		? kata->own_line
+		   : kata->measured		? "it is measured (dm-verity)"
+		   : !*kata->type		? NULL
+		   : strcmp(kata->type, "ext4") ? kata->type
+						: NULL;
+	if (*ret_why)
+		return 0;
+	return kf_image_check_boot(fd, name, kata->nvdimm ? KF_IMAGE_NVDIMM : KF_IMAGE_BLOCK, err);
 }
 
 int kf_kata_image(const struct kf_node *node, enum kf_kata_image kind, const char *file, bool write,

@@ -8,6 +8,7 @@
 #include "cri/cri.h"
 #include "node/transaction.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -23,6 +24,47 @@ void kf_kata_plan_done(struct kf_kata_plan *plan)
 {
 	kf_node_plan_done(&plan->node);
 	kf_arena_done(&plan->arena);
+}
+
+/* Check that the machines of @kata's can boot our @image, with which it is an unmeasured ext4. */
+static int check_image(const struct kf_node *node, const struct kf_kata *kata, const char *image,
+		       struct kf_err *err)
+{
+	KF_CLOSE int fd = open(image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct kf_kata with = *kata;
+	const char *why;
+
+	if (fd < 0)
+		return kf_fail_sys(err, "open '%s'", image);
+	with.measured = false;
+	with.type = "ext4";
+	if (kf_kata_check_boot(&with, fd, image, &why, err) < 0)
+		return -1;
+	if (why)
+		node->say(node->ctx, "note", image,
+			  "whether it boots was not checked: kernel_params has words of their own "
+			  "about the root file system");
+	return 0;
+}
+
+/* Whether our image goes with the installed release; if not, say so: the agent in it would not
+ * understand this runtime. */
+static bool is_image_for(const struct kf_node *node, const struct kf_kata_options *o,
+			 const struct kf_kata *kata)
+{
+	size_t n = o->image_for ? strlen(o->image_for) : 0;
+	char text[256];
+
+	if (strncmp(kata->version, o->image_for ? o->image_for : "", n) == 0)
+		return true;
+	/* "3.28." is the beginning of 3.28's releases. */
+	n -= o->image_for[n - 1] == '.';
+	(void)snprintf(text, sizeof(text),
+		       "not used: it is for Kata %.*s, here is %.32s; give it one of that release "
+		       "(kata.rootfsImage, --image), or none",
+		       (int)n, o->image_for, *kata->version ? kata->version : "an unknown release");
+	node->say(node->ctx, "note", o->image, text);
+	return false;
 }
 
 /* Choose the kernel and the image that our configuration names: NULL is Kata's own. */
@@ -44,13 +86,10 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 	else if (o->kernel && kf_kata_image(node, KF_KATA_KERNEL, o->kernel, write, &p->arena,
 					    &p->images[n++], ret_changed, err) < 0)
 		return -1;
-	if (o->image && o->image_for &&
-	    strncmp(p->kata.version, o->image_for, strlen(o->image_for)) != 0)
-		/* The agent in that image would not understand this runtime. */
-		node->say(node->ctx, "note", o->image,
-			  "not used: it is of another release of Kata");
-	else if (o->image && kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena,
-					   &p->images[n++], ret_changed, err) < 0)
+	if (o->image && is_image_for(node, o, &p->kata) &&
+	    (check_image(node, &p->kata, o->image, err) < 0 ||
+	     kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena, &p->images[n++],
+			   ret_changed, err) < 0))
 		return -1;
 	return 0;
 }
@@ -63,8 +102,13 @@ static int prepare_plan(const struct kf_node *node, const struct kf_kata_options
 	const char *kernel, *image;
 
 	kf_arena_init(&p->arena, KF_KATA_MEMORY);
-	if (kf_kata_find(&node->host, o->share_dir, o->config, &p->arena, &p->kata, err) < 0 ||
-	    choose_images(node, o, write, p, ret_changed, err) < 0)
+	if (kf_kata_find(&node->host, o->share_dir, o->config, &p->arena, &p->kata, err) < 0)
+		return -1;
+	if (p->kata.skipped)
+		node->say(node->ctx, "note", p->kata.skipped,
+			  "not used: its runtime is older than the other one here, an upgrade of "
+			  "Kata left it behind");
+	if (choose_images(node, o, write, p, ret_changed, err) < 0)
 		return -1;
 	kernel = p->images[0] && strstr(p->images[0], "/vmlinux-") ? p->images[0] : NULL;
 	image = kernel ? p->images[1] : p->images[0];

@@ -23,24 +23,39 @@ enum kf_kata_landlock { KF_KATA_LANDLOCK_NO, KF_KATA_LANDLOCK_YES, KF_KATA_LANDL
 /* One installation of Kata.  Everything lives in the arena that was used to find it. */
 struct kf_kata {
 	const char *prefix;  /* /opt/kata */
-	const char *version; /* of Kata, "" = unknown */
+	const char *version; /* of its runtime, "" = unknown */
 	unsigned major, minor;
-	bool rust;			/* runtime-rs, else the Go runtime */
-	const char *shim;		/* program */
-	const char *config;		/* kata-deploy's configuration for QEMU */
-	const char *kernel;		/* the guest's, as configured */
-	const char *image;		/* its root file system, "" if it is an initrd */
-	bool initrd, measured;		/* has an initrd; dm-verity checks its image */
+	bool rust;	     /* runtime-rs, else the Go runtime */
+	const char *shim;    /* program */
+	const char *config;  /* kata-deploy's configuration for QEMU, without symlinks */
+	const char *skipped; /* one that is left over from an older release, or NULL */
+	/* What the configuration says, drop-ins included. */
+	const char *kernel;    /* the guest's */
+	const char *image;     /* its root file system, "" if it is an initrd */
+	bool initrd, measured; /* has an initrd; dm-verity checks its image */
+	bool nvdimm;	       /* the image is an NVDIMM, else a disk of virtio-blk */
+	const char *type;      /* the image's file system, "" = ext4 */
+	const char *own_line;  /* a kernel parameter that says otherwise than Kata's, or NULL */
 	enum kf_kata_landlock landlock; /* does that kernel have it? */
 	const char *why;		/* how that is known */
 };
 
 /* Find the installation around @share_dir (kata.shareDir) whose QEMU
  * configuration is @config (kata.qemuConfigPath) or, if there is no such file,
- * in one of the places where kata-deploy puts it.  err->code is ENOENT if there
- * is none, or not all of it yet. */
+ * in one of the places where kata-deploy puts it.  A configuration of a runtime that
+ * an upgrade left behind, older than the other one, is not taken.  err->code is ENOENT
+ * if there is none, or not all of it yet. */
 int kf_kata_find(const struct kf_host *host, const char *share_dir, const char *config,
 		 struct kf_arena *arena, struct kf_kata *ret, struct kf_err *err);
+
+/* The same for runtime @shim with configuration @config, which is our handler's; both are borrowed.
+ */
+int kf_kata_look(const struct kf_host *host, const char *shim, const char *config,
+		 struct kf_arena *arena, struct kf_kata *ret, struct kf_err *err);
+/* Check that a machine of @kata's can boot the root file system @fd (@name for messages) under its
+ * kernel command line.  *ret_why is NULL, or why that cannot be told. */
+int kf_kata_check_boot(const struct kf_kata *kata, int fd, const char *name, const char **ret_why,
+		       struct kf_err *err);
 
 struct kf_kata_options {
 	const char *share_dir, *config; /* for kf_kata_find() */
@@ -62,6 +77,12 @@ int kf_kata_files(const struct kf_node *node, const struct kf_kata_options *opti
 		  struct kf_arena *arena, struct kf_payload *payload, struct kf_journal_vm *ret,
 		  struct kf_err *err);
 
+/* Check that the runtime of @kata reads every key of @config's drop-ins, but for those that
+ * kata-deploy and we generate: what it does not know is without effect, or keeps machines from
+ * starting. */
+int kf_kata_check_dropins(const struct kf_host *host, const struct kf_kata *kata,
+			  const char *config, struct kf_err *err);
+
 enum kf_kata_image { KF_KATA_KERNEL, KF_KATA_ROOTFS };
 /* The place on the host for our @file: its name is made from its contents, so that a file that a
  * running machine has mapped is never written to.  It is put there if @write; *ret_changed is only
@@ -75,6 +96,9 @@ int kf_kata_fetch(enum kf_kata_image kind, const char *to, struct kf_err *err);
 int kf_kata_sweep(const struct kf_node *node, const char *const *keep, bool *ret_changed,
 		  struct kf_err *err);
 
+/* The drop-ins of @config, sorted as Kata reads them; released with kf_host_list_free(). */
+int kf_kata_dropins(const struct kf_host *host, const char *config, char ***ret,
+		    struct kf_err *err);
 /* The configuration @config as Kata computes it from the file and config.d beside it: each value on
  * one line of TOML, with its whole key. */
 int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_buf *out,

@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "host/run.h"
-#include "kata/kata.h"
+#include "kata/keys.h"
 #include "plan/plan.h"
 
 #include <fcntl.h>
@@ -236,13 +236,11 @@ static int find_ctr(struct verify *v, struct kf_err *err)
 	return 0;
 }
 
-/* The checks that need no machine. */
-static void check_files(struct verify *v)
+/* Whether our files are as install left them. */
+static void check_written(struct verify *v)
 {
 	const struct kf_journal *j = &v->node->journal;
-	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
 	struct kf_err err;
-	struct kf_toml toml;
 	kf_digest now;
 
 	for (size_t i = 0; i < j->nfiles; i++) {
@@ -254,24 +252,87 @@ static void check_files(struct verify *v)
 			report_finding(v, strcmp(now, j->files[i].sum) == 0, j->files[i].path,
 				       "was changed since; run 'kubefence kata install'");
 	}
+}
+
+/* The value by which the runtime reads @set in the configuration @root; NULL if there is none, or
+ * no such key. */
+static const struct kf_toml_node *find_value(const struct kf_kata *kata,
+					     const struct kf_toml_node *root, enum kf_kata_set set)
+{
+	const char *path[4];
+
+	return kf_kata_key(kata, set, path, KF_ERR_IGNORED) < 0 ? NULL : kf_toml_find(root, path);
+}
+
+/* Whether the handler's locks hold in what the runtime computes from all files. */
+static void check_values(struct verify *v, const struct kf_kata *kata)
+{
+	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
+	const struct kf_toml_node *n;
+	struct kf_err err;
+	struct kf_toml toml;
+
 	if (kf_kata_effective(&v->node->host, v->vm->config, &out, &err) < 0 ||
 	    kf_toml_parse(out.p ? out.p : "", out.n, v->vm->config, &toml, &err) < 0) {
 		report_finding(v, false, v->vm->config, err.msg);
-	} else {
-		const struct kf_toml_node *a = kf_toml_find(
-			toml.root, KF_TOML_PATH("hypervisor", "qemu", "enable_annotations"));
-
-		report_finding(v, a && a->kind == KF_TOML_ARRAY && a->nchildren == 0,
-			       "no annotation counts",
-			       "enable_annotations is not empty: a drop-in behind ours sets it");
-		report_finding(v,
-			       !kf_toml_bool(toml.root,
-					     KF_TOML_PATH("runtime", "disable_guest_seccomp"),
-					     true),
-			       "seccomp in the guest", "disable_guest_seccomp is true");
-		kf_toml_done(&toml);
+		kf_buf_done(&out);
+		return;
 	}
+	n = find_value(kata, toml.root, KF_KATA_SET_ANNOTATIONS);
+	report_finding(v, n && n->kind == KF_TOML_ARRAY && n->nchildren == 0,
+		       "no annotation counts",
+		       "enable_annotations is not empty: a drop-in behind ours sets it");
+	n = find_value(kata, toml.root, KF_KATA_SET_GUEST_SECCOMP);
+	report_finding(v, n && n->kind == KF_TOML_BOOL && !n->boolean, "seccomp in the guest",
+		       "disable_guest_seccomp is true");
+	n = find_value(kata, toml.root, KF_KATA_SET_SECCOMP);
+	if (n && n->kind == KF_TOML_STRING && n->nstring)
+		report_finding(v, true, "QEMU's own seccomp sandbox", "");
+	else
+		v->node->say(v->node->ctx, "note", "QEMU's own seccomp sandbox", "is off");
+	kf_toml_done(&toml);
 	kf_buf_done(&out);
+}
+
+/* Whether the guest's image can boot at all: where not, the machine says only that it timed out. */
+static void check_image(struct verify *v, const struct kf_kata *kata)
+{
+	static const char what[] = "the image boots under Kata's command line";
+	const char *why = NULL;
+	KF_CLOSE int fd = -1;
+	struct kf_err err;
+
+	if (!*kata->image) {
+		v->node->say(v->node->ctx, "note", what, "not checked: it is an initrd");
+		return;
+	}
+	if (kf_host_fd(&v->node->host, kata->image, O_RDONLY | O_NONBLOCK, &fd, &err) < 0 ||
+	    kf_kata_check_boot(kata, fd, kata->image, &why, &err) < 0)
+		report_finding(v, false, what, err.msg);
+	else if (why)
+		v->node->say(v->node->ctx, "note", what,
+			     kf_arena_printf(&v->arena, "not checked: %s", why) ?: why);
+	else
+		report_finding(v, true, what, "");
+}
+
+/* The checks that need no machine. */
+static void check_files(struct verify *v)
+{
+	struct kf_kata kata;
+	struct kf_err err;
+
+	check_written(v);
+	if (kf_kata_look(&v->node->host, v->vm->shim, v->vm->config, &v->arena, &kata, &err) < 0) {
+		report_finding(v, false, v->vm->config, err.msg);
+		return;
+	}
+	v->node->say(v->node->ctx, "kata", *kata.version ? kata.version : "unknown",
+		     kata.rust ? "Rust runtime" : "Go runtime");
+	report_finding(v, kf_kata_check_dropins(&v->node->host, &kata, v->vm->config, &err) == 0,
+		       "the runtime knows every key", err.msg);
+	check_values(v, &kata);
+	check_image(v, &kata);
 }
 
 int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
@@ -287,7 +348,7 @@ int kf_kata_verify(struct kf_node *node, const char *handler, const char *launch
 		return kf_fail(err, ENOENT,
 			       "handler '%s' is not registered; run 'kubefence kata install'",
 			       handler);
-	kf_arena_init(&v.arena, KF_LIMIT_CONFIG);
+	kf_arena_init(&v.arena, KF_KATA_MEMORY);
 	check_files(&v);
 	r = find_ctr(&v, err);
 	if (r == 0)

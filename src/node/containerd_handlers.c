@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define RUNC_TYPE "io.containerd.runc.v2"
+/* The plugin that pulls images, since version 3: it has a table of its own about runtimes. */
+#define IMAGES	  "io.containerd.cri.v1.images"
 
 /* What the steps below fill. */
 struct handler_wants {
@@ -248,6 +250,41 @@ static const struct kf_toml_node *kata_of(const struct handler_wants *w,
 	return NULL;
 }
 
+/* Want for @vm what the images plugin says of Kata's handler @from: the snapshotter of the
+ * runtime's own table is not enough for it to unpack images for that. */
+static int plan_platform(const struct handler_wants *w, const struct kf_journal_vm *vm,
+			 const struct kf_toml_node *from, struct kf_err *err)
+{
+	const struct kf_toml_node *platform = kf_toml_find(
+		w->f->dump.root, KF_TOML_PATH("plugins", IMAGES, "runtime_platforms", from->key));
+	struct kf_node_plan *p = w->plan;
+
+	if (w->f->version < 3)
+		return 0;
+	for (const struct kf_toml_node *n = platform ? platform->first_child : NULL; n;
+	     n = n->next) {
+		const char *key = kf_arena_strdup(&p->arena, n->key);
+		const char *value = kf_node_literal(w->f->arena, w->f->dump_text.p, n);
+		const char *const path[] = {"plugins", IMAGES, "runtime_platforms",
+					    vm->name,  key,    NULL};
+
+		if (n->kind == KF_TOML_TABLE || is_zero(n))
+			continue;
+		if (!key || !value)
+			return kf_fail_nomem(err, "plan");
+		if (kf_node_want(p, &w->wants->v, &w->wants->n, value, path, err) < 0 ||
+		    kf_node_want(p, &p->wants, &p->nwants, value, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int ignore_platform(const struct handler_wants *w, const char *name, struct kf_err *err)
+{
+	return kf_node_want(w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
+			    KF_TOML_PATH("plugins", IMAGES, "runtime_platforms", name), err);
+}
+
 static int plan_vm(const struct handler_wants *w, const struct kf_journal_vm *vm,
 		   struct kf_err *err)
 {
@@ -267,13 +304,16 @@ static int plan_vm(const struct handler_wants *w, const struct kf_journal_vm *vm
 		{true, "ConfigPath", kf_node_quote(arena, vm->config)},
 	};
 
-	if (ignore_handler(w, vm->name, err) < 0)
+	if (ignore_handler(w, vm->name, err) < 0 || ignore_platform(w, vm->name, err) < 0)
 		return -1;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(values); i++)
 		if (want_runtime(w, vm->name, values[i].option, values[i].key, values[i].value,
 				 err) < 0)
 			return -1;
-	return from ? copy_runtime(w, vm->name, from, of_vm, err) : 0;
+	if (!from)
+		return 0;
+	return copy_runtime(w, vm->name, from, of_vm, err) < 0 ? -1
+							       : plan_platform(w, vm, from, err);
 }
 
 /* containerd 1.x replaces the built-in table of runtimes by the file's: a file
@@ -310,7 +350,8 @@ int kf_containerd_want_handlers(const struct kf_containerd_facts *facts, struct 
 		if (ignore_handler(w, j->handlers[i].name, err) < 0)
 			return -1;
 	for (size_t i = 0; i < j->nvms; i++)
-		if (ignore_handler(w, j->vms[i].name, err) < 0)
+		if (ignore_handler(w, j->vms[i].name, err) < 0 ||
+		    ignore_platform(w, j->vms[i].name, err) < 0)
 			return -1;
 	for (size_t i = 0; i < plan->nhandlers; i++)
 		if (plan_handler(w, &plan->handlers[i], err) < 0)

@@ -216,22 +216,50 @@ def initramfs(out: str, root: str, kernel: Kernel | None = None, modules=(), ini
     return out
 
 
+# Kata's own kernel command line, by its runtime: what comes before the root file system and what behind it.
+KATA = {
+    "go": ("tsc=reliable no_timer_check rcupdate.rcu_expedited=1 i8042.direct=1 i8042.dumbkbd=1 i8042.nopnp=1 i8042.noaux=1 noreplace-smp "
+           "reboot=k cryptomgr.notests net.ifnames=0 pci=lastbus=0",
+           "console=hvc0 console=hvc1 {log} panic=1 nr_cpus=2 selinux=0 systemd.unit=kata-containers.target "
+           "systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket {agent} cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1"),
+    "rust": ("reboot=k panic=1 systemd.unit=kata-containers.target systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket",
+             "{agent} cgroup_no_v1=all systemd.unified_cgroup_hierarchy=1 selinux=0 console=hvc0"),
+}
+ROOTS = {"nvdimm": "root=/dev/pmem0p1 rootflags=dax,data=ordered,errors=remount-ro ro",
+         "virtio-blk": "root=/dev/vda1 rootflags=data=ordered,errors=remount-ro ro"}
+
+
+def kata_command_line(root: str, debug: bool, runtime: str = "go") -> str:
+    """The command line under which Kata boots an image, @root a key of ROOTS."""
+    before, behind = KATA[runtime]
+    log = "debug systemd.show_status=true systemd.log_level=debug" if debug else "quiet systemd.show_status=false"
+    words = f"{before} {ROOTS[root]} rootfstype=ext4 {behind}".format(log=log, agent="agent.log=debug" if debug else "")
+    return " ".join(words.split())
+
+
 class Machine:
-    """@disks are files; what the machine writes to them is forgotten with it."""
+    """@disks are files; what the machine writes to them is forgotten with it.  With @command_line, which is then the
+    whole of it, the console is the virtio one as in Kata's machines, and @nvdimm is a file that is an NVDIMM."""
 
     def __init__(self, image, *, initrd=None, append: str = "", memory: int = 512, cpus: int = 1, disks=(),
-                 machine: str = "pc"):
+                 machine: str = "pc", command_line: str = "", nvdimm=None):
         self.dir = tempfile.mkdtemp(prefix="kf-qemu-")
         self.n = 0
         self.buffer = b""
         self.args = [
-            "qemu-system-x86_64", "-machine", f"{machine},accel=tcg", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
+            "qemu-system-x86_64", "-machine", f"{machine},accel=tcg{',nvdimm=on' if nvdimm else ''}", "-cpu", "max", "-smp", str(cpus),
+            "-m", f"{memory}M,slots=2,maxmem=8G" if nvdimm else str(memory),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-chardev", f"file,id=c0,path={self.dir}/console", "-serial", "chardev:c0",
+            "-chardev", f"file,id=c0,path={self.dir}/console", "-serial", "null" if command_line else "chardev:c0",
             "-chardev", f"socket,id=c1,path={self.dir}/agent,server=on,wait=off", "-serial", "chardev:c1",
             "-device", "virtio-rng-pci",
-            "-kernel", str(image), "-append", f"console=ttyS0 panic=-1 {append}",
+            "-kernel", str(image), "-append", command_line or f"console=ttyS0 panic=-1 {append}",
         ]
+        if command_line:
+            self.args += ["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=c0"]
+        if nvdimm:
+            self.args += ["-object", f"memory-backend-file,id=mem0,mem-path={nvdimm},size={os.path.getsize(nvdimm)},readonly=on",
+                          "-device", "nvdimm,id=nv0,memdev=mem0,unarmed=on"]
         if initrd:
             self.args += ["-initrd", str(initrd)]
         for n, path in enumerate(disks):

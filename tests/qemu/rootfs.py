@@ -3,19 +3,38 @@
 import fcntl
 import hashlib
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import box
 import kernels
-from lib import qemu, tools
+from lib import guest_image, qemu, tools
 
-# Stands where Kata's agent does: Kata itself cannot be had from a registry.
-AGENT = qemu.AGENT
+# Stands where Kata's agent does, for Kata itself cannot be had from a registry.  It writes where the agent of 4.1
+# writes before anything is asked of it, and ends as that does if it cannot.
+AGENT = """#!/bin/sh
+set -e
+echo "agent: starting"
+mkdir -p /run/kata-containers/shared/containers /run/kata-containers/sandbox /var/run/sandbox-ns
+echo nameserver 192.0.2.1 >/run/kata-containers/sandbox/resolv.conf
+mount --bind /run/kata-containers/sandbox/resolv.conf /etc/resolv.conf
+case " $(cat /proc/cmdline) " in
+*" agent.log=debug "*) : >/tmp/policy.jsonl ;;
+esac
+cat /etc/kata-opa/default-policy.rego >/dev/null
+set +e
+""" + qemu.AGENT
 RECIPE = Path(box.ROOT, "images/kata-rootfs/build")
 KUBEFENCE = Path(box.ROOT, "out/bin/kubefence")
 OFFSET = 3 << 20
+# What the guest's kernel, or the agent, says of an image that is spoiled.
+SAYS = {
+    "without DAX header": "DAX unsupported by block device",
+    "without journal": "can't mount with data=",
+    "with a read-only /tmp": "Read-only file system",
+}
 
 
 def policy(where: str) -> str:
@@ -38,19 +57,38 @@ def base(where: str) -> Path:
     return out
 
 
-def boots(t, where: str) -> None:
-    image = f"{where}/image"
-    p = subprocess.run([KUBEFENCE, "kata", "inject", "--image", base(where), "--out", image, "--policy", policy(where)], capture_output=True, text=True)
-    if not t.ok(p.returncode == 0, "an agent policy is put into the image of the recipe", p.stderr):
-        return
-    t.equal(subprocess.run(["e2fsck", "-fn", f"{image}?offset={OFFSET}"], capture_output=True).returncode, 0, "... e2fsck finds nothing")
+def inject(image, out: str, where: str, *args: str) -> subprocess.CompletedProcess:
+    cmd = [KUBEFENCE, "kata", "inject", "--image", image, "--out", out, "--policy", f"{where}/policy.rego", *args]
+    return subprocess.run(list(map(str, cmd)), capture_output=True, text=True)
+
+
+def machine(image: str, root: str, debug: bool, runtime: str = "go") -> qemu.Machine:
+    """As Kata's @runtime starts one with @image."""
     kernel = kernels.kata_kernel()
-    # As Kata does: root on the first partition, read-only, its own target.
-    append = "root=/dev/vda1 ro rootfstype=ext4 systemd.unit=kata-containers.target systemd.show_status=no quiet"
-    with qemu.Machine(f"{kernel}/vmlinux", disks=(image,), append=append, machine="q35", memory=1024, cpus=2) as m:
-        print(f"# the guest's agent answers after {m.boot_seconds:.1f} s", flush=True)
-        t.equal(m.check("cat /proc/1/comm; systemctl is-active kata-containers.target kata-agent").split(), ["systemd", "active", "active"],
-                "the kernel boots the image, systemd starts the agent")
+    how = {"nvdimm": image} if root == "nvdimm" else {"disks": (image,)}
+    return qemu.Machine(f"{kernel}/vmlinux", command_line=qemu.kata_command_line(root, debug, runtime), machine="q35", memory=1024, cpus=2, **how)
+
+
+def boots(t, image: str, root: str, debug: bool, runtime: str = "go") -> None:
+    """One way of Kata's to boot @image."""
+    name = f"{runtime}, {root}{', debug' if debug else ''}"
+    with machine(image, root, debug, runtime) as m:
+        print(f"# {name}: the guest's agent answers after {m.boot_seconds:.1f} s", flush=True)
+        t.equal(m.check("cat /proc/cmdline").strip(), qemu.kata_command_line(root, debug, runtime), f"{name}: under Kata's own command line")
+        t.equal(m.check("cat /proc/1/comm; systemctl is-active kata-containers.target kata-agent tmp.mount").split(), ["systemd"] + ["active"] * 3,
+                f"{name}: systemd starts the agent")
+        mounted = {words[1]: words for words in map(str.split, m.check("cat /proc/mounts").splitlines())}
+        device = "/dev/pmem0p1" if root == "nvdimm" else "/dev/vda1"
+        options = mounted["/"][3].split(",")
+        t.ok(mounted["/"][0] in (device, "/dev/root") and mounted["/"][2] == "ext4" and "ro" in options
+             and any(o.startswith("dax") for o in options) == (root == "nvdimm"), f"{name}: the root file system is read-only, DAX as an NVDIMM", mounted["/"])
+        t.equal(m.run("test -f /tmp/policy.jsonl").returncode == 0, debug, f"{name}: the agent {'writes its log' if debug else 'has no log to write'}")
+        t.equal(m.check("cat /etc/resolv.conf").strip(), "nameserver 192.0.2.1", f"{name}: it mounts over resolv.conf")
+
+
+def sandboxes(t, image: str, where: str) -> None:
+    """What was injected is there and at work."""
+    with machine(image, "nvdimm", False) as m:
         for path, source in (("/opt/nono-nri/nono", Path(box.ROOT, "out/bin/nono")), ("/etc/kata-opa/default-policy.rego", Path(f"{where}/policy.rego"))):
             want = hashlib.sha256(source.read_bytes()).hexdigest()
             t.equal(m.check(f"sha256sum {path}").split()[0], want, f"{path} is there")
@@ -66,8 +104,40 @@ def boots(t, where: str) -> None:
         t.ok(p.returncode and "Permission denied" in p.stdout and m.run(send).returncode == 0, "strict refuses what the control may: the network", p.stdout)
 
 
+def spoiled(t, image: str, where: str, what: str) -> None:
+    """An image that inject refuses is one that the machine does not boot."""
+    root = guest_image.SPOILS[what][0] or "virtio-blk"
+    bad = f"{where}/bad"
+    shutil.copyfile(image, bad)
+    guest_image.spoil(bad, what)
+    p = inject(bad, f"{where}/out", where)
+    t.ok(p.returncode == 1 and not Path(f"{where}/out").exists(), f"an image {what}: inject refuses it", p.stderr)
+    m = machine(bad, root, True)
+    try:
+        console = m.start().wait_end()
+    finally:
+        m.stop()
+    t.ok(SAYS[what] in console, f"... Kata's command line ({root}) does not boot it: {SAYS[what]}", console[-3000:])
+
+
+def scenario(t, where: str) -> None:
+    image = f"{where}/image"
+    policy(where)
+    p = inject(base(where), image, where)
+    if not t.ok(p.returncode == 0, "an agent policy is put into the image of the recipe", p.stderr):
+        return
+    t.equal(subprocess.run(["e2fsck", "-fn", f"{image}?offset={OFFSET}"], capture_output=True).returncode, 0, "... e2fsck finds nothing")
+    for root in qemu.ROOTS:
+        for debug in (False, True):
+            t.case(f"{root} debug {debug}", boots, t, image, root, debug)
+    t.case("runtime-rs", boots, t, image, "nvdimm", True, "rust")
+    t.case("sandbox", sandboxes, t, image, where)
+    for what in guest_image.SPOILS:
+        t.case(what, spoiled, t, image, where, what)
+
+
 def run(t, mode: str) -> None:
     if mode != "all":
         return
     with tempfile.TemporaryDirectory(prefix="kf-rootfs-") as where:
-        t.case("rootfs", boots, t, where)
+        t.case("rootfs", scenario, t, where)

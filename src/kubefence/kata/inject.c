@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kubefence kata inject: puts launcher, profiles and agent policy into a guest's root file system
- * image.  The image is found and written by src/image. */
+ * image that Kata can boot.  The image is found, checked and written by src/image. */
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
 #include "cli/print.h"
+#include "image/boot.h"
 #include "image/ext4.h"
 #include "image/layout.h"
 #include "kubefence/kata/kata.h"
@@ -39,6 +40,7 @@ struct guest_file {
 
 struct inject {
 	const char *image, *out, *launcher, *profile_dir, *policy;
+	unsigned boot; /* in which ways Kata must be able to boot it; 0: it is not checked */
 	struct kf_profiles profiles;
 	char *program, *rego;
 	struct guest_file files[FILES_MAX];
@@ -175,7 +177,8 @@ static int verify_image(const struct inject *in, int fd, const struct kf_image_l
 	bool there = true;
 	int r;
 
-	if (kf_ext4_open(fd, in->out, at->offset, at->size, false, &e, err) < 0)
+	if ((in->boot && kf_image_check_boot(fd, in->out, in->boot, err) < 0) ||
+	    kf_ext4_open(fd, in->out, at->offset, at->size, false, &e, err) < 0)
 		return -1;
 	r = kf_ext4_check(e, err);
 	for (size_t i = 0; i < in->nfiles && r == 0; i++) {
@@ -203,7 +206,8 @@ static int make_image(const struct inject *in, int from, const struct stat *st, 
 	n = snprintf(tmp, sizeof(tmp), ".%s.%ld.tmp", name, (long)getpid());
 	if (!*name || n < 0 || (size_t)n >= sizeof(tmp))
 		return kf_fail(err, EINVAL, "--out '%s' is not a usable file name", in->out);
-	if (kf_image_find_rootfs(from, in->image, &at, err) < 0)
+	if (kf_image_find_rootfs(from, in->image, &at, err) < 0 ||
+	    (in->boot && kf_image_check_boot(from, in->image, in->boot, err) < 0))
 		return -1;
 	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -259,15 +263,29 @@ static int inject_files(struct inject *in, struct kf_err *err)
 	return make_image(in, from, &st, dir, name, err);
 }
 
+#define BOOT_WORDS "both|nvdimm|virtio-blk|unchecked"
+
 #define OPTION(name_, value_, member, help_)                                  \
 	{                                                                     \
 		.name = (name_), .kind = KF_OPTION_STRING, .value = (value_), \
 		KF_OPTION_AT(struct inject, member), .help = (help_)          \
 	}
 
+static int take_boot(void *target, const char *arg, struct kf_err *err)
+{
+	static const unsigned ways[] = {KF_IMAGE_BLOCK | KF_IMAGE_NVDIMM, KF_IMAGE_NVDIMM,
+					KF_IMAGE_BLOCK, 0};
+	int word = kf_options_word(BOOT_WORDS, arg);
+
+	if (word < 0)
+		return kf_fail(err, EINVAL, "'%.40s' is none of " BOOT_WORDS, arg);
+	*(unsigned *)target = ways[word];
+	return 0;
+}
+
 static int run_inject(const struct kf_command *self, int argc, char **argv)
 {
-	struct inject in = {0};
+	struct inject in = {.boot = KF_IMAGE_BLOCK | KF_IMAGE_NVDIMM};
 	struct kf_arguments arguments;
 	struct kf_err err;
 	int r, status;
@@ -303,6 +321,15 @@ const struct kf_command kf_cmd_kata_inject = {
 			OPTION("policy", "FILE", policy,
 			       "agent policy (Rego), as 'kubefence kata policy' writes it "
 			       "-> " GUEST_POLICY),
+			{
+				.name = "boot",
+				.kind = KF_OPTION_CALL,
+				.value = BOOT_WORDS,
+				KF_OPTION_AT(struct inject, boot),
+				.call = take_boot,
+				.help = "how Kata must be able to boot it (default: both); "
+					"unchecked is for a kernel command line of your own",
+			},
 			{0},
 		},
 	.run = run_inject,
