@@ -8,59 +8,60 @@
 #include "plan/plan.h"
 #include "seccomp/launcher.h"
 
-/* Every request of the agent's interface from Kata 3.28 to 4.1; a request that the policy does not
- * name is refused, and the pod fails. false: there are rules below, or nobody may make it. */
+/* Every request of the agent's interface from Kata 3.28 to 4.1, and of older ones; a request that
+ * the policy does not name is refused, and the pod fails. */
 static const struct {
 	const char *name;
-	bool allowed;
+	bool allowed; /* else there are rules below, or nobody may make it */
+	const char *why;
 } requests[] = {
-	{"AddARPNeighborsRequest", true},
-	{"AddSwapPathRequest", true},
-	{"AddSwapRequest", true},
-	{"CheckRequest", true},
-	{"CloseStdinRequest", true},
-	{"CopyFileRequest", false},
-	{"CreateContainerRequest", false},
-	{"CreateSandboxRequest", true},
-	{"DestroySandboxRequest", true},
-	{"ExecProcessRequest", false},
-	{"GetDiagnosticDataRequest", true},
-	{"GetIPTablesRequest", true},
-	{"GetMetricsRequest", true},
-	{"GetOOMEventRequest", true},
-	{"GuestDetailsRequest", true},
-	{"ListInterfacesRequest", true},
-	{"ListRoutesRequest", true},
-	{"LoadPolicyFragmentRequest", false},
-	{"MemAgentCompactConfig", true},
-	{"MemAgentMemcgConfig", true},
-	{"MemHotplugByProbeRequest", true},
-	{"OnlineCPUMemRequest", true},
-	{"PauseContainerRequest", true},
-	{"PullImageRequest", true},
-	{"ReadContainerTerminationMessage", true},
-	{"ReadStreamRequest", true},
-	{"RemoveContainerRequest", true},
-	{"RemoveStaleVirtiofsShareMountsRequest", true},
-	{"ReseedRandomDevRequest", true},
-	{"ResizeVolumeRequest", true},
-	{"ResumeContainerRequest", true},
-	{"SetGuestDateTimeRequest", true},
-	{"SetIPTablesRequest", true},
-	{"SetPolicyRequest", false},
-	{"SignalProcessRequest", true},
-	{"StartContainerRequest", true},
-	{"StartTracingRequest", true},
-	{"StatsContainerRequest", true},
-	{"StopTracingRequest", true},
-	{"TtyWinResizeRequest", true},
-	{"UpdateContainerRequest", true},
-	{"UpdateEphemeralMountsRequest", true},
-	{"UpdateInterfaceRequest", true},
-	{"UpdateRoutesRequest", true},
-	{"VolumeStatsRequest", true},
-	{"WaitProcessRequest", true},
-	{"WriteStreamRequest", true},
+	{"AddARPNeighborsRequest", true, "the pod's network"},
+	{"AddSwapPathRequest", true, "swap for the machine"},
+	{"AddSwapRequest", true, "swap for the machine"},
+	{"CheckRequest", true, "is the agent alive?"},
+	{"CloseStdinRequest", true, "a process's streams"},
+	{"CopyFileRequest", false, "only below the directory that host and guest share"},
+	{"CreateContainerRequest", false, "only through the launcher, or the pause container"},
+	{"CreateSandboxRequest", true, "the machine's start"},
+	{"DestroySandboxRequest", true, "the machine's end"},
+	{"ExecProcessRequest", false, "only through the launcher, or not at all"},
+	{"GetDiagnosticDataRequest", true, "a container's termination message"},
+	{"GetIPTablesRequest", true, "the pod's network"},
+	{"GetMetricsRequest", true, "what monitors read"},
+	{"GetOOMEventRequest", true, "tells that memory ran out"},
+	{"GuestDetailsRequest", true, "what the runtime asks at the machine's start"},
+	{"ListInterfacesRequest", true, "the pod's network"},
+	{"ListRoutesRequest", true, "the pod's network"},
+	{"LoadPolicyFragmentRequest", false, "would change this policy"},
+	{"MemAgentCompactConfig", true, "memory that is given back"},
+	{"MemAgentMemcgConfig", true, "memory that is given back"},
+	{"MemHotplugByProbeRequest", true, "memory that is plugged in"},
+	{"OnlineCPUMemRequest", true, "processors and memory that are plugged in"},
+	{"PauseContainerRequest", true, "stops a container's processes for a while"},
+	{"PullImageRequest", true, "images that are pulled in the guest"},
+	{"ReadContainerTerminationMessage", true, "a container's termination message"},
+	{"ReadStreamRequest", true, "a process's streams"},
+	{"RemoveContainerRequest", true, "a container's end"},
+	{"RemoveStaleVirtiofsShareMountsRequest", true, "shared files that are gone"},
+	{"ReseedRandomDevRequest", true, "randomness from the host"},
+	{"ResizeVolumeRequest", true, "volumes that are block devices"},
+	{"ResumeContainerRequest", true, "a paused container goes on"},
+	{"SetGuestDateTimeRequest", true, "the machine's clock"},
+	{"SetIPTablesRequest", true, "the pod's network"},
+	{"SetPolicyRequest", false, "would change this policy"},
+	{"SignalProcessRequest", true, "a process's end"},
+	{"StartContainerRequest", true, "what was created starts"},
+	{"StartTracingRequest", true, "tracing the agent"},
+	{"StatsContainerRequest", true, "what a container uses"},
+	{"StopTracingRequest", true, "tracing the agent"},
+	{"TtyWinResizeRequest", true, "a process's terminal"},
+	{"UpdateContainerRequest", true, "a container's resources"},
+	{"UpdateEphemeralMountsRequest", true, "volumes in memory get their size"},
+	{"UpdateInterfaceRequest", true, "the pod's network"},
+	{"UpdateRoutesRequest", true, "the pod's network"},
+	{"VolumeStatsRequest", true, "volumes that are block devices"},
+	{"WaitProcessRequest", true, "a process's end"},
+	{"WriteStreamRequest", true, "a process's streams"},
 };
 
 static const char head[] = "# Made by 'kubefence kata policy'.\n"
@@ -218,10 +219,18 @@ static const char rules[] =
 	"\tcount(launcher_mounts) == 0\n"
 	"}\n"
 	"\n"
-	"# Shared files only.\n"
+	"# Shared files only; from Kata 4.0 on the agent tells where a link leads.\n"
 	"CopyFileRequest if {\n"
 	"\tstartswith(input.path, \"/run/kata-containers/\")\n"
 	"\tplain(input.path)\n"
+	"\tinside\n"
+	"}\n"
+	"\n"
+	"inside if not is_string(input.symlink_target)\n"
+	"\n"
+	"inside if {\n"
+	"\tnot startswith(input.symlink_target, \"/\")\n"
+	"\tnot \"..\" in split(input.symlink_target, \"/\")\n"
 	"}\n";
 
 static const char exec_rule[] = "\n"
@@ -230,21 +239,34 @@ static const char exec_rule[] = "\n"
 				"\twrapped(input.process.Args)\n"
 				"}\n";
 
-/* Add "NAME := {...}" with the launcher's calls of one class. */
+/* A set, one member a line: the agent's engine takes no policy with lines of more than 1024
+ * columns. */
+static void begin_set(struct kf_buf *out, const char *name)
+{
+	kf_buf_addf(out, "%s := {", name);
+}
+
+static void add_member(struct kf_buf *out, const char *prefix, const char *member)
+{
+	kf_buf_addf(out, "\n\t\"%s%s\",", prefix, member);
+}
+
+static void end_set(struct kf_buf *out)
+{
+	kf_buf_adds(out, "\n}\n\n");
+}
+
+/* Add the set @name of the launcher's calls of one class. */
 static void add_calls(struct kf_buf *out, const char *name, enum kf_launcher_use use)
 {
 	size_t n;
 	const struct kf_launcher_call *calls = kf_seccomp_launcher_calls(&n);
-	bool any = false;
 
-	kf_buf_addf(out, "%s := {", name);
-	for (size_t i = 0; i < n; i++) {
-		if (calls[i].use != use)
-			continue;
-		kf_buf_addf(out, "%s\"%s\"", any ? ", " : "", calls[i].name);
-		any = true;
-	}
-	kf_buf_adds(out, "}\n\n");
+	begin_set(out, name);
+	for (size_t i = 0; i < n; i++)
+		if (calls[i].use == use)
+			add_member(out, "", calls[i].name);
+	end_set(out);
 }
 
 void kf_kata_agent_policy(const char *const *profiles, size_t nprofiles, enum kf_exec_mode exec,
@@ -252,15 +274,17 @@ void kf_kata_agent_policy(const char *const *profiles, size_t nprofiles, enum kf
 {
 	kf_buf_adds(out, head);
 	for (size_t i = 0; i < KF_ARRAY_SIZE(requests); i++)
-		kf_buf_addf(out, "default %s := %s\n", requests[i].name,
+		kf_buf_addf(out, "# %s\ndefault %s := %s\n", requests[i].why, requests[i].name,
 			    requests[i].allowed ? "true" : "false");
-	kf_buf_adds(out, "\nprofiles := {");
+	kf_buf_adds(out, "\n");
+	begin_set(out, "profiles");
 	for (size_t i = 0; i < nprofiles; i++)
-		kf_buf_addf(out, "%s\"%s\"", i ? ", " : "", profiles[i]);
-	kf_buf_adds(out, "}\n\nproc_files := {");
+		add_member(out, "", profiles[i]);
+	end_set(out);
+	begin_set(out, "proc_files");
 	for (size_t i = 0; kf_plan_proc_files[i]; i++)
-		kf_buf_addf(out, "%s\"proc/%s\"", i ? ", " : "", kf_plan_proc_files[i]);
-	kf_buf_adds(out, "}\n\n");
+		add_member(out, "proc/", kf_plan_proc_files[i]);
+	end_set(out);
 	add_calls(out, "needed_calls", KF_CALL_NEEDED);
 	add_calls(out, "optional_calls", KF_CALL_OPTIONAL);
 	kf_buf_adds(out, "pause := \"");

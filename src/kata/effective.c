@@ -160,13 +160,15 @@ int kf_kata_effective(const struct kf_host *host, const char *config, struct kf_
 		      struct kf_err *err)
 {
 	struct dropin_doc *docs = calloc(DOCS_MAX, sizeof(*docs));
-	char **list;
+	char real[PATH_MAX], **list;
 	size_t ndocs = 0;
 	int r;
 
 	if (!docs)
 		return kf_fail_nomem(err, config);
-	if (kf_kata_dropins(host, config, &list, err) < 0) {
+	/* The drop-ins lie beside the file, not beside a symlink to it. */
+	if (kf_host_real(host, config, real, sizeof(real), err) < 0 ||
+	    kf_kata_dropins(host, real, &list, err) < 0) {
 		free(docs);
 		return -1;
 	}

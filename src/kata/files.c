@@ -164,7 +164,9 @@ static int own_dropin(const struct kf_kata_options *o, const struct kf_kata *kat
 		{kernel, KF_KATA_SET_KERNEL, kernel},
 		{image, KF_KATA_SET_IMAGE, image},
 		{image, KF_KATA_SET_ROOTFS_TYPE, "ext4"},
-		{image && kata->initrd, KF_KATA_SET_INITRD, ""},
+		/* kata-deploy's drop-in for another prefix names both, with which neither runtime
+		 * starts a machine. */
+		{kata->initrd && (image || *kata->image), KF_KATA_SET_INITRD, ""},
 		{image && kata->measured, KF_KATA_SET_VERITY, ""},
 		{true, KF_KATA_SET_SECCOMP, o->seccomp_sandbox},
 		{*o->accelerators, KF_KATA_SET_ACCELERATORS, o->accelerators},

@@ -63,7 +63,7 @@ struct candidate {
 	unsigned major, minor;
 };
 
-/* What the shim says of itself, as both runtimes do: "... version: 4.1.0, commit: ...".  *ret is
+/* What the shim says of itself, as both runtimes do: "..., version: 4.1.0, commit: ...".  *ret is
  * NULL if it cannot be run, or says nothing of the kind. */
 static int ask_shim(const struct kf_host *host, const char *shim, struct kf_arena *arena,
 		    const char **ret, struct kf_err *err)
@@ -75,9 +75,9 @@ static int ask_shim(const struct kf_host *host, const char *shim, struct kf_aren
 	*ret = NULL;
 	if (kf_run_host(host, argv, SHIM_MS, SHIM_MAX, &run, KF_ERR_IGNORED) < 0)
 		return 0;
-	at = run.status == 0 ? strstr(run.out, "version: ") : NULL;
+	at = run.status == 0 ? strstr(run.out, ", version: ") : NULL;
 	if (at) {
-		at += strlen("version: ");
+		at += strlen(", version: ");
 		*ret = kf_arena_printf(arena, "%.*s", (int)strcspn(at, ", \r\n"), at);
 	}
 	kf_run_done(&run);

@@ -50,20 +50,21 @@ static int check_image(const struct kf_node *node, const struct kf_kata *kata, c
 /* Whether our image goes with the installed release; if not, say so: the agent in it would not
  * understand this runtime. */
 static bool is_image_for(const struct kf_node *node, const struct kf_kata_options *o,
-			 const struct kf_kata *kata)
+			 const struct kf_kata *kata, char note[static 256])
 {
 	size_t n = o->image_for ? strlen(o->image_for) : 0;
-	char text[256];
 
 	if (strncmp(kata->version, o->image_for ? o->image_for : "", n) == 0)
 		return true;
 	/* "3.28." is the beginning of 3.28's releases. */
 	n -= o->image_for[n - 1] == '.';
-	(void)snprintf(text, sizeof(text),
-		       "not used: it is for Kata %.*s, here is %.32s; give it one of that release "
-		       "(kata.rootfsImage, --image), or none",
-		       (int)n, o->image_for, *kata->version ? kata->version : "an unknown release");
-	node->say(node->ctx, "note", o->image, text);
+	(void)snprintf(
+		note, 256,
+		"the guest's root file system is for Kata %.*s, here is %.32s: not used, the "
+		"guest has Kata's own, and its agent no policy of ours; set "
+		"kata.rootfsImage (--image) to one of this release, or to none",
+		(int)n, o->image_for, *kata->version ? kata->version : "an unknown release");
+	node->say(node->ctx, "note", o->image, note);
 	return false;
 }
 
@@ -86,7 +87,7 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 	else if (o->kernel && kf_kata_image(node, KF_KATA_KERNEL, o->kernel, write, &p->arena,
 					    &p->images[n++], ret_changed, err) < 0)
 		return -1;
-	if (o->image && is_image_for(node, o, &p->kata) &&
+	if (o->image && is_image_for(node, o, &p->kata, p->note) &&
 	    (check_image(node, &p->kata, o->image, err) < 0 ||
 	     kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena, &p->images[n++],
 			   ret_changed, err) < 0))
@@ -204,6 +205,30 @@ static int prune_files(struct kf_node *node, const struct kf_payload *payload, b
 	return kf_transaction_end(node, err);
 }
 
+int kf_kata_note(const struct kf_host *host, char ret[static 256], struct kf_err *err)
+{
+	KF_FREE char *text = NULL;
+
+	ret[0] = '\0';
+	if (kf_host_read(host, KF_KATA_NOTE, 256, &text, NULL, err) < 0)
+		return err->code == ENOENT ? 0 : -1;
+	(void)snprintf(ret, 256, "%.*s", (int)strcspn(text, "\n"), text);
+	return 0;
+}
+
+/* Leave @note for the node agent and doctor. */
+static int leave_note(const struct kf_node *node, const char *note, struct kf_err *err)
+{
+	char there[256];
+
+	if (kf_kata_note(&node->host, there, err) < 0)
+		return -1;
+	if (strcmp(there, note) == 0)
+		return 0;
+	return *note ? kf_host_write(&node->host, KF_KATA_NOTE, note, strlen(note), 0644, err)
+		     : kf_host_remove(&node->host, KF_KATA_NOTE, err);
+}
+
 int kf_kata_install(struct kf_node *node, const struct kf_kata_options *o, bool *ret_changed,
 		    struct kf_err *err)
 {
@@ -229,6 +254,8 @@ int kf_kata_install(struct kf_node *node, const struct kf_kata_options *o, bool 
 	}
 	if (r == 0)
 		r = prune_files(node, &p.payload, ret_changed, err);
+	if (r == 0)
+		r = leave_note(node, p.note, err);
 	/* Remove old images only if no pod runs: a machine that is starting may have read the old
 	 * configuration. */
 	if (r == 0 && kf_cri_pods(&rt, p.vm.name, &pods, KF_ERR_IGNORED) == 0 && pods == 0)
@@ -261,7 +288,8 @@ int kf_kata_uninstall(struct kf_node *node, bool *ret_kept, struct kf_err *err)
 	node->options = given;
 	if (r < 0 || *ret_kept)
 		return r;
-	if (kf_kata_sweep(node, none, &changed, err) < 0)
+	if (kf_kata_sweep(node, none, &changed, err) < 0 ||
+	    kf_host_remove(&node->host, KF_KATA_NOTE, err) < 0)
 		return -1;
 	for (size_t i = 0; i < nvms; i++) {
 		char dir[sizeof(vms->config) + 16];

@@ -111,6 +111,7 @@ struct kf_kata_plan {
 	struct kf_payload payload;
 	struct kf_journal_vm vm;
 	const char *images[3]; /* the images that the configuration names, NULL-terminated */
+	char note[256];	       /* for KF_KATA_NOTE; "" = none */
 	struct kf_node_options options;
 	const char *handlers[KF_JOURNAL_HANDLERS];
 	struct kf_node_plan node; /* only of kf_kata_plan() */
@@ -125,6 +126,11 @@ int kf_kata_install(struct kf_node *node, const struct kf_kata_options *options,
  * Each finding goes through say() as "ok", "fail" or "note". -1 if one failed. */
 int kf_kata_verify(struct kf_node *node, const char *handler, const char *launcher,
 		   const char *profile, struct kf_err *err);
+/* What an administrator should know about Kata on this node though the handler works, on one line;
+ * install writes it, and removes it when there is nothing. */
+#define KF_KATA_NOTE "/run/kubefence/kata-note"
+/* Read it: "" if there is none. */
+int kf_kata_note(const struct kf_host *host, char ret[static 256], struct kf_err *err);
 /* While this file exists nothing is installed: the node is being cleaned up. */
 #define KF_KATA_STOP "/run/kubefence/uninstalling"
 /* *ret_kept as in kf_node_uninstall(). */

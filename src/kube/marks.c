@@ -103,9 +103,10 @@ void kf_marks_of(const struct kf_facts *facts, bool taint, struct kf_marks *ret)
 		else {
 			m.ready = true;
 			set_reason(&m, *facts->rejected ? KF_REASON_REJECTED : "Ready", "");
-			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s%s%s",
+			(void)snprintf(m.message, sizeof(m.message), GUARDED "%s%s%s%s%s",
 				       *facts->guarded ? facts->guarded : "none",
-				       *facts->rejected ? REJECTED : "", facts->rejected);
+				       *facts->rejected ? REJECTED : "", facts->rejected,
+				       *facts->detail ? "; " : "", facts->detail);
 		}
 		break;
 	}

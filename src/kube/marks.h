@@ -55,7 +55,7 @@ enum kf_served {
 /* What the agent knows. */
 struct kf_facts {
 	enum kf_phase phase;
-	char detail[256];  /* why it failed, what cleaning up waits for */
+	char detail[256];  /* why it failed, what cleaning up waits for, what else is to be said */
 	char guarded[200]; /* handlers that have the guard, with spaces between */
 	bool runtime;	   /* answers on its CRI socket and lists the handlers */
 	bool plugin;	   /* connected to the runtime */
@@ -73,7 +73,7 @@ struct kf_marks {
 	int abi;	 /* label if positive */
 	bool taint;	 /* add the taint while not ready; if false it is only removed */
 	char reason[32]; /* CamelCase */
-	char message[640];
+	char message[832];
 };
 
 /* The marks for @facts.  The label is false before the node is touched, true after everything is

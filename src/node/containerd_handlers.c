@@ -8,8 +8,6 @@
 #include <string.h>
 
 #define RUNC_TYPE "io.containerd.runc.v2"
-/* The plugin that pulls images, since version 3: it has a table of its own about runtimes. */
-#define IMAGES	  "io.containerd.cri.v1.images"
 
 /* What the steps below fill. */
 struct handler_wants {
@@ -255,8 +253,9 @@ static const struct kf_toml_node *kata_of(const struct handler_wants *w,
 static int plan_platform(const struct handler_wants *w, const struct kf_journal_vm *vm,
 			 const struct kf_toml_node *from, struct kf_err *err)
 {
-	const struct kf_toml_node *platform = kf_toml_find(
-		w->f->dump.root, KF_TOML_PATH("plugins", IMAGES, "runtime_platforms", from->key));
+	const struct kf_toml_node *platform =
+		kf_toml_find(w->f->dump.root, KF_TOML_PATH("plugins", KF_CONTAINERD_IMAGES,
+							   "runtime_platforms", from->key));
 	struct kf_node_plan *p = w->plan;
 
 	if (w->f->version < 3)
@@ -265,8 +264,8 @@ static int plan_platform(const struct handler_wants *w, const struct kf_journal_
 	     n = n->next) {
 		const char *key = kf_arena_strdup(&p->arena, n->key);
 		const char *value = kf_node_literal(w->f->arena, w->f->dump_text.p, n);
-		const char *const path[] = {"plugins", IMAGES, "runtime_platforms",
-					    vm->name,  key,    NULL};
+		const char *const path[] = {
+			"plugins", KF_CONTAINERD_IMAGES, "runtime_platforms", vm->name, key, NULL};
 
 		if (n->kind == KF_TOML_TABLE || is_zero(n))
 			continue;
@@ -281,8 +280,9 @@ static int plan_platform(const struct handler_wants *w, const struct kf_journal_
 
 static int ignore_platform(const struct handler_wants *w, const char *name, struct kf_err *err)
 {
-	return kf_node_want(w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
-			    KF_TOML_PATH("plugins", IMAGES, "runtime_platforms", name), err);
+	return kf_node_want(
+		w->plan, &w->plan->ignore, &w->plan->nignore, NULL,
+		KF_TOML_PATH("plugins", KF_CONTAINERD_IMAGES, "runtime_platforms", name), err);
 }
 
 static int plan_vm(const struct handler_wants *w, const struct kf_journal_vm *vm,

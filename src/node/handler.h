@@ -6,9 +6,12 @@
 #include "config/runtime_text.h"
 #include "node/node.h"
 
-#define KF_NODE_BINDIR	    "/opt/kubefence/bin"
+#define KF_NODE_BINDIR	     "/opt/kubefence/bin"
 /* Pod annotations that the guard must see in config.json. */
-#define KF_NODE_ANNOTATIONS "nono.sh/*"
+#define KF_NODE_ANNOTATIONS  "nono.sh/*"
+/* containerd's plugin that pulls images, since version 3: it has a table of its own about runtimes,
+ * runtime_platforms. */
+#define KF_CONTAINERD_IMAGES "io.containerd.cri.v1.images"
 
 /* The runtimes that were recorded when the guard was installed; an empty list if it never was. */
 int kf_node_recorded(const struct kf_host *host, struct kf_runtimes *ret, struct kf_err *err);

@@ -8,6 +8,7 @@
 #include "cri/cri.h"
 #include "flat/launcher.h"
 #include "node/beside.h"
+#include "node/handler.h"
 #include "node/ours.h"
 #include "node/predecessor.h"
 #include "node/profiles.h"
@@ -30,8 +31,8 @@ struct before {
 	size_t n;
 };
 
-/* List what may differ: our handlers, NRI's settings, the list of plugins that are switched off
- * (NRI may have been among them), and the list of files. */
+/* List what may differ: our handlers, also where the images plugin has them, NRI's settings, the
+ * list of plugins that are switched off (NRI may have been among them), and the list of files. */
 static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, size_t max,
 		     size_t *ret_n, struct kf_err *err)
 {
@@ -47,11 +48,14 @@ static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, 
 	memcpy(ret, always, sizeof(always));
 	*ret_n = KF_ARRAY_SIZE(always);
 	while ((h = kf_ours_next(root, h))) {
-		if (*ret_n == max || !kf_toml_path(h, path))
-			return kf_fail(err, E2BIG, "more than %zu handlers name the guard", max);
+		if (max - *ret_n < 2 || !kf_toml_path(h, path))
+			return kf_fail(err, E2BIG, "more than %zu handlers name the guard",
+				       max / 2);
 		for (size_t i = 0; i < KF_TOML_PATH_MAX && path[i]; i++)
 			ret[*ret_n].path[i] = path[i];
 		++*ret_n;
+		ret[(*ret_n)++] = (struct kf_toml_want){
+			.path = {"plugins", KF_CONTAINERD_IMAGES, "runtime_platforms", h->key}};
 	}
 	return 0;
 }
@@ -59,7 +63,7 @@ static int list_ours(const struct kf_toml_node *root, struct kf_toml_want *ret, 
 /* Check with the runtime's own parser that nothing of theirs was removed with ours. */
 static int check_theirs(const struct kf_node *node, struct before *before, struct kf_err *err)
 {
-	struct kf_toml_want list[KF_JOURNAL_HANDLERS * 2];
+	struct kf_toml_want list[KF_JOURNAL_HANDLERS * 4];
 	struct kf_toml was, is;
 	const char *text;
 	size_t n, nlist;

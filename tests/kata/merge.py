@@ -2,36 +2,9 @@
 """Kata's drop-in rules once more, in Python: the judge of 'kubefence kata config'."""
 import random
 import tomllib
-from pathlib import Path
 
+from runtimes import load, plain
 from trees import KataNode
-
-
-def merge(base: dict, over: dict) -> dict:
-    out = dict(base)
-    for key, value in over.items():
-        if isinstance(value, dict) and isinstance(out.get(key), dict):
-            out[key] = merge(out[key], value)
-        else:
-            out[key] = value
-    return out
-
-
-def effective(config: Path) -> dict:
-    out = tomllib.loads(config.read_text())
-    dropins = config.parent / "config.d"
-    for f in sorted(dropins.iterdir(), key=lambda p: p.name.encode()) if dropins.is_dir() else []:
-        out = merge(out, tomllib.loads(f.read_text()))
-    return out
-
-
-def plain(value):
-    """Without empty tables, which say nothing."""
-    if not isinstance(value, dict):
-        return value
-    out = {k: plain(v) for k, v in value.items()}
-    return {k: v for k, v in out.items() if v != {}}
-
 
 CASES = {
     "no drop-ins": ("a = 1\n[t]\nb = 'x'\n", {}),
@@ -41,6 +14,7 @@ CASES = {
     "the last name wins": ("v = 0\n", {"50-kubefence.toml": "v = 1\n", "50-user-overrides.toml": "v = 2\n"}),
     "bytes, not numbers, order": ("v = 0\n", {"9-nine": "v = 9\n", "10-ten": "v = 10\n", "B": "v = 1\n", "a": "v = 2\n"}),
     "any name counts": ("v = 0\n", {"readme.txt": "v = 3\n"}),
+    "also one that begins with a dot": ("v = 0\n", {".hidden": "v = 3\n", "-dash": "v = 4\n"}),
     "a table becomes a value": ("[t]\na = 1\nb = 2\n", {"10-x": "t = 5\n"}),
     "a value becomes a table": ("t = 5\n", {"10-x": "[t]\na = 1\n"}),
     "and back": ("t = 5\n", {"10-x": "[t]\na = 1\n", "20-y": "t = 'v'\n", "30-z": "[t]\nz = 1\n"}),
@@ -72,7 +46,7 @@ def run(t, tools, everything: bool) -> None:
             for f, text in dropins.items():
                 n.write(f"/k/config.d/{f}", text)
             code, said, err = n.kata("config", "--config", "/k/c.toml")
-            want = effective(n.path("/k/c.toml"))
+            want = load(n.path("/k/c.toml"), False).values
             got = tomllib.loads(said["text"]) if code == 0 else err
             if code or got != plain(want):
                 wrong.append((name, base, dropins, got, want))

@@ -4,8 +4,9 @@ import json
 import subprocess
 from pathlib import Path
 
+from lib import guest_image
 from lib.containerd import Containerd
-from trees import BIN, CONFIG, OURS, PREFIX, SECCOMP, SHARE, Layout
+from trees import BIN, OURS, PREFIX, SHARE, Layout
 
 # runc's shim does not take Kata's kind of options; what Kata would refuse is in the file "refuse".
 CTR = """#!/bin/sh
@@ -32,10 +33,11 @@ def run(t, tools, everything: bool) -> None:
         c.host("/opt/containerd/bin/ctr").chmod(0o755)
         c.install(BIN / "nono", "/opt/nono-nri/nono")
         c.install(c.bin / "containerd-shim-runc-v2", layout.shim)
-        for path, text in ((f"{PREFIX}/VERSION", "4.1.0\n"), (layout.config, CONFIG.format(
-                prefix=PREFIX, share=SHARE, memory=2048, seccomp=SECCOMP, verity=""))):
+        image = c.host(f"{SHARE}/kata-containers.img")
+        for path, text in ((f"{PREFIX}/VERSION", "4.1.0\n"), (layout.config, layout.text()), (f"{SHARE}/x", "")):
             c.host(path).parent.mkdir(parents=True, exist_ok=True)
             c.host(path).write_text(text)
+        guest_image.skeleton(image)
 
         # ctr is looked for beside the containerd that runs.
         c.stop()
@@ -59,6 +61,8 @@ def run(t, tools, everything: bool) -> None:
         code, found, short = findings()
         t.ok(code == 1 and short.get("a sandboxed container starts") == "ok" and short.get("the sandbox holds in it") == "ok",
              "verify: a container starts with the handler's runtime, the sandbox holds from inside", found)
+        t.equal({short.get(k) for k in ("the runtime knows every key", "no annotation counts", "seccomp in the guest", "QEMU's own seccomp sandbox",
+                                           "the image boots under Kata's command line")}, {"ok"}, "verify: what needs no machine is fine")
         t.equal(short.get("in a virtual machine"), "fail", "verify: that it is no virtual machine does not escape it")
         t.equal(short.get("annotations cannot change the machine"), "fail", "verify: nor that an annotation is accepted")
         t.equal(found.get("a bare container starts", ("", ""))[0], "note", "verify: a guest without a policy is told about")
@@ -74,6 +78,17 @@ def run(t, tools, everything: bool) -> None:
         t.equal(short.get("a bare container is refused by the agent"), "ok", "verify: a bare container that the agent's policy refuses")
         t.ok(short.get("the sandbox holds in it") == "ok", "verify: beside a sandboxed one that starts", found)
 
+        for what, reason in (("without DAX header", "DAX header"), ("without journal", "no journal"), ("with a read-only /tmp", "/tmp is read-only")):
+            guest_image.spoil(guest_image.skeleton(image), what)
+            code, found, short = findings()
+            why = found.get("the image boots under Kata's command line", ("", ""))
+            t.ok(code == 1 and why[0] == "fail" and reason in why[1], f"verify: an image {what} is named", why)
+        guest_image.skeleton(image)
+
+        c.host(f"{OURS}/config.d/90-user.toml").write_text("[hypervisor.qemu]\nseccomp_sandbox = 'on'\nseccompsandbox = ''\n")
+        code, found, short = findings()
+        t.ok("90-user.toml:2" in found.get("the runtime knows every key", ("", ""))[1] and short.get("QEMU's own seccomp sandbox") == "note",
+             "verify: a key of the other runtime's, QEMU's sandbox switched off", found)
         c.host(f"{OURS}/config.d/90-user.toml").write_text('[hypervisor.qemu]\nenable_annotations = ["kernel_params"]\n[runtime]\ndisable_guest_seccomp = true\n')
         c.host(layout.ours).write_text("[hypervisor.qemu]\n")
         code, found, short = findings()

@@ -61,7 +61,7 @@ def tree(where: str) -> str:
     return where
 
 
-def skeleton(path, *options: str, size: int = 32 * MIB, change=None) -> str:
+def skeleton(path, *options: str, size: int = 12 * MIB, change=None) -> str:
     """An image with the ext4 @options of mke2fs; change(TREE) changes what is in it."""
     path = str(path)
     with tempfile.TemporaryDirectory(prefix="kf-guest-") as where:
@@ -94,11 +94,20 @@ def _without_journal(path: str) -> None:
                             f"skip={skip // MIB}", f"seek={seek // MIB}"], check=True)
 
 
+def _without_tmp(path: str) -> None:
+    """Nothing asks for tmp.mount, and it is not there."""
+    target = "/usr/lib/systemd/system/kata-containers.target"
+    with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path)) as f:
+        f.write(TARGET.replace("Requires=tmp.mount\n", "") + "After=basic.target\nAllowIsolate=yes\n")
+        f.flush()
+        debugfs(path, "rm /usr/lib/systemd/system/tmp.mount", f"rm {target}", f"write {f.name} {target}")
+
+
 # How an image is made one that Kata cannot boot: by what, and in which way of booting it shows (None: in both).
 SPOILS = {
     "without DAX header": ("nvdimm", lambda p: patch(p, HEADER, bytes(4096))),
     "without journal": (None, _without_journal),
-    "with a read-only /tmp": (None, lambda p: debugfs(p, "rm /usr/lib/systemd/system/tmp.mount")),
+    "with a read-only /tmp": (None, _without_tmp),
 }
 
 

@@ -158,6 +158,19 @@ static void describe_node(const struct kf_node *node, struct kf_work_result *ret
 	ret->abi = landlock_abi(&node->host);
 }
 
+/* It is all right: what is to be said of Kata all the same. */
+static int find_good(const struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)
+{
+	char note[256];
+
+	if (kf_kata_note(&node->host, note, err) < 0)
+		return -1;
+	if (*note && ret->runtime)
+		(void)snprintf(ret->message, sizeof(ret->message), "%s", note);
+	ret->ok = true;
+	return 0;
+}
+
 static int take_fingerprint(const struct kf_node *node, kf_digest ret, struct kf_err *err)
 {
 	struct kf_payload payload;
@@ -184,8 +197,7 @@ static int install_node(struct kf_node *node, struct kf_work_result *ret, struct
 		return kf_fail(err, EIO, "%s", ret->message);
 	if (guard_answers(node, err) < 0)
 		return -1;
-	ret->ok = true;
-	return 0;
+	return find_good(node, ret, err);
 }
 
 /* kf_node_verify().  What is wrong may be the middle of another run of ours, such as 'kubefence
@@ -246,8 +258,7 @@ static int check_node(struct kf_node *node, const struct kf_work_order *order,
 		ret->drift = true;
 		return kf_fail(err, ENOENT, "%s", ret->message);
 	}
-	ret->ok = true;
-	return 0;
+	return find_good(node, ret, err);
 }
 
 static int uninstall_node(struct kf_node *node, struct kf_work_result *ret, struct kf_err *err)

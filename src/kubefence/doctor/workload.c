@@ -237,9 +237,14 @@ static enum kf_doctor_result check_kata(struct kf_doctor *d)
 {
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
 	struct kf_kata found;
+	char note[256];
 	struct kf_err err;
 
 	kf_arena_init(&arena, KF_KATA_MEMORY);
+	if (d->found && kf_kata_note(&d->node.host, note, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_ERROR, "%s", err.msg);
+	if (d->found && d->node.journal.nvms && *note)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "%s", note);
 	if (!d->found ||
 	    kf_kata_find(&d->node.host, KF_KATA_SHARE, KF_KATA_CONFIG, &arena, &found, &err) < 0)
 		return kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed");
