@@ -219,19 +219,16 @@ static const char rules[] =
 	"\tcount(launcher_mounts) == 0\n"
 	"}\n"
 	"\n"
-	"# Shared files only; from Kata 4.0 on the agent tells where a link leads.\n"
+	"# Shared files only; newer agents tell where a link leads.\n"
 	"CopyFileRequest if {\n"
 	"\tstartswith(input.path, \"/run/kata-containers/\")\n"
 	"\tplain(input.path)\n"
-	"\tinside\n"
+	"\tnot leads_out\n"
 	"}\n"
 	"\n"
-	"inside if not is_string(input.symlink_target)\n"
+	"leads_out if startswith(input.symlink_target, \"/\")\n"
 	"\n"
-	"inside if {\n"
-	"\tnot startswith(input.symlink_target, \"/\")\n"
-	"\tnot \"..\" in split(input.symlink_target, \"/\")\n"
-	"}\n";
+	"leads_out if \"..\" in split(input.symlink_target, \"/\")\n";
 
 static const char exec_rule[] = "\n"
 				"# Probes and hooks as well.\n"

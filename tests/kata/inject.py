@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lib import guest_image
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
 KUBEFENCE = BIN / "kubefence"
@@ -73,9 +75,10 @@ class Bench:
         sh("sfdisk", "-q", path, input=f"label: {table}\n{script}")
         return path
 
-    def inject(self, image, *args, out=None):
+    # Most of these images are about the file system; whether Kata boots one is boot.py's matter.
+    def inject(self, image, *args, out=None, boot="unchecked"):
         out = out or self.path("out")
-        cmd = [KUBEFENCE, "kata", "inject", "--image", image, "--out", out, "--policy", self.rego, *args]
+        cmd = [KUBEFENCE, "kata", "inject", "--image", image, "--out", out, "--policy", self.rego, "--boot", boot, *args]
         return out, subprocess.run([str(c) for c in cmd], capture_output=True, text=True, errors="replace", timeout=60)
 
 
@@ -124,12 +127,12 @@ def files(where: str) -> dict[str, tuple]:
     return out
 
 
-def correct(t, b: Bench, name: str, image: str, offset: int = 0, length: int = 0) -> str:
+def correct(t, b: Bench, name: str, image: str, offset: int = 0, length: int = 0, boot: str = "unchecked") -> str:
     """Injected, clean, and nothing else changed."""
     before = digest(image)
     code, said = fsck(image, offset)
     assert code == 0, said
-    out, p = b.inject(image)
+    out, p = b.inject(image, boot=boot)
     if not t.ok(p.returncode == 0, f"{name}: done", p.stderr):
         return out
     t.equal(digest(image), before, f"{name}: the image itself is as it was")
@@ -172,6 +175,8 @@ def layouts(t, b: Bench) -> None:
     subprocess.run(["e2fsck", "-fyD", indexed], capture_output=True)
     t.ok("0x81000" in debugfs(indexed, 0, "stat /opt"), "control: a directory with an index")
     correct(t, b, "bare, large directories with an index", indexed)
+    image = guest_image.skeleton(b.path("kata"))
+    correct(t, b, "as Kata's own: two tables, DAX header, journal", image, guest_image.FIRST, os.path.getsize(image) - guest_image.FIRST, boot="both")
     correct(t, b, "MBR", b.partitioned("dos", "start=6144, size=98304, type=linux\n"), 3 * MIB, 48 * MIB)
     correct(t, b, "GPT", b.partitioned("gpt", "start=6144, size=98304, type=linux\n"), 3 * MIB, 48 * MIB)
     # An upgrade: another policy over the one that is there.

@@ -158,6 +158,10 @@ def upgrade(t, tools) -> None:
         t.ok(any("for Kata 3.28, here is 4.1.0" in x and "kata.rootfsImage" in x for x in notes) and any("own guest kernel has Landlock" in x for x in notes),
              "upgrade: that kernel and root file system are not used any more is said, with what to set", notes)
         check_effective(t, n, both, "upgrade, Go beside Rust")
+        said = n.kata("status")[1]
+        found = checks(doctor("-o", "json", "--handler", HANDLER, root=n.dir)[1])["Kata's guest kernel has Landlock"]
+        t.ok(found["result"] == "warning" and "is for Kata 3.28, here is 4.1.0" in found["error"] and "kata.rootfsImage" in found["error"]
+             and any(e["action"] == "note" and "Kata 3.28" in e["detail"] for e in said["events"]), "upgrade: ... by doctor and status as well", (found, said))
 
         # Only the default shim, which is Rust's in 4.1; the old Go runtime lies there all the same.
         n.deploy(old)
@@ -181,6 +185,8 @@ def upgrade(t, tools) -> None:
         n.register(rust, suffix="-dev", snapshotter="devmapper")
         code, said, err = n.kata("install", *install)
         t.ok(code == 0 and handler(n)["snapshotter"] == "devmapper", "upgrade: one of another name is followed", err or handler(n))
+        code, said, err = n.kata("install", "--image", image, "--image-for", "4.1.")
+        t.ok(code == 0 and len(images(n)) == 1 and not n.path("/run/kubefence/kata-note").exists(), "upgrade: a root file system of the release is used, nothing is left to say", err)
         theirs = {p: v for p, v in n.files().items() if not p.startswith("opt/kubefence") and "kubefence" not in p}
         code, said, err = n.kata("uninstall")
         t.ok(code == 0 and n.files() == theirs, "upgrade: uninstalled byte by byte", err)

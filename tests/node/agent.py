@@ -250,6 +250,15 @@ def kata(t, c, marks, agent, h) -> Kata:
     repairs = [x for x in agent.said()[events:] if x["msg"] in ("changed-by-others", "installed")]
     t.ok(p.returncode == 0 and trees.HANDLER in h.config() and not repairs and h.restarts == before + 1,
          "kata: the agent leaves the handler in place", (p, repairs, h.restarts - before))
+    # What is to be known though everything works: the chart's default root file system is for another release.
+    k.kata("install", "--image", "/images/image", "--image-for", "3.28.")
+    looked_again(agent)
+    wait_until(lambda: "kata.rootfsImage" in marks.condition().get("message", ""), f"the condition to tell of the image, not {marks.condition()}")
+    t.ok(marks.is_("true", "Ready") and "nono-runc; the guest's root file system is for Kata 3.28, here is 4.1.0" in marks.condition()["message"],
+         "kata: a ready node tells that the root file system is not used, and what to set", marks.condition())
+    k.kata("install")
+    looked_again(agent)
+    wait_until(lambda: "Kata" not in marks.condition().get("message", ""), f"the condition to say no more of it, not {marks.condition()}")
     return k
 
 

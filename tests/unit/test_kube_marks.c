@@ -91,6 +91,15 @@ static void the_message_of_a_ready_node_names_the_guarded(void **unused)
 	assert_true(kf_marks_guards(m.message, "other"));
 	assert_false(kf_marks_guards(m.message, "profiles,"));
 	assert_false(kf_marks_guards(m.message, "mine"));
+	/* What else is to be said stands behind them, and names none. */
+	(void)snprintf(facts.detail, sizeof(facts.detail), "kata is for another release");
+	kf_marks_of(&facts, false, &m);
+	assert_true(m.ready);
+	assert_non_null(strstr(m.message, "unknown key); kata is for another release"));
+	assert_true(kf_marks_guards(m.message, "nono-runc"));
+	assert_true(kf_marks_guards(m.message, "other"));
+	assert_false(kf_marks_guards(m.message, "kata"));
+	assert_false(kf_marks_guards(m.message, "is"));
 }
 
 /* The patches for @node; NULL is none. */

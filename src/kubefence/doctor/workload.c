@@ -247,7 +247,9 @@ static enum kf_doctor_result check_kata(struct kf_doctor *d)
 		return kf_doctor_say(d, KF_DOCTOR_WARNING, "%s", note);
 	if (!d->found ||
 	    kf_kata_find(&d->node.host, KF_KATA_SHARE, KF_KATA_CONFIG, &arena, &found, &err) < 0)
-		return kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed");
+		return !d->found || err.code == ENOENT
+			       ? kf_doctor_say(d, KF_DOCTOR_SKIP, "Kata is not installed")
+			       : kf_doctor_say(d, KF_DOCTOR_WARNING, "%s", err.msg);
 	if (found.landlock == KF_KATA_LANDLOCK_YES || d->node.journal.nvms)
 		return kf_doctor_say(d, KF_DOCTOR_OK, "Kata %s", found.version);
 	return kf_doctor_say(d, KF_DOCTOR_WARNING,

@@ -13,6 +13,10 @@ static void report_kata(const struct kf_kata *kata, struct kf_report *r)
 	kf_report_say(r, "runtime", kata->shim, "");
 	kf_report_say(r, "config", kata->config, "");
 	kf_report_say(r, "kernel", kata->kernel, "");
+	kf_report_say(r, "image", *kata->image ? kata->image : "none",
+		      !*kata->image  ? "it is an initrd"
+		      : kata->nvdimm ? "an NVDIMM"
+				     : "a disk");
 	kf_report_say(r, "landlock", landlock[kata->landlock], kata->why);
 }
 
@@ -50,6 +54,7 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 	struct kf_kata kata;
 	struct kf_node node;
 	const char *state = "";
+	char note[256];
 	int status;
 
 	if (!kf_kata_cli_parse(self, argc, argv, &cli, &status))
@@ -63,6 +68,10 @@ static int run_status(const struct kf_command *self, int argc, char **argv)
 	else
 		kf_report_say(&cli.report, "kata", "none", why.msg);
 	status = report_handlers(&node, &cli.report, &err);
+	if (status == 0)
+		status = kf_kata_note(&node.host, note, &err);
+	if (status == 0 && *note)
+		kf_report_say(&cli.report, "note", KF_KATA_HANDLER, note);
 	state = node.journal.busy      ? "interrupted, run install or uninstall again"
 		: !node.journal.nvms   ? "not installed"
 		: node.journal.pending ? "installed, restart pending"
