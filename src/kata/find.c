@@ -57,7 +57,7 @@ static int find_prefix(const char *share_dir, struct kf_arena *arena, struct kf_
 }
 
 /* One of the runtimes of an installation, and its configuration. */
-struct candidate {
+struct found_runtime {
 	bool rust;
 	const char *config, *shim, *version;
 	unsigned major, minor;
@@ -101,7 +101,7 @@ static int read_version(const struct kf_host *host, const char *prefix, struct k
 
 /* The shim is asked first: an upgrade from a release before 4.0 leaves its VERSION behind. */
 static int find_version(const struct kf_host *host, const char *prefix, struct kf_arena *arena,
-			struct candidate *c, struct kf_err *err)
+			struct found_runtime *c, struct kf_err *err)
 {
 	if (ask_shim(host, c->shim, arena, &c->version, err) < 0 ||
 	    (!c->version && read_version(host, prefix, arena, &c->version, err) < 0))
@@ -119,7 +119,7 @@ static int find_version(const struct kf_host *host, const char *prefix, struct k
 }
 
 /* Whether both versions are known, and that of @a is the newer one. */
-static bool is_newer(const struct candidate *a, const struct candidate *b)
+static bool is_newer(const struct found_runtime *a, const struct found_runtime *b)
 {
 	if (!*b->version)
 		return false;
@@ -129,7 +129,7 @@ static bool is_newer(const struct candidate *a, const struct candidate *b)
 /* Add the candidate @config of layout @l; not if its runtime is not there, which *ret_missing then
  * names. */
 static int add_candidate(const struct kf_host *host, const struct kf_kata *k, size_t l,
-			 const char *config, struct kf_arena *arena, struct candidate *list,
+			 const char *config, struct kf_arena *arena, struct found_runtime *list,
 			 size_t *n, const char **ret_missing, struct kf_err *err)
 {
 	const char *shim = kf_arena_printf(arena, "%s/%s", k->prefix, layouts[l].shim);
@@ -147,7 +147,7 @@ static int add_candidate(const struct kf_host *host, const struct kf_kata *k, si
 	for (size_t i = 0; i < *n; i++)
 		if (strcmp(list[i].config, real) == 0)
 			return 0;
-	list[*n] = (struct candidate){
+	list[*n] = (struct found_runtime){
 		.rust = layouts[l].rust, .config = kf_arena_strdup(arena, real), .shim = shim};
 	if (!list[*n].config)
 		return kf_fail_nomem(err, "Kata");
@@ -160,8 +160,8 @@ static int add_candidate(const struct kf_host *host, const struct kf_kata *k, si
 static int find_config(const struct kf_host *host, const char *config, struct kf_arena *arena,
 		       struct kf_kata *k, struct kf_err *err)
 {
-	struct candidate list[KF_ARRAY_SIZE(layouts) + 1];
-	const struct candidate *best = list;
+	struct found_runtime list[KF_ARRAY_SIZE(layouts) + 1];
+	const struct found_runtime *best = list;
 	const size_t nprefix = strlen(k->prefix);
 	const char *missing = NULL;
 	size_t n = 0;
@@ -354,7 +354,7 @@ int kf_kata_find(const struct kf_host *host, const char *share_dir, const char *
 int kf_kata_look(const struct kf_host *host, const char *shim, const char *config,
 		 struct kf_arena *arena, struct kf_kata *ret, struct kf_err *err)
 {
-	struct candidate c = {.config = config, .shim = shim};
+	struct found_runtime c = {.config = config, .shim = shim};
 	struct kf_kata k = {.config = config, .shim = shim};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(layouts); i++) {

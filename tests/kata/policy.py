@@ -253,7 +253,8 @@ def page(policy: str) -> str:
         since = next(r for r in requests.RELEASES if call in requests.calls(r))
         of = "" if since == requests.RELEASES[0] else f" (from {since} on)"
         lines.append(f"| `{call}`{of} | `{message}` | {'allowed' if allowed else 'refused' if message == 'SetPolicyRequest' else 'by rule'} | {why} |")
-    return (Path(__file__).parent / "kata-policy.head.md").read_text() + "\n".join(["| call | message | answer | why |", "|---|---|---|---|", *lines]) + "\n"
+    head = (Path(__file__).parent / "kata-policy.head.md").read_text().replace("../../docs/", "")
+    return head + "\n".join(["| call | message | answer | why |", "|---|---|---|---|", *lines]) + "\n"
 
 
 def every_request(t, opa: Path, policy: str, engines: list) -> None:

@@ -239,10 +239,11 @@ def kata_command_line(root: str, debug: bool, runtime: str = "go") -> str:
 
 class Machine:
     """@disks are files; what the machine writes to them is forgotten with it.  With @command_line, which is then the
-    whole of it, the console is the virtio one as in Kata's machines, and @nvdimm is a file that is an NVDIMM."""
+    whole of it, the console is the virtio one as in Kata's machines, and @nvdimm is a file that is an NVDIMM.
+    @options are more of QEMU's."""
 
     def __init__(self, image, *, initrd=None, append: str = "", memory: int = 512, cpus: int = 1, disks=(),
-                 machine: str = "pc", command_line: str = "", nvdimm=None):
+                 machine: str = "pc", command_line: str = "", nvdimm=None, options=()):
         self.dir = tempfile.mkdtemp(prefix="kf-qemu-")
         self.n = 0
         self.buffer = b""
@@ -253,7 +254,7 @@ class Machine:
             "-chardev", f"file,id=c0,path={self.dir}/console", "-serial", "null" if command_line else "chardev:c0",
             "-chardev", f"socket,id=c1,path={self.dir}/agent,server=on,wait=off", "-serial", "chardev:c1",
             "-device", "virtio-rng-pci",
-            "-kernel", str(image), "-append", command_line or f"console=ttyS0 panic=-1 {append}",
+            "-kernel", str(image), "-append", command_line or f"console=ttyS0 panic=-1 {append}", *options,
         ]
         if command_line:
             self.args += ["-device", "virtio-serial-pci", "-device", "virtconsole,chardev=c0"]

@@ -29,6 +29,8 @@ set +e
 RECIPE = Path(box.ROOT, "images/kata-rootfs/build")
 KUBEFENCE = Path(box.ROOT, "out/bin/kubefence")
 OFFSET = 3 << 20
+# kata.qemu.seccompSandbox.
+SECCOMP = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 # What the guest's kernel, or the agent, says of an image that is spoiled.
 SAYS = {
     "without DAX header": "DAX unsupported by block device",
@@ -62,11 +64,12 @@ def inject(image, out: str, where: str, *args: str) -> subprocess.CompletedProce
     return subprocess.run(list(map(str, cmd)), capture_output=True, text=True)
 
 
-def machine(image: str, root: str, debug: bool, runtime: str = "go") -> qemu.Machine:
+def machine(image: str, root: str, debug: bool, runtime: str = "go", accelerators: str = "", **more) -> qemu.Machine:
     """As Kata's @runtime starts one with @image."""
     kernel = kernels.kata_kernel()
     how = {"nvdimm": image} if root == "nvdimm" else {"disks": (image,)}
-    return qemu.Machine(f"{kernel}/vmlinux", command_line=qemu.kata_command_line(root, debug, runtime), machine="q35", memory=1024, cpus=2, **how)
+    return qemu.Machine(f"{kernel}/vmlinux", command_line=qemu.kata_command_line(root, debug, runtime), machine=f"q35{accelerators}", memory=1024, cpus=2,
+                        **how, **more)
 
 
 def boots(t, image: str, root: str, debug: bool, runtime: str = "go") -> None:
@@ -87,8 +90,10 @@ def boots(t, image: str, root: str, debug: bool, runtime: str = "go") -> None:
 
 
 def sandboxes(t, image: str, where: str) -> None:
-    """What was injected is there and at work."""
-    with machine(image, "nvdimm", False) as m:
+    """What was injected is there and at work, in a machine whose QEMU has the values of kata.qemu.*."""
+    with machine(image, "nvdimm", False, accelerators=",kernel_irqchip=split", options=("-sandbox", SECCOMP)) as m:
+        status = Path(f"/proc/{m.process.pid}/status").read_text()
+        t.ok(re.search(r"NoNewPrivs:\s1\nSeccomp:\s2", status), "QEMU boots it within its own seccomp sandbox, elevateprivileges=deny included", status)
         for path, source in (("/opt/nono-nri/nono", Path(box.ROOT, "out/bin/nono")), ("/etc/kata-opa/default-policy.rego", Path(f"{where}/policy.rego"))):
             want = hashlib.sha256(source.read_bytes()).hexdigest()
             t.equal(m.check(f"sha256sum {path}").split()[0], want, f"{path} is there")
