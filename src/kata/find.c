@@ -63,6 +63,16 @@ struct found_runtime {
 	unsigned major, minor;
 };
 
+/* Those of one prefix, the preferred one first. */
+struct found_runtimes {
+	const struct kf_host *host;
+	const char *prefix;
+	struct kf_arena *arena;
+	struct found_runtime v[KF_ARRAY_SIZE(layouts) + 1];
+	size_t n;
+	const char *missing; /* the program of one that is not complete */
+};
+
 /* What the shim says of itself, as both runtimes do: "..., version: 4.1.0, commit: ...".  *ret is
  * NULL if it cannot be run, or says nothing of the kind. */
 static int ask_shim(const struct kf_host *host, const char *shim, struct kf_arena *arena,
@@ -84,7 +94,7 @@ static int ask_shim(const struct kf_host *host, const char *shim, struct kf_aren
 	return at && !*ret ? kf_fail_nomem(err, "Kata") : 0;
 }
 
-/* What the file VERSION says, which kata-deploy wrote before 4.0; *ret is NULL if there is none. */
+/* What the file VERSION says, which kata-deploy laid before 3.32; *ret is NULL if there is none. */
 static int read_version(const struct kf_host *host, const char *prefix, struct kf_arena *arena,
 			const char **ret, struct kf_err *err)
 {
@@ -99,22 +109,22 @@ static int read_version(const struct kf_host *host, const char *prefix, struct k
 	return *ret ? 0 : kf_fail_nomem(err, "Kata");
 }
 
-/* The shim is asked first: an upgrade from a release before 4.0 leaves its VERSION behind. */
+/* The shim is asked first: an upgrade from a release before 3.32 leaves its VERSION behind. */
 static int find_version(const struct kf_host *host, const char *prefix, struct kf_arena *arena,
-			struct found_runtime *c, struct kf_err *err)
+			struct found_runtime *r, struct kf_err *err)
 {
-	if (ask_shim(host, c->shim, arena, &c->version, err) < 0 ||
-	    (!c->version && read_version(host, prefix, arena, &c->version, err) < 0))
+	if (ask_shim(host, r->shim, arena, &r->version, err) < 0 ||
+	    (!r->version && read_version(host, prefix, arena, &r->version, err) < 0))
 		return -1;
-	if (!c->version) {
-		c->version = "";
+	if (!r->version) {
+		r->version = "";
 		return 0;
 	}
-	if (sscanf(c->version, "%u.%u", &c->major, &c->minor) != 2)
+	if (sscanf(r->version, "%u.%u", &r->major, &r->minor) != 2)
 		return kf_fail(
 			err, EINVAL,
 			"'%s' is no version of Kata; '%s --version' and '%s/VERSION' tell it",
-			c->version, c->shim, prefix);
+			r->version, r->shim, prefix);
 	return 0;
 }
 
@@ -126,82 +136,91 @@ static bool is_newer(const struct found_runtime *a, const struct found_runtime *
 	return a->major > b->major || (a->major == b->major && a->minor > b->minor);
 }
 
-/* Add the candidate @config of layout @l; not if its runtime is not there, which *ret_missing then
- * names. */
-static int add_candidate(const struct kf_host *host, const struct kf_kata *k, size_t l,
-			 const char *config, struct kf_arena *arena, struct found_runtime *list,
-			 size_t *n, const char **ret_missing, struct kf_err *err)
+/* Add the runtime of layout @l with @config, unless it has none or one of them is not there. */
+static int add_runtime(struct found_runtimes *f, size_t l, const char *config, struct kf_err *err)
 {
-	const char *shim = kf_arena_printf(arena, "%s/%s", k->prefix, layouts[l].shim);
+	struct found_runtime *r = &f->v[f->n];
 	char real[PATH_MAX];
 
-	if (!shim)
+	r->rust = layouts[l].rust;
+	r->shim = kf_arena_printf(f->arena, "%s/%s", f->prefix, layouts[l].shim);
+	if (!r->shim || !config)
 		return kf_fail_nomem(err, "Kata");
-	if (!kf_host_exists(host, shim)) {
-		*ret_missing = shim;
+	if (!kf_host_exists(f->host, config))
+		return 0;
+	if (!kf_host_exists(f->host, r->shim)) {
+		f->missing = r->shim;
 		return 0;
 	}
 	/* kata-deploy's drop-ins lie beside the file, not beside a symlink to it. */
-	if (kf_host_real(host, config, real, sizeof(real), err) < 0)
+	if (kf_host_real(f->host, config, real, sizeof(real), err) < 0)
 		return -1;
-	for (size_t i = 0; i < *n; i++)
-		if (strcmp(list[i].config, real) == 0)
+	for (size_t i = 0; i < f->n; i++)
+		if (strcmp(f->v[i].config, real) == 0)
 			return 0;
-	list[*n] = (struct found_runtime){
-		.rust = layouts[l].rust, .config = kf_arena_strdup(arena, real), .shim = shim};
-	if (!list[*n].config)
+	r->config = kf_arena_strdup(f->arena, real);
+	if (!r->config)
 		return kf_fail_nomem(err, "Kata");
-	if (find_version(host, k->prefix, arena, &list[*n], err) < 0)
+	if (find_version(f->host, f->prefix, f->arena, r, err) < 0)
 		return -1;
-	++*n;
+	f->n++;
 	return 0;
+}
+
+/* The default of the option is a path below Kata's usual prefix: it says nothing about another. */
+static bool is_elsewhere(const char *prefix, const char *config)
+{
+	size_t n = strlen(prefix);
+
+	return strcmp(config, KF_KATA_CONFIG) == 0 &&
+	       (strncmp(config, prefix, n) != 0 || config[n] != '/');
+}
+
+static int find_runtimes(struct found_runtimes *f, const char *config, struct kf_err *err)
+{
+	if (config && !is_elsewhere(f->prefix, config) &&
+	    add_runtime(f, strstr(config, "/runtime-rs/") ? 1 : 0, config, err) < 0)
+		return -1;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(layouts); i++)
+		if (add_runtime(f, i,
+				kf_arena_printf(f->arena, "%s/%s", f->prefix, layouts[i].config),
+				err) < 0)
+			return -1;
+	if (!f->n && f->missing)
+		return kf_fail(err, ENOENT, "Kata's runtime is not at '%s'; is kata-deploy done?",
+			       f->missing);
+	if (!f->n)
+		return kf_fail(err, ENOENT,
+			       "Kata's QEMU configuration is not at '%s' nor elsewhere in '%s'; "
+			       "install Kata first (kata-deploy), or name it with --config",
+			       config ? config : KF_KATA_CONFIG, f->prefix);
+	return 0;
+}
+
+static void take_runtime(const struct found_runtime *r, struct kf_kata *ret)
+{
+	ret->config = r->config;
+	ret->rust = r->rust;
+	ret->shim = r->shim;
+	ret->version = r->version;
+	ret->major = r->major;
+	ret->minor = r->minor;
 }
 
 static int find_config(const struct kf_host *host, const char *config, struct kf_arena *arena,
 		       struct kf_kata *k, struct kf_err *err)
 {
-	struct found_runtime list[KF_ARRAY_SIZE(layouts) + 1];
-	const struct found_runtime *best = list;
-	const size_t nprefix = strlen(k->prefix);
-	const char *missing = NULL;
-	size_t n = 0;
+	struct found_runtimes found = {.host = host, .prefix = k->prefix, .arena = arena};
+	const struct found_runtime *best = found.v;
 
-	/* The default path of the option is Kata's default prefix: it says nothing about another.
-	 */
-	if (config && (strncmp(config, k->prefix, nprefix) != 0 || config[nprefix] != '/') &&
-	    strcmp(config, KF_KATA_CONFIG) == 0)
-		config = NULL;
-	if (config && kf_host_exists(host, config) &&
-	    add_candidate(host, k, strstr(config, "/runtime-rs/") ? 1 : 0, config, arena, list, &n,
-			  &missing, err) < 0)
+	if (find_runtimes(&found, config, err) < 0)
 		return -1;
-	for (size_t i = 0; i < KF_ARRAY_SIZE(layouts); i++) {
-		const char *path = kf_arena_printf(arena, "%s/%s", k->prefix, layouts[i].config);
-
-		if (!path)
-			return kf_fail_nomem(err, "Kata");
-		if (kf_host_exists(host, path) &&
-		    add_candidate(host, k, i, path, arena, list, &n, &missing, err) < 0)
-			return -1;
-	}
-	if (!n && missing)
-		return kf_fail(err, ENOENT, "Kata's runtime is not at '%s'; is kata-deploy done?",
-			       missing);
-	if (!n)
-		return kf_fail(err, ENOENT,
-			       "Kata's QEMU configuration is not at '%s' nor elsewhere in '%s'; "
-			       "install Kata first (kata-deploy), or name it with --config",
-			       config ? config : KF_KATA_CONFIG, k->prefix);
-	for (size_t i = 1; i < n; i++)
-		if (is_newer(&list[i], best))
-			best = &list[i];
-	k->skipped = best == list ? NULL : list[0].config;
-	k->config = best->config;
-	k->rust = best->rust;
-	k->shim = best->shim;
-	k->version = best->version;
-	k->major = best->major;
-	k->minor = best->minor;
+	for (size_t i = 1; i < found.n; i++)
+		if (is_newer(&found.v[i], best))
+			best = &found.v[i];
+	take_runtime(best, k);
+	if (best != found.v)
+		k->skipped = found.v[0].config;
 	return 0;
 }
 
@@ -372,9 +391,8 @@ int kf_kata_look(const struct kf_host *host, const char *shim, const char *confi
 		return kf_fail(err, EINVAL, "'%s' is no runtime of Kata's", shim);
 	if (find_version(host, k.prefix, arena, &c, err) < 0)
 		return -1;
-	k.version = c.version;
-	k.major = c.major;
-	k.minor = c.minor;
+	c.rust = k.rust;
+	take_runtime(&c, &k);
 	if (read_config(host, arena, &k, err) < 0 || find_landlock(host, arena, &k, err) < 0)
 		return -1;
 	*ret = k;
