@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import runtimes as kata_runtimes
+import templates
 from trees import BIN, HANDLER, IMPORTS, LAYOUTS, OURS, PREFIX, SECCOMP, KataNode, Layout
 from node_root import GUARD, changed_files, runtimes
 from doctor import checks, doctor
@@ -225,6 +226,15 @@ def keys(t, tools, everything: bool) -> None:
                 named = "50-user-overrides.toml:" in err and "does not know" in err
                 if (code == 0) != want or (not want and not named):
                     wrong.append((text, want, code, err))
+            # All that Kata's own configuration has, as a drop-in.
+            release = ".".join(map(str, layout.release))
+            n.write(f"{layout.dir}/config.d/50-user-overrides.toml", templates.dropin(templates.keys(release, layout.rust)))
+            code, said, err = n.kata("plan", "--kernel", kernel)
+            t.equal((code, err), (0, ""), f"keys, {layout.name}: every key of Kata's own configuration is known")
+            for key in templates.UNREAD.get((release, layout.rust), ()):
+                n.write(f"{layout.dir}/config.d/50-user-overrides.toml", f"[hypervisor.qemu]\n{key} = ''\n")
+                code, said, err = n.kata("plan", "--kernel", kernel)
+                t.ok(code == 1 and f"does not know '{key}'" in err, f"keys, {layout.name}: ... but {key}, which it does not read", err)
             n.path(f"{layout.dir}/config.d/50-user-overrides.toml").unlink()
             t.ok(not wrong and n.files() == clean, f"keys, {layout.name}: {len(cases)} drop-ins of a user's: what the runtime does not know is named", wrong)
             code, said, err = n.kata("install", "--kernel", kernel)
