@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 
 #include <endian.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,10 +15,10 @@
 #define SUPER	   1024u /* ext4's and erofs's superblocks lie that far into their partition */
 #define MBR_TABLE  446u
 #define GPT_ENTRY  128u
-#define VERITY_TEXT                                                                                \
-	"is measured (dm-verity): whatever is changed in it, the guest's kernel will refuse. Use " \
-	"Kata's image as it is and give the policy with the pod's configuration, or build an "     \
-	"image without MEASURED_ROOTFS"
+#define VERITY_TEXT                                                                             \
+	"is measured (dm-verity): where a configuration has kernel_verity_params, the guest's " \
+	"kernel refuses whatever is changed in it. For others, such as Kata's for plain QEMU, " \
+	"--unmeasured makes an image without the hashes"
 
 struct part {
 	uint64_t offset, size;
@@ -168,13 +167,14 @@ static int refuse_other(int fd, const char *name, uint64_t offset, struct kf_err
 	return kf_fail(err, EINVAL, "'%s' holds no ext4 file system, bare or in a partition", name);
 }
 
-static int from_table(int fd, const char *name, const struct part_table *t,
+static int from_table(int fd, const char *name, bool measured, const struct part_table *t,
 		      struct kf_image_layout *ret, struct kf_err *err)
 {
 	const struct part *found = NULL;
 
+	measured = measured && t->n == 2;
 	for (const struct part *p = t->v; p < t->v + t->n; p++) {
-		if (has_magic(fd, p->offset, "verity\0\0", 8))
+		if (!measured && has_magic(fd, p->offset, "verity\0\0", 8))
 			return kf_fail(err, ENOTSUP, "'%s' " VERITY_TEXT, name);
 		if (!is_ext4(fd, p->offset))
 			continue;
@@ -188,16 +188,19 @@ static int from_table(int fd, const char *name, const struct part_table *t,
 	}
 	if (!found)
 		return refuse_other(fd, name, t->n ? t->v[0].offset : 0, err);
-	for (const struct part *p = t->v; p < t->v + t->n; p++)
+	*ret = (struct kf_image_layout){found->offset, found->size, found->number, 0, 0};
+	for (const struct part *p = t->v; p < t->v + t->n; p++) {
+		if (p == found || is_empty(fd, p))
+			continue;
 		/* Measured images of Kata keep their hashes in another partition, without a
 		 * superblock. */
-		if (p != found && !is_empty(fd, p))
+		if (!measured)
 			return kf_fail(err, ENOTSUP,
-				       "'%s': partition %u is no file system, as in an image that "
-				       "is measured (dm-verity), where every change is refused by "
-				       "the guest's kernel; build one without MEASURED_ROOTFS",
+				       "'%s': partition %u is no file system, so this " VERITY_TEXT,
 				       name, p->number);
-	*ret = (struct kf_image_layout){found->offset, found->size, found->number};
+		ret->hash_offset = p->offset;
+		ret->hash_size = p->size;
+	}
 	return 0;
 }
 
@@ -215,7 +218,8 @@ static bool has_tail(int fd, uint64_t image_size)
 	return end < image_size && has_magic(fd, end, "verity\0\0", 8);
 }
 
-int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, struct kf_err *err)
+int kf_image_find_rootfs(int fd, const char *name, bool measured, struct kf_image_layout *ret,
+			 struct kf_err *err)
 {
 	struct part_table t = {.n = 0};
 	struct stat st;
@@ -227,7 +231,7 @@ int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, 
 	if (is_ext4(fd, 0)) {
 		if (has_tail(fd, size))
 			return kf_fail(err, ENOTSUP, "'%s' " VERITY_TEXT, name);
-		*ret = (struct kf_image_layout){0, size, 0};
+		*ret = (struct kf_image_layout){.size = size};
 		return 0;
 	}
 	if (!has_magic(fd, 510, "\x55\xaa", 2))
@@ -235,7 +239,7 @@ int kf_image_find_rootfs(int fd, const char *name, struct kf_image_layout *ret, 
 	t.size = size;
 	if (read_mbr(fd, name, &t, err) < 0)
 		return -1;
-	return from_table(fd, name, &t, ret, err);
+	return from_table(fd, name, measured, &t, ret, err);
 }
 
 int kf_image_find_first(int fd, const char *name, uint64_t base, struct kf_image_layout *ret,
@@ -256,7 +260,7 @@ int kf_image_find_first(int fd, const char *name, uint64_t base, struct kf_image
 		if (p->number == 1) {
 			if (!is_ext4(fd, p->offset))
 				return refuse_other(fd, name, p->offset, err);
-			*ret = (struct kf_image_layout){p->offset, p->size, 1};
+			*ret = (struct kf_image_layout){p->offset, p->size, 1, 0, 0};
 			return 0;
 		}
 	return kf_fail(err, ENOENT, "'%s' has no partition 1 in the table at byte %llu", name,

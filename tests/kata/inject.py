@@ -312,6 +312,16 @@ def refusals(t, b: Bench) -> None:
         image = b.partitioned(table, hashes)
         patch(image, 110592 * 512, os.urandom(4096))
         refused(f"{table}: hashes without a superblock", image, "measured")
+        out, p = b.inject(image, "--unmeasured")
+        whole, hashed = Path(image).read_bytes(), slice(110592 * 512, (110592 + 8192) * 512)
+        left = Path(out).read_bytes() if p.returncode == 0 else whole
+        t.ok(p.returncode == 0 and any(whole[hashed]) and not any(left[hashed]) and whole[hashed.stop:] == left[hashed.stop:] and "its hashes" in p.stdout,
+             f"{table}: --unmeasured: it is taken, and its hashes are gone", p.stderr)
+        t.equal(files(tree(b, out, 3 * MIB))[POLICY][1], REGO.encode(), f"{table}: ... with what is injected")
+        image = b.partitioned(table, hashes + "start=118784, size=2048, type=linux\n")
+        patch(image, 110592 * 512, os.urandom(4096))
+        out, p = b.inject(image, "--unmeasured")
+        t.ok(p.returncode == 1 and "measured" in p.stderr, f"{table}: --unmeasured: not with a third partition", p.stderr)
         image = b.partitioned(table, hashes)
         out, p = b.inject(image)
         t.ok(p.returncode == 0, f"{table}: control: an empty second partition", p.stderr)

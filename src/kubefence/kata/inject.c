@@ -40,7 +40,8 @@ struct guest_file {
 
 struct inject {
 	const char *image, *out, *launcher, *profile_dir, *policy;
-	unsigned boot; /* in which ways Kata must be able to boot it; 0: it is not checked */
+	bool unmeasured; /* an image with hashes becomes one without */
+	unsigned boot;	 /* in which ways Kata must be able to boot it; 0: it is not checked */
 	struct kf_profiles profiles;
 	char *program, *rego;
 	struct guest_file files[FILES_MAX];
@@ -150,12 +151,25 @@ static int copy_image(int from, int to, off_t size, const char *name, struct kf_
 	return at < 0 && errno != ENXIO ? kf_fail_sys(err, "read the image") : 0;
 }
 
+/* Fill the partition with the hashes of what is about to change with zeros. */
+static int remove_hashes(const struct inject *in, int fd, const struct kf_image_layout *at,
+			 struct kf_err *err)
+{
+	if (!at->hash_size)
+		return 0;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at->hash_offset,
+		      (off_t)at->hash_size) < 0)
+		return kf_fail_sys(err, "remove the hashes beside '%s'", in->out);
+	return 0;
+}
+
 static int change_image(const struct inject *in, int fd, const struct kf_image_layout *at,
 			struct kf_err *err)
 {
 	struct kf_ext4 *e;
 
-	if (kf_ext4_open(fd, in->image, at->offset, at->size, true, &e, err) < 0)
+	if (remove_hashes(in, fd, at, err) < 0 ||
+	    kf_ext4_open(fd, in->image, at->offset, at->size, true, &e, err) < 0)
 		return -1;
 	if (kf_ext4_check(e, err) < 0)
 		goto fail;
@@ -173,11 +187,14 @@ fail:
 static int verify_image(const struct inject *in, int fd, const struct kf_image_layout *at,
 			unsigned inodes[static FILES_MAX], struct kf_err *err)
 {
+	struct kf_image_layout after;
 	struct kf_ext4 *e;
 	bool there = true;
 	int r;
 
-	if ((in->boot && kf_image_check_boot(fd, in->out, in->boot, err) < 0) ||
+	/* Nothing says of it any more that it is measured. */
+	if (kf_image_find_rootfs(fd, in->out, false, &after, err) < 0 ||
+	    (in->boot && kf_image_check_boot(fd, in->out, in->boot, err) < 0) ||
 	    kf_ext4_open(fd, in->out, at->offset, at->size, false, &e, err) < 0)
 		return -1;
 	r = kf_ext4_check(e, err);
@@ -206,7 +223,7 @@ static int make_image(const struct inject *in, int from, const struct stat *st, 
 	n = snprintf(tmp, sizeof(tmp), ".%s.%ld.tmp", name, (long)getpid());
 	if (!*name || n < 0 || (size_t)n >= sizeof(tmp))
 		return kf_fail(err, EINVAL, "--out '%s' is not a usable file name", in->out);
-	if (kf_image_find_rootfs(from, in->image, &at, err) < 0 ||
+	if (kf_image_find_rootfs(from, in->image, in->unmeasured, &at, err) < 0 ||
 	    (in->boot && kf_image_check_boot(from, in->image, in->boot, err) < 0))
 		return -1;
 	fd = openat(dir, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -223,6 +240,8 @@ static int make_image(const struct inject *in, int from, const struct stat *st, 
 	for (size_t i = 0; i < in->nfiles; i++)
 		kf_print_line(stdout, "%-10s %s: inode %u, %zu bytes", "injected",
 			      in->files[i].path, inodes[i], in->files[i].n);
+	if (at.hash_size)
+		kf_print_line(stdout, "%-10s %s: its hashes (dm-verity)", "removed", in->out);
 	if (at.partition)
 		kf_print_line(stdout, "%-10s %s: partition %u", "verified", in->out, at.partition);
 	else
@@ -321,6 +340,13 @@ const struct kf_command kf_cmd_kata_inject = {
 			OPTION("policy", "FILE", policy,
 			       "agent policy (Rego), as 'kubefence kata policy' writes it "
 			       "-> " GUEST_POLICY),
+			{
+				.name = "unmeasured",
+				.kind = KF_OPTION_SET,
+				KF_OPTION_AT(struct inject, unmeasured),
+				.help = "take an image with hashes (dm-verity), and leave them "
+					"out: not for configurations with kernel_verity_params",
+			},
 			{
 				.name = "boot",
 				.kind = KF_OPTION_CALL,
