@@ -72,8 +72,12 @@ static bool is_image_for(const struct kf_node *node, const struct kf_kata_option
 static int choose_images(const struct kf_node *node, const struct kf_kata_options *o, bool write,
 			 struct kf_kata_plan *p, bool *ret_changed, struct kf_err *err)
 {
+	bool image = o->image && is_image_for(node, o, &p->kata, p->note);
 	size_t n = 0;
 
+	/* Everything is looked at before anything is written. */
+	if (image && check_image(node, &p->kata, o->image, err) < 0)
+		return -1;
 	if (p->kata.landlock != KF_KATA_LANDLOCK_YES && !o->kernel)
 		return kf_fail(
 			err, ENOTSUP,
@@ -87,10 +91,8 @@ static int choose_images(const struct kf_node *node, const struct kf_kata_option
 	else if (o->kernel && kf_kata_image(node, KF_KATA_KERNEL, o->kernel, write, &p->arena,
 					    &p->images[n++], ret_changed, err) < 0)
 		return -1;
-	if (o->image && is_image_for(node, o, &p->kata, p->note) &&
-	    (check_image(node, &p->kata, o->image, err) < 0 ||
-	     kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena, &p->images[n++],
-			   ret_changed, err) < 0))
+	if (image && kf_kata_image(node, KF_KATA_ROOTFS, o->image, write, &p->arena,
+				   &p->images[n++], ret_changed, err) < 0)
 		return -1;
 	return 0;
 }
