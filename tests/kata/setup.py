@@ -46,16 +46,17 @@ def handler(n: KataNode) -> dict:
     return runtimes(n.dump()).get(HANDLER, {})
 
 
-def check_effective(t, n: KataNode, layout: Layout, name: str, sandbox: str = SECCOMP, **wanted) -> None:
+def check_effective(t, n: KataNode, layout: Layout, name: str, sandbox: str = SECCOMP, guest: bool = True, **wanted) -> None:
     """What the runtime behind the handler makes of its files: as 'kubefence kata config' says, and locked."""
     import tomllib
     code, said, err = n.kata("config")
     k = kata_runtimes.load(n.path(layout.ours), layout.rust)
     t.equal(tomllib.loads(said["text"]) if code == 0 else err, kata_runtimes.plain(k.values), f"{name}: its configuration is what Kata computes")
-    t.ok(k.enable_annotations == [] and not k.disable_guest_seccomp, f"{name}: no annotation counts, seccomp in the guest", k.values)
+    t.ok(k.enable_annotations == [] and k.disable_guest_seccomp is not guest, f"{name}: no annotation counts, seccomp in the guest is {'on' if guest else 'off'}", k.values)
     t.equal(k.qemu("-sandbox"), [sandbox] if sandbox else [], f"{name}: QEMU's own seccomp sandbox is on its command line")
     for key, value in wanted.items():
         t.equal(getattr(k, key), value, f"{name}: {key}")
+    t.equal(k.qemu("-machine"), [",".join(filter(None, ["q35,accel=kvm", k.machine_accelerators]))], f"{name}: the accelerators are those of QEMU's machine")
 
 
 def one(t, tools, layout: Layout, line: str) -> None:
@@ -112,9 +113,9 @@ def one(t, tools, layout: Layout, line: str) -> None:
              f"{name}: nothing to do the second time", err or changed_files(settled, n.snapshot(), n.dir))
 
         # Other values of kata.qemu.*: off, and Kata's own accelerators.
-        code, said, err = n.kata("install", "--kernel", kernel, "--seccomp-sandbox", "", *kata)
+        code, said, err = n.kata("install", "--kernel", kernel, "--seccomp-sandbox", "", "--disable-guest-seccomp", *kata)
         t.ok(code == 0 and said["state"] == "done", f"{name}: other values", err)
-        check_effective(t, n, layout, f"{name}, other values", sandbox="", machine_accelerators="")
+        check_effective(t, n, layout, f"{name}, other values", sandbox="", guest=False, machine_accelerators="")
 
         # kata-deploy comes again with another release, and removes nothing of the old one that it does not replace.
         newer = Layout("4.2.0", layout.rust, layout.prefix)
