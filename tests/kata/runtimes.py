@@ -5,8 +5,13 @@ Go decodes file after file into its structures: in a drop-in each key of [hyperv
 and one that its structure does not have is an error.  Rust merges the files as trees and decodes the result; what its
 structures do not have it ignores, but for [agent.X].
 """
+import json
+import subprocess
 import tomllib
 from pathlib import Path
+
+import templates
+from lib import tools
 
 
 class Refused(Exception):
@@ -61,6 +66,17 @@ class Config:
         sandbox = self.fields["seccomp_sandbox" if self.rust else "seccompsandbox"]
         machine = ",".join(filter(None, [self.machine_type, "accel=kvm", self.machine_accelerators]))
         return {"-sandbox": [sandbox] if sandbox else [], "-machine": [machine], "-kernel": [self.kernel]}[option]
+
+
+def decoded(config: Path, release: str) -> dict:
+    """What the library of the Go runtime makes of the files, decoded as that does it: the fields of Config, by their names."""
+    fields = FIELDS[False]
+    keys = sorted({*templates.keys(release, False)["hypervisor.qemu"], *fields["hypervisor"]})
+    p = subprocess.run([str(tools.program("kata-config")), str(config), *keys], capture_output=True, text=True, timeout=60)
+    if p.returncode:
+        raise Refused(p.stderr)
+    got = json.loads(p.stdout)
+    return {key: default if got[table].get(key) is None else got[table][key] for table in fields for key, default in fields[table].items()}
 
 
 def load(config: Path, rust: bool) -> Config:

@@ -52,6 +52,8 @@ def check_effective(t, n: KataNode, layout: Layout, name: str, sandbox: str = SE
     code, said, err = n.kata("config")
     k = kata_runtimes.load(n.path(layout.ours), layout.rust)
     t.equal(tomllib.loads(said["text"]) if code == 0 else err, kata_runtimes.plain(k.values), f"{name}: its configuration is what Kata computes")
+    if not layout.rust:
+        t.equal(kata_runtimes.decoded(n.path(layout.ours), "3.28" if layout.release == (3, 28) else "4.1"), k.fields, f"{name}: the Go runtime's own library decodes the same")
     t.ok(k.enable_annotations == [] and k.disable_guest_seccomp is not guest, f"{name}: no annotation counts, seccomp in the guest is {'on' if guest else 'off'}", k.values)
     t.equal(k.qemu("-sandbox"), [sandbox] if sandbox else [], f"{name}: QEMU's own seccomp sandbox is on its command line")
     for key, value in wanted.items():
@@ -240,6 +242,13 @@ def keys(t, tools, everything: bool) -> None:
             t.ok(not wrong and n.files() == clean, f"keys, {layout.name}: {len(cases)} drop-ins of a user's: what the runtime does not know is named", wrong)
             code, said, err = n.kata("install", "--kernel", kernel)
             n.write(f"{OURS}/config.d/90-mine.toml", f"[hypervisor.qemu]\n{'seccompsandbox' if layout.rust else 'seccomp_sandbox'} = 'on'\n")
+            if not layout.rust:
+                try:
+                    kata_runtimes.decoded(n.path(layout.ours), release)
+                    refused = False
+                except kata_runtimes.Refused as e:
+                    refused = "90-mine.toml" in str(e) and "seccomp_sandbox" in str(e)
+                t.ok(refused, f"keys, {layout.name}: control: the Go runtime's own decoding fails on it")
             code, said, err = n.kata("install", "--kernel", kernel)
             t.ok(code == 1 and "90-mine.toml:2" in err and f"there it is called {layout.seccomp}" in err,
                  f"keys, {layout.name}: ... also behind ours; the right name is told", err)
