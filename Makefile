@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-bwrap nono-runc nono-egress kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all analyze coverage deps install uninstall deb dist demo images test test-all bench fuzz clean help
+.PHONY: all analyze coverage deps install uninstall deb dist demo cluster-demo site pictures images test test-all bench fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-bwrap,nono-runc,nono-egress,kubefence}
 	@ninja -C $(O)/build
@@ -39,6 +39,18 @@ dist: deps ## the files of a release in out/dist: source, binaries for ARCHES, b
 demo: all ## the same container without and with the sandbox, side by side, on this machine
 	@scripts/bootstrap demo
 	@scripts/demo
+
+cluster-demo: all ## a Kubernetes of this machine, our chart, a sandboxed and a plain pod side by side
+	@scripts/bootstrap test
+	@scripts/cluster-demo
+
+site: all ## the documentation as a site in out/site/html
+	@scripts/bootstrap test
+	@site/build.py
+
+pictures: all ## draw docs/pictures again: diagrams by Graphviz, the demo by a run
+	@scripts/bootstrap test
+	@site/pictures.py
 
 images: all ## the plugin image as out/image{/,.tar,.spdx.json}, for ARCHES="amd64 arm64"
 	@for a in $(filter-out $(ARCH),$(ARCHES)); do images/cross $$a $(O)/cross-$$a || exit 1; done

@@ -52,6 +52,7 @@ AREAS = {
     "learn": (root, landlock),
     "profiles": (root, landlock),
     "bwrap": (root, landlock),
+    "site": (),
 }
 ALL = (root, loopback, landlock, cgroups, shm, space)
 
