@@ -62,7 +62,8 @@ def stale() -> list[str]:
 
 def main() -> int:
     if sys.argv[1:] == ["--check"]:
-        print("\n".join(f"{name} is not of its source: make pictures" for name in stale()))
+        for name in stale():
+            print(f"{name} is not of its source: make pictures")
         return 1 if stale() else 0
     for source in sorted(PICTURES.glob("*.dot")):
         source.with_suffix(".svg").write_text(draw(source))
