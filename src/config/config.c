@@ -261,6 +261,72 @@ static void read_allowed_profiles(struct config_reader *r, const struct kf_toml_
 		read_list(r, value, kf_profile_name_valid, WHAT_PROFILE, &s->nallowed_profiles);
 }
 
+/* One namespace of the table: [namespaces.NAME] with default_profile and allowed_profiles. */
+static const char *read_namespace(struct config_reader *r, const struct kf_toml_node *table)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf allowed = KF_BUF_INIT(KF_SETTINGS_NAMESPACE);
+	const char *def = "-", *text;
+
+	if (table->kind != KF_TOML_TABLE) {
+		mistake(r, "'%.63s' must be a table, [namespaces.%.63s]", table->key, table->key);
+		return NULL;
+	}
+	for (const struct kf_toml_node *e = table->first_child; e; e = e->next) {
+		size_t n = 0;
+
+		r->at = origin_of(r, &e->begin);
+		if (strcmp(e->key, "default_profile") == 0) {
+			def = read_string(r, e);
+			if (def && !kf_profile_name_valid(def))
+				mistake(r, "'%.80s' is not " WHAT_PROFILE, def);
+		} else if (strcmp(e->key, "allowed_profiles") == 0) {
+			const char *const *list =
+				read_list(r, e, kf_profile_name_valid, WHAT_PROFILE, &n);
+
+			for (size_t i = 0; list && i < n; i++)
+				kf_buf_addf(&allowed, "%s%s", i ? "," : "", list[i]);
+		} else {
+			mistake(r, "'%.80s' is unknown; use default_profile and allowed_profiles",
+				e->key);
+		}
+	}
+	if (!def || allowed.failed) {
+		if (allowed.failed)
+			mistake(r, "'%.63s' has too many profiles", table->key);
+		return NULL;
+	}
+	text = kf_arena_printf(r->arena, "%s %s %s", table->key, def, allowed.n ? allowed.p : "-");
+	r->diags->nomem |= !text;
+	if (text && !kf_settings_namespace_valid(text))
+		mistake(r, "'%.80s' is not the name of a namespace", table->key);
+	return text;
+}
+
+static void read_namespaces(struct config_reader *r, const struct kf_toml_node *value)
+{
+	struct kf_settings *s = &r->out.settings;
+	const char **list;
+	size_t n = 0;
+
+	if (value->kind != KF_TOML_TABLE || value->nchildren > LIST_MAX) {
+		mistake(r, "must be at most %d tables [namespaces.NAME]", LIST_MAX);
+		return;
+	}
+	list = kf_arena_calloc(r->arena, value->nchildren + 1, sizeof(*list));
+	if (!list) {
+		r->diags->nomem = true;
+		return;
+	}
+	for (const struct kf_toml_node *e = value->first_child; e; e = e->next) {
+		const char *text = read_namespace(r, e);
+
+		if (text)
+			list[n++] = text;
+	}
+	s->namespaces = list;
+	s->nnamespaces = n;
+}
+
 static bool kata_annotation_valid(const char *s)
 {
 	return strncmp(s, "io.katacontainers.", 18) == 0 && s[18];
@@ -309,6 +375,7 @@ static const struct {
 	{"seccomp_profile", NULL, read_seccomp_profile},
 	{"vm_rootfs_classes", NULL, read_vm_rootfs_classes},
 	{"allowed_profiles", NULL, read_allowed_profiles},
+	{"namespaces", NULL, read_namespaces},
 	{"exec", NULL, read_exec},
 	{"kata_annotations", NULL, read_kata_annotations},
 	{"profiles_dir", NULL, read_profiles_dir},

@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER	 "kubefence-settings 1\n"
-#define LIST_MAX 256
+#define HEADER	   "kubefence-settings 1\n"
+#define LIST_MAX   256
+/* Three lists, with the end of each. */
+#define LISTS_SIZE (3 * (LIST_MAX + 1))
 
 static const char *const exec_modes[] = {
 	[KF_EXEC_SANDBOX] = "sandbox",
@@ -26,7 +28,8 @@ static int check_settings(const struct kf_settings *s, struct kf_err *err)
 {
 	char clean[PATH_MAX];
 
-	if (!s->nhandlers || s->nhandlers > LIST_MAX || s->nallowed_profiles > LIST_MAX)
+	if (!s->nhandlers || s->nhandlers > LIST_MAX || s->nallowed_profiles > LIST_MAX ||
+	    s->nnamespaces > LIST_MAX)
 		return kf_fail(err, EINVAL, "settings: no handler, or more than %d in a list",
 			       LIST_MAX);
 	for (size_t i = 0; i < s->nhandlers; i++)
@@ -37,6 +40,11 @@ static int check_settings(const struct kf_settings *s, struct kf_err *err)
 		if (!kf_profile_name_valid(s->allowed_profiles[i]))
 			return kf_fail(err, EINVAL, "settings: allowed '%s' is not a name",
 				       s->allowed_profiles[i]);
+	for (size_t i = 0; i < s->nnamespaces; i++)
+		if (!kf_settings_namespace_valid(s->namespaces[i]))
+			return kf_fail(err, EINVAL,
+				       "settings: namespace '%.100s' is not understood",
+				       s->namespaces[i]);
 	if (!s->default_profile || !kf_profile_name_valid(s->default_profile))
 		return kf_fail(err, EINVAL, "settings: no default profile");
 	if (!s->launcher || s->launcher[0] != '/' || !s->launcher[1] || strchr(s->launcher, '\n') ||
@@ -59,6 +67,8 @@ int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, str
 	kf_buf_addf(buf, "default %s\nlauncher %s\n", s->default_profile, s->launcher);
 	for (size_t i = 0; i < s->nallowed_profiles; i++)
 		kf_buf_addf(buf, "allowed %s\n", s->allowed_profiles[i]);
+	for (size_t i = 0; i < s->nnamespaces; i++)
+		kf_buf_addf(buf, "namespace %s\n", s->namespaces[i]);
 	kf_buf_addf(buf, "seccomp %s\nexec %s\n", *level ? level : "none", exec_modes[s->exec]);
 	if (buf->failed)
 		return kf_fail_nomem(err, "settings");
@@ -116,7 +126,10 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 	s->handlers = take_list(&p, "handler", lists, &s->nhandlers);
 	s->default_profile = take_value(&p, "default");
 	s->launcher = take_value(&p, "launcher");
-	s->allowed_profiles = take_list(&p, "allowed", lists + LIST_MAX, &s->nallowed_profiles);
+	s->allowed_profiles =
+		take_list(&p, "allowed", lists + (LIST_MAX + 1), &s->nallowed_profiles);
+	s->namespaces =
+		take_list(&p, "namespace", lists + LISTS_SIZE - (LIST_MAX + 1), &s->nnamespaces);
 	level = take_value(&p, "seccomp");
 	mode = level ? take_value(&p, "exec") : NULL;
 	if (!mode || *p.line)
@@ -154,12 +167,12 @@ int kf_settings_text_parse(const char *text, size_t n, struct kf_settings_text *
 		return kf_fail(err, EINVAL, "settings: checksum is missing or wrong");
 	body = n - trailer;
 	/* One block holds the lists, which need the alignment, and behind them the text. */
-	out.text = calloc(1, 2 * (LIST_MAX + 1) * sizeof(char *) + body + 1);
+	out.text = calloc(1, LISTS_SIZE * sizeof(char *) + body + 1);
 	if (!out.text)
 		return kf_fail_nomem(err, "settings");
 	lists = (const char **)(void *)out.text;
-	memcpy(lists + 2 * (LIST_MAX + 1), text, body);
-	if (parse_lines((char *)(lists + 2 * (LIST_MAX + 1)), lists, &out.settings, err) < 0) {
+	memcpy(lists + LISTS_SIZE, text, body);
+	if (parse_lines((char *)(lists + LISTS_SIZE), lists, &out.settings, err) < 0) {
 		kf_settings_text_done(&out);
 		return -1;
 	}

@@ -10,7 +10,7 @@
 
 /* What an administrator decided for the node, as the plugin publishes it and
  * the guard reads it (kf_file_open_trusted() first).  Line-based, in this order;
- * handler and allowed may repeat, allowed may be absent; the last line is a
+ * handler, allowed and namespace may repeat, the latter two may be absent; the last line is a
  * checksum over all bytes before it:
  *
  *	kubefence-settings 1
@@ -18,6 +18,7 @@
  *	default default
  *	launcher /opt/nono-nri/nono
  *	allowed claude-code
+ *	namespace team-a strict strict,codex     its default and allowed ones; "-" for none
  *	seccomp restricted             or "runtime-default", or "none" for ""
  *	exec sandbox                   or "deny"
  *	sum HEX

@@ -43,6 +43,7 @@ struct work {
 	struct kf_plan plan;
 	/* The profiles that the plan can choose, and their texts. */
 	const char *candidates[CANDIDATES];
+	char default_profile[KF_LIMIT_PROFILE_NAME + 1]; /* of the pod's namespace */
 	struct kf_profile_text texts[CANDIDATES];
 	const struct kf_profile_text *chosen;
 	struct kf_profile_info own; /* of the container that a process enters */
@@ -97,7 +98,8 @@ static int load_profiles(struct work *w, struct kf_err *err)
 
 	if (!own)
 		return kf_fail_nomem(err, "profiles");
-	w->candidates[0] = w->settings.settings.default_profile;
+	w->candidates[0] =
+		kf_settings_default(&w->settings.settings, view->namespace_, w->default_profile);
 	w->candidates[1] = kf_view_annotation(view, KF_ANNOTATION_PROFILE);
 	w->candidates[2] = kf_view_annotation(view, own);
 	return kf_profiles_load(&w->settings.settings, w->candidates, CANDIDATES, w->arena,
@@ -141,6 +143,7 @@ static int decide_again(struct work *w, struct kf_err *err)
 
 	w->own = (struct kf_profile_info){.name = w->record.profile};
 	settings->default_profile = w->own.name;
+	settings->nnamespaces = 0;
 	settings->profiles = &w->own;
 	settings->nprofiles = 1;
 	return plan_work(w, err);

@@ -55,25 +55,16 @@ static const char *profile_annotation(const struct kf_view *view, const char **r
 	return value;
 }
 
-static bool profile_allowed(const struct kf_settings *settings, const char *name)
-{
-	if (!settings->nallowed_profiles)
-		return true;
-	for (size_t i = 0; i < settings->nallowed_profiles; i++)
-		if (strcmp(settings->allowed_profiles[i], name) == 0)
-			return true;
-	return false;
-}
-
 /* Names of all profiles of the node that pods may name, for refusals. */
-static const char *list_profiles(const struct kf_settings *settings, struct kf_arena *arena)
+static const char *list_profiles(const struct kf_settings *settings, const char *namespace_,
+				 struct kf_arena *arena)
 {
 	const char *list = "";
 
 	for (size_t i = 0; list && i < settings->nprofiles && i < 32; i++) {
 		const char *name = settings->profiles[i].name;
 
-		if (profile_allowed(settings, name))
+		if (kf_settings_allows(settings, namespace_, name))
 			list = kf_arena_printf(arena, "%s%s%s", list, *list ? ", " : "", name);
 	}
 	return list;
@@ -84,10 +75,17 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 			  struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
 {
 	const char *key, *name = profile_annotation(view, &key);
+	char buf[KF_LIMIT_PROFILE_NAME + 1];
 	bool named = name != NULL;
 
+	/* What counts for which namespace cannot be told for a pod of none. */
+	if (settings->nnamespaces && !*view->namespace_)
+		return refuse_container(plan,
+					"the runtime does not tell the pod's namespace, on which "
+					"its profiles depend (namespaces)",
+					err);
 	if (!named)
-		name = settings->default_profile;
+		name = kf_settings_default(settings, view->namespace_, buf);
 	if (!kf_profile_name_valid(name))
 		return refuse_container(
 			plan,
@@ -97,14 +95,14 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 					key, name, KF_LIMIT_PROFILE_NAME),
 			err);
 	/* The default profile is the administrator's choice; the list limits pods. */
-	if (named && !profile_allowed(settings, name) &&
-	    strcmp(name, settings->default_profile) != 0)
+	if (named && !kf_settings_allows(settings, view->namespace_, name))
 		return refuse_container(
 			plan,
 			kf_arena_printf(arena,
 					"annotation %s: profile '%s' is not allowed on this "
-					"node; allowed are: %s",
-					key, name, list_profiles(settings, arena)),
+					"node in namespace '%.63s'; allowed are: %s",
+					key, name, view->namespace_,
+					list_profiles(settings, view->namespace_, arena)),
 			err);
 	plan->profile = kf_settings_profile(settings, name);
 	if (!plan->profile)
@@ -112,7 +110,7 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 			plan,
 			kf_arena_printf(arena, "%s '%s' does not exist on this node; there are: %s",
 					named ? "profile" : "default profile", name,
-					list_profiles(settings, arena)),
+					list_profiles(settings, view->namespace_, arena)),
 			err);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef KF_PLAN_SETTINGS_H
 #define KF_PLAN_SETTINGS_H
 
+#include "base/limits.h"
 #include "flat/name.h"
 #include "seccomp/seccomp.h"
 
@@ -37,6 +38,10 @@ struct kf_settings {
 	const char *launcher;		     /* nono_bin_path */
 	const char *const *allowed_profiles; /* pods may name only these; none = all that exist */
 	size_t nallowed_profiles;
+	/* What namespaces have of their own, one text each: "NAMESPACE DEFAULT ALLOWED,ALLOWED",
+	 * with "-" for what they have not. */
+	const char *const *namespaces;
+	size_t nnamespaces;
 	enum kf_seccomp_level seccomp;
 	enum kf_exec_mode exec;
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
@@ -51,5 +56,17 @@ struct kf_settings {
 bool kf_settings_in_scope(const struct kf_settings *settings, const char *handler);
 const struct kf_profile_info *kf_settings_profile(const struct kf_settings *settings,
 						  const char *name);
+
+/* The longest text of a namespace. */
+#define KF_SETTINGS_NAMESPACE 4096
+/* Whether @text is one. */
+bool kf_settings_namespace_valid(const char *text);
+/* The profile of pods of @namespace_ that name none; @buf is for it. */
+const char *kf_settings_default(const struct kf_settings *settings, const char *namespace_,
+				char buf[static KF_LIMIT_PROFILE_NAME + 1]);
+/* Whether pods of @namespace_ may name @profile: it is one of the namespace's, or of all if that
+ * has no list of its own, or the default one. */
+bool kf_settings_allows(const struct kf_settings *settings, const char *namespace_,
+			const char *profile);
 
 #endif

@@ -74,15 +74,18 @@ static void smallest_configuration_has_the_documented_defaults(void **state)
 static void every_key_has_its_effect(void **state)
 {
 	struct kf_config c = {0};
-	KF_FREE char *messages = parse("runtime_classes = ['nono-runc', 'kata-qemu']\n" DP BIN
-				       "socket_path = \"/run/x.sock\"\n"
-				       "seccomp_profile = \"runtime-default\"\n"
-				       "vm_rootfs_classes = [\"kata-qemu\"]\n"
-				       "allowed_profiles = [\"strict\", \"default\"]\n"
-				       "exec = \"deny\"\n"
-				       "kata_annotations = [\"io.katacontainers.config.x\"]\n"
-				       "profiles_dir = \"/etc/kubefence/profiles\"\n",
-				       &c);
+	KF_FREE char *messages =
+		parse("runtime_classes = ['nono-runc', 'kata-qemu']\n" DP BIN
+		      "socket_path = \"/run/x.sock\"\n"
+		      "seccomp_profile = \"runtime-default\"\n"
+		      "vm_rootfs_classes = [\"kata-qemu\"]\n"
+		      "allowed_profiles = [\"strict\", \"default\"]\n"
+		      "exec = \"deny\"\n"
+		      "kata_annotations = [\"io.katacontainers.config.x\"]\n"
+		      "profiles_dir = \"/etc/kubefence/profiles\"\n"
+		      "[namespaces.team-a]\ndefault_profile = 'strict'\n"
+		      "[namespaces.team-b]\nallowed_profiles = ['strict', 'codex']\n",
+		      &c);
 
 	(void)state;
 	assert_string_equal(messages, "");
@@ -91,6 +94,9 @@ static void every_key_has_its_effect(void **state)
 	assert_string_equal(c.socket_path, "/run/x.sock");
 	assert_int_equal(c.settings.seccomp, KF_SECCOMP_LEVEL_RUNTIME_DEFAULT);
 	assert_int_equal(c.nvm_rootfs_classes, 1);
+	assert_int_equal(c.settings.nnamespaces, 2);
+	assert_string_equal(c.settings.namespaces[0], "team-a strict -");
+	assert_string_equal(c.settings.namespaces[1], "team-b - strict,codex");
 	assert_int_equal(c.settings.nallowed_profiles, 2);
 	assert_string_equal(c.settings.allowed_profiles[0], "strict");
 	assert_int_equal(c.settings.exec, KF_EXEC_DENY);
@@ -177,6 +183,12 @@ static void each_mistake_names_file_line_key_and_remedy(void **state)
 		 "'Restricted' is unknown; use \"restri"},
 		{GOOD "seccomp_profile = \"agent\"\n", "'agent' is unknown"},
 		{GOOD "vm_rootfs_classes = [\"-\"]\n", "vm_rootfs_classes: '-' is not a runtime"},
+		{GOOD "namespaces = 3\n", "namespaces: must be at most 256 tables"},
+		{GOOD "[namespaces]\na = 3\n", "'a' must be a table, [namespaces.a]"},
+		{GOOD "[namespaces.a]\ndefault_profle = \"x\"\n", "'default_profle' is unknown"},
+		{GOOD "[namespaces.a]\ndefault_profile = \"x/y\"\n", "'x/y' is not a profile"},
+		{GOOD "[namespaces.a]\nallowed_profiles = [\"x y\"]\n", "'x y' is not a profile"},
+		{GOOD "[namespaces.A]\n", "'A' is not the name of a namespace"},
 		{GOOD "allowed_profiles = [\"a/b\"]\n", "allowed_profiles: 'a/b' is not a profile"},
 		{GOOD "kata_annotations = [\"nono.sh/profile\"]\n",
 		 "kata_annotations: 'nono.sh/profile' is not the name of one of Kata's"},

@@ -147,10 +147,77 @@ static void allowed_profiles_limit_pods_not_the_administrator(void **state)
 	v.nannotations = 1;
 	p = plan(&s, &v, &by_path);
 	assert_int_equal(p.decision, KF_REFUSE);
-	assert_non_null(strstr(p.reason, "allowed are: strict"));
+	assert_non_null(strstr(p.reason, "allowed are: default, strict"));
 	a.value = "strict";
 	p = plan(&s, &v, &by_path);
 	assert_string_equal(p.profile->name, "strict");
+}
+
+/* A namespace's own default and allowed profiles take the place of the node's. */
+static void namespaces_have_profiles_of_their_own(void **state)
+{
+	static const char *const allowed[] = {"open"};
+	static const char *const namespaces[] = {"a strict -", "b - strict,gone",
+						 "c open strict,default", "d strict strict"};
+	static const struct {
+		const char *namespace_, *named; /* NULL: no annotation */
+		enum kf_decision decision;
+		const char *what; /* the profile, or words of the refusal */
+	} cases[] = {
+		{"ns", NULL, KF_SANDBOX, "default"},
+		{"ns", "open", KF_SANDBOX, "open"},
+		{"ns", "strict", KF_REFUSE, "in namespace 'ns'; allowed are: default, open"},
+		{"a", NULL, KF_SANDBOX, "strict"},
+		{"a", "open", KF_SANDBOX, "open"},
+		{"a", "default", KF_REFUSE, "allowed are: open, strict"},
+		{"b", NULL, KF_SANDBOX, "default"},
+		{"b", "strict", KF_SANDBOX, "strict"},
+		{"b", "open", KF_REFUSE, "allowed are: default, strict"},
+		{"b", "gone", KF_REFUSE, "does not exist"},
+		{"c", NULL, KF_SANDBOX, "open"},
+		{"c", "open", KF_SANDBOX, "open"},
+		{"c", "default", KF_SANDBOX, "default"},
+		{"c", "strict,default", KF_REFUSE, "is not a profile name"},
+		{"d", "stric", KF_REFUSE, "is not allowed"},
+		{"d", "default", KF_REFUSE, "is not allowed"},
+		{"aa", NULL, KF_SANDBOX, "default"},
+		{"", NULL, KF_REFUSE, "does not tell the pod's namespace"},
+	};
+	struct kf_settings s = base_settings;
+
+	(void)state;
+	s.allowed_profiles = allowed;
+	s.nallowed_profiles = 1;
+	s.namespaces = namespaces;
+	s.nnamespaces = KF_ARRAY_SIZE(namespaces);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_view_annotation a = {"nono.sh/profile", cases[i].named};
+		struct kf_view v = base_view;
+		struct kf_plan p;
+
+		v.namespace_ = cases[i].namespace_;
+		v.annotations = &a;
+		v.nannotations = cases[i].named ? 1 : 0;
+		p = plan(&s, &v, &by_fd);
+		assert_int_equal(p.decision, cases[i].decision);
+		if (p.decision == KF_SANDBOX)
+			assert_string_equal(p.profile->name, cases[i].what);
+		else
+			assert_non_null(strstr(p.reason, cases[i].what));
+	}
+	for (size_t i = 0; i < KF_ARRAY_SIZE(namespaces); i++)
+		assert_true(kf_settings_namespace_valid(namespaces[i]));
+}
+
+static void only_namespaces_that_are_understood(void **state)
+{
+	static const char *const wrong[] = {"",	       "a",	  "a b",     "a b ",   "a  -",
+					    " b -",    "A b -",	  "a b -,c", "a b c,", "a b ,c",
+					    "a b c d", "a b c\n", "-a b -",  "a- b -", "a _b -"};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(wrong); i++)
+		assert_false(kf_settings_namespace_valid(wrong[i]));
 }
 
 static void missing_default_profile_refuses(void **state)
@@ -653,6 +720,8 @@ int main(void)
 		cmocka_unit_test(other_handlers_are_skipped_with_the_logs_reason),
 		cmocka_unit_test(annotations_choose_the_profile),
 		cmocka_unit_test(allowed_profiles_limit_pods_not_the_administrator),
+		cmocka_unit_test(namespaces_have_profiles_of_their_own),
+		cmocka_unit_test(only_namespaces_that_are_understood),
 		cmocka_unit_test(missing_default_profile_refuses),
 		cmocka_unit_test(pods_cannot_change_their_virtual_machine),
 		cmocka_unit_test(unusable_containers_are_refused),

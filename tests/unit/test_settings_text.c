@@ -10,6 +10,7 @@
 
 static const char *const handlers[] = {"nono-runc", "kata-qemu"};
 static const char *const allowed[] = {"default", "strict"};
+static const char *const namespaces[] = {"a strict -", "b - strict,codex"};
 
 static void round_trip(void **state)
 {
@@ -20,6 +21,8 @@ static void round_trip(void **state)
 		.launcher = "/opt/nono-nri/nono",
 		.allowed_profiles = allowed,
 		.nallowed_profiles = 2,
+		.namespaces = namespaces,
+		.nnamespaces = 2,
 		.seccomp = KF_SECCOMP_LEVEL_NONE,
 		.exec = KF_EXEC_DENY,
 	};
@@ -33,6 +36,8 @@ static void round_trip(void **state)
 	assert_int_equal(out.settings.nhandlers, 2);
 	assert_string_equal(out.settings.handlers[1], "kata-qemu");
 	assert_string_equal(out.settings.allowed_profiles[1], "strict");
+	assert_int_equal(out.settings.nnamespaces, 2);
+	assert_string_equal(out.settings.namespaces[1], "b - strict,codex");
 	assert_int_equal(out.settings.exec, KF_EXEC_DENY);
 	assert_int_equal(out.settings.seccomp, KF_SECCOMP_LEVEL_NONE);
 	assert_int_equal(kf_settings_text_format(&out.settings, &again, &err), 0);
@@ -48,6 +53,9 @@ static void round_trip(void **state)
 	in.nhandlers = 0;
 	assert_int_equal(kf_settings_text_format(&in, &again, &err), -1);
 	in.nhandlers = 2;
+	in.namespaces = allowed;
+	assert_int_equal(kf_settings_text_format(&in, &again, &err), -1);
+	in.namespaces = namespaces;
 	in.launcher = "relative";
 	assert_int_equal(kf_settings_text_format(&in, &again, &err), -1);
 	kf_buf_done(&buf);

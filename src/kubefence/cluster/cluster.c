@@ -326,7 +326,7 @@ bool kf_cluster_sandboxed(const struct kf_cluster *cluster, struct json_object *
 	return label && strcmp(label, "true") == 0;
 }
 
-const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
+const char *kf_cluster_profile(struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why)
 {
 	char key[sizeof(KF_ANNOTATION_PROFILE) + 80];
@@ -343,7 +343,9 @@ const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_obj
 		return value;
 	*ret_why = "default_profile";
 	if (cluster->configured)
-		return cluster->plugin.settings.default_profile;
+		return kf_settings_default(&cluster->plugin.settings,
+					   kf_kube_string(pod, "metadata.namespace"),
+					   cluster->default_profile);
 	value = kf_kube_meta(pod, "labels", KF_ANNOTATION_PROFILE);
 	*ret_why = value && *value ? "label " KF_ANNOTATION_PROFILE
 				   : "default_profile, which is " UNKNOWN;

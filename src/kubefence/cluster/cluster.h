@@ -55,7 +55,8 @@ struct kf_cluster {
 	struct json_object *nodes, *classes,
 		*config; /* lists; NULL: these rights do not allow it */
 	struct kf_arena arena;
-	struct kf_config plugin; /* the chart's configuration */
+	struct kf_config plugin;			 /* the chart's configuration */
+	char default_profile[KF_LIMIT_PROFILE_NAME + 1]; /* of the pod looked at last */
 	bool configured;
 	struct kf_err why; /* it is not */
 };
@@ -72,8 +73,8 @@ struct json_object *kf_cluster_class(const struct kf_cluster *cluster, const cha
 bool kf_cluster_sandboxed(const struct kf_cluster *cluster, struct json_object *pod);
 /* The RuntimeClass object if @pod is sandboxed, else NULL. */
 struct json_object *kf_cluster_pod_class(const struct kf_cluster *cluster, struct json_object *pod);
-/* The profile of a container of @pod; *ret_why says what chose it. */
-const char *kf_cluster_profile(const struct kf_cluster *cluster, struct json_object *pod,
+/* The profile of a container of @pod, valid until the next call; *ret_why says what chose it. */
+const char *kf_cluster_profile(struct kf_cluster *cluster, struct json_object *pod,
 			       const char *container, const char **ret_why);
 
 /* Run "kubectl WORDS" with the options; its output. */

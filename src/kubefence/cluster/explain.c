@@ -89,7 +89,7 @@ static const char *enforced_by(const struct kf_cluster *c, struct json_object *n
 		       : "plugin: the containers' first processes and their children";
 }
 
-static void add_containers(const struct kf_cluster *c, struct json_object *pod, const char *path,
+static void add_containers(struct kf_cluster *c, struct json_object *pod, const char *path,
 			   struct json_object *rows, struct json_object *warnings)
 {
 	const struct kf_settings *s = &c->plugin.settings;
@@ -100,10 +100,10 @@ static void add_containers(const struct kf_cluster *c, struct json_object *pod, 
 		struct json_object *row = json_object_new_object();
 		const char *why, *name = kf_kube_string(container, "name");
 		const char *profile = kf_cluster_profile(c, pod, name, &why);
-		bool allowed = !s->nallowed_profiles;
+		bool allowed =
+			!c->configured ||
+			kf_settings_allows(s, kf_kube_string(pod, "metadata.namespace"), profile);
 
-		for (size_t k = 0; k < s->nallowed_profiles; k++)
-			allowed = allowed || strcmp(s->allowed_profiles[k], profile) == 0;
 		if (!kf_profile_name_valid(profile))
 			add_warning(warnings, "'%.64s' is not a profile name: refused", profile);
 		else if (!allowed && strcmp(why, "default_profile") != 0)
@@ -185,7 +185,7 @@ static void add_state(struct json_object *out, struct json_object *pod)
 	add_member(out, "state", text);
 }
 
-static struct json_object *explain_pod(const struct kf_cluster *c, struct json_object *pod,
+static struct json_object *explain_pod(struct kf_cluster *c, struct json_object *pod,
 				       struct json_object *class)
 {
 	static const char *const levels[] = {

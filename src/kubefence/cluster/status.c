@@ -97,7 +97,7 @@ static struct json_object *list_nodes(const struct kf_cluster *c, unsigned *ret_
 	return rows;
 }
 
-static struct json_object *list_pods(const struct kf_cluster *c, struct json_object *list)
+static struct json_object *list_pods(struct kf_cluster *c, struct json_object *list)
 {
 	struct json_object *items = kf_kube_at(list, "items");
 	struct json_object *rows = json_object_new_array();

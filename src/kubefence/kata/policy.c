@@ -65,6 +65,20 @@ static int allow_existing(struct allowed_profiles *a, const struct kf_host *host
 	return r;
 }
 
+/* Allow what a namespace has of its own: the guest does not know whose pod it runs. */
+static int allow_namespace(struct allowed_profiles *a, const char *text, struct kf_err *err)
+{
+	char name[KF_LIMIT_PROFILE_NAME + 1];
+
+	for (text += strcspn(text, " "); *text; text += strcspn(text, " ,")) {
+		text++;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, " ,"), text);
+		if (strcmp(name, "-") != 0 && allow_profile(a, name, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Allow what the node's settings allow.  Without settings only profiles on the command line can be
  * allowed. */
 static int from_settings(const struct kf_host *host, const char *file, struct allowed_profiles *a,
@@ -89,6 +103,8 @@ static int from_settings(const struct kf_host *host, const char *file, struct al
 	r = 0;
 	for (size_t i = 0; i < s.settings.nallowed_profiles && r == 0; i++)
 		r = allow_profile(a, s.settings.allowed_profiles[i], err);
+	for (size_t i = 0; i < s.settings.nnamespaces && a->n && r == 0; i++)
+		r = allow_namespace(a, s.settings.namespaces[i], err);
 	if (r == 0 && !a->n)
 		r = allow_existing(a, host, s.settings.launcher, err);
 	if (r == 0)
