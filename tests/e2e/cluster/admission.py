@@ -4,13 +4,15 @@
 Each case is one request; most are dry runs, which go through admission like any other."""
 import copy
 import json
+import subprocess
 from pathlib import Path
 
 from lib.cluster import NODE, Cluster
 from lib.cri import Result, wait_until
 from lib.tap import Tap
 
-CHART = Path(__file__).resolve().parents[3] / "charts/kubefence"
+ROOT = Path(__file__).resolve().parents[3]
+CHART, NONO = ROOT / "charts/kubefence", ROOT / "out/bin/kubectl-nono"
 REQUIRED = "required-plugins.noderesource.dev"
 OURS = '["nono-nri"]'
 MOUNT, KATA, PLUGINS, TOLERATE = "belong to the sandbox", "io.katacontainers", "required-plugins", "start without"
@@ -21,6 +23,7 @@ ROOT, HOST_PATH, HOST = "may not be privileged", "may not mount a path of its no
 # Nothing runs here that a hook could wait for.
 VALUES = ("--set", "profileCheck=false", "--set", "admission.refuse={privileged,hostPath,hostNamespaces}",
           "--set", "config.allowedProfiles={default,strict,codex}", "--set", "admission.execPolicy=true",
+          "--set", "config.namespaces.boxed.defaultProfile=codex", "--set", "config.namespaces.boxed.allowedProfiles={in-cluster}",
           "--set", "runtimeClasses.nonoRunc.nodeSelector.pool=boxes", "--set", "nodeSelector.nowhere=x")  # fmt: skip
 
 
@@ -158,6 +161,9 @@ ENFORCE = [
     ("enforced: a pod of the class", pod(), None),
     ("enforced: a pod of another class", pod(class_="other"), ENFORCED),
     ("enforced: a pod without a class, mount at /nono", {**mounted("/nono")}, MOUNT),
+    ("a namespace's own profile", profile("in-cluster"), None),
+    ("a namespace's default profile, by name", profile("codex"), None),
+    ("what the others may, and this namespace may not", profile("strict"), ALLOWED),
     ("enforced: a pod without a class, Kata's annotation", pod({"io.katacontainers.x": "1"}, class_=None), KATA),
 ]
 
@@ -225,6 +231,8 @@ def creations(t: Tap, k: Cluster) -> None:
     got = json.loads(create(k, pod(class_=None)).out)
     t.ok(REQUIRED not in got["metadata"].get("annotations", {}) and "labels" not in got["metadata"],
          "a pod without the class stays as it is", got["metadata"])
+    got = json.loads(create(k, pod(), "boxed").out)
+    t.equal(got["metadata"]["labels"]["nono.sh/profile"], "codex", "the label says a namespace's own default profile")
     got = json.loads(create(k, pod(class_=None), "boxed").out)
     t.equal((got["spec"]["runtimeClassName"], got["spec"].get("nodeSelector"), got["metadata"]["annotations"][REQUIRED],
              got["metadata"]["labels"]["nono.sh/sandboxed"]),
@@ -361,6 +369,44 @@ def node_rights(t: Tap, k: Cluster) -> None:
     k.kubectl("delete", "node", "elsewhere")
 
 
+def developers(t: Tap, k: Cluster) -> None:
+    """kubectl nono with the rights of "edit" in one namespace, and of "view" everywhere."""
+    rbac = "rbac.authorization.k8s.io"
+
+    def binding(kind: str, name: str, role: str, account: str) -> dict:
+        meta = {"name": name, **({"namespace": "empty"} if kind == "RoleBinding" else {})}
+        return {"apiVersion": f"{rbac}/v1", "kind": kind, "metadata": meta, "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": role},
+                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": "empty"}]}
+
+    def nono(account: str, *args: str) -> Result:
+        token = k.kubectl("create", "token", account, "-n", "empty").strip()
+        config = json.loads((k.pki / "admin.kubeconfig").read_text())
+        config["users"][0]["user"] = {"token": token}
+        config["contexts"][0]["context"]["namespace"] = "empty"
+        path = k.pki / f"{account}.kubeconfig"
+        path.write_text(json.dumps(config))
+        p = subprocess.run(k.c.inside(["env", f"KUBECONFIG={path}", f"HOME={k.c.dir}", f"PATH={k.bin}:/usr/bin:/bin", str(NONO), *args]),
+                           capture_output=True, text=True, timeout=120)
+        return Result(p.returncode, p.stdout, p.stderr)
+
+    accounts = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": n, "namespace": "empty"}} for n in ("dev", "viewer")]
+    k.apply([*accounts, binding("RoleBinding", "dev", "edit", "dev"), binding("ClusterRoleBinding", "viewer", "view", "viewer")])
+    wait_until(lambda: k.kubectl("get", "serviceaccount", "default", "-n", "empty", check=False).code == 0, "the account")
+    k.kubectl("create", "-n", "empty", "-f", "-", stdin=json.dumps(pod({"nono.sh/profile.main": "strict"}, name="mine")))
+    r = wait_until(lambda: (r := nono("dev", "status")).code == 0 and r, "RBAC", 30)
+    t.ok("mine" in r.out and "strict" in r.out and "bare" not in r.out and "nodes: not known with these rights" in r.out and "Forbidden" not in r.err,
+         "edit in one namespace: status shows its pods, and what is not known", r)
+    r = nono("dev", "explain", "pod/mine")
+    t.ok(r.code == 0 and "profile strict (annotation nono.sh/profile.CONTAINER)" in r.out and "nodes may not be read" in r.out, "... explain tells the profile", r)
+    r = nono("dev", "explain", "new", "-n", "default")
+    t.ok(r.code == 1 and "not allowed with these rights" in r.err, "... and nothing of another namespace", r)
+    r = nono("dev", "doctor", "-o", "short")
+    t.ok(r.code == 0 and "√ no sandboxed pod is refused" in r.out and r.out.count("not known with these rights") >= 4, "... doctor says what it could not see", r)
+    r = wait_until(lambda: "new" in (r := nono("viewer", "status")).out and "RUNTIMECLASS" in r.out and r, "the aggregated role", 60)
+    t.ok("nono-runc" in r.out and "NODE" in r.out and "not known" not in r.out, "view everywhere: the chart's role brings nodes and classes", r)
+    k.kubectl("delete", "pod", "mine", "-n", "empty", "--wait=false")
+
+
 NOTES = [
     ("config.seccompProfile=", "WARNING: config.seccompProfile is"),
     ("config.seccompProfile=runtime-default", "io_uring"),
@@ -412,6 +458,6 @@ def run(t: Tap) -> None:
         for name, class_, profile_ in (("new", "nono-runc", "strict"), ("other", "nono-runc", "strict"), ("bare", None, "strict")):
             made = copy.deepcopy(pod({"nono.sh/profile": profile_}, name=name, class_=class_))
             k.kubectl("create", "-f", "-", stdin=json.dumps(made))
-        for part in (creations, controllers, workloads, updates, entering, node_rights, notes, softer):
+        for part in (creations, controllers, workloads, updates, developers, entering, node_rights, notes, softer):
             t.case(f"admission {part.__name__}", part, t, k)
         t.ok(len(CREATE) + len(ENFORCE) + len(UPDATE) >= 60, "at least 60 requests are judged")

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 
 from lib import images, node
 from lib.cluster import NODE, Cluster
@@ -209,6 +210,38 @@ def upgrade(t: Tap, i: Installed) -> None:
     k.kubectl("delete", "pod", "lasting")
 
 
+def wrong_profiles(t: Tap, i: Installed) -> None:
+    """A profile with a mistake: refused before anything changes; and where it was let through, seen."""
+    k = i.k
+
+    def state() -> tuple:
+        data = k.get("configmap", "-n", SYSTEM, "kf-kubefence-profiles").get("data") or {}
+        return sorted(data), k.get("daemonset", "-n", SYSTEM, "kf-kubefence")["metadata"]["generation"]
+
+    def nono(*args: str):
+        return k.tool(Path("/usr/bin/env"), f"PATH={k.bin}:/usr/bin:/bin", node.BIN / "kubectl-nono", *args, check=False)
+
+    before = state()
+    r = i.helm("upgrade", "kf", str(CHART), values=("profiles.bad.filesytem.read={/x}",), check=False)
+    t.ok(r.code != 0 and "filesytem" in r.err, "a misspelt key of a profile: the schema refuses it", r)
+    for values, says in ((("profiles.bad.extends=nosuch",), "nosuch"), (("config.defaultProfile=nosuch",), "nosuch")):
+        r = i.helm("upgrade", "kf", str(CHART), values=values, check=False)
+        t.ok(r.code != 0 and says in r.out + r.err, f"{values[0]}: the hook refuses it, and Helm shows why", r)
+        t.equal(state(), before, "... nothing has changed")
+        wait_until(lambda: not k.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=profile-check")["items"], "the hook's pod to go", 60)
+    i.helm("upgrade", "kf", str(CHART), "--wait", values=("profiles.fine.extends=strict",))
+    t.equal(state()[0], ["fine.json"], "control: one without a mistake passes")
+    i.helm("upgrade", "kf", str(CHART), "--wait", values=("profiles.bad.extends=nosuch", "profileCheck=false"))
+    wait_until(lambda: i.condition().get("reason") == "ProfilesRejected", "the node's condition to name it", 180)
+    t.ok(i.condition()["status"] == "True" and "bad (" in i.condition()["message"], "a rejected profile is named in the node's condition", i.condition())
+    r = nono("doctor")
+    t.ok(r.code == 1 and "the chart's profiles are in force" in r.out and "bad (" in r.out, "... by kubectl nono doctor", r)
+    t.ok("ProfilesRejected" in nono("status").out, "... and by status")
+    i.helm("upgrade", "kf", str(CHART), "--wait")
+    wait_until(lambda: i.condition().get("reason") == "Ready", "the condition without it", 180)
+    t.ok(nono("doctor").code == 0, "once it is gone all is in order")
+
+
 def verdicts(k: Cluster, selector: str) -> list[str]:
     """What the pods of a label said; only those that said something."""
     items = k.get("pods", "-l", selector)["items"]
@@ -346,7 +379,7 @@ def run(t: Tap) -> None:
             return
         pods.run(t, i.k)
         examples.run(t, i.k)
-        for part in (latency, refusals, upgrade, burst, restarts, disconnected, drift, uninstall, other_helm):
+        for part in (latency, refusals, upgrade, wrong_profiles, burst, restarts, disconnected, drift, uninstall, other_helm):
             start = time.monotonic()
             t.case(part.__name__.replace("_", " "), part, t, i)
             print(f"# {part.__name__}: {time.monotonic() - start:.0f} s", flush=True)
