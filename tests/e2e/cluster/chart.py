@@ -242,6 +242,23 @@ def wrong_profiles(t: Tap, i: Installed) -> None:
     t.ok(nono("doctor").code == 0, "once it is gone all is in order")
 
 
+def namespaces(t: Tap, i: Installed) -> None:
+    """A namespace's own profiles, where admission only reports: the node enforces them."""
+    k = i.k
+    i.helm("upgrade", "kf", str(CHART), "--wait", values=(
+        "config.namespaces.default.defaultProfile=strict", "config.namespaces.default.allowedProfiles={workspace}", "admission.validationActions={Audit}"))
+    wait_until(lambda: i.say("own") == "sandboxed\nstrict", "the namespace's default profile", 60)
+    t.ok(True, "pods that name no profile get their namespace's default one")
+    bad = pods.pod("notours", annotations={"nono.sh/profile": "codex"})
+    wait_until(lambda: k.apply(bad, "--dry-run=server", check=False).code == 0, "admission to report only", 60)
+    k.apply(bad)
+    said = wait_until(lambda: next((e for e in k.events("notours") if "codex" in e), ""), "the refusal in the pod's events", 60)
+    t.ok("not allowed on this node in namespace 'default'; allowed are: strict, workspace" in said, "another one is refused by the node, with the namespace's list", said)
+    k.kubectl("delete", "pod", "notours", "--wait=true")
+    i.helm("upgrade", "kf", str(CHART), "--wait")
+    wait_until(lambda: i.say("again") == "sandboxed\ndefault", "the node's default profile again", 60)
+
+
 def verdicts(k: Cluster, selector: str) -> list[str]:
     """What the pods of a label said; only those that said something."""
     items = k.get("pods", "-l", selector)["items"]
@@ -379,7 +396,7 @@ def run(t: Tap) -> None:
             return
         pods.run(t, i.k)
         examples.run(t, i.k)
-        for part in (latency, refusals, upgrade, wrong_profiles, burst, restarts, disconnected, drift, uninstall, other_helm):
+        for part in (latency, refusals, upgrade, wrong_profiles, namespaces, burst, restarts, disconnected, drift, uninstall, other_helm):
             start = time.monotonic()
             t.case(part.__name__.replace("_", " "), part, t, i)
             print(f"# {part.__name__}: {time.monotonic() - start:.0f} s", flush=True)
