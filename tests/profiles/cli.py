@@ -130,6 +130,14 @@ def netpol(tap, d: str) -> None:
     egress = yaml.safe_load(kubefence("profile", "netpol", f"{d}/udp.json")[1])["spec"]["egress"]
     tap.equal([e["ports"] for e in egress], [[{"port": 53, "protocol": "UDP"}], [{"port": p, "protocol": "UDP"} for p in (53, 443)]],
               "netpol: UDP ports of a blocked network, and nothing of TCP")
+    # A blocked network opens what is named and nothing else: names are not resolved unless port 53 is.
+    for ports, dns in (([443], []), ([53, 443], [{"port": 53, "protocol": "TCP"}])):
+        with open(f"{d}/block.json", "w", encoding="ascii") as f:
+            json.dump({"extends": "strict", "network": {"block": True, "connect_port": ports, "allow_domain": ["api.example.com"], "enforced_by": "network-policy"}}, f)
+        egress = yaml.safe_load(kubefence("profile", "netpol", f"{d}/block.json")[1])["spec"]["egress"]
+        cluster = [e["ports"] for e in egress if "namespaceSelector" in str(e)]
+        tap.ok(cluster == ([dns] if dns else []) and egress[-1]["ports"] == [{"port": p, "protocol": "TCP"} for p in ports],
+               f"netpol: a blocked network with the ports {ports}: those, and the cluster's DNS as the kernel lets it be asked", egress)
     status, _, err = kubefence("profile", "netpol", "default")
     tap.ok(status == 1 and "limits no hosts" in err, "netpol: a profile without hosts has none to enforce", err)
 
