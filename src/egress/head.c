@@ -305,10 +305,12 @@ static int read_field(struct kf_egress_span line, struct kf_egress_head *ret, co
 		return wrong("a field is folded over two lines");
 	if (ret->nfields == KF_EGRESS_FIELDS_MAX)
 		return wrong("there are too many fields");
-	field = &ret->fields[ret->nfields++];
-	field->name = (struct kf_egress_span){line.p, colon ? (size_t)(colon - line.p) : 0};
-	if (!is_token(field->name))
+	if (!colon)
 		return wrong("a line is not 'NAME: VALUE'");
+	field = &ret->fields[ret->nfields++];
+	field->name = (struct kf_egress_span){line.p, (size_t)(colon - line.p)};
+	if (!is_token(field->name))
+		return wrong("a field's name has a character that can be in none");
 	field->value = trim_span((struct kf_egress_span){colon + 1, line.n - field->name.n - 1});
 	return apply_field(field, ret, ret_why);
 }

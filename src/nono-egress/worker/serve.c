@@ -454,7 +454,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 static int add_listener(struct kf_worker_server *s, int fd, struct kf_err *err)
 {
 	struct server_listener *l = &s->listeners[s->n++];
-	union kf_worker_address address;
+	union kf_worker_address address = {.any.sa_family = AF_UNSPEC};
 	socklen_t n = sizeof(address);
 
 	if (getsockname(fd, &address.any, &n) < 0)
