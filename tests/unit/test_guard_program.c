@@ -101,6 +101,113 @@ static void levels_are_what_their_tables_say(void **state)
 	}
 }
 
+/* Whether the kernel knows when the program is installed that it lets call @nr of @arch through,
+ * and never runs it for that call (seccomp_is_const_allow() of Linux 5.11 and later): nothing but
+ * the number and the architecture may be looked at on the way. */
+static bool allows_always(const struct kf_filter_insn *prog, size_t n, uint32_t arch, int nr)
+{
+	uint32_t a = 0;
+	size_t pc = 0;
+
+	while (pc < n) {
+		const struct kf_filter_insn *i = &prog[pc++];
+
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			if (i->k != offsetof(struct seccomp_data, nr) &&
+			    i->k != offsetof(struct seccomp_data, arch))
+				return false;
+			a = i->k == offsetof(struct seccomp_data, nr) ? (uint32_t)nr : arch;
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
+		case BPF_JMP | BPF_JA:
+			pc += i->k;
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			pc += a == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			pc += a > i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			pc += a >= i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JSET | BPF_K:
+			pc += a & i->k ? i->jt : i->jf;
+			break;
+		case BPF_RET | BPF_K:
+			return i->k == SECCOMP_RET_ALLOW;
+		default:
+			return false;
+		}
+	}
+	return false;
+}
+
+/* Those that the launcher refuses or looks into, in all of its forms. */
+static bool looked_into(const char *name)
+{
+	static const char *const names[] = {"socket",	"socketpair",	"sendto",	 "sendmsg",
+					    "sendmmsg", "memfd_create", "io_uring_setup"};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool conditional(const struct kf_seccomp *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->nrules; i++)
+		for (size_t k = 0; policy->rules[i].nargs && k < policy->rules[i].nnames; k++)
+			if (strcmp(policy->rules[i].names[k], name) == 0)
+				return true;
+	return false;
+}
+
+/* openat, read, futex and what else a program does all the time costs no run of a program: neither
+ * of the level's nor of the launcher's, which stands before it. */
+static void what_is_allowed_whatever_its_arguments_is_known_to_the_kernel(void **state)
+{
+	static const struct kf_filter all = {.block = true,
+					     .tcp = true,
+					     .udp = true,
+					     .restrict_connect = true,
+					     .memfd_noexec = true};
+	static const enum kf_seccomp_level levels[] = {KF_SECCOMP_LEVEL_RUNTIME_DEFAULT,
+						       KF_SECCOMP_LEVEL_AGENT,
+						       KF_SECCOMP_LEVEL_RESTRICTED};
+	struct kf_filter_insn own[KF_FILTER_MAX];
+	const size_t n = kf_filter_build(&all, own);
+
+	(void)state;
+	for (size_t l = 0; l < KF_ARRAY_SIZE(levels); l++) {
+		const struct kf_seccomp *policy = kf_seccomp_builtin(levels[l], KF_SECCOMP_ARCH);
+		struct kf_program program = compiled(policy);
+		unsigned known = 0, unknown = 0;
+
+		for (int nr = 0; nr < 440; nr++) {
+			char *name = seccomp_syscall_resolve_num_arch(seccomp_arch_native(), nr);
+
+			if (name && !conditional(policy, name) &&
+			    answer(&program, nr, (const uint64_t[6]){0}) == SECCOMP_RET_ALLOW) {
+				if (!allows_always(program.at, program.n, NATIVE, nr) ||
+				    (!looked_into(name) && !allows_always(own, n, NATIVE, nr)))
+					fail_msg("%s: %s", kf_seccomp_level_name(levels[l]), name);
+				known++;
+			}
+			unknown += name && !allows_always(program.at, program.n, NATIVE, nr);
+			free(name);
+		}
+		assert_in_range(known, 250, 440);
+		assert_in_range(unknown, 20, 190); /* what is refused, or by its arguments */
+		kf_program_done(&program);
+	}
+	assert_false(allows_always(own, n, NATIVE, number("socket", seccomp_arch_native())));
+}
+
 static void what_is_newer_than_a_policy_is_enosys(void **state)
 {
 	static const char *const names[] = {"read", "cachestat", "made_up_call"};
@@ -237,6 +344,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(levels_are_what_their_tables_say),
+		cmocka_unit_test(what_is_allowed_whatever_its_arguments_is_known_to_the_kernel),
 		cmocka_unit_test(what_is_newer_than_a_policy_is_enosys),
 		cmocka_unit_test(random_policies_are_answered_as_they_say),
 		cmocka_unit_test(what_is_refused_is_refused_through_socketcall_too),
