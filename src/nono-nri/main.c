@@ -192,7 +192,8 @@ static void reload_setup(void *ctx)
 	}
 	if (strcmp(setup.config.socket_path, p->setup.config.socket_path) != 0)
 		kf_log(KF_LOG_WARN, "restart-needed", {"reason", "socket_path has changed"});
-	kf_setup_done(&p->setup);
+	kf_setup_done(&p->before);
+	p->before = p->setup;
 	p->setup = setup;
 	kf_plugin_setup_changed(p);
 	renew_connection(d);
@@ -397,6 +398,7 @@ static void stop_daemon(struct daemon *d)
 	kf_helper_stop(&d->plugin.helper);
 	kf_runtimes_done(&d->plugin.guard);
 	kf_state_close(&d->plugin.state);
+	kf_setup_done(&d->plugin.before);
 	kf_setup_done(&d->plugin.setup);
 	kf_arena_done(&d->plugin.request);
 	kf_seccomp_cache_done(&d->plugin.seccomp);

@@ -425,13 +425,29 @@ static int check_owners(const struct kf_plugin *p,
 	return 0;
 }
 
+/* Between a container's creation and its start the configuration may change.  Then it is as good as
+ * those that run already, which keep what they were created with: a creation of ours was decided by
+ * the configuration of that moment. */
+static int verify_view(const struct kf_plugin *p, const struct kf_view *view, struct kf_err *err)
+{
+	const struct kf_settings *before = &p->before.config.settings;
+
+	if (kf_verify_container(&p->setup.config.settings, view, err) == 0)
+		return 0;
+	/* What was not in scope then was not put into the sandbox. */
+	return kf_settings_in_scope(before, view->handler) &&
+			       kf_verify_container(before, view, KF_ERR_IGNORED) == 0
+		       ? 0
+		       : -1;
+}
+
 static int check_adjusted(struct kf_plugin *p, const Nri__ValidateContainerAdjustmentRequest *req,
 			  struct kf_err *err)
 {
 	struct kf_view view;
 
 	if (kf_view_adjusted(req->pod, req->container, req->adjust, &p->request, &view, err) < 0 ||
-	    kf_verify_container(&p->setup.config.settings, &view, err) < 0)
+	    verify_view(p, &view, err) < 0)
 		return -1;
 	return check_owners(p, req, err);
 }
@@ -467,7 +483,7 @@ static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Con
 		return 0;
 	r = kf_nri_view(pod, container, &p->request, &view, &err);
 	if (r == 0)
-		r = kf_verify_container(&p->setup.config.settings, &view, &err);
+		r = verify_view(p, &view, &err);
 	kf_arena_reset(&p->request);
 	if (r == 0)
 		return 0;

@@ -41,6 +41,7 @@ struct kf_plugin {
 	const char *node_dir; /* where the guard's files lie; "" = nowhere */
 	char id[64];	      /* "10-nono-nri": how validation names us */
 	struct kf_setup setup;
+	struct kf_setup before; /* what the setup has replaced; all 0 if nothing */
 	struct kf_state state;
 	struct kf_metrics metrics;
 	struct kf_arena request; /* memory of the request at hand */
