@@ -55,19 +55,37 @@ class Runtime:
         self.socket = self.dir / "nri.sock"
         (self.dir / "opt").mkdir()
         shutil.copy(ROOT / "out/bin/nono", self.dir / "opt/nono")
-        self.driver = subprocess.Popen([harness.build_driver(version)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.driver = self._driver()
+        self.state: Path | None = None  # nono-nri's, if not one of its own
         self.plugins: list[subprocess.Popen] = []
         self.prefix: list = []  # what nono-nri runs under
         self.program = NONO_NRI
 
-    def close(self) -> None:
-        for p in [*self.plugins, self.driver]:
-            if p.poll() is None:
-                p.kill()
-            p.wait()
+    def _driver(self) -> subprocess.Popen:
+        return subprocess.Popen([harness.build_driver(self.version)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def _end_driver(self) -> None:
+        self.driver.kill()
+        self.driver.wait()
         self.driver.stdin.close()
         self.driver.stdout.close()
+
+    def close_plugins(self) -> None:
+        for p in self.plugins:
+            p.kill()
+            p.wait()
+
+    def close(self) -> None:
+        self.close_plugins()
+        self._end_driver()
         shutil.rmtree(self.dir)
+
+    def again(self) -> None:
+        """The runtime is killed, and another one takes its place."""
+        self._end_driver()
+        self.driver = self._driver()
+        self.start()
+        self.wait(len(self.plugins))
 
     def call(self, op: str, **kw) -> dict:
         self.driver.stdin.write(json.dumps({"Op": op, **kw}) + "\n")
@@ -112,7 +130,7 @@ class Runtime:
             node.mkdir(mode=0o755)
             text = "kubefence-runtime 1\nruntime nono-runc /usr/bin/runc\n"
             (node / "runtime").write_text(text + f"sum {hashlib.sha256(text.encode()).hexdigest()}\n")
-        return self.spawn([*self.prefix, self.program, "--config", folder / "config", "--state-dir", folder / "state", "--node-dir", node,
+        return self.spawn([*self.prefix, self.program, "--config", folder / "config", "--state-dir", self.state or folder / "state", "--node-dir", node,
                            *(["--guard-dir", folder / "records"] if guarded else [])], NRI_PLUGIN_IDX=index)
 
     def reference(self, index: str = "10", answer: Path | None = None, events: int = CREATE) -> subprocess.Popen:
