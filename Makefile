@@ -5,7 +5,7 @@ PROGRAMS := nono-nri nono nono-bwrap nono-runc nono-egress kubefence
 ARCH := $(shell dpkg --print-architecture 2>/dev/null || uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ARCHES := amd64 arm64
 
-.PHONY: all analyze coverage deps install uninstall deb dist demo cluster-demo site pictures images test test-all bench fuzz clean help
+.PHONY: all analyze coverage deps install uninstall deb dist demo cluster-demo site pictures images test test-all bench soak fuzz clean help
 
 all: deps $(O)/build/build.ninja ## build out/bin/{nono-nri,nono,nono-bwrap,nono-runc,nono-egress,kubefence}
 	@ninja -C $(O)/build
@@ -75,6 +75,10 @@ coverage: all ## lines of the libraries that tests go through, folder by folder
 bench: all ## ratios against references measured in the same run
 	@scripts/bootstrap test
 	@tests/run bench $(AREAS)
+
+soak: all ## 100,000 creations with faults: none fails, memory and descriptors stay as they were
+	@scripts/bootstrap test
+	@tests/bench/run soak
 
 fuzz: ## 60 seconds (FUZZ_SECONDS) of every fuzz target under libFuzzer
 	@scripts/bootstrap fuzz
