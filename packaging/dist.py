@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""dist.py OUT_DIR [--arch amd64] [--arch arm64]: what a release consists of, made of the commit that is checked out.
+"""dist.py OUT_DIR [--arch amd64] [--arch arm64] [--url URL]: what a release consists of, made of the commit that is checked out.
 
     kubefence-V.tar.gz              the source
     kubefence-V-linux-ARCH.tar.gz   what "make install" puts below /usr/local: static programs, manual pages, libnri ...
+    kubefence-chart-V.tgz           the Helm chart
+    kubectl-nono.yaml               with --url, where the files will be: the manifest for krew
     kubefence-V.spdx.json           the bill of materials: source, files, and what is linked into the programs
-    SHA256SUMS                      of all of these
+    SHA256SUMS                      of all of these; packaging/sign signs it, packaging/verify checks it
 
 Everything is built from the source archive, unpacked, and carries the commit's date: whoever has the commit and Debian's
 packages of the same versions gets the same files. A tree with changes is refused, since nobody else has them.
@@ -102,10 +104,41 @@ def archive(top: Path, name: str, when: int) -> tuple[bytes, dict[str, bytes]]:
     return gzip.compress(buf.getvalue(), 9, mtime=0), files
 
 
+KREW = """apiVersion: krew.googlecontainertools.github.com/v1alpha2
+kind: Plugin
+metadata:
+  name: nono
+spec:
+  version: v{version}
+  shortDescription: Say what is sandboxed, and why something was refused
+  description: |
+    For clusters with kubefence: which pods run in a kernel sandbox and under which profile, what was denied to them and
+    which rule decides, whether nodes are ready.
+  platforms:
+"""
+PLATFORM = """  - selector: {{matchLabels: {{os: linux, arch: {arch}}}}}
+    uri: {url}/{name}
+    sha256: {sha256}
+    files:
+    - {{from: "*/bin/kubefence", to: kubectl-nono}}
+    bin: kubectl-nono
+"""
+
+
+def krew(version: str, url: str, release: dict[str, bytes]) -> bytes:
+    text = KREW.format(version=version)
+    for arch in GNU:
+        name = f"kubefence-{version}-linux-{arch}.tar.gz"
+        if name in release:
+            text += PLATFORM.format(arch=arch, url=url.rstrip("/"), name=name, sha256=hashlib.sha256(release[name]).hexdigest())
+    return text.encode()
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("out", type=Path)
     ap.add_argument("--arch", action="append", choices=tuple(GNU))
+    ap.add_argument("--url", help="where the files will be published: krew's manifest names them there")
     args = ap.parse_args()
     version, when = checked_out()
     name, out = f"kubefence-{version}", args.out.resolve()
@@ -116,6 +149,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kf-dist-") as tmp:
         with tarfile.open(fileobj=io.BytesIO(release[f"{name}.tar.gz"])) as tar:
             tar.extractall(tmp, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(tmp)
+        release[f"kubefence-chart-{version}.tgz"] = archive(Path(tmp, name, "charts/kubefence"), "kubefence", when)[0]
         for arch in args.arch or list(GNU):
             # Within the source, whose place the compiler leaves out of what it writes.
             work = Path(tmp, name, "out", arch)
@@ -126,6 +160,8 @@ def main() -> None:
     created = datetime.fromtimestamp(when, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     bill = sbom.spdx(version, created, "kubefence-dist", builds, {n: d for n, d in release.items() if n == f"{name}.tar.gz"})
     release[f"{name}.spdx.json"] = (json.dumps(bill, indent=1, sort_keys=True) + "\n").encode()
+    if args.url:
+        release["kubectl-nono.yaml"] = krew(version, args.url, release)
     release["SHA256SUMS"] = "".join(f"{hashlib.sha256(d).hexdigest()}  {n}\n" for n, d in sorted(release.items())).encode()
     for n, data in release.items():
         (out / n).write_bytes(data)

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.build import ROOT
 from lib.tap import Tap
 
-PROGRAMS = ("kubefence", "nono", "nono-nri", "nono-runc")
+PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-nri", "nono-runc")
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 MACHINE = {"amd64": "x86-64", "arm64": "aarch64"}
 
@@ -56,6 +56,8 @@ def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
     p = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=dist, capture_output=True, text=True)
     t.ok(p.returncode == 0 and len(p.stdout.splitlines()) == len(list(dist.iterdir())) - 1, "SHA256SUMS has every file", p.stdout + p.stderr)
     version = name.removeprefix("kubefence-")
+    with tarfile.open(dist / f"kubefence-chart-{version}.tgz") as tar:
+        t.ok({"kubefence/Chart.yaml", "kubefence/values.yaml"} <= set(tar.getnames()), "the chart is among them")
     listed = set()
     for arch in ("amd64", "arm64"):
         top = tmp / f"{name}-linux-{arch}"
