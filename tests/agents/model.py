@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """model.py COMMAND READY: a model on the loopback, in the APIs that agents speak (OpenAI's chat and responses, Anthropic's,
-Gemini's).  It knows one thing: asked with tools, it has the agent run COMMAND in the agent's shell tool, and after the
-tool's result it says DONE.  Writes its port to the file READY; prints what it was asked on standard error."""
+Gemini's).  Asked with tools, it has the agent run COMMAND in the agent's shell tool, and after the tool's result it says DONE.
+It knows one thing more: told "Permission denied" about a path, it asks "nono why", and tries what that says to use instead.
+Writes its port to the file READY; prints what it was asked on standard error."""
 import json
 import os
+import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,9 +17,40 @@ EDIT = "made.txt\n```\n<<<<<<< SEARCH\n=======\nmade by the agent\n>>>>>>> REPLA
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
-def call(tools: list) -> tuple[str, dict] | None:
-    """The agent's shell tool and arguments that fit its schema; None if it has none."""
+def next_command(results: list[str]) -> str | None:
+    """What to run after tools have answered @results; None: the task is done, or there is no other way."""
+    command, denied, there = sys.argv[1], "", ""
+    for result in results:
+        refused = re.search(r"(/[\w./-]+): Permission denied", result)
+        instead = re.search(r"^instead: use ([^,\n]+)", result, re.MULTILINE)
+        if command.startswith("nono why"):
+            if not instead:
+                return None
+            there = f"{instead[1].strip().rstrip('/')}/{os.path.basename(denied)}"
+            command = sys.argv[1].replace(denied, there)
+        elif refused and not there:
+            denied = refused[1]
+            command = f"nono why --path {denied} --op write"
+        else:
+            return None
+    return command
+
+
+def text_of(content) -> str:
+    """The text of a tool's result, however an API wraps it."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        return "".join(map(text_of, content))
+    return "".join(text_of(v) for v in content.values()) if isinstance(content, dict) else ""
+
+
+def call(tools: list, results: list[str] = ()) -> tuple[str, dict] | None:
+    """The agent's shell tool and arguments that fit its schema; None if it has none, or nothing is to be done."""
     known = {}
+    command = next_command(list(results))
+    if not command:
+        return None
     for tool in tools:
         for f in tool.get("functionDeclarations") or [tool.get("function") or tool]:
             known[f.get("name")] = f.get("parameters") or f.get("parametersJsonSchema") or f.get("input_schema") or {}
@@ -28,13 +61,13 @@ def call(tools: list) -> tuple[str, dict] | None:
     arguments = {k: "run" for k in known[name].get("required") or [] if (properties.get(k) or {}).get("type") in ("string", "STRING")}
     key = "cmd" if "cmd" in properties else "command"
     array = (properties.get(key) or {}).get("type") == "array"
-    arguments[key] = ["sh", "-c", sys.argv[1]] if array else sys.argv[1]
+    arguments[key] = ["sh", "-c", command] if array else command
     return name, arguments
 
 
 def chat(body: dict, path: str) -> tuple[list, dict]:
     """OpenAI's /chat/completions: events of a stream, and the whole."""
-    called = call(body.get("tools") or []) if not any(m["role"] == "tool" for m in body["messages"]) else None
+    called = call(body.get("tools") or [], [text_of(m["content"]) for m in body["messages"] if m["role"] == "tool"])
     message = {"role": "assistant", "content": DONE if body.get("tools") else EDIT}
     if called:
         message = {"role": "assistant", "content": None, "tool_calls": [
@@ -50,7 +83,7 @@ def chat(body: dict, path: str) -> tuple[list, dict]:
 
 def responses(body: dict, path: str) -> tuple[list, dict]:
     """OpenAI's /responses."""
-    called = call(body.get("tools") or []) if not any(i.get("type") == "function_call_output" for i in body["input"]) else None
+    called = call(body.get("tools") or [], [text_of(i["output"]) for i in body["input"] if i.get("type") == "function_call_output"])
     item = {"type": "message", "id": "m_1", "role": "assistant", "content": [{"type": "output_text", "text": DONE}]}
     if called:
         item = {"type": "function_call", "id": "f_1", "call_id": "call_1", "name": called[0], "arguments": json.dumps(called[1])}
@@ -64,7 +97,7 @@ def responses(body: dict, path: str) -> tuple[list, dict]:
 def anthropic(body: dict, path: str) -> tuple[list, dict]:
     """Anthropic's /messages."""
     results = [b for m in body["messages"] if isinstance(m["content"], list) for b in m["content"] if b.get("type") == "tool_result"]
-    called = call(body.get("tools") or []) if not results else None
+    called = call(body.get("tools") or [], [text_of(b.get("content") or "") for b in results])
     block = {"type": "tool_use", "id": "toolu_1", "name": called[0], "input": called[1]} if called else {"type": "text", "text": DONE}
     why = "tool_use" if called else "end_turn"
     whole = {"id": "msg_1", "type": "message", "role": "assistant", "model": body.get("model"), "content": [block], "stop_reason": why,
@@ -81,7 +114,7 @@ def anthropic(body: dict, path: str) -> tuple[list, dict]:
 def gemini(body: dict, path: str) -> tuple[list, dict]:
     """Gemini's :generateContent and :streamGenerateContent."""
     parts = [p for c in body["contents"] for p in c.get("parts") or []]
-    called = call(body.get("tools") or []) if not any("functionResponse" in p for p in parts) else None
+    called = call(body.get("tools") or [], [text_of(p["functionResponse"]) for p in parts if "functionResponse" in p])
     part = {"functionCall": {"name": called[0], "args": called[1]}} if called else {"text": DONE}
     whole = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP", "index": 0}],
              "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}}
