@@ -70,6 +70,8 @@ int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, str
 	for (size_t i = 0; i < s->nnamespaces; i++)
 		kf_buf_addf(buf, "namespace %s\n", s->namespaces[i]);
 	kf_buf_addf(buf, "seccomp %s\nexec %s\n", *level ? level : "none", exec_modes[s->exec]);
+	if (s->seccomp_log)
+		kf_buf_adds(buf, "seccomp-log on\n");
 	if (buf->failed)
 		return kf_fail_nomem(err, "settings");
 	kf_sha256_hex(buf->p + start, buf->n - start, sum);
@@ -120,7 +122,7 @@ static const char *const *take_list(struct settings_parser *p, const char *key, 
 static int parse_lines(char *text, const char **lists, struct kf_settings *s, struct kf_err *err)
 {
 	struct settings_parser p = {.next = text + strlen(HEADER), .number = 1};
-	const char *level, *mode;
+	const char *level, *mode, *log;
 
 	next_line(&p);
 	s->handlers = take_list(&p, "handler", lists, &s->nhandlers);
@@ -132,11 +134,13 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 		take_list(&p, "namespace", lists + LISTS_SIZE - (LIST_MAX + 1), &s->nnamespaces);
 	level = take_value(&p, "seccomp");
 	mode = level ? take_value(&p, "exec") : NULL;
-	if (!mode || *p.line)
+	log = mode ? take_value(&p, "seccomp-log") : NULL;
+	if (!mode || *p.line || (log && strcmp(log, "on") != 0))
 		return kf_fail(err, EINVAL, "settings: line %u: not understood, or out of order",
 			       p.number);
 	if (!kf_seccomp_level_parse(strcmp(level, "none") == 0 ? "" : level, &s->seccomp))
 		return kf_fail(err, EINVAL, "settings: seccomp '%s' is not a level", level);
+	s->seccomp_log = log != NULL;
 	s->exec = KF_EXEC_SANDBOX;
 	if (strcmp(mode, exec_modes[KF_EXEC_DENY]) == 0)
 		s->exec = KF_EXEC_DENY;

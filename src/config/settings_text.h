@@ -21,6 +21,7 @@
  *	namespace team-a strict strict,codex     its default and allowed ones; "-" for none
  *	seccomp restricted             or "runtime-default", or "none" for ""
  *	exec sandbox                   or "deny"
+ *	seccomp-log on                 or absent
  *	sum HEX
  *
  * A line that is not understood is an error.  The profiles are not in it: they

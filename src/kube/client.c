@@ -218,6 +218,7 @@ static int method_of(const char *s, enum evhttp_cmd_type *ret)
 		enum evhttp_cmd_type type;
 	} methods[] = {
 		{"GET", EVHTTP_REQ_GET},
+		{"POST", EVHTTP_REQ_POST},
 		{"PATCH", EVHTTP_REQ_PATCH},
 		{"DELETE", EVHTTP_REQ_DELETE},
 	};

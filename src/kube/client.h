@@ -25,7 +25,7 @@ struct kf_kube {
 };
 
 struct kf_kube_request {
-	const char *method; /* GET, PATCH, DELETE */
+	const char *method; /* GET, POST, PATCH, DELETE */
 	const char *path;
 	const char *accept;	  /* NULL: application/json */
 	const char *content_type; /* of body */

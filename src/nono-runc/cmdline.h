@@ -27,6 +27,7 @@ enum kf_flag {
 	KF_FLAG_DETACH, /* takes none: itself */
 	KF_FLAG_LOG,
 	KF_FLAG_LOG_FORMAT,
+	KF_FLAG_PID_FILE,
 	KF_FLAG_PRESERVE_FDS,
 	KF_FLAG_PROCESS,
 	KF_FLAG_ROOT,

@@ -15,12 +15,14 @@
 #include "nono-runc/profiles.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
+#include "nono-runc/started.h"
 #include "oci/apply.h"
 #include "oci/bundle.h"
 #include "oci/mask.h"
 #include "plan/plan.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +163,9 @@ static int compile_seccomp(struct work *w, struct kf_err *err)
 		return 0;
 	if (kf_program_compile(policy, &w->program, err) < 0)
 		return -1;
+	/* What it refuses, for "kubefence denials". */
+	if (w->settings.settings.seccomp_log)
+		w->program.flags |= SECCOMP_FILTER_FLAG_LOG;
 	w->oci.launcher_filters = true;
 	return 0;
 }
@@ -307,6 +312,11 @@ static int create_container(struct work *w, struct kf_err *err)
 	record.bundle = bundle;
 	record.runtime = guard->runtime;
 	record.label = w->oci.mount_label;
+	record.namespace_ = w->oci.view.namespace_;
+	record.pod = w->oci.view.pod;
+	record.uid = w->oci.view.pod_uid;
+	record.container = w->oci.view.container;
+	record.pid_file = kf_started_pid_file(cmd, w->arena);
 	record.profile = "";
 	if (w->oci.pause) {
 		guard->argv = kf_cmdline_copy(cmd);
@@ -475,6 +485,7 @@ int kf_guard_start(struct kf_guard *guard, struct kf_err *err)
 	if (kf_guard_node_settings(guard->node, &settings, err) < 0)
 		return -1;
 	kf_settings_text_done(&settings);
+	kf_started_first(guard->cmd);
 	if (kf_outcome_open(guard->cmd->value[KF_FLAG_ROOT], guard->cmd->id, &guard->outcome, err) <
 	    0)
 		return -1;

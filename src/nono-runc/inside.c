@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "nono-runc/launch.h"
+#include "nono-runc/readme.h"
 #include "plan/plan.h"
 
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #define INNER	      KF_LAUNCHER_INNER
 /* PATH and the working directory; no path of more than PATH_MAX can be looked up. */
 #define START_MAX     (64 * 1024)
+#define README_MAX    (64 * 1024)
 
 /* The directory that the launcher lies in, with the slash at its end. */
 static int launcher_dir(const char *launcher)
@@ -141,6 +143,7 @@ static int make_files(const struct kf_oci *oci, const char *bundle,
 {
 	KF_CLOSE int in = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC), dir = -1, sub = -1,
 		     inner = -1;
+	KF_CLEANUP(kf_buf_done) struct kf_buf readme = KF_BUF_INIT(README_MAX);
 	struct kf_buf start = KF_BUF_INIT(START_MAX);
 	const char *label = oci->mount_label;
 	int r;
@@ -149,7 +152,9 @@ static int make_files(const struct kf_oci *oci, const char *bundle,
 		return kf_fail_sys(err, "open '%s'", bundle);
 	if (make_dir(in, DIR_IN_BUNDLE, label, &dir, err) < 0 ||
 	    (oci->inside.profiles && make_dir(dir, PROFILES, label, &sub, err) < 0) ||
-	    (oci->inside.inner && make_dir(dir, INNER, label, &inner, err) < 0))
+	    (oci->inside.inner && make_dir(dir, INNER, label, &inner, err) < 0) ||
+	    kf_readme_format(oci, policy, &readme, err) < 0 ||
+	    write_file(dir, "README", readme.p, readme.n, label, err) < 0)
 		return -1;
 	write_start(oci, &start);
 	if (start.failed)

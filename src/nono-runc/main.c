@@ -12,6 +12,7 @@
 #include "nono-runc/outcome.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
+#include "nono-runc/started.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -127,6 +128,7 @@ static int start_program(struct kf_guard *guard, struct kf_err *err)
 {
 	if (run_and_wait(guard, err) < 0)
 		return -1;
+	kf_started_later(guard->cmd);
 	if (guard->outcome_write >= 0)
 		(void)close(guard->outcome_write);
 	if (kf_outcome_read(guard->outcome, err) == 0)

@@ -20,7 +20,7 @@
 /* What the guard keeps of a container: a few paths, names and labels. */
 #define RECORD_MAX 65536
 
-/* In the order of the file, one "key value" a line. */
+/* In the order of the file, one "key value" a line; those behind the label may be missing. */
 static const struct {
 	const char *key;
 	size_t offset;
@@ -31,7 +31,13 @@ static const struct {
 	{"runtime", offsetof(struct kf_guard_record, runtime)},
 	{"profile", offsetof(struct kf_guard_record, profile)},
 	{"label", offsetof(struct kf_guard_record, label)},
+	{"namespace", offsetof(struct kf_guard_record, namespace_)},
+	{"pod", offsetof(struct kf_guard_record, pod)},
+	{"uid", offsetof(struct kf_guard_record, uid)},
+	{"container", offsetof(struct kf_guard_record, container)},
+	{"pid-file", offsetof(struct kf_guard_record, pid_file)},
 };
+#define NEEDED_LINES 6
 
 static const char **record_member(struct kf_guard_record *record, size_t i)
 {
@@ -112,6 +118,9 @@ int kf_guard_record_write(const struct kf_guard_record *record, struct kf_err *e
 	for (size_t i = 0; i < KF_ARRAY_SIZE(lines); i++) {
 		const char *value = *record_member(&copy, i);
 
+		/* Ours are for others to read: what they cannot be told is left out. */
+		if (i >= NEEDED_LINES && (!value || strchr(value, '\n')))
+			value = "";
 		if (strchr(value, '\n')) {
 			kf_buf_done(&buf);
 			return kf_fail(err, EINVAL, "%s '%.80s' has a line break", lines[i].key,
@@ -144,8 +153,13 @@ static int parse_record(struct kf_guard_record *record, const char *path, struct
 		size_t n = strlen(lines[i].key);
 		char *end = strchr(at, '\n');
 
-		if (!end || strncmp(at, lines[i].key, n) != 0 || at[n] != ' ')
+		if (!end || strncmp(at, lines[i].key, n) != 0 || at[n] != ' ') {
+			if (i >= NEEDED_LINES) {
+				*record_member(record, i) = "";
+				continue;
+			}
 			return kf_fail(err, EINVAL, "%s: no '%s'", path, lines[i].key);
+		}
 		*end = '\0';
 		*record_member(record, i) = at + n + 1;
 		at = end + 1;
@@ -172,6 +186,22 @@ int kf_guard_record_read(const char *root, const char *id, struct kf_guard_recor
 	}
 	*ret = record;
 	return 0;
+}
+
+int kf_guard_record_add_pid(const char *root, const char *id, pid_t pid, struct kf_err *err)
+{
+	char name[KF_RECORD_NAME], path[sizeof(KF_RECORD_DIR) + sizeof(name)], line[32];
+	KF_CLOSE int fd = -1;
+	int n;
+
+	if (kf_guard_record_name(root, id, name, err) < 0)
+		return -1;
+	(void)snprintf(path, sizeof(path), "%s/%s", KF_RECORD_DIR, name);
+	n = snprintf(line, sizeof(line), "pid %d\n", pid);
+	fd = open(path, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return kf_fail_sys(err, "open '%s'", path);
+	return kf_write_all(fd, line, (size_t)n, err);
 }
 
 void kf_guard_record_drop(const char *root, const char *id)

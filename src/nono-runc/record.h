@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* What the guard decided when a container was created, for exec to find: exec
  * knows only the runtime's --root and the container's ID.  One file each in
@@ -19,7 +20,10 @@ struct kf_guard_record {
 	const char *runtime; /* the real one that made the container */
 	const char *profile; /* "" for a pause container, which is not sandboxed */
 	const char *label;   /* linux.mountLabel, or "" */
-	char *text;	     /* owned; what the strings point into */
+	/* What Kubernetes calls it, and where the runtime writes the ID of its first process; "" if
+	 * nobody said, and in records of an earlier version. */
+	const char *namespace_, *pod, *uid, *container, *pid_file;
+	char *text; /* owned; what the strings point into */
 };
 
 /* Name of what is kept of a container: a hash over the runtime's --root and its ID, and a NUL. */
@@ -36,6 +40,9 @@ int kf_guard_record_write(const struct kf_guard_record *record, struct kf_err *e
 /* Find the record of @id; @root NULL is the runtime's default. */
 int kf_guard_record_read(const char *root, const char *id, struct kf_guard_record *ret,
 			 struct kf_err *err);
+/* Add the ID of its first process, for whoever looks for that (config/started.h); nothing of ours
+ * depends on it. */
+int kf_guard_record_add_pid(const char *root, const char *id, pid_t pid, struct kf_err *err);
 void kf_guard_record_drop(const char *root, const char *id);
 void kf_guard_record_done(struct kf_guard_record *record);
 

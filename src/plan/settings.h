@@ -44,6 +44,7 @@ struct kf_settings {
 	size_t nnamespaces;
 	enum kf_seccomp_level seccomp;
 	enum kf_exec_mode exec;
+	bool seccomp_log; /* what a seccomp policy refuses is in the audit log; for the guard */
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
 	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;

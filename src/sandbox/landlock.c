@@ -12,40 +12,41 @@
 #include <unistd.h>
 
 /* The kernel's interface (Documentation/userspace-api/landlock.rst). */
-#define NR_CREATE_RULESET 444
-#define NR_ADD_RULE	  445
-#define NR_RESTRICT_SELF  446
+#define NR_CREATE_RULESET  444
+#define NR_ADD_RULE	   445
+#define NR_RESTRICT_SELF   446
 
-#define CREATE_VERSION	  1
-#define RULE_PATH	  1
-#define RULE_PORT	  2
-#define RULE_QUIET	  1 /* ABI 10 */
-#define LOG_NEW_EXEC_ON	  2 /* ABI 7 */
-#define SCOPE_ABSTRACT	  1 /* ABI 6 */
-#define SCOPE_SIGNAL	  2
-#define ABI_REFER	  2
-#define ABI_TRUNCATE	  3
-#define ABI_IOCTL_DEV	  5
-#define ABI_AUDIT	  7
-#define ABI_RESOLVE_UNIX  9
+#define CREATE_VERSION	   1
+#define RULE_PATH	   1
+#define RULE_PORT	   2
+#define RULE_QUIET	   1 /* ABI 10 */
+#define LOG_NEW_EXEC_ON	   2 /* ABI 7 */
+#define LOG_SUBDOMAINS_OFF 4
+#define SCOPE_ABSTRACT	   1 /* ABI 6 */
+#define SCOPE_SIGNAL	   2
+#define ABI_REFER	   2
+#define ABI_TRUNCATE	   3
+#define ABI_IOCTL_DEV	   5
+#define ABI_AUDIT	   7
+#define ABI_RESOLVE_UNIX   9
 
-#define FS_EXECUTE	  ((uint64_t)1 << 0)
-#define FS_WRITE_FILE	  ((uint64_t)1 << 1)
-#define FS_READ_FILE	  ((uint64_t)1 << 2)
-#define FS_READ_DIR	  ((uint64_t)1 << 3)
-#define FS_REMOVE_DIR	  ((uint64_t)1 << 4)
-#define FS_REMOVE_FILE	  ((uint64_t)1 << 5)
-#define FS_MAKE_CHAR	  ((uint64_t)1 << 6)
-#define FS_MAKE_DIR	  ((uint64_t)1 << 7)
-#define FS_MAKE_REG	  ((uint64_t)1 << 8)
-#define FS_MAKE_SOCK	  ((uint64_t)1 << 9)
-#define FS_MAKE_FIFO	  ((uint64_t)1 << 10)
-#define FS_MAKE_BLOCK	  ((uint64_t)1 << 11)
-#define FS_MAKE_SYM	  ((uint64_t)1 << 12)
-#define FS_REFER	  ((uint64_t)1 << 13)
-#define FS_TRUNCATE	  ((uint64_t)1 << 14)
-#define FS_IOCTL_DEV	  ((uint64_t)1 << 15)
-#define FS_RESOLVE_UNIX	  ((uint64_t)1 << 16)
+#define FS_EXECUTE	   ((uint64_t)1 << 0)
+#define FS_WRITE_FILE	   ((uint64_t)1 << 1)
+#define FS_READ_FILE	   ((uint64_t)1 << 2)
+#define FS_READ_DIR	   ((uint64_t)1 << 3)
+#define FS_REMOVE_DIR	   ((uint64_t)1 << 4)
+#define FS_REMOVE_FILE	   ((uint64_t)1 << 5)
+#define FS_MAKE_CHAR	   ((uint64_t)1 << 6)
+#define FS_MAKE_DIR	   ((uint64_t)1 << 7)
+#define FS_MAKE_REG	   ((uint64_t)1 << 8)
+#define FS_MAKE_SOCK	   ((uint64_t)1 << 9)
+#define FS_MAKE_FIFO	   ((uint64_t)1 << 10)
+#define FS_MAKE_BLOCK	   ((uint64_t)1 << 11)
+#define FS_MAKE_SYM	   ((uint64_t)1 << 12)
+#define FS_REFER	   ((uint64_t)1 << 13)
+#define FS_TRUNCATE	   ((uint64_t)1 << 14)
+#define FS_IOCTL_DEV	   ((uint64_t)1 << 15)
+#define FS_RESOLVE_UNIX	   ((uint64_t)1 << 16)
 
 /* Rights that mean something on what is not a directory; others are EINVAL there. */
 #define FS_FILE \
@@ -269,7 +270,9 @@ int kf_landlock_allow_port(const struct kf_landlock *ll, enum kf_landlock_net ne
 
 int kf_landlock_enforce(const struct kf_landlock *ll, struct kf_err *err)
 {
-	const unsigned flags = ll->abi >= ABI_AUDIT ? LOG_NEW_EXEC_ON : 0;
+	/* What programs refuse themselves, in sandboxes of their own, is theirs to know: the log is
+	 * about ours, and is not to be filled by them. */
+	const unsigned flags = ll->abi >= ABI_AUDIT ? LOG_NEW_EXEC_ON | LOG_SUBDOMAINS_OFF : 0;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) < 0)
 		return kf_fail_sys(err, "set no_new_privs");

@@ -91,10 +91,10 @@ class Node:
         (self.base / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nu:x:1000:1000::/home/user:/bin/sh\n")
         self.n = 0
 
-    def settings(self, default: str = "default", exec_: str = "sandbox", seccomp: str = "restricted", allowed=()) -> None:
+    def settings(self, default: str = "default", exec_: str = "sandbox", seccomp: str = "restricted", allowed=(), log: str = "") -> None:
         self.write("settings", summed(
             f"kubefence-settings 1\nhandler {self.handler}\ndefault {default}\nlauncher {self.launcher}\n"
-            + "".join(f"allowed {a}\n" for a in allowed) + f"seccomp {seccomp}\nexec {exec_}\n"))
+            + "".join(f"allowed {a}\n" for a in allowed) + f"seccomp {seccomp}\nexec {exec_}\n{log}"))
 
     def runtimes(self, path: str = "") -> None:
         self.write("runtime", summed(f"kubefence-runtime 1\nruntime {self.handler} {path or self.runtime}\n"))

@@ -81,6 +81,7 @@ static void every_key_has_its_effect(void **state)
 		      "vm_rootfs_classes = [\"kata-qemu\"]\n"
 		      "allowed_profiles = [\"strict\", \"default\"]\n"
 		      "exec = \"deny\"\n"
+		      "seccomp_log = true\n"
 		      "kata_annotations = [\"io.katacontainers.config.x\"]\n"
 		      "profiles_dir = \"/etc/kubefence/profiles\"\n"
 		      "[namespaces.team-a]\ndefault_profile = 'strict'\n"
@@ -100,6 +101,7 @@ static void every_key_has_its_effect(void **state)
 	assert_int_equal(c.settings.nallowed_profiles, 2);
 	assert_string_equal(c.settings.allowed_profiles[0], "strict");
 	assert_int_equal(c.settings.exec, KF_EXEC_DENY);
+	assert_true(c.settings.seccomp_log);
 	assert_int_equal(c.settings.nkata_annotations, 1);
 	assert_string_equal(c.settings.kata_annotations[0], "io.katacontainers.config.x");
 	assert_string_equal(c.profiles_dir, "/etc/kubefence/profiles");
@@ -156,6 +158,7 @@ static void each_mistake_names_file_line_key_and_remedy(void **state)
 		{GOOD "allowed_profiles = 1979-05-27\n", "allowed_profiles: must be a list of "
 							 "strings such as [\"...\"], not a date"},
 		{GOOD "exec = {}\n", "exec: must be a string, not a table"},
+		{GOOD "seccomp_log = \"on\"\n", "seccomp_log: must be true or false, not a string"},
 		{GOOD "profiles_dir = 1\n", "profiles_dir: must be a string"},
 		/* value */
 		{"runtime_classes = [\"Nono\"]\n" DP BIN, "'Nono' is not a runtime handler's name"},

@@ -43,18 +43,26 @@ struct cluster_line {
 		KF_OPTION_AT(struct cluster_line, member), .help = (help_)                         \
 	}
 
-const struct kf_option kf_cluster_opts[] = {
-	OPTION('n', "namespace", "NAMESPACE", options.namespace_,
-	       "of the pods (default: all, or kubectl's own for one pod)"),
-	OPTION(0, "context", "NAME", context, "kubectl's"),
-	OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),
+#define OPTIONS                                                                        \
+	OPTION('n', "namespace", "NAMESPACE", options.namespace_,                      \
+	       "of the pods (default: all, or kubectl's own for one pod)"),            \
+		OPTION(0, "context", "NAME", context, "kubectl's"),                    \
+		OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),              \
+	{                                                                              \
+		.name = "output", .letter = 'o', .kind = KF_OPTION_WORD,               \
+		.value = "text|json|short", KF_OPTION_AT(struct cluster_line, output), \
+		.help = "for people (default), for programs, or at one look",          \
+	}
+
+const struct kf_option kf_cluster_opts[] = {OPTIONS, {0}};
+const struct kf_option kf_cluster_logs_opts[] = {
+	OPTIONS,
 	{
-		.name = "output",
-		.letter = 'o',
-		.kind = KF_OPTION_WORD,
-		.value = "text|json|short",
-		KF_OPTION_AT(struct cluster_line, output),
-		.help = "for people (default), for programs, or at one look",
+		.name = "follow",
+		.letter = 'f',
+		.kind = KF_OPTION_SET,
+		KF_OPTION_AT(struct cluster_line, options.follow),
+		.help = "wait for more",
 	},
 	{0},
 };

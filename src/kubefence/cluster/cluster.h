@@ -25,12 +25,14 @@ struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
 	size_t npassed;
 	const char *namespace_; /* NULL: kubectl's own, or all */
-	bool json, brief;
+	bool json, brief, follow;
 	const char *argument; /* the one that the command takes, or NULL */
 };
 
 /* What all commands take. */
 extern const struct kf_option kf_cluster_opts[];
+/* ... and --follow. */
+extern const struct kf_option kf_cluster_logs_opts[];
 /* As kf_command_parse(); the argument, if there is one, is ret->argument. */
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
@@ -81,7 +83,7 @@ const char *kf_cluster_profile(struct kf_cluster *cluster, struct json_object *p
 int kf_cluster_run(const struct kf_cluster_options *options, const char *const *words,
 		   struct kf_buf *out, struct kf_err *err);
 
-extern const struct kf_command kf_cmd_cluster_suggest;
+extern const struct kf_command kf_cmd_cluster_suggest, kf_cmd_cluster_logs, kf_cmd_cluster_sysdump;
 extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
 
 #endif

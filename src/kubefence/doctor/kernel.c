@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of doctor on the kernel: Landlock, seccomp, audit, user namespaces, memory files. */
+#include "denial/kernel.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "kubefence/doctor/doctor.h"
 #include "sandbox/landlock.h"
 
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,18 +91,28 @@ static enum kf_doctor_result check_seccomp(struct kf_doctor *d)
 
 static enum kf_doctor_result check_audit(struct kf_doctor *d)
 {
-	KF_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
+	struct kf_audit_status status;
+	KF_CLOSE int fd = -1;
+	struct kf_err err;
 
-	if (fd < 0)
-		return kf_doctor_say(
-			d, KF_DOCTOR_WARNING,
-			"no audit in this kernel or not allowed here: denials cannot be "
-			"reported");
 	if (landlock_abi() < ABI_AUDIT)
 		return kf_doctor_say(d, KF_DOCTOR_WARNING,
 				     "Landlock ABI %d does not log denials (kernel 6.15 does)",
 				     landlock_abi());
-	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
+	if (kf_audit_open(&fd, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "%s", err.msg);
+	if (kf_audit_status(&status, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_WARNING,
+				     "whether the log is on cannot be told here: %s", err.msg);
+	if (!status.enabled)
+		return kf_doctor_say(
+			d, KF_DOCTOR_WARNING,
+			"the kernel's audit log is off: nothing records what is denied "
+			"(kubefence denials --turn-on)");
+	if (status.pid)
+		return kf_doctor_say(d, KF_DOCTOR_OK,
+				     "the audit daemon, process %u, has them as well", status.pid);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "the log is on, %u records were lost", status.lost);
 }
 
 static enum kf_doctor_result user_namespaces(struct kf_doctor *d)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_DENIAL_WHO_H
+#define KF_DENIAL_WHO_H
+
+#include "config/started.h"
+#include "denial/bucket.h"
+
+#include <stddef.h>
+
+/* A container that something was denied to. */
+struct kf_who {
+	char id[65], namespace_[64], pod[254], uid[64], container[64], profile[65];
+	struct kf_bucket lines, events; /* what is told about it */
+	uint64_t untold;		/* denials since the last line that were not */
+	unsigned refs;
+	struct kf_who *next;
+};
+
+#define KF_WHO_BUCKETS 256
+#define KF_WHO_MAX     8192
+
+/* All zeroes: empty. */
+struct kf_who_table {
+	struct kf_who *buckets[KF_WHO_BUCKETS];
+	size_t n;
+};
+
+/* The container of @started, with a reference for the caller; NULL if there are too many. */
+struct kf_who *kf_who_get(struct kf_who_table *table, const struct kf_started *started);
+/* The container with the ID @id if it is in the table already, with a reference; else NULL. */
+struct kf_who *kf_who_known(struct kf_who_table *table, const char *id);
+struct kf_who *kf_who_ref(struct kf_who *who); /* NULL is fine */
+void kf_who_drop(struct kf_who_table *table, struct kf_who *who);
+
+/* Where the guard notes what it started: its directory of records and its file of processes; -1
+ * for one that is not there. */
+struct kf_who_notes {
+	int records, started;
+};
+
+/* The container that process @pid entered, as the guard noted it, with a reference; NULL if it
+ * noted nothing. */
+struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid);
+/* The container with the ID @id, if it is still there. */
+struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_notes *notes,
+			      const char *id);
+
+#endif

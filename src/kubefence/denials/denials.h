@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef KF_KUBEFENCE_DENIALS_DENIALS_H
+#define KF_KUBEFENCE_DENIALS_DENIALS_H
+
+#include "base/err.h"
+#include "denial/denial.h"
+
+#include <stdbool.h>
+
+/* kubefence denials: what sandboxes of this node refuse. */
+
+#define KF_GUARD_RECORDS "/run/kubefence/guard"
+#define KF_DENIALS_DIR	 "/run/kubefence/denials"
+/* The last denials, and those before them; each at most so long. */
+#define KF_DENIALS_LOG	 "log"
+#define KF_DENIALS_OLD	 "log.1"
+#define KF_DENIALS_STATE "sandboxes"
+#define KF_DENIALS_SIZE	 ((size_t)4 * 1024 * 1024)
+
+struct kf_denials_options {
+	const char *dir;    /* KF_DENIALS_DIR */
+	const char *listen; /* for metrics; NULL: none */
+	bool events;	    /* tell the pods' Kubernetes Events */
+	bool json;
+	unsigned window; /* seconds */
+};
+
+/* Read the audit log until the program is told to end.  Returns an exit code. */
+int kf_denials_run(const struct kf_denials_options *options, struct kf_err *err);
+
+/* The process that writes Events, and what is told to it. */
+struct kf_denials_events {
+	int fd; /* -1: there is none */
+	int pid;
+	uint64_t sent, dropped;
+};
+/* Start it; to be called before this process gives up its rights. */
+int kf_denials_events_start(struct kf_denials_events *events, struct kf_err *err);
+/* Tell the pod's Events of @denial, unless it was told of a few just now.  Never waits. */
+void kf_denials_events_tell(struct kf_denials_events *events, const struct kf_denial *denial,
+			    uint64_t now);
+void kf_denials_events_stop(struct kf_denials_events *events);
+
+/* The file of the last denials. */
+struct kf_denials_file {
+	int dirfd, fd;
+	size_t n;
+};
+int kf_denials_file_open(const char *dir, struct kf_denials_file *ret, struct kf_err *err);
+int kf_denials_file_add(struct kf_denials_file *file, const char *text, size_t n,
+			struct kf_err *err);
+void kf_denials_file_close(struct kf_denials_file *file);
+
+#endif

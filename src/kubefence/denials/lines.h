@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of JSON, as "kubefence denials" tells them, for people. */
+#ifndef KF_KUBEFENCE_DENIALS_LINES_H
+#define KF_KUBEFENCE_DENIALS_LINES_H
+
+#include <stdbool.h>
+
+/* Which lines, and how; NULL: all. */
+struct kf_lines_want {
+	const char *namespace_, *pod, *container;
+	bool json; /* unchanged */
+};
+
+/* Print @line, without its end, if it is wanted.  What is no such line is passed over. */
+void kf_lines_print(const char *line, const struct kf_lines_want *want);
+
+#endif

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the parts of this area share: a guard's containers, the audit log turned on, and "kubefence denials" reading it."""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, part) for part in ("../sandbox", "../guard", "..", "../lib")]
+import auditlog  # noqa: E402
+import box  # noqa: E402
+from lib_guard import BIN, Node  # noqa: E402
+from wait import DEADLINE, wait_until  # noqa: E402
+
+KUBEFENCE = str(BIN / "kubefence")
+
+
+class Feed:
+    """kubefence denials; .lines() are what it has told."""
+
+    def __init__(self, *args: str, directory: str = "", env: dict | None = None):
+        self.dir = Path(tempfile.mkdtemp(prefix="kf-denials-"))
+        self.kept = directory or str(self.dir / "kept")
+        self.address = str(self.dir / "http")
+        self.args, self.env = args, env
+        self.start()
+
+    def start(self) -> None:
+        self.out, self.err = open(self.dir / "out", "a+"), open(self.dir / "err", "a+")
+        begun = self.err.tell()
+        self.process = subprocess.Popen([KUBEFENCE, "denials", "-o", "json", "--directory", self.kept, "--listen", self.address, *self.args],
+                                        stdout=self.out, stderr=self.err, env={**os.environ, **(self.env or {})})
+        wait_until(lambda: "started" in self.said()[begun:] or self.process.poll() is not None, "the feed")
+        if self.process.poll() is not None:
+            raise RuntimeError(self.said())
+
+    def said(self) -> str:
+        return (self.dir / "err").read_text()
+
+    def lines(self) -> list[dict]:
+        return [json.loads(line) for line in (self.dir / "out").read_text().splitlines()]
+
+    def ours(self) -> list[dict]:
+        """Those about this test's pods; others use this machine, too."""
+        return [line for line in self.lines() if line["namespace"] == "space"]
+
+    def of(self, process: str) -> list[dict]:
+        return [line for line in self.ours() if line.get("process") == process[:15]]
+
+    def metrics(self) -> dict[str, int]:
+        p = subprocess.run(["curl", "-s", "--unix-socket", self.address, "http://x/metrics"], capture_output=True, text=True, check=True)
+        return {k: int(v) for k, _, v in (line.rpartition(" ") for line in p.stdout.splitlines() if line[0] != "#")}
+
+    def memory(self) -> int:
+        """KiB that are resident, and at most were."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1])
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.stop()
+        self.out.close()
+        self.err.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def turned_on():
+    """The audit log as "kubefence denials --turn-on" leaves it."""
+    with auditlog.ours() as before:
+        auditlog.set_status(0, before["limit"], before["wait"])
+        subprocess.run([KUBEFENCE, "denials", "--turn-on"], check=True, stdout=subprocess.DEVNULL)
+        yield
+
+
+def pod(b, name: str, container: str = "main", namespace: str = "space") -> None:
+    """Give bundle @b the names that a kubelet gives."""
+    b.config["annotations"] = {**b.config.get("annotations", {}), "io.kubernetes.cri.container-type": "container",
+                               "io.kubernetes.cri.sandbox-namespace": namespace, "io.kubernetes.cri.sandbox-name": name,
+                               "io.kubernetes.cri.sandbox-uid": f"uid-of-{name}", "io.kubernetes.cri.container-name": container}
+
+
+def start(node: Node, b, name: str, **kw) -> str:
+    pod(b, name, **kw)
+    b.write()
+    return node.start(b, "--pid-file", b.dir / "init.pid")
+
+
+def enter(node: Node, cid: str, args: list[str], until: str = "", caps=None, cwd: str = "/", bare: bool = False) -> str:
+    """What @args, entered as a runtime's shim does it, print until a line has @until in it, or until they end."""
+    node.n += 1
+    process, pid_file, out = (node.dir / f"{what}{node.n}" for what in ("process", "pid", "out"))
+    spec = {"args": args, "cwd": cwd, "env": ["PATH=/bin", "HOME=/root"], "user": {"uid": 0, "gid": 0}}
+    if caps:
+        spec["capabilities"] = {k: caps for k in ("bounding", "effective", "permitted")}
+    process.write_text(json.dumps(spec))
+    with open(out, "w") as o:
+        p = subprocess.run(node.command("exec", "--detach", "--pid-file", pid_file, "--process", process, cid, bare=bare),
+                           stdin=subprocess.DEVNULL, stdout=o, stderr=o, timeout=DEADLINE)
+    if p.returncode:
+        return out.read_text()
+    pid = int(pid_file.read_text())
+
+    def ended():
+        text = out.read_text()
+        return (until and until in text) or not alive(pid)
+
+    wait_until(ended, f"{args} in {cid}: {out.read_text()!r}", 4 * DEADLINE)
+    return out.read_text()
+
+
+def alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
