@@ -179,10 +179,9 @@ const struct kf_command kf_cmd_cluster_logs = {
 	.summary = "what sandboxes refused",
 	.arguments = "[POD]",
 	.max = 1,
-	.about = "Prints what sandboxes refused, in all namespaces or to one pod: when, which "
-		 "program,\n"
-		 "what it was not allowed to do, and the part of a profile that would allow it.\n"
-		 "Who may not read the feed's own logs sees the pods' Events instead.",
+	.about = "Prints what sandboxes refused, in all namespaces or to one pod: when, which\n"
+		 "program, what it was not allowed to do, and the part of a profile that would\n"
+		 "allow it.  Who may not read the feed's own logs sees the pods' Events instead.",
 	.options = kf_cluster_logs_opts,
 	.run = run_cluster_logs,
 };

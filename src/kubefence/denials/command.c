@@ -50,12 +50,10 @@ static int run_denials(const struct kf_command *self, int argc, char **argv)
 const struct kf_command kf_cmd_denials = {
 	.name = "denials",
 	.summary = "tell what sandboxes refuse, as it happens",
-	.about = "Reads the kernel's audit log (Linux 6.15 and newer) and tells what sandboxes of "
-		 "this\n"
-		 "node refuse: which pod, which program, what, and which rule would have allowed "
-		 "it.\n"
-		 "What is denied over and over again is told once in a while, with its number.\n"
-		 "'kubefence logs' shows what was told.  See docs/denials.md.",
+	.about = "Reads the kernel's audit log (Linux 6.15 and newer) and tells what sandboxes of\n"
+		 "this node refuse: which pod, which program, what, and which rule would have\n"
+		 "allowed it.  What is denied over and over again is told once in a while, with\n"
+		 "its number.  'kubefence logs' shows what was told.  See docs/denials.md.",
 	.options =
 		(const struct kf_option[]){
 			KF_OPT_OUTPUT(struct denials_line, output),

@@ -154,9 +154,9 @@ const struct kf_command kf_cmd_logs = {
 	.summary = "what sandboxes of this node refused",
 	.arguments = "[POD]",
 	.max = 1,
-	.about = "Prints what 'kubefence denials' has told on this node: when, which pod, which "
-		 "program,\n"
-		 "what it was not allowed to do, and the part of a profile that would allow it.",
+	.about = "Prints what 'kubefence denials' has told on this node: when, which pod, which\n"
+		 "program, what it was not allowed to do, and the part of a profile that would\n"
+		 "allow it.",
 	.options =
 		(const struct kf_option[]){
 			{

@@ -93,10 +93,9 @@ static int run_sysdump(const struct kf_command *self, int argc, char **argv)
 const struct kf_command kf_cmd_sysdump = {
 	.name = "sysdump",
 	.summary = "one archive about this node for a bug report",
-	.about = "Writes a tar archive with what kubefence is and says on this node: versions, "
-		 "doctor,\n"
-		 "configuration, profiles, the runtime's configuration, logs, denials.\n"
-		 "What looks like a secret is left out; look into it before you send it all the "
+	.about = "Writes a tar archive with what kubefence is and says on this node: versions,\n"
+		 "doctor, configuration, profiles, the runtime's configuration, logs, denials.\n"
+		 "What looks like a secret is left out; look into it before you send it all the\n"
 		 "same.",
 	.options =
 		(const struct kf_option[]){
@@ -168,12 +167,10 @@ const struct kf_command kf_cmd_cluster_sysdump = {
 	.summary = "one archive about the cluster for a bug report",
 	.arguments = "[FILE]",
 	.max = 1,
-	.about = "Writes a tar archive with what kubectl says of nodes, RuntimeClasses, the "
-		 "chart's objects,\n"
-		 "events and the logs of the chart's pods, with your own rights.  No Secret is "
-		 "read, and\n"
-		 "what looks like a secret is left out; look into it before you send it all the "
-		 "same.",
+	.about = "Writes a tar archive with what kubectl says of nodes, RuntimeClasses, the\n"
+		 "chart's objects, events and the logs of the chart's pods, with your own rights.\n"
+		 "No Secret is read, and what looks like a secret is left out; look into it\n"
+		 "before you send it all the same.",
 	.options = kf_cluster_opts,
 	.run = run_cluster_sysdump,
 };
