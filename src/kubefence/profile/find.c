@@ -44,6 +44,7 @@ static int read_source(struct kf_profiles *profiles, const char *dir, const char
 		       struct kf_profile_source *ret, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
+	KF_CLOSE int fd = -1;
 	char name[KF_LIMIT_PROFILE_NAME + 1];
 	char *copy, *path;
 	size_t n;
@@ -57,7 +58,11 @@ static int read_source(struct kf_profiles *profiles, const char *dir, const char
 			       "'%s': a profile is JSON, in a file called NAME.json or NAME.jsonc "
 			       "with letters, digits, '_' and '-'",
 			       path);
-	if (kf_file_slurp(AT_FDCWD, path, KF_LIMIT_PROFILE_JSON, &text, &n, err) < 0)
+	/* No O_NOFOLLOW: the files of a ConfigMap are symlinks. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return kf_fail_sys(err, "open '%s'", path);
+	if (kf_fd_slurp(fd, path, KF_LIMIT_PROFILE_JSON, &text, &n, err) < 0)
 		return -1;
 	copy = kf_arena_alloc(&profiles->arena, n + 1);
 	ret->name = kf_arena_strdup(&profiles->arena, name);

@@ -253,7 +253,7 @@ def namespaces(t: Tap, i: Installed) -> None:
     wait_until(lambda: k.apply(bad, "--dry-run=server", check=False).code == 0, "admission to report only", 60)
     k.apply(bad)
     said = wait_until(lambda: next((e for e in k.events("notours") if "codex" in e), ""), "the refusal in the pod's events", 60)
-    t.ok("not allowed on this node in namespace 'default'; allowed are: strict, workspace" in said, "another one is refused by the node, with the namespace's list", said)
+    t.ok("not allowed on this node in namespace 'default'; allowed are: " in said and "strict" in said and "workspace" in said and "java-dev" not in said, "another one is refused by the node, with the namespace's list", said)
     k.kubectl("delete", "pod", "notours", "--wait=true")
     i.helm("upgrade", "kf", str(CHART), "--wait")
     wait_until(lambda: i.say("again") == "sandboxed\ndefault", "the node's default profile again", 60)
