@@ -362,6 +362,14 @@ static void read_seccomp_log(struct config_reader *r, const struct kf_toml_node 
 		r->out.settings.seccomp_log = value->boolean;
 }
 
+static void read_egress(struct config_reader *r, const struct kf_toml_node *value)
+{
+	if (value->kind != KF_TOML_BOOL)
+		mistake(r, "must be true or false, not %s", kf_toml_kind_name(value->kind));
+	else
+		r->out.settings.egress = value->boolean;
+}
+
 static void read_profiles_dir(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
@@ -386,6 +394,7 @@ static const struct {
 	{"namespaces", NULL, read_namespaces},
 	{"exec", NULL, read_exec},
 	{"seccomp_log", NULL, read_seccomp_log},
+	{"egress", NULL, read_egress},
 	{"kata_annotations", NULL, read_kata_annotations},
 	{"profiles_dir", NULL, read_profiles_dir},
 };

@@ -72,6 +72,8 @@ int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, str
 	kf_buf_addf(buf, "seccomp %s\nexec %s\n", *level ? level : "none", exec_modes[s->exec]);
 	if (s->seccomp_log)
 		kf_buf_adds(buf, "seccomp-log on\n");
+	if (s->egress)
+		kf_buf_adds(buf, "egress on\n");
 	if (buf->failed)
 		return kf_fail_nomem(err, "settings");
 	kf_sha256_hex(buf->p + start, buf->n - start, sum);
@@ -122,7 +124,7 @@ static const char *const *take_list(struct settings_parser *p, const char *key, 
 static int parse_lines(char *text, const char **lists, struct kf_settings *s, struct kf_err *err)
 {
 	struct settings_parser p = {.next = text + strlen(HEADER), .number = 1};
-	const char *level, *mode, *log;
+	const char *level, *mode, *log, *egress;
 
 	next_line(&p);
 	s->handlers = take_list(&p, "handler", lists, &s->nhandlers);
@@ -135,7 +137,10 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 	level = take_value(&p, "seccomp");
 	mode = level ? take_value(&p, "exec") : NULL;
 	log = mode ? take_value(&p, "seccomp-log") : NULL;
-	if (!mode || *p.line || (log && strcmp(log, "on") != 0))
+	egress = mode ? take_value(&p, "egress") : NULL;
+	s->egress = egress != NULL;
+	if (!mode || *p.line || (log && strcmp(log, "on") != 0) ||
+	    (egress && strcmp(egress, "on") != 0))
 		return kf_fail(err, EINVAL, "settings: line %u: not understood, or out of order",
 			       p.number);
 	if (!kf_seccomp_level_parse(strcmp(level, "none") == 0 ? "" : level, &s->seccomp))

@@ -22,6 +22,7 @@
  *	seccomp restricted             or "runtime-default", or "none" for ""
  *	exec sandbox                   or "deny"
  *	seccomp-log on                 or absent
+ *	egress on                      only if it is
  *	sum HEX
  *
  * A line that is not understood is an error.  The profiles are not in it: they

@@ -382,6 +382,16 @@ static int read_ask(struct rules_parser *p, char *s)
 	return 0;
 }
 
+static int read_secret(struct rules_parser *p, char *s)
+{
+	if (!is_token(s, "-."))
+		return bad(p, "'secret %s': not the name of a Secret", s);
+	if (p->rules->nsecrets == KF_LIMIT_EGRESS_DIRS)
+		return bad(p, "more than %d secrets", KF_LIMIT_EGRESS_DIRS);
+	p->rules->secrets[p->rules->nsecrets++] = s;
+	return 0;
+}
+
 enum { TOP, BELOW_ANY, BELOW_ROUTE };
 
 static int read_line(struct rules_parser *p, char *s)
@@ -396,6 +406,7 @@ static int read_line(struct rules_parser *p, char *s)
 		{"refuse", TOP, read_refuse},	  {"route", TOP, read_route},
 		{"allow", BELOW_ANY, read_allow}, {"credential", BELOW_ROUTE, read_credential},
 		{"env", BELOW_ROUTE, read_env},	  {"placeholder", BELOW_ROUTE, read_placeholder},
+		{"secret", TOP, read_secret},
 	};
 	size_t n = strlen(s);
 	const char *word;

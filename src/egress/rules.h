@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -21,6 +22,8 @@
  *       allow METHODS PREFIX          requests to it that the broker sees (plain HTTP) must be one
  *                                     of these; without such a line all may be made
  *     deny PATTERN                  never, whatever "host" says and however exactly
+ *     secret NAME                   a Secret of the pod's, at most KF_LIMIT_EGRESS_DIRS: in the
+ *                                   order of these lines the worker is given their directories
  *     grant RANGE                   addresses that a name may lead to though they are not public
  *     refuse RANGE WORD             addresses that it may not, and what they are: "node",
  *                                   "api-server"
@@ -41,7 +44,7 @@
  * PREFIX   a path: what is it, or below it.  "/" is everything.
  * RANGE    ADDRESS/BITS.  Of all that contain an address, built-in ones (address.h) too, the
  *          longest decides; of two as long a "grant".
- * DIR      index of the directory that the worker is given ("--secrets"), from 0; KEY a file there.
+ * DIR      index of the "secret" line, from 0, and of the worker's "--secrets"; KEY a file there.
  *
  * A route's own host needs no "host" line, and gets none by the route: only the route leads to it.
  */
@@ -114,6 +117,8 @@ struct kf_egress_rules {
 	struct kf_egress_range *ranges;
 	struct kf_egress_route *routes;
 	unsigned ndirs; /* one more than the highest DIR */
+	const char *secrets[KF_LIMIT_EGRESS_DIRS];
+	unsigned nsecrets;
 	struct kf_arena arena;
 };
 

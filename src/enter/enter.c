@@ -35,6 +35,7 @@ static enum kf_landlock_net net_of(const struct kf_rule *rule)
 
 void kf_enter_find_needs(const struct kf_policy *policy, struct kf_enter_needs *ret)
 {
+	bool tcp = false;
 	unsigned net = 0;
 
 	*ret = (struct kf_enter_needs){0};
@@ -50,7 +51,10 @@ void kf_enter_find_needs(const struct kf_policy *policy, struct kf_enter_needs *
 			ret->landlock.quiet = true;
 			break;
 		case KF_RULE_NET_BLOCK:
-			ret->filter.block = true;
+			ret->landlock.block = true;
+			break;
+		case KF_RULE_NET_TCP:
+			tcp = true;
 			break;
 		case KF_RULE_FS:
 			if ((rule->access & KF_FS_WRITE) && kf_path_under(rule->arg, "/proc"))
@@ -72,10 +76,11 @@ void kf_enter_find_needs(const struct kf_policy *policy, struct kf_enter_needs *
 			break;
 		}
 	}
-	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork. */
-	ret->landlock.block = ret->filter.block;
+	/* Abstract unix sockets belong to the network namespace, the node's with hostNetwork; so
+	 * blocking is Landlock's too. */
+	ret->filter.block = ret->landlock.block || tcp;
 	ret->landlock.net = net;
-	ret->filter.tcp = net & KF_LANDLOCK_TCP;
+	ret->filter.tcp = (net & KF_LANDLOCK_TCP) || (tcp && !ret->landlock.block);
 	ret->filter.udp = net & KF_LANDLOCK_UDP;
 	ret->filter.restrict_connect =
 		(net & KF_LANDLOCK_CONNECT_TCP) || (ret->filter.block && ret->filter.tcp);

@@ -237,10 +237,13 @@ static int parse_net(struct parser *p, char *s)
 
 	if (strcmp(word, "block") == 0 && !*s)
 		return add_rule(p, KF_RULE_NET_BLOCK, NULL) ? 0 : -1;
+	if (strcmp(word, "tcp") == 0 && !*s)
+		return add_rule(p, KF_RULE_NET_TCP, NULL) ? 0 : -1;
 	for (i = 0; i < KF_ARRAY_SIZE(kinds) && strcmp(word, kinds[i].word) != 0; i++)
 		;
 	if (i == KF_ARRAY_SIZE(kinds))
-		return bad(p, "'net %s': not block, connect, bind, connect-udp or bind-udp", word);
+		return bad(p, "'net %s': not block, tcp, connect, bind, connect-udp or bind-udp",
+			   word);
 	kind = kinds[i].kind;
 	do {
 		char *first = next_word(&s), *last = strchr(first, '-');
@@ -364,6 +367,11 @@ static int parse_seccomp(struct parser *p, char *s)
 	return add_rule(p, KF_RULE_SECCOMP, s) ? 0 : -1;
 }
 
+static int parse_egress(struct parser *p, char *s)
+{
+	return add_rule(p, KF_RULE_EGRESS, s) ? 0 : -1;
+}
+
 static int parse_note(struct parser *p, char *s)
 {
 	return add_rule(p, KF_RULE_NOTE, s) ? 0 : -1;
@@ -378,6 +386,7 @@ static int parse_line(struct parser *p, char *s, size_t n)
 		{"env", parse_env},	    {"fs", parse_fs},	      {"net", parse_net},
 		{"note", parse_note},	    {"rlimit", parse_rlimit}, {"scope", parse_scope},
 		{"seccomp", parse_seccomp}, {"memfd", parse_memfd},   {"inner", parse_inner},
+		{"seccomp", parse_seccomp}, {"memfd", parse_memfd},   {"egress", parse_egress},
 	};
 	const char *word;
 

@@ -33,6 +33,7 @@
  *	                              is taken for a directory
  *	fs quiet ~/.netrc             what is refused there is not in the audit log (ABI 10)
  *	net block                     no sockets but unix (not abstract ones outside, from ABI 6)
+ *	net tcp                       no sockets but unix and TCP; which ports, the others say
  *	net connect 443 8443          TCP ports, and ranges of them
  *	net bind 8080 9000-9099
  *	net connect-udp 53            UDP ports to send to, likewise
@@ -46,6 +47,9 @@
  *	env set KEY=VALUE
  *	env expand KEY=$HOME/x        as set; VALUE is a path as in an fs rule
  *	rlimit nofile 1024 4096       soft hard, or one number for both; "unlimited"
+ *	egress host example.com 443   a line of the rules for the egress broker (egress/rules.h),
+ *	                              or "egress elsewhere": the cluster filters hosts where no
+ *	                              broker does; read by plugin and guard only
  *	note TEXT                     for people (an agent's recipe); ignored
  *	note hint PROGRAM OPTION TEXT
  *	                              printed when PROGRAM is started, unless an argument
@@ -71,6 +75,7 @@ enum kf_rule_kind {
 	KF_RULE_FS_READONLY,
 	KF_RULE_FS_QUIET,
 	KF_RULE_NET_BLOCK,
+	KF_RULE_NET_TCP,
 	KF_RULE_NET_CONNECT,
 	KF_RULE_NET_BIND,
 	KF_RULE_NET_CONNECT_UDP,
@@ -81,6 +86,7 @@ enum kf_rule_kind {
 	KF_RULE_ENV,
 	KF_RULE_RLIMIT,
 	KF_RULE_SECCOMP,
+	KF_RULE_EGRESS,
 	KF_RULE_NOTE,
 };
 
@@ -89,6 +95,9 @@ enum { KF_FS_READ = 1, KF_FS_WRITE = 2, KF_FS_EXEC = 4 };
 /* In access of FS_READONLY: a directory, if there is nothing yet. */
 #define KF_READONLY_DIRECTORY 16u
 
+/* The argument of EGRESS that is no line of the broker's rules. */
+#define KF_EGRESS_ELSEWHERE   "elsewhere"
+
 /* One rule.  Strings borrow from the text that was parsed. */
 struct kf_rule {
 	enum kf_rule_kind kind;
@@ -96,7 +105,7 @@ struct kf_rule {
 	unsigned access;	  /* FS: KF_FS_* bits; FS_READONLY: KF_READONLY_DIRECTORY or 0 */
 	uint16_t port, port_last; /* of a NET rule: both are in it; one port: equal */
 	const char *verb;	  /* ENV, SCOPE: the word behind it; RLIMIT: its name */
-	const char *arg;	  /* path, variable, level, note; NULL if the rule has none */
+	const char *arg;	  /* path, variable, level, line, note; NULL if the rule has none */
 	uint64_t soft, hard;	  /* RLIMIT; UINT64_MAX = unlimited */
 };
 

@@ -45,6 +45,9 @@ static int take_info(const struct kf_policy *policy, struct kf_arena *arena,
 			deny[info.ndeny] = kf_arena_strdup(arena, rule->arg);
 			if (!deny[info.ndeny++])
 				return kf_fail_nomem(err, "profile");
+		} else if (rule->kind == KF_RULE_EGRESS) {
+			info.egress = true;
+			info.egress_elsewhere |= strcmp(rule->arg, KF_EGRESS_ELSEWHERE) == 0;
 		} else if (rule->kind == KF_RULE_SECCOMP) {
 			if (!kf_seccomp_level_parse(rule->arg, &info.seccomp))
 				return kf_fail(err, EINVAL, "line %u: unknown seccomp level '%s'",

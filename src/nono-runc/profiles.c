@@ -117,6 +117,9 @@ static int read_info(struct store *s, const struct kf_profile_text *text,
 			readonly[out.nreadonly].arg = kf_arena_strdup(s->arena, rule->arg);
 			if (!readonly[out.nreadonly++].arg)
 				return kf_fail_nomem(err, info->name);
+		} else if (rule->kind == KF_RULE_EGRESS) {
+			out.egress = true;
+			out.egress_elsewhere |= strcmp(rule->arg, KF_EGRESS_ELSEWHERE) == 0;
 		} else if (rule->kind == KF_RULE_SECCOMP) {
 			if (!kf_seccomp_level_parse(rule->arg, &out.seccomp))
 				return kf_fail(err, EINVAL, "seccomp level '%s' is unknown",

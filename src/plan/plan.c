@@ -115,6 +115,38 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 	return 0;
 }
 
+/* Who sees to it that only the profile's hosts are reached: the broker, which needs the guard to
+ * close all other ways, or the cluster. */
+static int plan_egress(const struct kf_settings *settings, const struct kf_launch *launch,
+		       struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	const struct kf_profile_info *profile = plan->profile;
+	const bool guarded = launch->by_fd || launch->guard_follows;
+
+	plan->egress = profile->egress && settings->egress && guarded;
+	if (!profile->egress || plan->egress || profile->egress_elsewhere)
+		return 0;
+	return refuse_container(
+		plan,
+		settings->egress
+			? kf_arena_printf(arena,
+					  "profile '%s' names hosts, which the egress broker lets "
+					  "through only where the guard (nono-runc) starts the "
+					  "container; use a handler with the guard, or let the "
+					  "cluster filter hosts and say so in the profile "
+					  "(\"enforced_by\": \"network-policy\")",
+					  profile->name)
+			: kf_arena_printf(
+				  arena,
+				  "profile '%s' names hosts, and no egress broker runs on "
+				  "this node; turn it on (egress.enabled of the chart, "
+				  "egress = true in the plugin's TOML), or let the cluster "
+				  "filter hosts and say so in the profile (\"enforced_by\": "
+				  "\"network-policy\")",
+				  profile->name),
+		err);
+}
+
 /* Annotations with which a pod can change the machine that it is to run in, or make Kata take a
  * container for something else.  A name with a dot at its end stands for all that begin with it. */
 static const char *const machine_annotations[] = {
@@ -507,6 +539,8 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 		return 0;
 	}
 	if (choose_profile(settings, view, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX && plan_egress(settings, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX &&
 	    check_machine(settings, view, launch, arena, &plan, err) < 0)

@@ -35,6 +35,7 @@ struct kf_plan {
 	const struct kf_profile_info *profile;
 	const char *const *args; /* the whole new argv */
 	size_t nargs;
+	bool egress; /* the container's only way out is the egress broker, by the profile's rules */
 	bool already_wrapped; /* @args is a rewrite of the plugin's own prefix, same profile */
 	const char *const *remove_mounts; /* destinations, as the view spells them */
 	size_t nremove_mounts;

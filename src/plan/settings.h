@@ -23,6 +23,8 @@ struct kf_profile_info {
 	/* Level the administrator who installed the profile gave it, if any. */
 	bool has_seccomp;
 	enum kf_seccomp_level seccomp;
+	bool egress;	       /* has rules for the egress broker ... */
+	bool egress_elsewhere; /* ... but where there is none, the cluster filters hosts */
 };
 
 enum kf_exec_mode {
@@ -45,6 +47,7 @@ struct kf_settings {
 	enum kf_seccomp_level seccomp;
 	enum kf_exec_mode exec;
 	bool seccomp_log; /* what a seccomp policy refuses is in the audit log; for the guard */
+	bool egress; /* an egress broker runs here */
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
 	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;

@@ -480,13 +480,8 @@ static void check_network(struct kf_profile_ctx *ctx, const struct kf_profile *p
 				"no host can be reached: network.block is set (%s), and no "
 				"connect_port",
 				kf_profile_place(ctx, &block->at));
-	else if (!profile->scalars[KF_SCALAR_DOMAINS_BY].s)
-		kf_diag_error(
-			ctx->diags, kf_profile_blame(ctx, &domains->v[0].at),
-			"the kernel does not filter by host name; have the cluster do it: apply "
-			"what 'kubefence profile netpol' writes, and say so here with "
-			"\"network\": {\"enforced_by\": \"network-policy\"}");
-	else if (blocked && !holds_port(ports, 53) && !holds_port(udp, 53))
+	else if (blocked && profile->scalars[KF_SCALAR_DOMAINS_BY].s && !holds_port(ports, 53) &&
+		 !holds_port(udp, 53))
 		kf_diag_warning(ctx->diags, kf_profile_blame(ctx, &domains->v[0].at),
 				"no host can be found by its name: network.block closes UDP (%s), "
 				"and neither connect_port has 53, for DNS by TCP, nor "

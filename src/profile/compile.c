@@ -152,6 +152,11 @@ static void emit_env(struct emitter *e, const struct kf_profile *p)
 	}
 }
 
+static void emit_egress(void *to, const struct kf_origin *at, const char *line)
+{
+	emit_rule(to, at, (struct kf_rule){.kind = KF_RULE_EGRESS, .arg = line});
+}
+
 static void emit_rest(struct emitter *e, const struct kf_profile *p)
 {
 	const struct kf_items *limits = &p->lists[KF_LIST_RLIMIT];
@@ -199,6 +204,7 @@ static void emit_all(struct emitter *e, const struct kf_profile *p)
 		    (struct kf_rule){.kind = KF_RULE_MEMFD_NOEXEC});
 	emit_scalar(e, p, KF_SCALAR_INNER, "true", (struct kf_rule){.kind = KF_RULE_INNER});
 	emit_env(e, p);
+	kf_profile_emit_egress(e->ctx, p, emit_egress, e);
 	emit_rest(e, p);
 }
 
@@ -287,6 +293,15 @@ static int report_failure(struct kf_diags *diags, const char *name, struct kf_er
 	return kf_fail(err, EINVAL, "%s: too many problems", name);
 }
 
+static size_t count_lines(const char *lines)
+{
+	size_t n = 0;
+
+	for (; lines && *lines; lines++)
+		n += *lines == '\n';
+	return lines ? n + 1 : 0;
+}
+
 int kf_profile_compile(const struct kf_profile_library *library, const char *name,
 		       struct kf_arena *arena, struct kf_diags *diags, struct kf_compiled *ret,
 		       struct kf_err *err)
@@ -310,7 +325,9 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 			c.profile.lists[l] = canonical_list(&ctx, &c.profile.lists[l]);
 		if (l >= KF_LIST_CONNECT && l <= KF_LIST_BIND_UDP)
 			unite_ranges(&c.profile.lists[l]);
-		e.cap += c.profile.lists[l].n;
+		/* A host or credential becomes several lines. */
+		for (size_t i = 0; i < c.profile.lists[l].n; i++)
+			e.cap += 1 + count_lines(c.profile.lists[l].v[i].lines);
 	}
 	e.rules = kf_arena_calloc(arena, e.cap, sizeof(*e.rules));
 	e.origins = kf_arena_calloc(arena, e.cap, sizeof(*e.origins));
@@ -322,7 +339,7 @@ int kf_profile_compile(const struct kf_profile_library *library, const char *nam
 	c.rules = e.rules;
 	c.origins = e.origins;
 	c.nrules = e.n;
-	if (diags->nomem)
+	if (diags->nomem || diags->nerrors)
 		return report_failure(diags, name, err);
 	if (to_text(&ctx, &c, err) < 0)
 		return -1;

@@ -55,6 +55,9 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 	case KF_RULE_NET_BLOCK:
 		kf_buf_adds(out, "net block");
 		break;
+	case KF_RULE_NET_TCP:
+		kf_buf_adds(out, "net tcp");
+		break;
 	case KF_RULE_NET_CONNECT:
 		add_ports(out, "connect", rule);
 		break;
@@ -86,6 +89,9 @@ static void add_rule(struct kf_buf *out, const struct kf_rule *rule)
 		break;
 	case KF_RULE_SECCOMP:
 		kf_buf_addf(out, "seccomp %s", rule->arg);
+		break;
+	case KF_RULE_EGRESS:
+		kf_buf_addf(out, "egress %s", rule->arg);
 		break;
 	case KF_RULE_NOTE:
 		kf_buf_addf(out, "note %s", rule->arg);

@@ -67,6 +67,19 @@ void kf_profile_read(struct kf_profile_ctx *ctx, const struct kf_jsonc *root,
 void kf_profile_read_filesystem(struct kf_profile_ctx *ctx, const struct kf_jsonc *section,
 				const char *group, struct kf_profile *ret);
 
+/* egress.c: what an entry of allow_domain that is an object, and one of credentials, says. */
+struct kf_profile_key;
+void kf_profile_read_host(struct kf_profile_ctx *ctx, const struct kf_profile_key *key,
+			  const struct kf_jsonc *v, struct kf_item *item);
+bool kf_profile_read_credential(struct kf_profile_ctx *ctx, const struct kf_profile_key *key,
+				const struct kf_jsonc *v, struct kf_item *item);
+/* Whether the broker has something to do for @profile, which is canonical. */
+bool kf_profile_has_egress(const struct kf_profile *profile);
+/* The lines that the broker gets for it. */
+void kf_profile_emit_egress(struct kf_profile_ctx *ctx, const struct kf_profile *profile,
+			    void (*emit)(void *to, const struct kf_origin *at, const char *line),
+			    void *to);
+
 /* resolve.c: merge file @name, its bases and its groups. */
 int kf_profile_resolve(struct kf_profile_ctx *ctx, const char *name, struct kf_compiled *ret);
 /* groups.c: replace groups and network profile by what they hold. */

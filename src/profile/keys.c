@@ -15,11 +15,10 @@
 
 #define VALUES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-#define NO_PROXY                                                                              \
-	"it needs a filtering proxy beside the program, which a pod does not have; list the " \
-	"hosts "                                                                              \
-	"in network.allow_domain with \"enforced_by\": \"network-policy\" and apply what "    \
-	"'kubefence profile netpol' writes"
+#define NO_PROXY                                                                               \
+	"it is about nono's proxy; write \"credentials\": [{\"route\", \"upstream\", "         \
+	"\"secret\", \"key\"}] for what the egress broker adds, and network.allow_domain for " \
+	"hosts"
 #define NO_MACOS  "it concerns macOS only"
 #define NO_SHELL  "it concerns nono's interactive use only"
 #define NO_PROMPT "nobody is asked at run time; nothing is granted later"
@@ -96,20 +95,24 @@ const struct kf_profile_key kf_profile_keys[] = {
 	{"network.listen_udp_port", KF_KEY_PORTS, "UDP ports to receive on (Linux 7.2); other UDP ports are closed, and with block all else too.", .access = KF_PORT_BIND_UDP},
 	{"network.connect_udp_port_range", KF_KEY_RANGES, "As connect_udp_port: [first, last].", .access = KF_PORT_CONNECT_UDP},
 	{"network.listen_udp_port_range", KF_KEY_RANGES, "As listen_udp_port: [first, last].", .access = KF_PORT_BIND_UDP},
-	{"network.allow_domain", KF_KEY_DOMAINS, "Hosts to connect to; for 'kubefence profile netpol'.", .list = KF_LIST_DOMAIN},
+	{"network.allow_domain", KF_KEY_DOMAINS, "Hosts to connect to: a name, *.suffix, or {\"domain\", \"ports\": [443], \"allow\": [\"GET /path\"]}; by the egress broker, or for 'kubefence profile netpol'.", .list = KF_LIST_DOMAIN},
 	{"network.network_profile", KF_KEY_STRING, "Named set of hosts, as allow_domain.", .scalar = KF_SCALAR_NETWORK_PROFILE},
-	{"network.enforced_by", KF_KEY_ENUM, "Says that a policy of the cluster enforces the hosts.", .scalar = KF_SCALAR_DOMAINS_BY,
+	{"network.enforced_by", KF_KEY_ENUM, "Says that a policy of the cluster enforces the hosts where no egress broker does.", .scalar = KF_SCALAR_DOMAINS_BY,
 	 .values = VALUES("network-policy")},
 	{"network.credentials", KF_KEY_REFUSED, NO_PROXY},
 	{"network.custom_credentials", KF_KEY_REFUSED, NO_PROXY},
 	{"network.tls_intercept", KF_KEY_REFUSED, NO_PROXY},
 	{"network.upstream_proxy", KF_KEY_REFUSED, NO_PROXY},
 	{"network.upstream_bypass", KF_KEY_REFUSED, NO_PROXY},
-	{"network.deny_domain", KF_KEY_REFUSED, "the kernel does not filter by host name, and no policy of a cluster denies single names; list the hosts that are meant in network.allow_domain"},
+	{"network.deny_domain", KF_KEY_DOMAINS, "Hosts that the egress broker never lets be reached, whatever allow_domain says.", .list = KF_LIST_DENY_DOMAIN},
+	{"network.allow_range", KF_KEY_ADDRESSES, "Addresses, as ADDRESS/BITS, that a host's name may lead to although they are not public.", .list = KF_LIST_RANGE},
+	{"network.ask", KF_KEY_STRING, "Whom the egress broker's refusals tell the agent to ask.", .scalar = KF_SCALAR_ASK},
 	{"network.no_proxy", KF_KEY_IGNORED, "there is no proxy of nono's to go around"},
 	{"network.approval_backends", KF_KEY_IGNORED, NO_PROMPT},
 	{"network.approval_defaults", KF_KEY_IGNORED, NO_PROMPT},
 	{"network.allow_http2", KF_KEY_IGNORED, "it concerns nono's proxy only"},
+
+	{"credentials", KF_KEY_CREDENTIALS, "Keys that the egress broker adds to requests: {route, upstream, secret, key, header, form, user, env, placeholder, allow}.", .list = KF_LIST_CREDENTIAL},
 
 	{"environment", KF_KEY_SECTION, "Which variables the program sees."},
 	{"environment.allow_vars", KF_KEY_ENV_NAMES, "Keep only these; * in a name stands for any characters.", .list = KF_LIST_ENV_KEEP},

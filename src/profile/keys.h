@@ -9,27 +9,29 @@
  * mean" and the JSON Schema come from it. */
 
 enum kf_key_kind {
-	KF_KEY_SECTION,	  /* an object with keys of its own */
-	KF_KEY_NOTHING,	  /* has no effect anywhere, as everybody expects ("author") */
-	KF_KEY_IGNORED,	  /* has no meaning in a container */
-	KF_KEY_REFUSED,	  /* cannot be enforced here */
-	KF_KEY_EXTENDS,	  /* name or list of names */
-	KF_KEY_STRING,	  /* one line of text, into @scalar */
-	KF_KEY_TEXTS,	  /* one or several lines, into @list */
-	KF_KEY_BOOL,	  /* into @scalar */
-	KF_KEY_ENUM,	  /* one of @values, into @scalar */
-	KF_KEY_NAMES,	  /* list of group names, into @list */
-	KF_KEY_PATHS,	  /* list of paths, into @list with @access */
-	KF_KEY_SOCKET,	  /* list of sockets to be created: @access to their directories */
-	KF_KEY_GRANTS,	  /* list of {path, access} */
-	KF_KEY_PORTS,	  /* list of ports, connect and/or bind by @access */
-	KF_KEY_RANGES,	  /* list of [first, last], likewise */
-	KF_KEY_DOMAINS,	  /* list of host names */
-	KF_KEY_ENV_NAMES, /* list of names, "*" in them, into @list */
-	KF_KEY_ENV_SET,	  /* object NAME: value */
-	KF_KEY_RLIMITS,	  /* object name: number | "unlimited" | [soft, hard] */
-	KF_KEY_HINTS,	  /* object program: {text, unless} */
-	KF_KEY_OVERRIDES, /* object system: profile */
+	KF_KEY_SECTION,	    /* an object with keys of its own */
+	KF_KEY_NOTHING,	    /* has no effect anywhere, as everybody expects ("author") */
+	KF_KEY_IGNORED,	    /* has no meaning in a container */
+	KF_KEY_REFUSED,	    /* cannot be enforced here */
+	KF_KEY_EXTENDS,	    /* name or list of names */
+	KF_KEY_STRING,	    /* one line of text, into @scalar */
+	KF_KEY_TEXTS,	    /* one or several lines, into @list */
+	KF_KEY_BOOL,	    /* into @scalar */
+	KF_KEY_ENUM,	    /* one of @values, into @scalar */
+	KF_KEY_NAMES,	    /* list of group names, into @list */
+	KF_KEY_PATHS,	    /* list of paths, into @list with @access */
+	KF_KEY_SOCKET,	    /* list of sockets to be created: @access to their directories */
+	KF_KEY_GRANTS,	    /* list of {path, access} */
+	KF_KEY_PORTS,	    /* list of ports, connect and/or bind by @access */
+	KF_KEY_RANGES,	    /* list of [first, last], likewise */
+	KF_KEY_DOMAINS,	    /* list of host names */
+	KF_KEY_ADDRESSES,   /* list of ADDRESS/BITS */
+	KF_KEY_CREDENTIALS, /* list of objects: egress.c */
+	KF_KEY_ENV_NAMES,   /* list of names, "*" in them, into @list */
+	KF_KEY_ENV_SET,	    /* object NAME: value */
+	KF_KEY_RLIMITS,	    /* object name: number | "unlimited" | [soft, hard] */
+	KF_KEY_HINTS,	    /* object program: {text, unless} */
+	KF_KEY_OVERRIDES,   /* object system: profile */
 };
 
 /* Stands for "unless" in a hint that has none: no program has such an option. */

@@ -9,7 +9,8 @@
 /* Which lists are maps: of two entries with one key the later value counts. */
 static bool is_map(enum kf_list list)
 {
-	return list == KF_LIST_ENV_SET || list == KF_LIST_RLIMIT || list == KF_LIST_HINT;
+	return list == KF_LIST_ENV_SET || list == KF_LIST_RLIMIT || list == KF_LIST_HINT ||
+	       list == KF_LIST_DOMAIN || list == KF_LIST_CREDENTIAL;
 }
 
 static bool same_string(const char *a, const char *b)
@@ -69,7 +70,7 @@ void kf_profile_put(struct kf_profile_ctx *ctx, struct kf_profile *profile, enum
 			continue;
 		if (map ? same_key(&items->v[i], item) : same_item(&items->v[i], item)) {
 			/* The entry counts as written where it is written last. */
-			if (map)
+			if (map && !item->at.group)
 				items->v[i] = *item;
 			else if (item->at.order > items->v[i].at.order)
 				items->v[i].at = item->at;

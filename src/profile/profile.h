@@ -54,7 +54,10 @@ enum kf_list {
 	KF_LIST_BIND,
 	KF_LIST_CONNECT_UDP,
 	KF_LIST_BIND_UDP,
-	KF_LIST_DOMAIN, /* s: host; a label of it may be "*" */
+	KF_LIST_DOMAIN, /* s: host; a label of it may be "*"; lines, value: ports and requests */
+	KF_LIST_DENY_DOMAIN,
+	KF_LIST_RANGE,	    /* s: ADDRESS/BITS */
+	KF_LIST_CREDENTIAL, /* s: route; lines, value: all of it */
 	KF_LIST_ENV_KEEP,
 	KF_LIST_ENV_DROP,
 	KF_LIST_ENV_SET, /* s: name, value; access: KF_ENV_PATH or 0 */
@@ -75,6 +78,7 @@ enum kf_scalar_id {
 	KF_SCALAR_BLOCK,	   /* "true"; true wins */
 	KF_SCALAR_NETWORK_PROFILE, /* name; "" = cleared */
 	KF_SCALAR_DOMAINS_BY,	   /* "network-policy" */
+	KF_SCALAR_ASK,		   /* whom to ask for what is refused */
 	KF_SCALAR_ENV_KEEP_SET,	   /* "true" if there is a list, be it empty */
 	KF_SCALAR_ENV_ANYCASE,	   /* "true"; true wins */
 	KF_SCALAR_SIGNAL,
@@ -91,7 +95,8 @@ enum kf_scalar_id {
 
 struct kf_item {
 	const char *s, *value;
-	unsigned access; /* KF_FS_* */
+	const char *lines; /* for the egress broker; @value is then the JSON to show */
+	unsigned access;   /* KF_FS_* */
 	uint64_t u, u2;
 	uint32_t hash; /* of @s, to find equals quickly */
 	bool lifted;   /* GRANT: an exception from a denial above it, which stays */

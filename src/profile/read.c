@@ -97,11 +97,16 @@ static const struct kf_jsonc *read_entry(struct profile_reader *r, const struct 
 		} else if (strcmp(m->key, "when") == 0) {
 			when = m->kind == KF_JSONC_NULL ? NULL : m;
 		} else if (key->kind == KF_KEY_DOMAINS && strcmp(m->key, "endpoints") == 0) {
-			kf_diag_error(r->ctx->diags, &m->key_at,
-				      "%s: methods and paths cannot be told apart: connections are "
-				      "encrypted; name the host alone",
-				      key->name);
+			kf_diag_error(
+				r->ctx->diags, &m->key_at,
+				"%s: methods and paths show only where nothing is encrypted: "
+				"write \"ports\": [80] and \"allow\": [\"GET,HEAD /path\"], or "
+				"the host alone",
+				key->name);
 			ok = false;
+		} else if (key->list == KF_LIST_DOMAIN && key->kind == KF_KEY_DOMAINS &&
+			   (strcmp(m->key, "ports") == 0 || strcmp(m->key, "allow") == 0)) {
+			continue; /* egress.c */
 		} else if (key->kind != KF_KEY_GRANTS || strcmp(m->key, "access") != 0) {
 			kf_diag_error(r->ctx->diags, &m->key_at,
 				      "unknown key '%.80s' in an entry of %s%s", m->key, key->name,
@@ -370,8 +375,37 @@ static void read_domains(struct profile_reader *r, const struct kf_profile_key *
 				      "%s '%.120s' is not a host name, with * for whole labels (no "
 				      "scheme, port or path)",
 				      key->name, name->s);
-		else
-			put_item(r, key->list, (struct kf_item){.s = name->s}, name);
+		else {
+			struct kf_item item = {.s = name->s};
+
+			if (e->kind == KF_JSONC_OBJECT)
+				kf_profile_read_host(r->ctx, key, e, &item);
+			put_item(r, key->list, item, name);
+		}
+	}
+}
+
+static void read_addresses(struct profile_reader *r, const struct kf_profile_key *key,
+			   const struct kf_jsonc *v)
+{
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
+		return;
+	for (const struct kf_jsonc *e = v->child; e; e = e->next)
+		if (one_line(r, key, e))
+			put_item(r, key->list, (struct kf_item){.s = e->s}, e);
+}
+
+static void read_credentials(struct profile_reader *r, const struct kf_profile_key *key,
+			     const struct kf_jsonc *v)
+{
+	if (!check_kind(r, key, v, KF_JSONC_ARRAY))
+		return;
+	for (const struct kf_jsonc *e = v->child; e; e = e->next) {
+		struct kf_item item = {0};
+
+		if (check_kind(r, key, e, KF_JSONC_OBJECT) &&
+		    kf_profile_read_credential(r->ctx, key, e, &item))
+			put_item(r, key->list, item, e);
 	}
 }
 
@@ -627,17 +661,29 @@ static void read_nothing(struct profile_reader *r, const struct kf_profile_key *
 
 static void (*const readers[])(struct profile_reader *r, const struct kf_profile_key *key,
 			       const struct kf_jsonc *v) = {
-	[KF_KEY_SECTION] = read_section,     [KF_KEY_NOTHING] = read_nothing,
-	[KF_KEY_IGNORED] = read_ignored,     [KF_KEY_REFUSED] = read_refused,
-	[KF_KEY_EXTENDS] = read_extends,     [KF_KEY_STRING] = read_string,
-	[KF_KEY_TEXTS] = read_texts,	     [KF_KEY_BOOL] = read_bool,
-	[KF_KEY_ENUM] = read_enum,	     [KF_KEY_NAMES] = read_names,
-	[KF_KEY_PATHS] = read_paths,	     [KF_KEY_SOCKET] = read_socket,
-	[KF_KEY_GRANTS] = read_grants,	     [KF_KEY_PORTS] = read_ports,
-	[KF_KEY_DOMAINS] = read_domains,     [KF_KEY_ENV_NAMES] = read_env_names,
-	[KF_KEY_ENV_SET] = read_env_set,     [KF_KEY_RLIMITS] = read_rlimits,
-	[KF_KEY_HINTS] = read_hints,	     [KF_KEY_RANGES] = read_ranges,
+	[KF_KEY_SECTION] = read_section,
+	[KF_KEY_NOTHING] = read_nothing,
+	[KF_KEY_IGNORED] = read_ignored,
+	[KF_KEY_REFUSED] = read_refused,
+	[KF_KEY_EXTENDS] = read_extends,
+	[KF_KEY_STRING] = read_string,
+	[KF_KEY_TEXTS] = read_texts,
+	[KF_KEY_BOOL] = read_bool,
+	[KF_KEY_ENUM] = read_enum,
+	[KF_KEY_NAMES] = read_names,
+	[KF_KEY_PATHS] = read_paths,
+	[KF_KEY_SOCKET] = read_socket,
+	[KF_KEY_GRANTS] = read_grants,
+	[KF_KEY_PORTS] = read_ports,
+	[KF_KEY_DOMAINS] = read_domains,
+	[KF_KEY_ENV_NAMES] = read_env_names,
+	[KF_KEY_ENV_SET] = read_env_set,
+	[KF_KEY_RLIMITS] = read_rlimits,
+	[KF_KEY_HINTS] = read_hints,
+	[KF_KEY_RANGES] = read_ranges,
 	[KF_KEY_OVERRIDES] = read_overrides,
+	[KF_KEY_ADDRESSES] = read_addresses,
+	[KF_KEY_CREDENTIALS] = read_credentials,
 };
 
 static void read_member(struct profile_reader *r, const char *section, const struct kf_jsonc *m)

@@ -30,7 +30,24 @@ static const char *const fragments[] = {
 	[KF_KEY_NAMES] = ENTRIES("name"),
 	[KF_KEY_PATHS] = ENTRIES("path"),
 	[KF_KEY_SOCKET] = ENTRIES("path"),
-	[KF_KEY_DOMAINS] = ENTRIES("domain"),
+	[KF_KEY_DOMAINS] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"anyOf\": [{\"type\": \"string\"}, "
+		"{\"type\": \"object\", \"required\": [\"domain\"], \"additionalProperties\": "
+		"false, \"properties\": {\"domain\": {\"type\": \"string\"}, \"ports\": "
+		"{\"type\": [\"array\", \"null\"]}, \"allow\": {\"type\": [\"string\", "
+		"\"array\", \"null\"]}, " WHEN "}}]}",
+	[KF_KEY_ADDRESSES] = "\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"string\", "
+			     "\"pattern\": \"/[0-9]+$\"}",
+	[KF_KEY_CREDENTIALS] =
+		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"object\", \"required\": "
+		"[\"route\", \"upstream\", \"secret\", \"key\"], \"additionalProperties\": false, "
+		"\"properties\": {\"route\": {\"type\": \"string\", \"pattern\": \"^/\"}, "
+		"\"upstream\": {\"type\": \"string\", \"pattern\": \"^https://\"}, \"secret\": "
+		"{\"type\": \"string\"}, \"key\": {\"type\": \"string\"}, \"header\": {\"type\": "
+		"[\"string\", \"null\"]}, \"form\": {\"enum\": [\"plain\", \"bearer\", \"basic\", "
+		"null]}, \"user\": {\"type\": [\"string\", \"null\"]}, \"env\": {\"type\": "
+		"[\"string\", \"array\", \"null\"]}, \"placeholder\": {\"type\": [\"string\", "
+		"\"array\", \"null\"]}, \"allow\": {\"type\": [\"string\", \"array\", \"null\"]}}}",
 	[KF_KEY_GRANTS] =
 		"\"type\": [\"array\", \"null\"], \"items\": {\"type\": \"object\", \"required\": "
 		"[\"path\", "

@@ -98,6 +98,25 @@ static void write_list(struct writer *w, const char *key, const struct kf_items 
 	end_group(w, "]");
 }
 
+/* Write entries that are objects: @key is their first member, the others are at hand as JSON. */
+static void write_objects(struct writer *w, const char *list, const char *key,
+			  const struct kf_items *items)
+{
+	if (!items->n)
+		return;
+	begin_group(w, list, "[");
+	for (size_t i = 0; i < items->n; i++) {
+		begin_entry(w, NULL);
+		if (items->v[i].value)
+			kf_buf_addf(w->out, "{\"%s\": ", key);
+		write_quoted(w, items->v[i].s);
+		if (items->v[i].value)
+			kf_buf_addf(w->out, "%s}", items->v[i].value);
+		w->note = &items->v[i].at;
+	}
+	end_group(w, "]");
+}
+
 /* Write the single ports of @items, or the ranges. */
 static void write_ports(struct writer *w, const char *key, const struct kf_items *items,
 			bool ranges)
@@ -287,9 +306,11 @@ static void write_filesystem(struct writer *w, const struct kf_profile *p)
 
 static void write_network(struct writer *w, const struct kf_profile *p)
 {
-	static const enum kf_list lists[] = {KF_LIST_CONNECT, KF_LIST_BIND, KF_LIST_CONNECT_UDP,
-					     KF_LIST_BIND_UDP, KF_LIST_DOMAIN};
-	static const enum kf_scalar_id scalars[] = {KF_SCALAR_BLOCK, KF_SCALAR_DOMAINS_BY};
+	static const enum kf_list lists[] = {KF_LIST_CONNECT,  KF_LIST_BIND,   KF_LIST_CONNECT_UDP,
+					     KF_LIST_BIND_UDP, KF_LIST_DOMAIN, KF_LIST_DENY_DOMAIN,
+					     KF_LIST_RANGE};
+	static const enum kf_scalar_id scalars[] = {KF_SCALAR_BLOCK, KF_SCALAR_DOMAINS_BY,
+						    KF_SCALAR_ASK};
 
 	if (!has_any(p, lists, KF_ARRAY_SIZE(lists), scalars, KF_ARRAY_SIZE(scalars)))
 		return;
@@ -303,7 +324,10 @@ static void write_network(struct writer *w, const struct kf_profile *p)
 	write_ports(w, "connect_udp_port_range", &p->lists[KF_LIST_CONNECT_UDP], true);
 	write_ports(w, "listen_udp_port", &p->lists[KF_LIST_BIND_UDP], false);
 	write_ports(w, "listen_udp_port_range", &p->lists[KF_LIST_BIND_UDP], true);
-	write_list(w, "allow_domain", &p->lists[KF_LIST_DOMAIN], false);
+	write_objects(w, "allow_domain", "domain", &p->lists[KF_LIST_DOMAIN]);
+	write_list(w, "deny_domain", &p->lists[KF_LIST_DENY_DOMAIN], false);
+	write_list(w, "allow_range", &p->lists[KF_LIST_RANGE], false);
+	write_string(w, "ask", &p->scalars[KF_SCALAR_ASK]);
 	write_string(w, "enforced_by", &p->scalars[KF_SCALAR_DOMAINS_BY]);
 	end_group(w, "}");
 }
@@ -352,6 +376,7 @@ void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct k
 	write_string(&w, "seccomp", &p->scalars[KF_SCALAR_SECCOMP]);
 	write_filesystem(&w, p);
 	write_network(&w, p);
+	write_objects(&w, "credentials", "route", &p->lists[KF_LIST_CREDENTIAL]);
 	write_environment(&w, p);
 	write_security(&w, p);
 	write_rlimits(&w, &p->lists[KF_LIST_RLIMIT]);
