@@ -19,7 +19,7 @@ int kf_netns_init(struct kf_err *err);
 int kf_netns_sockets(int netns, const struct kf_netns_socket *want, size_t n, int *ret,
 		     struct kf_err *err);
 
-/* Whether @fd is a network namespace, and neither our own nor that of PID 1. */
+/* Whether @fd is a network namespace, and not our own, which is the node's. */
 int kf_netns_check(int fd, struct kf_err *err);
 
 #endif

@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "egress-node/child.h"
 #include "egress-node/netns.h"
 #include "egress-node/table.h"
-#include "egress-node/worker.h"
 #include "egress/rules.h"
 #include "event/watch.h"
 
@@ -61,7 +61,7 @@ struct kf_pod {
 	unsigned nlisteners;
 	bool closed; /* the table is there */
 	bool serves, served, adopted;
-	struct kf_worker *worker;
+	struct kf_child *worker;
 	struct event *timer; /* of the start, or until the next one */
 	unsigned retry;
 	time_t since;
@@ -80,7 +80,7 @@ struct kf_pods {
 	bool slots[KF_PODS_MAX];
 };
 
-static time_t now(void)
+static time_t monotonic_seconds(void)
 {
 	struct timespec t;
 
@@ -169,7 +169,7 @@ static void close_all(int *fds, unsigned n)
 
 static void stop_worker(struct kf_pod *pod, bool alive)
 {
-	kf_worker_end(KF_STEAL(pod->worker), alive);
+	kf_child_end(KF_STEAL(pod->worker), alive);
 	pod->serves = false;
 	(void)event_del(pod->timer);
 }
@@ -346,7 +346,7 @@ static void wait_seconds(struct kf_pod *pod, unsigned seconds)
 static int start_worker(struct kf_pod *pod, struct kf_err *err)
 {
 	const struct kf_pods_options *options = &pod->pods->options;
-	const struct kf_worker_events events = {pod_serves, pod_broken, pod};
+	const struct kf_child_events events = {pod_serves, pod_broken, pod};
 	struct kf_buf rules = KF_BUF_INIT(KF_LIMIT_EGRESS_RULES);
 	const uid_t uid = options->first_uid + pod->slot;
 	char resolver[KF_EGRESS_RESOLVERS * (INET6_ADDRSTRLEN + 1) + 1] = "";
@@ -357,28 +357,28 @@ static int start_worker(struct kf_pod *pod, struct kf_err *err)
 			       "%s%s", i ? "," : "", pod->about.resolvers[i]);
 	r = worker_rules(pod, &rules, err);
 	if (r == 0)
-		r = kf_worker_start(pod->pods->base,
-				    &(const struct kf_worker_options){
-					    .program = options->worker,
-					    .ca = options->ca,
-					    .pod = pod->about.name,
-					    .netns = pod->netns,
-					    .mark = pod->about.mark,
-					    .listeners = pod->listeners,
-					    .nlisteners = pod->nlisteners,
-					    .secrets = pod->secrets,
-					    .nsecrets = pod->about.nsecrets,
-					    .resolver = resolver,
-					    .rules = rules.p,
-					    .nrules = rules.n,
-					    .uid = uid,
-					    .gid = worker_group(pod, uid),
-					    .connections = options->connections,
-				    },
-				    pod->pods->trail, &events, &pod->worker, err);
+		r = kf_child_start(pod->pods->base,
+				   &(const struct kf_child_options){
+					   .program = options->worker,
+					   .ca = options->ca,
+					   .pod = pod->about.name,
+					   .netns = pod->netns,
+					   .mark = pod->about.mark,
+					   .listeners = pod->listeners,
+					   .nlisteners = pod->nlisteners,
+					   .secrets = pod->secrets,
+					   .nsecrets = pod->about.nsecrets,
+					   .resolver = resolver,
+					   .rules = rules.p,
+					   .nrules = rules.n,
+					   .uid = uid,
+					   .gid = worker_group(pod, uid),
+					   .connections = options->connections,
+				   },
+				   pod->pods->trail, &events, &pod->worker, err);
 	kf_buf_done(&rules);
 	if (r == 0) {
-		pod->since = now();
+		pod->since = monotonic_seconds();
 		wait_seconds(pod, START_SECONDS);
 	}
 	return r;
@@ -410,7 +410,7 @@ static void worker_failed(struct kf_pod *pod, const char *why)
 		free_pod(pod);
 		return;
 	}
-	if (pod->since && now() - pod->since >= STEADY)
+	if (pod->since && monotonic_seconds() - pod->since >= STEADY)
 		pod->retry = 0;
 	pod->retry = pod->retry ? (2 * pod->retry < RETRY_LAST ? 2 * pod->retry : RETRY_LAST)
 				: RETRY_FIRST;
@@ -487,7 +487,7 @@ static void on_check(evutil_socket_t fd, short what, void *ctx)
 static struct kf_pod *pod_of_worker(struct kf_pods *pods, pid_t pid)
 {
 	for (struct kf_pod *pod = pods->first; pod; pod = pod->next)
-		if (pod->worker && kf_worker_pid(pod->worker) == pid)
+		if (pod->worker && kf_child_pid(pod->worker) == pid)
 			return pod;
 	return NULL;
 }

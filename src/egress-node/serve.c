@@ -6,8 +6,6 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/log.h"
-#include "cli/options.h"
-#include "cli/print.h"
 #include "egress-node/netns.h"
 #include "egress-node/pods.h"
 #include "egress/pod.h"
@@ -46,7 +44,7 @@ struct serve_options {
 	struct kf_option_list refuse;
 	unsigned connections, first_uid;
 	enum kf_log_level level;
-	bool text, help;
+	bool text;
 };
 
 struct server {
@@ -291,21 +289,6 @@ static const struct kf_option table[] = {
 	{0},
 };
 
-static void print_help(void)
-{
-	struct kf_buf out = KF_BUF_INIT(KF_PRINT_MAX);
-
-	kf_buf_adds(
-		&out,
-		"Usage: nono-egress serve [OPTION...]\n\n"
-		"The egress broker's parent, one a node: closes the network of pods whose profile\n"
-		"names hosts, and starts a worker for each.  See docs/egress.md.\n\nOptions:\n");
-	kf_options_help(table, &out);
-	if (!out.failed)
-		kf_print_text(stdout, out.p);
-	kf_buf_done(&out);
-}
-
 /* "RANGE=WORD" as a line of rules has it, and checked by whoever reads those. */
 static int read_refuse(char *const *texts, size_t n, struct kf_err *err)
 {
@@ -420,7 +403,7 @@ static void log_ready(const struct server *s)
 	kf_log(KF_LOG_INFO, "egress-ready", {"pods", n});
 }
 
-int kf_egress_serve(int argc, char **argv)
+static int run_serve(const struct kf_command *self, int argc, char **argv)
 {
 	const struct rlimit files = {FILES_MAX, FILES_MAX};
 	struct server server = {.listener = -1};
@@ -435,34 +418,41 @@ int kf_egress_serve(int argc, char **argv)
 	};
 	struct kf_arguments arguments;
 	struct kf_err err = {0};
-	int r;
+	int status;
 
 	o.refuse = (struct kf_option_list)KF_OPTION_LIST(o.refuse_v);
-	if (kf_options_read(table, KF_OPTIONS_GNU, argc, argv, &o, &arguments, &o.help, &err) < 0 ||
-	    (!o.help && arguments.n) ||
-	    read_refuse((char **)(uintptr_t)o.refuse.v, o.refuse.n, &err) < 0) {
-		(void)fprintf(stderr, "nono-egress serve: %s (see --help)\n",
-			      *err.msg ? err.msg : "unexpected argument");
-		return KF_EGRESS_EXIT_USAGE;
-	}
-	if (o.help) {
-		print_help();
-		return fflush(stdout) == 0 ? 0 : KF_EGRESS_EXIT_FAILED;
-	}
+	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
+		return status;
+	if (read_refuse((char **)(uintptr_t)o.refuse.v, o.refuse.n, &err) < 0)
+		return kf_command_usage("%s", err.msg);
 	kf_log_init(o.text ? KF_LOG_TEXT : KF_LOG_JSON, o.level, "nono-egress");
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(077);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
-	r = start_server(&server, &o, &err);
-	if (r == 0) {
+	status = start_server(&server, &o, &err);
+	if (status == 0) {
 		log_ready(&server);
-		r = event_base_dispatch(server.base);
-		if (r < 0)
+		status = event_base_dispatch(server.base);
+		if (status < 0)
 			(void)kf_fail(&err, EIO, "the event loop failed");
 	}
 	end_server(&server);
-	if (r >= 0)
+	if (status >= 0)
 		return KF_EGRESS_EXIT_DONE;
 	kf_log(KF_LOG_ERROR, "egress-failed", {"reason", err.msg});
 	return KF_EGRESS_EXIT_FAILED;
 }
+
+const struct kf_command kf_serve_command = {
+	.name = "serve",
+	.summary = "the parent of a node's workers",
+	.about = "Closes the network of pods whose profile names hosts, and starts a worker for "
+		 "each.\n"
+		 "One for each node, as root; docs/egress.md has the rights that it needs.",
+	.after =
+		"Exit status: 0 after SIGTERM or SIGINT, 1 after a failure, 2 for a wrong command\n"
+		"line.",
+	.options = table,
+	.style = KF_OPTIONS_GNU,
+	.run = run_serve,
+};

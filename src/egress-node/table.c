@@ -154,7 +154,7 @@ static void mask_byte(struct batch *b, uint8_t mask)
 	end_expression(b, e);
 }
 
-static void compare(struct batch *b, enum nft_cmp_ops op, const void *value, size_t n)
+static void compare_bytes(struct batch *b, enum nft_cmp_ops op, const void *value, size_t n)
 {
 	struct expression e = begin_expression(b, "cmp");
 
@@ -166,16 +166,16 @@ static void compare(struct batch *b, enum nft_cmp_ops op, const void *value, siz
 
 static void compare_byte(struct batch *b, enum nft_cmp_ops op, uint8_t value)
 {
-	compare(b, op, &value, sizeof(value));
+	compare_bytes(b, op, &value, sizeof(value));
 }
 
 /* Values of meta are in the machine's own order. */
 static void compare_word(struct batch *b, uint32_t value)
 {
-	compare(b, NFT_CMP_EQ, &value, sizeof(value));
+	compare_bytes(b, NFT_CMP_EQ, &value, sizeof(value));
 }
 
-static void count(struct batch *b)
+static void count_packet(struct batch *b)
 {
 	end_expression(b, begin_expression(b, "counter"));
 }
@@ -273,7 +273,7 @@ static void reset_rest(struct batch *b)
 
 	load_meta(b, NFT_META_L4PROTO);
 	compare_byte(b, NFT_CMP_EQ, IPPROTO_TCP);
-	count(b);
+	count_packet(b);
 	reset_it(b);
 	end_rule(b, rule);
 }
@@ -282,7 +282,7 @@ static void count_rest(struct batch *b)
 {
 	size_t rule = begin_rule(b);
 
-	count(b);
+	count_packet(b);
 	end_rule(b, rule);
 }
 
@@ -311,7 +311,7 @@ static void put_chain(struct batch *b)
 	end_message(b);
 }
 
-static void compose(struct batch *b, uint32_t mark, bool reset)
+static void compose_batch(struct batch *b, uint32_t mark, bool reset)
 {
 	begin_message(b, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
 	end_message(b);
@@ -369,12 +369,12 @@ static int read_answers(int netlink, uint32_t last, struct kf_err *err)
 	return done ? 0 : kf_fail(err, EIO, "nftables: the kernel did not answer");
 }
 
-static int install(int netlink, uint32_t mark, bool reset, struct kf_err *err)
+static int install_table(int netlink, uint32_t mark, bool reset, struct kf_err *err)
 {
 	struct batch b = {.buf = KF_BUF_INIT(MESSAGE_MAX)};
 	int r;
 
-	compose(&b, mark, reset);
+	compose_batch(&b, mark, reset);
 	if (b.buf.failed)
 		r = kf_fail_nomem(err, "nftables");
 	else if (send(netlink, b.buf.p, b.buf.n, 0) < 0)
@@ -388,7 +388,7 @@ static int install(int netlink, uint32_t mark, bool reset, struct kf_err *err)
 int kf_table_install(int netlink, uint32_t mark, struct kf_err *err)
 {
 	/* Not every kernel can reset; then a forbidden connection waits until it times out. */
-	if (install(netlink, mark, true, err) == 0)
+	if (install_table(netlink, mark, true, err) == 0)
 		return 0;
-	return install(netlink, mark, false, err);
+	return install_table(netlink, mark, false, err);
 }

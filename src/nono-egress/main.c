@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nono-egress: the way out of a pod, by name.  The list of its commands. */
+#include "egress-node/serve.h"
 #include "nono-egress/standalone.h"
 #include "nono-egress/worker/worker.h"
 
 int main(int argc, char **argv)
 {
-	static const struct kf_command *const commands[] = {&kf_broker_run, &kf_worker_command,
-							    NULL};
+	static const struct kf_command *const commands[] = {&kf_broker_run, &kf_serve_command,
+							    &kf_worker_command, NULL};
 	static const struct kf_command nono_egress = {
 		.name = "nono-egress",
 		.about =

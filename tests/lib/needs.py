@@ -39,6 +39,10 @@ def space() -> str:
     return "" if free >= 4 else f"4 GiB free in /tmp, which has {free}"
 
 
+def nft() -> str:
+    return "" if shutil.which("nft") else "nft, to see what is in a namespace: apt-get install nftables"
+
+
 # Every area that is not named needs all of it.
 AREAS = {
     "tree": (),
@@ -53,6 +57,7 @@ AREAS = {
     "profiles": (root, landlock),
     "bwrap": (root, landlock),
     "site": (),
+    "egress-node": (root, loopback, landlock, nft),
 }
 ALL = (root, loopback, landlock, cgroups, shm, space)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starts a worker (egress/worker.h has the agreement), makes the sockets that it asks for in the
  * pod's namespace, and passes its records on. */
-#include "egress-node/worker.h"
+#include "egress-node/child.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -26,13 +26,13 @@
 #define ARGS_MAX   64
 #define ASKS_AHEAD 8 /* answered in one turn, so that no pod keeps the others waiting */
 
-struct kf_worker {
+struct kf_child {
 	pid_t pid;
 	int control, records; /* our ends */
 	int netns;
 	uint32_t mark;
 	struct event *asked, *recorded;
-	struct kf_worker_events events;
+	struct kf_child_events events;
 	struct kf_trail *trail;
 	char *pod;
 	bool serves;
@@ -43,7 +43,7 @@ struct kf_worker {
 
 /* ---- sockets ---- */
 
-static int make_sockets(const struct kf_worker *w, uint32_t kind, unsigned n, int *ret,
+static int make_sockets(const struct kf_child *w, uint32_t kind, unsigned n, int *ret,
 			struct kf_err *err)
 {
 	static const struct kf_netns_socket kinds[KF_EGRESS_KINDS] = {
@@ -69,7 +69,7 @@ static int make_sockets(const struct kf_worker *w, uint32_t kind, unsigned n, in
 	return 0;
 }
 
-static int send_sockets(const struct kf_worker *w, const struct kf_egress_given *given,
+static int send_sockets(const struct kf_child *w, const struct kf_egress_given *given,
 			const int *fds)
 {
 	union {
@@ -93,7 +93,7 @@ static int send_sockets(const struct kf_worker *w, const struct kf_egress_given 
 
 /* Answer one request.  A worker that does not read its answers is broken: it asks for no more than
  * it takes. */
-static int answer_ask(struct kf_worker *w, const struct kf_egress_ask *ask)
+static int answer_ask(struct kf_child *w, const struct kf_egress_ask *ask)
 {
 	struct kf_egress_given given = {.kind = ask->kind};
 	int fds[KF_EGRESS_GIVEN_MAX], r;
@@ -112,7 +112,7 @@ static int answer_ask(struct kf_worker *w, const struct kf_egress_ask *ask)
 	return r;
 }
 
-static void break_worker(struct kf_worker *w, const char *why)
+static void break_worker(struct kf_child *w, const char *why)
 {
 	(void)event_del(w->asked);
 	w->events.broken(w->events.ctx, why);
@@ -120,7 +120,7 @@ static void break_worker(struct kf_worker *w, const char *why)
 
 static void on_ask(evutil_socket_t fd, short what, void *ctx)
 {
-	struct kf_worker *w = ctx;
+	struct kf_child *w = ctx;
 
 	(void)what;
 	for (int i = 0; i < ASKS_AHEAD; i++) {
@@ -146,7 +146,7 @@ static void on_ask(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- records ---- */
 
-static void take_bytes(struct kf_worker *w, const char *p, size_t n)
+static void take_bytes(struct kf_child *w, const char *p, size_t n)
 {
 	while (n) {
 		const char *end = memchr(p, '\n', n);
@@ -177,13 +177,13 @@ static void on_record(evutil_socket_t fd, short what, void *ctx)
 	if (n > 0)
 		take_bytes(ctx, bytes, (size_t)n);
 	else if (n == 0)
-		(void)event_del(((struct kf_worker *)ctx)->recorded);
+		(void)event_del(((struct kf_child *)ctx)->recorded);
 }
 
 /* ---- start and end ---- */
 
 /* The arguments, and which descriptors stay open. */
-struct start {
+struct child_start {
 	char *argv[ARGS_MAX];
 	size_t n;
 	char text[ARGS_MAX][16];
@@ -192,14 +192,14 @@ struct start {
 	char ids[2][16], connections[16];
 };
 
-static void add_word(struct start *s, const char *word)
+static void add_word(struct child_start *s, const char *word)
 {
 	if (s->n == ARGS_MAX - 1)
 		abort(); /* there is room for as many directories as rules may have */
 	s->argv[s->n++] = (char *)(uintptr_t)word;
 }
 
-static void add_fd(struct start *s, const char *option, int fd)
+static void add_fd(struct child_start *s, const char *option, int fd)
 {
 	char *text = s->text[s->nkeep];
 
@@ -209,20 +209,20 @@ static void add_fd(struct start *s, const char *option, int fd)
 	add_word(s, text);
 }
 
-static void add_value(struct start *s, const char *option, const char *value)
+static void add_value(struct child_start *s, const char *option, const char *value)
 {
 	add_word(s, option);
 	add_word(s, value);
 }
 
-static void add_number(struct start *s, const char *option, char text[16], unsigned n)
+static void add_number(struct child_start *s, const char *option, char text[16], unsigned n)
 {
 	(void)snprintf(text, 16, "%u", n);
 	add_value(s, option, text);
 }
 
-static void fill_start(struct start *s, const struct kf_worker_options *o, int rules, int control,
-		       int records, int ca)
+static void fill_start(struct child_start *s, const struct kf_child_options *o, int rules,
+		       int control, int records, int ca)
 {
 	add_value(s, "nono-egress", "worker");
 	add_fd(s, "--rules", rules);
@@ -242,7 +242,7 @@ static void fill_start(struct start *s, const struct kf_worker_options *o, int r
 }
 
 /* In the child: nothing of the parent's comes along but what the worker is given. */
-static _Noreturn void become_worker(const struct start *s, const struct kf_worker_options *o)
+static _Noreturn void become_worker(const struct child_start *s, const struct kf_child_options *o)
 {
 	static char *const environment[] = {NULL};
 	const struct rlimit files = {2 * o->connections + 256, 2 * o->connections + 256};
@@ -276,10 +276,10 @@ static int sealed_text(const char *text, size_t n, int *ret, struct kf_err *err)
 	return 0;
 }
 
-static int fork_worker(struct kf_worker *w, const struct kf_worker_options *o, int control,
+static int fork_worker(struct kf_child *w, const struct kf_child_options *o, int control,
 		       int records, struct kf_err *err)
 {
-	struct start start = {0};
+	struct child_start start = {0};
 	KF_CLOSE int rules = -1, ca = -1;
 
 	if (sealed_text(o->rules, o->nrules, &rules, err) < 0)
@@ -298,7 +298,7 @@ static int fork_worker(struct kf_worker *w, const struct kf_worker_options *o, i
 	return 0;
 }
 
-static int watch_worker(struct kf_worker *w, struct event_base *base, struct kf_err *err)
+static int watch_worker(struct kf_child *w, struct event_base *base, struct kf_err *err)
 {
 	w->asked = event_new(base, w->control, EV_READ | EV_PERSIST, on_ask, w);
 	w->recorded = event_new(base, w->records, EV_READ | EV_PERSIST, on_record, w);
@@ -308,30 +308,30 @@ static int watch_worker(struct kf_worker *w, struct event_base *base, struct kf_
 	return 0;
 }
 
-int kf_worker_start(struct event_base *base, const struct kf_worker_options *options,
-		    struct kf_trail *trail, const struct kf_worker_events *events,
-		    struct kf_worker **ret, struct kf_err *err)
+int kf_child_start(struct event_base *base, const struct kf_child_options *options,
+		   struct kf_trail *trail, const struct kf_child_events *events,
+		   struct kf_child **ret, struct kf_err *err)
 {
-	struct kf_worker *w = calloc(1, sizeof(*w));
+	struct kf_child *w = calloc(1, sizeof(*w));
 	int control[2], records[2];
 
 	if (!w)
 		return kf_fail_nomem(err, "worker");
-	*w = (struct kf_worker){.control = -1,
-				.records = -1,
-				.netns = options->netns,
-				.mark = options->mark,
-				.events = *events,
-				.trail = trail,
-				.pod = strdup(options->pod)};
+	*w = (struct kf_child){.control = -1,
+			       .records = -1,
+			       .netns = options->netns,
+			       .mark = options->mark,
+			       .events = *events,
+			       .trail = trail,
+			       .pod = strdup(options->pod)};
 	if (!w->pod || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
-		kf_worker_end(w, false);
+		kf_child_end(w, false);
 		return kf_fail_sys(err, "socketpair");
 	}
 	w->control = control[0];
 	if (pipe2(records, O_CLOEXEC | O_NONBLOCK) < 0) {
 		(void)close(control[1]);
-		kf_worker_end(w, false);
+		kf_child_end(w, false);
 		return kf_fail_sys(err, "pipe");
 	}
 	w->records = records[0];
@@ -339,7 +339,7 @@ int kf_worker_start(struct event_base *base, const struct kf_worker_options *opt
 	    fork_worker(w, options, control[1], records[1], err) < 0) {
 		(void)close(control[1]);
 		(void)close(records[1]);
-		kf_worker_end(w, false);
+		kf_child_end(w, false);
 		return -1;
 	}
 	(void)close(control[1]);
@@ -349,13 +349,13 @@ int kf_worker_start(struct event_base *base, const struct kf_worker_options *opt
 	return 0;
 }
 
-pid_t kf_worker_pid(const struct kf_worker *worker)
+pid_t kf_child_pid(const struct kf_child *worker)
 {
 	return worker->pid;
 }
 
 /* What it has still told. */
-static void drain_records(struct kf_worker *w)
+static void drain_records(struct kf_child *w)
 {
 	char bytes[8192];
 	ssize_t n;
@@ -364,7 +364,7 @@ static void drain_records(struct kf_worker *w)
 		take_bytes(w, bytes, (size_t)n);
 }
 
-void kf_worker_end(struct kf_worker *worker, bool alive)
+void kf_child_end(struct kf_child *worker, bool alive)
 {
 	if (!worker)
 		return;

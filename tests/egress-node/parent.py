@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""parent.py quick|all: the parent with real workers: a pod is closed, served by name, taken up again, and ends."""
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from field import DIR, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
+from lib.tap import Tap  # noqa: E402
+from lib.wait import wait_until  # noqa: E402
+
+HOSTS = ("host ok.test 443", "host *.wild.test 443", "host ok.test 80", "host inner.test 443", "ask #sandbox")
+# Ways out that a process with all of root's rights but raw sockets has; each prints "out" if it got an answer.
+WAYS = {
+    "TCP to a raw address": f"s=socket.create_connection(('{INTERNET}',443),3)",
+    "TCP to the broker's port elsewhere": f"s=socket.create_connection(('{OTHER}',80),3)",
+    "TCP over IPv6": f"s=socket.create_connection(('{INTERNET6}',443),3)",
+    "TCP bound to the interface": f"s=socket.socket();s.settimeout(3);s.setsockopt(1,25,b'eth0');s.connect(('{INTERNET}',443))",
+    "TCP with a mark of its own": f"s=socket.socket();s.settimeout(3);s.setsockopt(1,36,1);s.connect(('{INTERNET}',443))",
+    "TCP fast open": f"s=socket.socket();s.settimeout(3);s.sendto(b'x',0x20000000,('{INTERNET}',443))",
+    "MPTCP": f"s=socket.socket(2,1,262);s.settimeout(3);s.connect(('{INTERNET}',443))",
+    "UDP": f"s=socket.socket(2,2);s.settimeout(3);s.connect(('{INTERNET}',9999));s.send(b'x')",
+    "UDP to the name server": "s=socket.socket(2,2);s.settimeout(3);s.connect(('10.96.0.10',53));s.send(b'x'*12)",
+    "ICMP": f"s=socket.socket(2,3,1);s.sendto(bytes([8,0,247,255,0,0,0,0]),('{INTERNET}',0))",
+    "SCTP-like raw IP": f"s=socket.socket(2,3,132);s.sendto(b'x'*12,('{INTERNET}',0))",
+}
+
+
+def attempt(pod, code: str) -> tuple[bool, str]:
+    """Whether a frame of it left the pod, and what the program saw."""
+    before = len(pod.sniffer.seen)
+    p = pod.run(sys.executable, "-c", f"import socket\n{code}\nprint('sent')")
+    # Frames that were sent before have arrived when this one, which no rule stops, has.
+    pod.run("python3", "-c", "import socket;s=socket.socket(17,3);s.bind(('eth0',0));s.send(b'\\xff'*12+b'\\x88\\xb5mark'+b'.'*46)")
+    wait_until(lambda: any(s[0] == "ether 0x88b5" for s in pod.sniffer.seen[before:]), "the mark")
+    out = [s for s in pod.sniffer.seen[before:] if s[0] not in ("ether 0x88b5", "ether 0x806")]
+    return bool(out), f"{p.stdout}{p.stderr} {out}"
+
+
+def closes(t: Tap, f: Field, parent: Parent) -> None:
+    pod = f.pod("a")
+    for name, code in WAYS.items():
+        out, why = attempt(pod, code)
+        t.ok(out, f"control: {name} leaves an open pod", why)
+    t.equal(parent.open(pod, rules(*HOSTS)), "new", "a pod is opened")
+    table = pod.nft()
+    for part in ("table inet nono-egress", "hook output", "policy drop", 'oif "lo" accept', "tcp flags syn / syn,ack", "reject with tcp reset", "meta mark 0x"):
+        t.ok(part in table or part == "tcp flags syn / syn,ack" and "tcp flags & (syn | ack) != syn" in table or "!= syn" in table and part.startswith("tcp flags"),
+             f"nft sees '{part}'", table)
+    with inside(pod.path):
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            s = socket.socket(family)
+            s.connect((address, PORT))
+            s.close()
+    t.ok(f"127.0.0.1:{PORT}" in pod.run("ss", "-Hltn").stdout, "ss sees the listener on the pod's loopback")
+    for name, code in WAYS.items():
+        out, why = attempt(pod, code)
+        t.ok(not out, f"closed: {name}", why)
+    out, why = attempt(pod, f"import threading\nl=socket.create_server(('{pod.address}',0))\n"
+                            "socket.create_connection(l.getsockname(),3);socket.create_connection(('127.0.0.1',3128),3)")
+    t.ok("sent" in why and not out, "the pod's own address and the loopback stay open", why)
+    start = time.monotonic()
+    p = pod.run(sys.executable, "-c", f"import socket\ntry: socket.create_connection(('{INTERNET}',443),60)\nexcept OSError as e: print(e)")
+    t.ok("refused" in p.stdout and time.monotonic() - start < 30, "a forbidden connection is refused at once", p.stdout + p.stderr)
+
+
+def inbound(t: Tap, f: Field) -> None:
+    pod = f.pods[0]
+    with inside(pod.path):
+        listeners = [socket.create_server((a, 8080), family=x) for a, x in ((pod.address, socket.AF_INET), (pod.address6, socket.AF_INET6))]
+    for listener in listeners:
+        address = listener.getsockname()[0]
+        with inside(f"/run/netns/{f.world}"):
+            c = socket.create_connection((address, 8080), timeout=30)
+        s, _ = listener.accept()
+        s.sendall(b"ready")
+        t.equal(c.recv(5), b"ready", f"who comes from outside, as a probe does, is answered ({address})")
+
+
+def serves(t: Tap, f: Field, parent: Parent) -> None:
+    pod = f.pods[0]
+    t.ok("GET /tls" in f.tls.requests[-1][0].decode() if "200" in pod.connect() and f.tls.requests else False, "an allowed host is reached by name")
+    t.ok("403" in pod.connect("other.test"), "another host is refused")
+    t.ok("403" in pod.connect("inner.test"), "a name that leads into the cluster is refused")
+    t.ok("200" in pod.proxy("GET http://ok.test/ HTTP/1.1\r\nHost: ok.test\r\nConnection: close\r\n\r\n"), "plain HTTP")
+    wait_until(lambda: len(parent.records()) >= 4, "records")
+    r = parent.records()
+    t.ok({x["verdict"] for x in r} == {"allowed", "refused"} and all(x["pod"] == f"ns/a/{pod.uid}" for x in r) and any(x["name"] == "other.test" for x in r),
+         "each connection is in the log", r)
+
+
+def again(t: Tap, f: Field, parent: Parent) -> None:
+    pod = f.pods[0]
+    t.equal(parent.open(pod, rules(*HOSTS)), "again", "a second container with the same rules")
+    for what, text in (("other rules", rules("host x.test 443")), ("damaged rules", rules(*HOSTS)[:-2] + "0\n")):
+        try:
+            parent.open(pod, text)
+            t.ok(False, f"{what} are refused")
+        except Refused as e:
+            t.ok("other egress rules" in str(e), f"a container with {what} in one pod is refused", e)
+    home = Path("/proc/self/ns/net")
+    refused = {}
+    for what, change in {
+        "the node's own namespace": {"path": str(home), "inode": home.stat().st_ino},
+        "a namespace that is not at its path": {"path": "/run/netns/none"},
+        "another inode": {"inode": 1},
+    }.items():
+        other = f.pod(f"x{len(f.pods)}")
+        if "own" in what:
+            other.path = str(home)
+        try:
+            parent.open(other, rules(*HOSTS), **change)
+        except Refused as e:
+            refused[what] = str(e)
+        t.ok(what in refused, f"refused: {what}", refused)
+        t.ok("nono-egress" not in sh("nft", "list", "ruleset"), "the node's own namespace stays as it is")
+    for packet in (b"", b"x", b"egress-pod 1\n", parent.text(pod, "nono-egress 1\n"), b"egress-pod 1\n" + b"a" * 100000, b"egress-pod 1\nrules\n\n"):
+        if packet:
+            t.ok(parent.send(packet).startswith("error "), f"refused: a packet {packet[:20]!r}...")
+
+
+def ends(t: Tap, f: Field, parent: Parent) -> None:
+    pod = f.pods[0]
+    old = parent.workers()["a"]
+    for what, how in (("killed", signal.SIGKILL), ("stopped", signal.SIGSTOP)):
+        before = parent.workers()["a"]
+        os.kill(before, how)
+        wait_until(lambda b=before: parent.workers().get("a", b) != b and "200" in pod.connect(), f"a new worker after one was {what}")
+        t.ok(True, f"a worker that was {what} has a successor")
+    out, why = attempt(pod, WAYS["TCP to a raw address"])
+    t.ok(not out, "the pod stayed closed", why)
+    mark = [line for line in pod.nft().splitlines() if "mark" in line]
+    parent.stop(signal.SIGKILL)
+    for name, code in WAYS.items():
+        out, why = attempt(pod, code)
+        t.ok(not out, f"closed while there is no parent: {name}", why)
+    with inside(pod.path):
+        s = socket.socket()
+        s.settimeout(10)
+        wait_until(lambda: s.connect_ex(("127.0.0.1", PORT)) != 0, "the worker's end")
+    parent.start()
+    wait_until(lambda: "a" in parent.workers() and "200" in pod.connect(), "the pod to be served again")
+    t.ok(parent.workers()["a"] != old and [x for x in pod.nft().splitlines() if "mark" in x] == mark, "a parent that was killed has a successor that takes the pod up again")
+    t.equal(parent.open(pod, rules(*HOSTS)), "again", "and knows its rules")
+    inode = os.stat(pod.path).st_ino
+    worker = parent.workers()["a"]
+    pod.delete()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists() and not (DIR / f"pods/{inode}").exists(), "the pod's end")
+    t.ok(True, "a pod's end ends its worker and its record")
+    t.equal(parent.stop(), 0, "SIGTERM ends the parent")
+    parent.start()
+    t.ok("a" not in parent.workers(), "after a restart it is not there")
+
+
+def main() -> int:
+    t = Tap()
+    own_place()
+    with Field() as f, Parent(f) as parent:
+        t.case("closes", closes, t, f, parent)
+        t.case("inbound", inbound, t, f)
+        t.case("serves", serves, t, f, parent)
+        t.case("again", again, t, f, parent)
+        t.case("ends", ends, t, f, parent)
+        if t.failed:
+            print("\n".join(f"# {line}" for line in parent.log.read_text().splitlines()[-30:]))
+    return t.done()
+
+
+sys.exit(main())
