@@ -24,15 +24,16 @@
 #include <unistd.h>
 
 #define ARGS_MAX   64
+#define FIRST_FD   3
 #define ASKS_AHEAD 8 /* answered in one turn, so that no pod keeps the others waiting */
 
-struct kf_child {
+struct kf_pod_worker {
 	pid_t pid;
 	int control, records; /* our ends */
 	int netns;
 	uint32_t mark;
 	struct event *asked, *recorded;
-	struct kf_child_events events;
+	struct kf_pod_worker_events events;
 	struct kf_trail *trail;
 	char *pod;
 	bool serves;
@@ -43,7 +44,7 @@ struct kf_child {
 
 /* ---- sockets ---- */
 
-static int make_sockets(const struct kf_child *w, uint32_t kind, unsigned n, int *ret,
+static int make_sockets(const struct kf_pod_worker *w, uint32_t kind, unsigned n, int *ret,
 			struct kf_err *err)
 {
 	static const struct kf_netns_socket kinds[KF_EGRESS_KINDS] = {
@@ -69,7 +70,7 @@ static int make_sockets(const struct kf_child *w, uint32_t kind, unsigned n, int
 	return 0;
 }
 
-static int send_sockets(const struct kf_child *w, const struct kf_egress_given *given,
+static int send_sockets(const struct kf_pod_worker *w, const struct kf_egress_given *given,
 			const int *fds)
 {
 	union {
@@ -93,7 +94,7 @@ static int send_sockets(const struct kf_child *w, const struct kf_egress_given *
 
 /* Answer one request.  A worker that does not read its answers is broken: it asks for no more than
  * it takes. */
-static int answer_ask(struct kf_child *w, const struct kf_egress_ask *ask)
+static int answer_ask(struct kf_pod_worker *w, const struct kf_egress_ask *ask)
 {
 	struct kf_egress_given given = {.kind = ask->kind};
 	int fds[KF_EGRESS_GIVEN_MAX], r;
@@ -112,7 +113,7 @@ static int answer_ask(struct kf_child *w, const struct kf_egress_ask *ask)
 	return r;
 }
 
-static void break_worker(struct kf_child *w, const char *why)
+static void break_worker(struct kf_pod_worker *w, const char *why)
 {
 	(void)event_del(w->asked);
 	w->events.broken(w->events.ctx, why);
@@ -120,7 +121,7 @@ static void break_worker(struct kf_child *w, const char *why)
 
 static void on_ask(evutil_socket_t fd, short what, void *ctx)
 {
-	struct kf_child *w = ctx;
+	struct kf_pod_worker *w = ctx;
 
 	(void)what;
 	for (int i = 0; i < ASKS_AHEAD; i++) {
@@ -146,7 +147,7 @@ static void on_ask(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- records ---- */
 
-static void take_bytes(struct kf_child *w, const char *p, size_t n)
+static void take_bytes(struct kf_pod_worker *w, const char *p, size_t n)
 {
 	while (n) {
 		const char *end = memchr(p, '\n', n);
@@ -177,7 +178,7 @@ static void on_record(evutil_socket_t fd, short what, void *ctx)
 	if (n > 0)
 		take_bytes(ctx, bytes, (size_t)n);
 	else if (n == 0)
-		(void)event_del(((struct kf_child *)ctx)->recorded);
+		(void)event_del(((struct kf_pod_worker *)ctx)->recorded);
 }
 
 /* ---- start and end ---- */
@@ -203,7 +204,7 @@ static void add_fd(struct child_start *s, const char *option, int fd)
 {
 	char *text = s->text[s->nkeep];
 
-	(void)snprintf(text, sizeof(s->text[0]), "%d", fd);
+	(void)snprintf(text, sizeof(s->text[0]), "%zu", FIRST_FD + s->nkeep);
 	s->keep[s->nkeep++] = fd;
 	add_word(s, option);
 	add_word(s, text);
@@ -221,7 +222,7 @@ static void add_number(struct child_start *s, const char *option, char text[16],
 	add_value(s, option, text);
 }
 
-static void fill_start(struct child_start *s, const struct kf_child_options *o, int rules,
+static void fill_start(struct child_start *s, const struct kf_pod_worker_options *o, int rules,
 		       int control, int records, int ca)
 {
 	add_value(s, "nono-egress", "worker");
@@ -241,8 +242,25 @@ static void fill_start(struct child_start *s, const struct kf_child_options *o, 
 	add_number(s, "--connections", s->connections, o->connections);
 }
 
+/* In the child: what it keeps gets the numbers from FIRST_FD on, all else goes with exec. */
+static bool move_descriptors(const struct child_start *s)
+{
+	int high[ARGS_MAX];
+
+	for (size_t i = 0; i < s->nkeep; i++) {
+		high[i] = fcntl(s->keep[i], F_DUPFD_CLOEXEC, FIRST_FD + ARGS_MAX);
+		if (high[i] < 0)
+			return false;
+	}
+	for (size_t i = 0; i < s->nkeep; i++)
+		if (dup2(high[i], (int)(FIRST_FD + i)) < 0)
+			return false;
+	return true;
+}
+
 /* In the child: nothing of the parent's comes along but what the worker is given. */
-static _Noreturn void become_worker(const struct child_start *s, const struct kf_child_options *o)
+static _Noreturn void become_worker(const struct child_start *s,
+				    const struct kf_pod_worker_options *o)
 {
 	static char *const environment[] = {NULL};
 	const struct rlimit files = {2 * o->connections + 256, 2 * o->connections + 256};
@@ -253,11 +271,10 @@ static _Noreturn void become_worker(const struct child_start *s, const struct kf
 	(void)sigemptyset(&signals);
 	(void)sigprocmask(SIG_SETMASK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
+	if (!move_descriptors(s))
+		_exit(KF_EGRESS_EXIT_FAILED);
 	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
 		_exit(KF_EGRESS_EXIT_FAILED);
-	for (size_t i = 0; i < s->nkeep; i++)
-		if (fcntl(s->keep[i], F_SETFD, 0) < 0)
-			_exit(KF_EGRESS_EXIT_FAILED);
 	(void)execve(o->program, s->argv, environment);
 	_exit(KF_EGRESS_EXIT_FAILED);
 }
@@ -276,7 +293,7 @@ static int sealed_text(const char *text, size_t n, int *ret, struct kf_err *err)
 	return 0;
 }
 
-static int fork_worker(struct kf_child *w, const struct kf_child_options *o, int control,
+static int fork_worker(struct kf_pod_worker *w, const struct kf_pod_worker_options *o, int control,
 		       int records, struct kf_err *err)
 {
 	struct child_start start = {0};
@@ -286,7 +303,8 @@ static int fork_worker(struct kf_child *w, const struct kf_child_options *o, int
 		return -1;
 	if (o->ca) {
 		ca = open(o->ca, O_RDONLY | O_CLOEXEC);
-		if (ca < 0)
+		/* Only a worker with credentials needs them, and says so. */
+		if (ca < 0 && errno != ENOENT)
 			return kf_fail_sys(err, "open the authorities' certificates '%s'", o->ca);
 	}
 	fill_start(&start, o, rules, control, records, ca);
@@ -298,7 +316,7 @@ static int fork_worker(struct kf_child *w, const struct kf_child_options *o, int
 	return 0;
 }
 
-static int watch_worker(struct kf_child *w, struct event_base *base, struct kf_err *err)
+static int watch_worker(struct kf_pod_worker *w, struct event_base *base, struct kf_err *err)
 {
 	w->asked = event_new(base, w->control, EV_READ | EV_PERSIST, on_ask, w);
 	w->recorded = event_new(base, w->records, EV_READ | EV_PERSIST, on_record, w);
@@ -308,30 +326,30 @@ static int watch_worker(struct kf_child *w, struct event_base *base, struct kf_e
 	return 0;
 }
 
-int kf_child_start(struct event_base *base, const struct kf_child_options *options,
-		   struct kf_trail *trail, const struct kf_child_events *events,
-		   struct kf_child **ret, struct kf_err *err)
+int kf_pod_worker_start(struct event_base *base, const struct kf_pod_worker_options *options,
+			struct kf_trail *trail, const struct kf_pod_worker_events *events,
+			struct kf_pod_worker **ret, struct kf_err *err)
 {
-	struct kf_child *w = calloc(1, sizeof(*w));
+	struct kf_pod_worker *w = calloc(1, sizeof(*w));
 	int control[2], records[2];
 
 	if (!w)
 		return kf_fail_nomem(err, "worker");
-	*w = (struct kf_child){.control = -1,
-			       .records = -1,
-			       .netns = options->netns,
-			       .mark = options->mark,
-			       .events = *events,
-			       .trail = trail,
-			       .pod = strdup(options->pod)};
+	*w = (struct kf_pod_worker){.control = -1,
+				    .records = -1,
+				    .netns = options->netns,
+				    .mark = options->mark,
+				    .events = *events,
+				    .trail = trail,
+				    .pod = strdup(options->pod)};
 	if (!w->pod || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) < 0) {
-		kf_child_end(w, false);
+		kf_pod_worker_end(w, false);
 		return kf_fail_sys(err, "socketpair");
 	}
 	w->control = control[0];
 	if (pipe2(records, O_CLOEXEC | O_NONBLOCK) < 0) {
 		(void)close(control[1]);
-		kf_child_end(w, false);
+		kf_pod_worker_end(w, false);
 		return kf_fail_sys(err, "pipe");
 	}
 	w->records = records[0];
@@ -339,7 +357,7 @@ int kf_child_start(struct event_base *base, const struct kf_child_options *optio
 	    fork_worker(w, options, control[1], records[1], err) < 0) {
 		(void)close(control[1]);
 		(void)close(records[1]);
-		kf_child_end(w, false);
+		kf_pod_worker_end(w, false);
 		return -1;
 	}
 	(void)close(control[1]);
@@ -349,13 +367,13 @@ int kf_child_start(struct event_base *base, const struct kf_child_options *optio
 	return 0;
 }
 
-pid_t kf_child_pid(const struct kf_child *worker)
+pid_t kf_pod_worker_pid(const struct kf_pod_worker *worker)
 {
 	return worker->pid;
 }
 
 /* What it has still told. */
-static void drain_records(struct kf_child *w)
+static void drain_records(struct kf_pod_worker *w)
 {
 	char bytes[8192];
 	ssize_t n;
@@ -364,7 +382,7 @@ static void drain_records(struct kf_child *w)
 		take_bytes(w, bytes, (size_t)n);
 }
 
-void kf_child_end(struct kf_child *worker, bool alive)
+void kf_pod_worker_end(struct kf_pod_worker *worker, bool alive)
 {
 	if (!worker)
 		return;

@@ -12,9 +12,9 @@
 #include <sys/types.h>
 
 struct event_base;
-struct kf_child;
+struct kf_pod_worker;
 
-struct kf_child_options {
+struct kf_pod_worker_options {
 	const char *program, *ca, *pod;
 	int netns;     /* borrowed while the worker lives */
 	uint32_t mark; /* of its sockets */
@@ -32,18 +32,18 @@ struct kf_child_options {
 
 /* Called when the worker has asked for the first time: it is confined and serves; and when it must
  * be ended, since it breaks what was agreed on. */
-struct kf_child_events {
+struct kf_pod_worker_events {
 	void (*serves)(void *ctx);
 	void (*broken)(void *ctx, const char *why);
 	void *ctx;
 };
 
 /* Start one; @events is copied, @options is not needed afterwards but for the namespace. */
-int kf_child_start(struct event_base *base, const struct kf_child_options *options,
-		   struct kf_trail *trail, const struct kf_child_events *events,
-		   struct kf_child **ret, struct kf_err *err);
-pid_t kf_child_pid(const struct kf_child *worker);
+int kf_pod_worker_start(struct event_base *base, const struct kf_pod_worker_options *options,
+			struct kf_trail *trail, const struct kf_pod_worker_events *events,
+			struct kf_pod_worker **ret, struct kf_err *err);
+pid_t kf_pod_worker_pid(const struct kf_pod_worker *worker);
 /* Kill it, if it is still there (@alive), and wait for that.  NULL is fine. */
-void kf_child_end(struct kf_child *worker, bool alive);
+void kf_pod_worker_end(struct kf_pod_worker *worker, bool alive);
 
 #endif

@@ -61,7 +61,7 @@ struct kf_pod {
 	unsigned nlisteners;
 	bool closed; /* the table is there */
 	bool serves, served, adopted;
-	struct kf_child *worker;
+	struct kf_pod_worker *worker;
 	struct event *timer; /* of the start, or until the next one */
 	unsigned retry;
 	time_t since;
@@ -169,7 +169,7 @@ static void close_all(int *fds, unsigned n)
 
 static void stop_worker(struct kf_pod *pod, bool alive)
 {
-	kf_child_end(KF_STEAL(pod->worker), alive);
+	kf_pod_worker_end(KF_STEAL(pod->worker), alive);
 	pod->serves = false;
 	(void)event_del(pod->timer);
 }
@@ -346,7 +346,7 @@ static void wait_seconds(struct kf_pod *pod, unsigned seconds)
 static int start_worker(struct kf_pod *pod, struct kf_err *err)
 {
 	const struct kf_pods_options *options = &pod->pods->options;
-	const struct kf_child_events events = {pod_serves, pod_broken, pod};
+	const struct kf_pod_worker_events events = {pod_serves, pod_broken, pod};
 	struct kf_buf rules = KF_BUF_INIT(KF_LIMIT_EGRESS_RULES);
 	const uid_t uid = options->first_uid + pod->slot;
 	char resolver[KF_EGRESS_RESOLVERS * (INET6_ADDRSTRLEN + 1) + 1] = "";
@@ -357,25 +357,25 @@ static int start_worker(struct kf_pod *pod, struct kf_err *err)
 			       "%s%s", i ? "," : "", pod->about.resolvers[i]);
 	r = worker_rules(pod, &rules, err);
 	if (r == 0)
-		r = kf_child_start(pod->pods->base,
-				   &(const struct kf_child_options){
-					   .program = options->worker,
-					   .ca = options->ca,
-					   .pod = pod->about.name,
-					   .netns = pod->netns,
-					   .mark = pod->about.mark,
-					   .listeners = pod->listeners,
-					   .nlisteners = pod->nlisteners,
-					   .secrets = pod->secrets,
-					   .nsecrets = pod->about.nsecrets,
-					   .resolver = resolver,
-					   .rules = rules.p,
-					   .nrules = rules.n,
-					   .uid = uid,
-					   .gid = worker_group(pod, uid),
-					   .connections = options->connections,
-				   },
-				   pod->pods->trail, &events, &pod->worker, err);
+		r = kf_pod_worker_start(pod->pods->base,
+					&(const struct kf_pod_worker_options){
+						.program = options->worker,
+						.ca = options->ca,
+						.pod = pod->about.name,
+						.netns = pod->netns,
+						.mark = pod->about.mark,
+						.listeners = pod->listeners,
+						.nlisteners = pod->nlisteners,
+						.secrets = pod->secrets,
+						.nsecrets = pod->about.nsecrets,
+						.resolver = resolver,
+						.rules = rules.p,
+						.nrules = rules.n,
+						.uid = uid,
+						.gid = worker_group(pod, uid),
+						.connections = options->connections,
+					},
+					pod->pods->trail, &events, &pod->worker, err);
 	kf_buf_done(&rules);
 	if (r == 0) {
 		pod->since = monotonic_seconds();
@@ -487,7 +487,7 @@ static void on_check(evutil_socket_t fd, short what, void *ctx)
 static struct kf_pod *pod_of_worker(struct kf_pods *pods, pid_t pid)
 {
 	for (struct kf_pod *pod = pods->first; pod; pod = pod->next)
-		if (pod->worker && kf_child_pid(pod->worker) == pid)
+		if (pod->worker && kf_pod_worker_pid(pod->worker) == pid)
 			return pod;
 	return NULL;
 }

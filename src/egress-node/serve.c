@@ -15,6 +15,7 @@
 
 #include <event2/event.h>
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -313,6 +314,20 @@ static int read_refuse(char *const *texts, size_t n, struct kf_err *err)
 	return r < 0 ? kf_fail_wrap(err, "--refuse") : 0;
 }
 
+/* A pod on a cluster is told where the API server is. */
+static void refuse_api_server(struct serve_options *o)
+{
+	static char text[INET6_ADDRSTRLEN + 32];
+	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+	struct in6_addr address;
+	const bool six = host && inet_pton(AF_INET6, host, &address) == 1;
+
+	if (!host || (!six && inet_pton(AF_INET, host, &address) != 1) || o->refuse.n == REFUSE_MAX)
+		return;
+	(void)snprintf(text, sizeof(text), "%s/%d=api-server", host, six ? 128 : 32);
+	o->refuse.v[o->refuse.n++] = text;
+}
+
 /* ---- life ---- */
 
 static void on_end(evutil_socket_t fd, short what, void *ctx)
@@ -423,6 +438,7 @@ static int run_serve(const struct kf_command *self, int argc, char **argv)
 	o.refuse = (struct kf_option_list)KF_OPTION_LIST(o.refuse_v);
 	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
 		return status;
+	refuse_api_server(&o);
 	if (read_refuse((char **)(uintptr_t)o.refuse.v, o.refuse.n, &err) < 0)
 		return kf_command_usage("%s", err.msg);
 	kf_log_init(o.text ? KF_LOG_TEXT : KF_LOG_JSON, o.level, "nono-egress");

@@ -242,8 +242,7 @@ static int parse_net(struct parser *p, char *s)
 	for (i = 0; i < KF_ARRAY_SIZE(kinds) && strcmp(word, kinds[i].word) != 0; i++)
 		;
 	if (i == KF_ARRAY_SIZE(kinds))
-		return bad(p, "'net %s': not block, tcp, connect, bind, connect-udp or bind-udp",
-			   word);
+		return bad(p, "'net %s': not block, tcp, connect[-udp] or bind[-udp]", word);
 	kind = kinds[i].kind;
 	do {
 		char *first = next_word(&s), *last = strchr(first, '-');

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "nono-runc/domain.h"
+#include "nono-runc/egress.h"
 #include "nono-runc/inside.h"
 #include "nono-runc/launch.h"
 #include "nono-runc/lookup.h"
@@ -31,7 +32,8 @@
 
 #define FDS_MAX	   1000 /* of the caller's */
 #define FIRST_FD   3
-#define CANDIDATES 3
+#define OWN	   3 /* the default profile, the pod's, the container's */
+#define CANDIDATES (OWN + KF_EGRESS_OTHERS)
 #define FLAGS_MAX  6
 
 /* All that lives while a create or exec is worked on. */
@@ -48,7 +50,8 @@ struct work {
 	char default_profile[KF_LIMIT_PROFILE_NAME + 1]; /* of the pod's namespace */
 	struct kf_profile_text texts[CANDIDATES];
 	const struct kf_profile_text *chosen;
-	struct kf_profile_info own; /* of the container that a process enters */
+	struct kf_profile_text closed; /* @chosen for a pod that the egress broker closes */
+	struct kf_profile_info own;    /* of the container that a process enters */
 	unsigned long caller_fds;
 	struct kf_launch launch;
 	struct kf_program program; /* the container's seccomp policy; none if the runtime gets it */
@@ -104,6 +107,9 @@ static int load_profiles(struct work *w, struct kf_err *err)
 		kf_settings_default(&w->settings.settings, view->namespace_, w->default_profile);
 	w->candidates[1] = kf_view_annotation(view, KF_ANNOTATION_PROFILE);
 	w->candidates[2] = kf_view_annotation(view, own);
+	if (w->settings.settings.egress &&
+	    kf_guard_egress_names(view, w->candidates + OWN, err) < 0)
+		return -1;
 	return kf_profiles_load(&w->settings.settings, w->candidates, CANDIDATES, w->arena,
 				w->texts, err);
 }
@@ -127,7 +133,7 @@ static int decide_new(struct work *w, struct kf_err *err)
 {
 	if (load_profiles(w, err) < 0 || plan_work(w, err) < 0)
 		return -1;
-	for (size_t i = 0; i < CANDIDATES; i++)
+	for (size_t i = 0; i < OWN; i++)
 		if (w->candidates[i] && strcmp(w->candidates[i], w->plan.profile->name) == 0)
 			w->chosen = &w->texts[i];
 	if (!w->chosen || !w->chosen->text || w->chosen->broken)
@@ -293,6 +299,29 @@ static int edit_config(struct work *w, const char *bundle, int rootfs, struct kf
 	return kf_oci_file_replace(&w->file, text, n, err);
 }
 
+/* Last of what can be refused: it changes the pod's network. */
+static int close_network(struct work *w, struct kf_err *err)
+{
+	const struct kf_cmdline *cmd = w->guard->cmd;
+	const struct kf_guard_egress egress = {
+		.arena = w->arena,
+		.oci = &w->oci,
+		.settings = &w->settings.settings,
+		.plan = &w->plan,
+		.root = cmd->value[KF_FLAG_ROOT],
+		.id = cmd->id,
+		.names = w->candidates,
+		.texts = w->texts,
+		.nnames = CANDIDATES,
+	};
+
+	if (!w->settings.settings.egress)
+		return 0;
+	w->closed = *w->chosen;
+	w->chosen = &w->closed;
+	return kf_guard_egress_create(&egress, &w->plan, &w->closed, err);
+}
+
 static int create_container(struct work *w, struct kf_err *err)
 {
 	struct kf_guard *guard = w->guard;
@@ -328,7 +357,7 @@ static int create_container(struct work *w, struct kf_err *err)
 		return -1;
 	record.profile = w->plan.profile->name;
 	if (open_rootfs(w, &rootfs, err) < 0 || rewrite_line(w, bundle, false, NULL, 0, err) < 0 ||
-	    compile_seccomp(w, err) < 0 ||
+	    compile_seccomp(w, err) < 0 || close_network(w, err) < 0 ||
 	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
 			     &w->given[KF_LAUNCH_DOMAIN], err) < 0 ||
 	    kf_launch_label(w->given[KF_LAUNCH_DOMAIN], record.label, err) < 0 ||
@@ -344,10 +373,13 @@ static int create_container(struct work *w, struct kf_err *err)
 /* The file of --process, replaced in place: its owner removes it later. */
 static int edit_process(struct work *w, struct kf_err *err)
 {
+	const struct kf_cmdline *cmd = w->guard->cmd;
 	const char *text;
 	size_t n;
 
-	if (decide_again(w, err) < 0 || kf_oci_apply(&w->oci, &w->plan, NULL, 0, err) < 0)
+	if (decide_again(w, err) < 0 ||
+	    kf_guard_egress_enter(cmd->value[KF_FLAG_ROOT], cmd->id, &w->oci, NULL, 0, err) < 0 ||
+	    kf_oci_apply(&w->oci, &w->plan, NULL, 0, err) < 0)
 		return -1;
 	text = kf_oci_text(&w->oci, &n);
 	if (!text)
@@ -392,7 +424,10 @@ static int exec_by_args(struct work *w, struct kf_err *err)
 		.args = (const char *const *)cmd->argv + cmd->id_at + 1,
 		.nargs = (size_t)(cmd->argc - cmd->id_at - 1),
 	};
-	if (decide_again(w, err) < 0)
+	if (decide_again(w, err) < 0 ||
+	    kf_guard_egress_enter(cmd->value[KF_FLAG_ROOT], cmd->id, NULL,
+				  cmd->argv + cmd->verb_at + 1, cmd->id_at - cmd->verb_at - 1,
+				  err) < 0)
 		return -1;
 	return rewrite_line(w, NULL, true, w->plan.args, w->plan.nargs, err);
 }
@@ -440,7 +475,14 @@ static int do_work(struct kf_guard *guard, int (*command)(struct work *w, struct
 
 int kf_guard_create(struct kf_guard *guard, struct kf_err *err)
 {
-	return do_work(guard, create_container, err);
+	const char *root = guard->cmd->value[KF_FLAG_ROOT], *id = guard->cmd->id;
+
+	if (do_work(guard, create_container, err) == 0)
+		return 0;
+	/* One of this name that exists keeps its own: it was to be created a second time. */
+	if (!kf_guard_record_taken(root, id))
+		kf_guard_egress_drop(root, id);
+	return -1;
 }
 
 int kf_guard_exec(struct kf_guard *guard, struct kf_err *err)

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "nono-runc/cmdline.h"
 #include "nono-runc/domain.h"
+#include "nono-runc/egress.h"
 #include "nono-runc/errlog.h"
 #include "nono-runc/guard.h"
 #include "nono-runc/node.h"
@@ -65,6 +66,7 @@ static void drop_files(const char *root, const char *id)
 	kf_outcome_drop(root, id);
 	kf_domain_drop(root, id);
 	kf_guard_record_drop(root, id);
+	kf_guard_egress_drop(root, id);
 }
 
 /* Run the runtime as a child.  Comes back only if it succeeded, or with *err if that cannot be

@@ -64,6 +64,7 @@ void kf_nono_report_rules(const struct kf_policy *policy, int out)
 		[KF_RULE_FS_DENY] = "deny",
 		[KF_RULE_FS_READONLY] = "readonly",
 		[KF_RULE_FS_QUIET] = "quiet",
+		[KF_RULE_NET_TCP] = "tcp only",
 		[KF_RULE_NET_CONNECT] = "connect",
 		[KF_RULE_NET_BIND] = "bind",
 		[KF_RULE_NET_CONNECT_UDP] = "connect",
@@ -73,16 +74,14 @@ void kf_nono_report_rules(const struct kf_policy *policy, int out)
 		[KF_RULE_RLIMIT] = "rlimit",
 		[KF_RULE_MEMFD_NOEXEC] = "memfd",
 		[KF_RULE_INNER] = "inner",
-		[KF_RULE_EGRESS] = "egress",
 	};
-	bool block = false, tcp = false;
+	bool block = false;
 
 	for (size_t i = 0; i < policy->nrules; i++) {
 		const struct kf_rule *rule = &policy->rules[i];
 		const char *protocol = rule->kind < KF_RULE_NET_CONNECT_UDP ? "TCP" : "UDP";
 
 		block |= rule->kind == KF_RULE_NET_BLOCK;
-		tcp |= rule->kind == KF_RULE_NET_TCP;
 		if (rule->kind >= KF_ARRAY_SIZE(labels) || !labels[rule->kind][0])
 			continue;
 		kf_nono_print(out, "  %-4s  %s%s%s", labels[rule->kind],
@@ -95,8 +94,7 @@ void kf_nono_report_rules(const struct kf_policy *policy, int out)
 			kf_nono_print(out, "%s port %u", protocol, rule->port);
 		print_line(out, rule);
 	}
-	kf_nono_print(out, "  net   %s\n",
-		      block ? "blocked" : (tcp ? "only TCP" : "not restricted beyond this"));
+	kf_nono_print(out, "  net   %s\n", block ? "blocked" : "not restricted beyond this");
 }
 
 const char *kf_nono_shown(const char *s, char out[static PATH_MAX])

@@ -82,6 +82,7 @@ static void every_key_has_its_effect(void **state)
 		      "allowed_profiles = [\"strict\", \"default\"]\n"
 		      "exec = \"deny\"\n"
 		      "seccomp_log = true\n"
+		      "egress = true\n"
 		      "kata_annotations = [\"io.katacontainers.config.x\"]\n"
 		      "profiles_dir = \"/etc/kubefence/profiles\"\n"
 		      "[namespaces.team-a]\ndefault_profile = 'strict'\n"
@@ -102,6 +103,7 @@ static void every_key_has_its_effect(void **state)
 	assert_string_equal(c.settings.allowed_profiles[0], "strict");
 	assert_int_equal(c.settings.exec, KF_EXEC_DENY);
 	assert_true(c.settings.seccomp_log);
+	assert_true(c.settings.egress);
 	assert_int_equal(c.settings.nkata_annotations, 1);
 	assert_string_equal(c.settings.kata_annotations[0], "io.katacontainers.config.x");
 	assert_string_equal(c.profiles_dir, "/etc/kubefence/profiles");
@@ -195,6 +197,7 @@ static void each_mistake_names_file_line_key_and_remedy(void **state)
 		{GOOD "allowed_profiles = [\"a/b\"]\n", "allowed_profiles: 'a/b' is not a profile"},
 		{GOOD "kata_annotations = [\"nono.sh/profile\"]\n",
 		 "kata_annotations: 'nono.sh/profile' is not the name of one of Kata's"},
+		{GOOD "egress = \"yes\"\n", "egress: must be true or false, not a string"},
 		{GOOD "exec = \"no\"\n", "exec: 'no' is unknown; use \"sandbox\" or \"deny\""},
 		{GOOD "exec = \"\"\n", "exec: '' is unknown"},
 		{GOOD "profiles_dir = \"x\"\n", "profiles_dir: 'x' is not an absolute path"},

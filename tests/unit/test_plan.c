@@ -68,6 +68,51 @@ static void in_scope_container_is_wrapped(void **state)
 	assert_args(&p, want, KF_ARRAY_SIZE(want));
 }
 
+/* Who lets hosts through by name: nobody, the cluster, the broker with the guard. */
+static void hosts_need_the_broker_or_the_cluster(void **state)
+{
+	static const struct kf_launch guarded = {.guard_follows = true};
+	static const struct kf_profile_info hosts[] = {
+		{.name = "hosts", .egress = true},
+		{.name = "either", .egress = true, .egress_elsewhere = true},
+		{.name = "none"},
+	};
+	static const struct {
+		const char *profile;
+		bool egress;
+		const struct kf_launch *launch;
+		enum kf_decision decision;
+		bool closed;
+		const char *words;
+	} cases[] = {
+		{"hosts", false, &by_fd, KF_REFUSE, false, "egress.enabled"},
+		{"hosts", false, &by_path, KF_REFUSE, false, "egress.enabled"},
+		{"hosts", true, &by_path, KF_REFUSE, false, "use a handler with the guard"},
+		{"hosts", true, &guarded, KF_SANDBOX, true, NULL},
+		{"hosts", true, &by_fd, KF_SANDBOX, true, NULL},
+		{"either", false, &by_path, KF_SANDBOX, false, NULL},
+		{"either", true, &by_path, KF_SANDBOX, false, NULL},
+		{"either", true, &by_fd, KF_SANDBOX, true, NULL},
+		{"none", true, &by_fd, KF_SANDBOX, false, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		struct kf_settings s = base_settings;
+		struct kf_plan p;
+
+		s.profiles = hosts;
+		s.nprofiles = KF_ARRAY_SIZE(hosts);
+		s.default_profile = cases[i].profile;
+		s.egress = cases[i].egress;
+		p = plan(&s, &base_view, cases[i].launch);
+		assert_int_equal(p.decision, cases[i].decision);
+		assert_int_equal(p.egress, cases[i].closed);
+		if (cases[i].words)
+			assert_non_null(strstr(p.reason, cases[i].words));
+	}
+}
+
 static void other_handlers_are_skipped_with_the_logs_reason(void **state)
 {
 	static const struct {
@@ -717,6 +762,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_scope_container_is_wrapped),
+		cmocka_unit_test(hosts_need_the_broker_or_the_cluster),
 		cmocka_unit_test(other_handlers_are_skipped_with_the_logs_reason),
 		cmocka_unit_test(annotations_choose_the_profile),
 		cmocka_unit_test(allowed_profiles_limit_pods_not_the_administrator),

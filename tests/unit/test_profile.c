@@ -172,22 +172,35 @@ static void test_a_deny_beats_what_bases_and_groups_grant(void **state)
 	done(run);
 }
 
-static void test_hosts_are_not_pretended_to_be_filtered(void **state)
+static bool has_line(const struct run *run, const char *line)
+{
+	return run->r == 0 && strstr(run->compiled.text, line);
+}
+
+static void test_hosts_are_for_the_broker_or_the_cluster(void **state)
 {
 	(void)state;
 	struct run *run = compile_one("{\"network\": {\"allow_domain\": [\"example.com\"]}}");
 
-	expect_error(run, "the kernel does not filter by host name");
-	done(run);
-	run = compile_one("{\"network\": {\"network_profile\": \"minimal\"}}");
-	expect_error(run, "the kernel does not filter by host name");
+	assert_true(has_line(run, "\negress host example.com 443\n"));
+	assert_false(has_line(run, "\negress elsewhere\n"));
 	done(run);
 	run = compile_one("{\"network\": {\"allow_domain\": [\"example.com\"], \"enforced_by\": "
 			  "\"network-policy\"}}");
-	assert_int_equal(run->r, 0);
+	assert_true(has_line(run, "\negress elsewhere\n"));
+	done(run);
+	/* No cluster denies single names, nor adds keys. */
+	run = compile_one("{\"network\": {\"allow_domain\": [\"example.com\"], \"deny_domain\": "
+			  "[\"a.example.com\"], \"enforced_by\": \"network-policy\"}}");
+	assert_true(has_line(run, "\negress deny a.example.com\n"));
+	assert_false(has_line(run, "\negress elsewhere\n"));
+	done(run);
+	/* What is blocked as a whole needs nobody. */
+	run = compile_one("{\"network\": {\"block\": true, \"allow_domain\": [\"example.com\"]}}");
+	assert_false(has_line(run, "\negress "));
 	done(run);
 	run = compile_one("{\"network\": {\"credentials\": [\"openai\"]}}");
-	expect_error(run, "network.credentials cannot be enforced: it needs a filtering proxy");
+	expect_error(run, "network.credentials cannot be enforced: it is about nono's proxy");
 	done(run);
 }
 
@@ -365,7 +378,7 @@ int main(void)
 		cmocka_unit_test(test_all_errors_come_at_once_with_their_places),
 		cmocka_unit_test(test_a_deny_of_a_base_is_not_pierced_by_a_grant),
 		cmocka_unit_test(test_a_deny_beats_what_bases_and_groups_grant),
-		cmocka_unit_test(test_hosts_are_not_pretended_to_be_filtered),
+		cmocka_unit_test(test_hosts_are_for_the_broker_or_the_cluster),
 		cmocka_unit_test(test_circles_of_extends_are_named),
 		cmocka_unit_test(test_chains_of_extends_are_limited),
 		cmocka_unit_test(test_an_own_default_may_build_on_the_builtin_one),
