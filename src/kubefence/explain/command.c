@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "cli/print.h"
+#include "egress/decide.h"
+#include "egress/name.h"
 #include "explain/explain.h"
 #include "grants/decide.h"
 #include "kubefence/commands.h"
@@ -20,6 +22,7 @@
 
 #define PATHS_MAX  4096
 #define MOUNTS_MAX 64
+#define HOSTS_MAX  256
 
 static const struct {
 	const char *name;
@@ -35,8 +38,8 @@ static const struct {
 struct explain_options {
 	struct kf_explain explain;
 	struct kf_explain_mount mounts[MOUNTS_MAX];
-	const char *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
-	struct kf_option_list paths, dirs, volumes;
+	const char *hosts_v[HOSTS_MAX], *dirs_v[KF_PROFILE_DIRS_MAX], *mounts_v[MOUNTS_MAX];
+	struct kf_option_list paths, hosts, dirs, volumes;
 	unsigned ops; /* bits of operations; 0: those without --op */
 	unsigned output, abi;
 	const char *rootfs;
@@ -83,6 +86,8 @@ static int add_mount(struct explain_options *o, const char *arg)
 
 static const struct kf_option options[] = {
 	OPTION('p', "path", "PATH", EACH, paths, "path inside the container; may be repeated"),
+	OPTION(0, "host", "NAME[:PORT]", EACH, hosts,
+	       "host to connect to, on port 443 unless said otherwise; may be repeated"),
 	{
 		.name = "op",
 		.kind = KF_OPTION_CALL,
@@ -276,6 +281,161 @@ static int explain_paths(struct explain_options *o, struct kf_buf *out)
 	return all ? KF_EXIT_OK : KF_EXIT_FAILED;
 }
 
+/* The broker's rules as its worker would get them. */
+static int broker_rules(const struct explain_options *o, struct kf_egress_rules *ret,
+			struct kf_err *err)
+{
+	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_EGRESS_RULES);
+	int r;
+
+	kf_buf_addf(&text, KF_EGRESS_HEADER "name %s\n", o->compiled.name);
+	for (size_t i = 0; i < o->compiled.nrules; i++) {
+		const struct kf_rule *rule = &o->compiled.rules[i];
+
+		if (rule->kind == KF_RULE_EGRESS && strcmp(rule->arg, KF_EGRESS_ELSEWHERE) != 0)
+			kf_buf_addf(&text, "%s\n", rule->arg);
+	}
+	kf_egress_rules_seal(&text);
+	r = text.failed ? kf_fail_nomem(err, "egress rules")
+			: kf_egress_rules_parse(text.p, text.n, ret, err);
+	kf_buf_done(&text);
+	return r;
+}
+
+/* The rule about hosts that decides: the last line whose pattern is @pattern, as "host" or "deny".
+ */
+static const struct kf_rule *host_rule(const struct explain_options *o, const char *word,
+				       const struct kf_egress_host *host)
+{
+	for (size_t i = 0; host && i < o->compiled.nrules; i++) {
+		const struct kf_rule *rule = &o->compiled.rules[i];
+		const size_t n = strlen(word);
+		const char *pattern;
+
+		if (rule->kind != KF_RULE_EGRESS || strncmp(rule->arg, word, n) != 0)
+			continue;
+		pattern = rule->arg + n + (strncmp(rule->arg + n, "*.", 2) == 0 ? 2 : 0);
+		if (host->suffix == (pattern != rule->arg + n) &&
+		    strncmp(pattern, host->name, strlen(host->name)) == 0 &&
+		    strchr(" ", pattern[strlen(host->name)]) != NULL)
+			return rule;
+	}
+	return NULL;
+}
+
+static bool covers_host(const struct kf_egress_host *host, const char *name)
+{
+	const size_t n = strlen(name), m = strlen(host->name);
+
+	if (!host->suffix)
+		return strcmp(host->name, name) == 0;
+	return n > m + 1 && name[n - m - 1] == '.' && strcmp(name + n - m, host->name) == 0;
+}
+
+static const struct kf_rule *deciding_rule(const struct explain_options *o,
+					   const struct kf_egress_rules *rules, const char *name)
+{
+	for (const struct kf_egress_host *h = rules->denies; h; h = h->next)
+		if (covers_host(h, name))
+			return host_rule(o, "deny ", h);
+	for (const struct kf_egress_host *h = rules->hosts; h; h = h->next)
+		if (covers_host(h, name))
+			return host_rule(o, "host ", h);
+	return NULL;
+}
+
+static void print_host(const struct explain_options *o, const char *asked,
+		       enum kf_egress_reason reason, const struct kf_rule *rule, struct kf_buf *out)
+{
+	const char *why = reason ? kf_egress_reason(reason)->text : "";
+
+	if (o->output == KF_OUTPUT_JSON) {
+		struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
+
+		kf_json_open(out, NULL, '{');
+		kf_json_put_string(out, "host", asked);
+		kf_json_put_bool(out, "allowed", !reason);
+		kf_json_put_string(out, "why", why);
+		if (rule) {
+			rule_text(rule, &part);
+			kf_json_put_string(out, "rule", part.p);
+			kf_buf_reset(&part);
+			rule_place(o, rule, &part);
+			kf_json_put_string(out, "at", part.p);
+		}
+		kf_json_close(out, '}');
+		kf_buf_done(&part);
+		return;
+	}
+	kf_buf_adds(out, "host ");
+	kf_buf_add_escaped(out, asked);
+	kf_buf_adds(out, reason ? ": DENIED" : ": allowed");
+	if (reason)
+		kf_buf_addf(out, "\n    %s", why);
+	if (rule) {
+		kf_buf_adds(out, "\n    by '");
+		rule_text(rule, out);
+		kf_buf_adds(out, "'  ");
+		rule_place(o, rule, out);
+	}
+	kf_buf_adds(out, "\n");
+}
+
+/* NAME or NAME:PORT; false if the port is none. */
+static bool split_host(const char *asked, size_t *ret_n, unsigned *ret_port)
+{
+	const char *colon = strrchr(asked, ':'), *digits;
+
+	*ret_n = strlen(asked);
+	*ret_port = 443;
+	if (!colon || (strchr(asked, ':') != colon && asked[0] != '['))
+		return true; /* no port, or an IPv6 address */
+	if (colon[-(colon > asked)] != ']' && asked[0] == '[')
+		return true;
+	*ret_n = (size_t)(colon - asked);
+	digits = colon + 1;
+	if (!*digits || strspn(digits, "0123456789") != strlen(digits) || strlen(digits) > 5)
+		return false;
+	*ret_port = (unsigned)strtoul(digits, NULL, 10);
+	return *ret_port >= 1 && *ret_port <= UINT16_MAX;
+}
+
+static enum kf_egress_reason decide_host(const struct kf_egress_rules *rules, const char *asked,
+					 char name[static KF_EGRESS_NAME_MAX + 1])
+{
+	enum kf_egress_name_form form;
+	unsigned port;
+	size_t n;
+
+	*name = '\0';
+	if (!split_host(asked, &n, &port))
+		return KF_EGRESS_WHY_NAME_FORM;
+	form = kf_egress_name_read(asked, n, name);
+	if (form == KF_EGRESS_NAME_BAD || form == KF_EGRESS_NAME_NUMBER)
+		return form == KF_EGRESS_NAME_BAD ? KF_EGRESS_WHY_NAME_FORM
+						  : KF_EGRESS_WHY_ADDRESS_FORM;
+	return kf_egress_decide_tunnel(rules, name, (uint16_t)port);
+}
+
+static int explain_hosts(struct explain_options *o, struct kf_buf *out)
+{
+	struct kf_egress_rules rules;
+	struct kf_err err;
+	bool all = true;
+
+	if (broker_rules(o, &rules, &err) < 0)
+		return kf_command_fail("%s", err.msg);
+	for (size_t i = 0; i < o->hosts.n; i++) {
+		char name[KF_EGRESS_NAME_MAX + 1];
+		enum kf_egress_reason reason = decide_host(&rules, o->hosts.v[i], name);
+
+		print_host(o, o->hosts.v[i], reason, deciding_rule(o, &rules, name), out);
+		all &= !reason;
+	}
+	kf_egress_rules_done(&rules);
+	return all ? KF_EXIT_OK : KF_EXIT_FAILED;
+}
+
 /* Whether @rule is a note for people, and not a hint that the launcher prints when the program
  * starts. */
 static bool is_recipe(const struct kf_rule *rule)
@@ -350,17 +510,20 @@ static int explain_all(struct explain_options *o, const char *what)
 	if (o->output == KF_OUTPUT_JSON) {
 		kf_json_open(&out, NULL, '{');
 		kf_json_put_string(&out, "profile", o->compiled.name);
-		if (o->paths.n)
+		if (o->paths.n + o->hosts.n)
 			kf_json_open(&out, "answers", '[');
 	}
 	if (o->paths.n)
 		status = explain_paths(o, &out);
-	else if (o->output == KF_OUTPUT_JSON)
-		explain_profile_json(o, &out);
-	else
-		explain_profile(o, &out);
+	if (o->hosts.n && status != KF_EXIT_USAGE) {
+		int hosts = explain_hosts(o, &out);
+
+		status = status == KF_EXIT_OK ? hosts : status;
+	}
+	if (!o->paths.n && !o->hosts.n)
+		(o->output == KF_OUTPUT_JSON ? explain_profile_json : explain_profile)(o, &out);
 	if (o->output == KF_OUTPUT_JSON)
-		kf_buf_adds(&out, o->paths.n ? "]}\n" : "}\n");
+		kf_buf_adds(&out, o->paths.n + o->hosts.n ? "]}\n" : "}\n");
 	return kf_command_print(&out, status);
 }
 
@@ -376,6 +539,7 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 
 	if (!paths)
 		return kf_command_fail("out of memory");
+	o.hosts = (struct kf_option_list)KF_OPTION_LIST(o.hosts_v);
 	o.dirs = (struct kf_option_list)KF_OPTION_LIST(o.dirs_v);
 	o.volumes = (struct kf_option_list)KF_OPTION_LIST(o.mounts_v);
 	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
@@ -395,12 +559,12 @@ static int run_explain(const struct kf_command *self, int argc, char **argv)
 
 const struct kf_command kf_cmd_explain = {
 	.name = "explain",
-	.summary = "which rule of a profile decides about a path",
+	.summary = "which rule of a profile decides about a path or a host",
 	.arguments = "PROFILE",
 	.min = 1,
 	.max = 1,
-	.about = "Says what PROFILE does, or which of its rules decides about a path and where "
-		 "that\n"
+	.about = "Says what PROFILE does, or which of its rules decides about a path or host, and "
+		 "where that\n"
 		 "rule is written.  PROFILE is a name, a file NAME.json, or a compiled profile.",
 	.after = "Exit status: 0 all allowed, 1 one is not, or an error; 2 usage.",
 	.options = options,
