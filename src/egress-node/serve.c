@@ -464,7 +464,7 @@ const struct kf_command kf_serve_command = {
 	.summary = "the parent of a node's workers",
 	.about = "Closes the network of pods whose profile names hosts, and starts a worker for "
 		 "each.\n"
-		 "One for each node, as root; docs/egress.md has the rights that it needs.",
+		 "One for each node, as root; docs/egress-pods.md has the rights that it needs.",
 	.after =
 		"Exit status: 0 after SIGTERM or SIGINT, 1 after a failure, 2 for a wrong command\n"
 		"line.",
