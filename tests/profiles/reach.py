@@ -144,7 +144,7 @@ ROWS = (  # the second profile adds to the first, the kind, an example
     ({"network": {"connect_port": [8080]}}, {"network": {"connect_port_range": [[8000, 9000]]}}, ("network", "connect 8000-8079"), 11),
     ({"network": {"block": True}}, {}, ("network", "every host"), 11),
     ({"network": {"allow_domain": ["*.example.org"], "enforced_by": "network-policy"}},
-     {"network": {"allow_domain": ["a.example.org"], "enforced_by": "network-policy"}}, None, 0),
+     {"network": {"allow_domain": ["a.example.org"], "enforced_by": "network-policy"}}, None, 3),
     ({"network": {"allow_domain": ["a.example.org"], "enforced_by": "network-policy"}},
      {"network": {"allow_domain": ["a.example.org", "b.example.org"], "enforced_by": "network-policy"}}, ("network", "b.example.org"), 11),
     ({"network": {"allow_domain": ["a.example.org"], "enforced_by": "network-policy"}}, {}, ("network", "every host"), 11),
