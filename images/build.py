@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-nri", "nono-runc")
+PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-egress", "nono-nri", "nono-runc")
 GNU = {"amd64": "x86_64", "arm64": "aarch64"}
 sys.path.insert(0, f"{ROOT}/packaging")
 import sbom  # noqa: E402

@@ -11,7 +11,7 @@ from pathlib import Path
 from lib.build import ROOT
 from lib.tap import Tap
 
-PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-nri", "nono-runc")
+PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-egress", "nono-nri", "nono-runc")
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 MACHINE = {"amd64": "x86-64", "arm64": "aarch64"}
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from lib.build import ROOT
 from lib.tap import Tap
 
-PROGRAMS = ("kubefence", "nono", "nono-nri", "nono-runc")
+PROGRAMS = ("kubefence", "nono", "nono-egress", "nono-nri", "nono-runc")
 # Below the prefix, besides documentation and profiles; LIB is the directory of libraries.
 WANTED = """
-bin/kubefence bin/nono bin/nono-bwrap bin/nono-nri bin/nono-runc bin/kubectl-nono bin/kubectl_complete-nono
+bin/kubefence bin/nono bin/nono-bwrap bin/nono-egress bin/nono-nri bin/nono-runc bin/kubectl-nono bin/kubectl_complete-nono
 include/nri/nri.h include/nri/nri.pb-c.h include/nri/version.h
 LIB/libnri.so.1 LIB/libnri.so LIB/libnri.a LIB/libnri_messages.a LIB/pkgconfig/libnri.pc
 lib/systemd/system/nono-nri.service
@@ -19,7 +19,7 @@ share/bash-completion/completions/kubefence share/fish/vendor_completions.d/kube
 share/kubefence/10-nono-nri.toml
 share/man/man1/kubefence.1 share/man/man1/kubectl-nono.1 share/man/man1/kubectl_complete-nono.1 share/man/man1/nono.1 share/man/man1/nono-bwrap.1 share/man/man3/libnri.3
 share/man/man8/kubefence-doctor.8 share/man/man8/kubefence-kata.8 share/man/man8/kubefence-node.8
-share/man/man8/nono-nri.8 share/man/man8/nono-runc.8
+share/man/man8/nono-egress.8 share/man/man8/nono-nri.8 share/man/man8/nono-runc.8
 share/doc/libnri/examples/nri-hello.c
 share/doc/kubefence/LICENSE share/doc/kubefence/NEWS.md share/doc/kubefence/README.md share/doc/kubefence/SECURITY.md
 """
@@ -44,9 +44,9 @@ def listing(t: Tap, prefix: Path) -> None:
     there = files(prefix)
     t.equal([x for x in there if not x.startswith(("share/doc/kubefence/docs/", "share/doc/kubefence/examples/", "share/kubefence/profiles/"))],
             sorted(wanted), "make install: programs, pages, unit, completions, library, and nothing else")
-    for folder, source, pattern in (("share/kubefence/profiles", "profiles", "*.json"), ("share/doc/kubefence/docs", "docs", "**/*.md"),
+    for folder, source, pattern in (("share/kubefence/profiles", "profiles", "*.json"), ("share/doc/kubefence/docs", "docs", "**/*"),
                                     ("share/doc/kubefence/examples/agents", "examples/agents", "*.yaml")):
-        want = sorted(str(p.relative_to(ROOT / source)) for p in (ROOT / source).glob(pattern) if p.name != "groups.json")
+        want = sorted(str(p.relative_to(ROOT / source)) for p in (ROOT / source).glob(pattern) if p.is_file() and p.name != "groups.json")
         t.equal(files(prefix / folder), want, f"... {source}, all of them")
     odd = [x for x in there if not (prefix / x).is_symlink()
            and (prefix / x).stat().st_mode & 0o7777 != (0o755 if x.startswith("bin/") or ".so" in x else 0o644)]
