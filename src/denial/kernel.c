@@ -173,7 +173,7 @@ int kf_audit_turn(bool on, bool *ret_changed, struct kf_err *err)
 
 	if (kf_audit_status(&status, err) < 0)
 		return -1;
-	*ret_changed = status.enabled != on && status.enabled != 2;
+	*ret_changed = status.enabled != (on ? 1 : 0) && status.enabled != 2;
 	if (status.enabled == 2 && !on)
 		return kf_fail(err, EPERM,
 			       "the audit log is locked until the next boot (auditctl -e 2)");

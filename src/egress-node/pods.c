@@ -424,7 +424,7 @@ static void pod_serves(void *ctx)
 	(void)event_del(pod->timer);
 	pod->serves = pod->served = true;
 	kf_log(KF_LOG_INFO, "egress-serves", {"pod", pod->about.name});
-	answer_waiters(pod, NULL);
+	answer_waiters(pod, KF_ERR_IGNORED);
 }
 
 static void pod_broken(void *ctx, const char *why)
@@ -612,7 +612,7 @@ static int open_again(struct kf_pod *pod, const struct kf_egress_pod *about, kf_
 			"profile has changed");
 	if (!pod->serves && (pod->worker || pod->served))
 		return add_waiter(pod, answer, ctx, KF_EGRESS_AGAIN, err);
-	answer(ctx, KF_EGRESS_AGAIN, NULL);
+	answer(ctx, KF_EGRESS_AGAIN, KF_ERR_IGNORED);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ struct kf_pods_options {
 struct kf_pods;
 struct kf_pod;
 
-/* Called when a pod that was asked for serves (@err NULL), or never will. */
+/* Called when a pod that was asked for serves (@err->code is 0), or never will. */
 typedef void kf_pods_answer(void *ctx, const char *word, const struct kf_err *err);
 
 int kf_pods_new(struct event_base *base, const struct kf_pods_options *options,

@@ -84,8 +84,8 @@ static void answer_client(void *ctx, const char *word, const struct kf_err *err)
 {
 	struct client *c = ctx;
 	char text[sizeof(err->msg) + 16];
-	int n = err ? snprintf(text, sizeof(text), KF_EGRESS_ERROR " %s", err->msg)
-		    : snprintf(text, sizeof(text), "%s", word);
+	int n = err->code ? snprintf(text, sizeof(text), KF_EGRESS_ERROR " %s", err->msg)
+			  : snprintf(text, sizeof(text), "%s", word);
 
 	c->answered = true;
 	(void)send(c->fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -143,7 +143,7 @@ static bool read_request(struct client *c)
 	}
 	if (kf_pods_open(c->server->pods, text, (size_t)n, fds, nfds, answer_client, c, &err) < 0) {
 		kf_log(KF_LOG_ERROR, "egress-refused", {"reason", err.msg});
-		answer_client(c, NULL, &err);
+		answer_client(c, "", &err);
 	}
 	return true;
 }

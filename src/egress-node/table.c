@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 
 #define CHAIN	    "out"
-#define MESSAGE_MAX 8192
-#define OUT_LO	    1 /* the loopback's index in every namespace */
+#define MESSAGE_MAX 8192 /* the whole table is 1 KiB */
+#define OUT_LO	    1	 /* the loopback's index in every namespace */
 
 /* The messages so far, and where those that are open begin. */
 struct batch {

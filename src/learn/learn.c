@@ -343,7 +343,7 @@ static int change_files(struct kf_learn *learn, const struct kf_learn_world *wor
 {
 	const size_t n = learn->npaths;
 	struct kf_learn_grant *needed = kf_arena_calloc(&learn->arena, n + 1, sizeof(*needed));
-	size_t nneeded = 0;
+	size_t n_needed = 0;
 
 	ret->secrets = kf_arena_calloc(&learn->arena, n + 1, sizeof(*ret->secrets));
 	if (!needed || !ret->secrets)
@@ -353,16 +353,16 @@ static int change_files(struct kf_learn *learn, const struct kf_learn_world *wor
 
 		if (!where)
 			return kf_fail_nomem(err, "learn");
-		if (need_path(&learn->paths[i], where, world, allow_sensitive, &needed[nneeded],
+		if (need_path(&learn->paths[i], where, world, allow_sensitive, &needed[n_needed],
 			      &secret, err) < 0)
 			return -1;
 		if (secret)
 			ret->secrets[ret->nsecrets++] = secret;
-		nneeded += needed[nneeded].path != NULL;
+		n_needed += needed[n_needed].path != NULL;
 	}
-	nneeded = merge_grants(needed, nneeded);
-	if (kf_learn_fold(needed, nneeded, world, &learn->arena, &ret->grants, &ret->ngrants, err) <
-	    0)
+	n_needed = merge_grants(needed, n_needed);
+	if (kf_learn_fold(needed, n_needed, world, &learn->arena, &ret->grants, &ret->ngrants,
+			  err) < 0)
 		return -1;
 	return add_given(world, ret, err);
 }

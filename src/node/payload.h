@@ -24,8 +24,8 @@ struct kf_payload {
 
 /* Read the programs of @dir. */
 int kf_payload_load(const char *dir, struct kf_payload *ret, struct kf_err *err);
-/* Where nono-bwrap belongs if the launcher is @launcher: as "bwrap" in a directory of its own, which
- * comes first in PATH.  @payload's; NULL if out of memory. */
+/* Where nono-bwrap belongs if the launcher is @launcher: as "bwrap" in a directory of its own,
+ * which comes first in PATH.  @payload's; NULL if out of memory. */
 const char *kf_payload_inner_path(struct kf_payload *payload, const char *launcher);
 /* List the files that belong on the node for @plan, whose arena it uses. */
 int kf_payload_plan(const struct kf_node *node, struct kf_node_plan *plan,

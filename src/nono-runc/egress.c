@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define MARKS	       KF_EGRESS_DIR "/containers"
-#define MARK_MAX       (64 * 1024)
+#define MARK_MAX       (64 * 1024) /* rules of one profile, and paths of its Secrets */
 #define CLOSED	       "closed"
 #define OPEN	       "open"
 #define ANSWER_SECONDS 12 /* the parent gives up a little earlier, and says why */

@@ -14,6 +14,8 @@ CONSTANTS = re.compile(rf"{FACTOR}([A-Z][A-Z0-9_]+)(?: \+ (?:\d+|{FACTOR}([A-Z][
 GROW = re.compile(r"\b(?:realloc|reallocarray|realloc_array|getline|getdelim|open_memstream|std::vector<|std::string\b)")
 GROWS = {
     "src/base/buf.c": (1, "kf_buf's own max"),
+    "src/kata/effective.c": (1, "files of one directory, as many as the host lists"),
+    "src/kubefence/cluster/logs.c": (1, "a line of kubectl's own output"),
     "src/flat/flat.c": (1, "rules of one text, which is at most KF_LIMIT_POLICY_TEXT"),
     "src/grants/deny.c": (1, "denied places of one policy, whose text is at most KF_LIMIT_POLICY_TEXT, in HOMES_MAX homes"),
     "src/grants/vars.c": (1, "shrinks"),

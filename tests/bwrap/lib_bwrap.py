@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A tree to sandbox, the probe, and both programs: ours and the real bubblewrap."""
+import atexit
 import os
 import shutil
 import subprocess
@@ -9,7 +10,11 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [f"{ROOT}/tests/lib"]
-OURS = f"{ROOT}/out/bin/nono-bwrap"
+# Where any user can execute it.
+_SHARED = tempfile.mkdtemp(prefix="kf-bwrap-bin-", dir="/var/tmp")
+atexit.register(shutil.rmtree, _SHARED, True)
+os.chmod(_SHARED, 0o755)
+OURS = shutil.copy(f"{ROOT}/out/bin/nono-bwrap", _SHARED)
 REAL = shutil.which("bwrap", path="/usr/bin:/bin")
 DIRS = ("a", "a/b", "a/b/c", "a/d", "e", "e/f")
 FILES = ("a/file", "a/b/file", "a/b/c/file", "a/d/file", "e/file", "e/f/file", "file")

@@ -125,7 +125,8 @@ static const char *ping(void)
 	struct icmphdr echo = {.type = ICMP_ECHO};
 	int fd = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
 
-	return fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&four, sizeof(four)) < 0
+	return fd < 0 || sendto(fd, &echo, sizeof(echo), 0, (struct sockaddr *)&four,
+				sizeof(four)) < 0
 		       ? strerror(errno)
 		       : "sent";
 }
@@ -142,7 +143,8 @@ static const char *raw(void)
 static const char *packet(void)
 {
 	static const char frame[60] = "\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\x88\xb6";
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("eth0")};
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+				 .sll_ifindex = (int)if_nametoindex("eth0")};
 	int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
 
 	if (!to.sll_ifindex)
@@ -154,7 +156,8 @@ static const char *packet(void)
 
 static const char *vsock(void)
 {
-	struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = 1};
+	struct sockaddr_vm host = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = 1};
 	int fd = socket(AF_VSOCK, SOCK_STREAM, 0);
 
 	return fd < 0 || connect(fd, (struct sockaddr *)&host, sizeof(host)) < 0 ? strerror(errno)
@@ -179,11 +182,24 @@ int main(int argc, char **argv)
 		const char *name;
 		const char *(*try)(void);
 	} ways[] = {
-		{"tcp", tcp}, {"broker-port", broker_port}, {"tcp6", tcp6}, {"device", device},
-		{"mark", mark}, {"fast-open", fast_open}, {"mptcp", mptcp}, {"sctp", sctp},
-		{"udp", udp}, {"udp6", udp6}, {"dns", name_server}, {"dns-tcp", name_server_tcp},
-		{"ping", ping}, {"raw", raw}, {"packet", packet}, {"vsock", vsock},
-		{"netfilter", netfilter}, {"uring", uring},
+		{"tcp", tcp},
+		{"broker-port", broker_port},
+		{"tcp6", tcp6},
+		{"device", device},
+		{"mark", mark},
+		{"fast-open", fast_open},
+		{"mptcp", mptcp},
+		{"sctp", sctp},
+		{"udp", udp},
+		{"udp6", udp6},
+		{"dns", name_server},
+		{"dns-tcp", name_server_tcp},
+		{"ping", ping},
+		{"raw", raw},
+		{"packet", packet},
+		{"vsock", vsock},
+		{"netfilter", netfilter},
+		{"uring", uring},
 	};
 
 	if (argc < 5)

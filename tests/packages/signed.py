@@ -35,7 +35,7 @@ def signed(t: Tap, where: Path) -> None:
     t.ok("c: not in SHA256SUMS" in verify().stderr, "a file that is not listed is named")
     (dist / "c").unlink()
     good = (dist / "b.json").read_bytes()
-    (dist / "b.json").write_bytes(b"x" + good[1:])
+    (dist / "b.json").write_bytes(bytes([good[0] ^ 1]) + good[1:])
     t.ok("b.json: missing or changed" in verify().stderr, "a changed file is named")
     (dist / "b.json").write_bytes(good)
     (dist / "SHA256SUMS").write_text((dist / "SHA256SUMS").read_text().replace("b.json", "c.json"))

@@ -218,7 +218,7 @@ int kf_cluster_run(const struct kf_cluster_options *options, const char *const *
 	const char *args[KF_KUBECTL_PASSED + KF_KUBECTL_WORDS + 2] = {"kubectl"};
 	size_t n = 1;
 
-	for (size_t i = 0; words[i] && i < KF_KUBECTL_WORDS; i++)
+	for (size_t i = 0; i < KF_KUBECTL_WORDS && words[i]; i++)
 		args[n++] = words[i];
 	for (size_t i = 0; i < options->npassed; i++)
 		args[n++] = options->passed[i];

@@ -25,7 +25,7 @@
 static const struct kf_bucket_limit each = {.burst = 3, .rate = 1, .period = 60 * 1000};
 #define TRIES	 3
 #define PAUSE_MS 1000
-#define BODY_MAX 8192
+#define BODY_MAX 8192 /* an Event's message has 1 KiB */
 
 /* What goes through the pipe; small enough to be written as a whole, or not at all. */
 struct event_order {

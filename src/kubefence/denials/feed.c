@@ -26,8 +26,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define LINE_MAX_SIZE (16 * 1024)
-#define STATE_MAX     ((size_t)8 * 1024 * 1024)
+#define LINE_MAX_SIZE (16 * 1024)		/* a path of PATH_MAX, escaped */
+#define STATE_MAX     ((size_t)8 * 1024 * 1024) /* a line for each sandbox of the table */
 #define CGROUP_MAX    8192
 #define PROFILES_MAX  64
 #define CONTAINER_ID  64

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SENTENCE_MAX (16 * 1024)
+#define SENTENCE_MAX (16 * 1024) /* a path of PATH_MAX, escaped, and some words */
 
 static bool is_wanted(struct json_object *o, const struct kf_lines_want *want)
 {

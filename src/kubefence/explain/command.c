@@ -563,9 +563,9 @@ const struct kf_command kf_cmd_explain = {
 	.arguments = "PROFILE",
 	.min = 1,
 	.max = 1,
-	.about = "Says what PROFILE does, or which of its rules decides about a path or host, and "
-		 "where that\n"
-		 "rule is written.  PROFILE is a name, a file NAME.json, or a compiled profile.",
+	.about = "Says what PROFILE does, or which of its rules decides about a path or host, and\n"
+		 "where that rule is written.  PROFILE is a name, a file NAME.json, or a compiled\n"
+		 "profile.",
 	.after = "Exit status: 0 all allowed, 1 one is not, or an error; 2 usage.",
 	.options = options,
 	.run = run_explain,

@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FEED_MAX       (256 * 1024 * 1024)
+#define FEED_MAX       (256 * 1024 * 1024) /* a day's denials of a busy node, on somebody's desk */
 #define BASE	       "strict"
 #define LEFT_OUT_SHOWN 20
 
