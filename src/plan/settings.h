@@ -47,7 +47,7 @@ struct kf_settings {
 	enum kf_seccomp_level seccomp;
 	enum kf_exec_mode exec;
 	bool seccomp_log; /* what a seccomp policy refuses is in the audit log; for the guard */
-	bool egress; /* an egress broker runs here */
+	bool egress;	  /* an egress broker runs here */
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
 	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;

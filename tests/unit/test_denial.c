@@ -405,11 +405,11 @@ static void every_denial_is_in_one_line(void **state)
 
 			(void)snprintf(id, sizeof(id), "c%u", (unsigned)(draw_number(&x) % 4));
 			d.who = kf_who_get(&owners, &(struct kf_started){.id = id,
-								       .namespace_ = "",
-								       .pod = "",
-								       .uid = "",
-								       .container = "",
-								       .profile = ""});
+									 .namespace_ = "",
+									 .pod = "",
+									 .uid = "",
+									 .container = "",
+									 .profile = ""});
 			(void)snprintf(d.path, sizeof(d.path), "/%u",
 				       (unsigned)(draw_number(&x) % paths));
 			kf_fold_add(f, &d, now);
