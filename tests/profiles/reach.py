@@ -26,8 +26,8 @@ def below(path: str, top: str | None) -> bool:
     return bool(top) and (path == top or path.startswith(f"{top}/"))
 
 
-def universe(home: str | None, workdir: str | None, secrets: list[str]) -> list[str]:
-    tops = ["/a", "/b", "/new", "/srv", "/tmp", "/var/tmp", "/run", "/etc", "/proc", "/dev", "/usr", *(t for t in (home, workdir) if t)]
+def universe(home: str | None, workdir: str | None, tmpdir: str | None, secrets: list[str]) -> list[str]:
+    tops = ["/a", "/b", "/new", "/srv", "/tmp", "/var/tmp", "/run", "/etc", "/proc", "/dev", "/usr", *(t for t in (home, workdir, tmpdir) if t)]
     tails = ["", *(f"/{x}" for x in NAMES), *(f"/{x}/{y}" for x, y in itertools.product(NAMES, NAMES))]
     out = {t + tail for t in tops for tail in tails} | {"/", "/home", "/root", "/home/other", "/home/other/new", "/.kubefence-other-volume/new"}
     out |= {f"{h}{s}{x}" for h in (home, "/root", "/home/other") if h for s in ("/.ssh", "/.aws", "/.config") for x in ("", "/new", "/a")}
@@ -92,7 +92,7 @@ def expected(d: str, secrets: list[str]) -> set[str]:
     own = denials(f"{d}/a.json")
     for user in USERS:
         _, home, workdir, tmpdir = user
-        where = universe(home, workdir, secrets)
+        where = universe(home, workdir, tmpdir, secrets)
         a, b = ask(f"{d}/a.json", user, where), ask(f"{d}/b.json", user, where)
         homes = [h for h in (home, "/root", "/home/other") if h]
         denied = {e for s in (*secrets, *own) for e in ([s.replace("~", h, 1) for h in homes] if s.startswith("~") else
