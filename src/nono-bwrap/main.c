@@ -96,9 +96,9 @@ static int become_program(const struct kf_bwrap *b, struct kf_err *err)
 	const char *program = b->command[0];
 	struct kf_bwrap_view view;
 
-	/* As bubblewrap ignores it: a process that leads a session already has none to leave. */
-	if (b->new_session)
-		(void)setsid();
+	/* A process that was forked just now leads nothing, so it can. */
+	if (b->new_session && setsid() < 0)
+		return kf_fail_sys(err, "--new-session: setsid");
 	if (apply_environment(b, err) < 0 || kf_bwrap_view_make(b, &view, err) < 0 ||
 	    choose_directory(b, &view, err) < 0 || enter_view(&view, err) < 0 ||
 	    kf_bwrap_drop_caps(b, err) < 0 || kf_bwrap_filter_calls(b, err) < 0)
