@@ -34,6 +34,10 @@ static bool is_denied(const struct kf_egress_rules *rules, const char *name)
 
 /* ---- paths ---- */
 
+/* An encoded slash, which some servers take for one and others for a part of a name.  A prefix,
+ * which has none, does not match it; what only a slash makes dangerous is refused. */
+#define CODED_SLASH '\1'
+
 /* A path in the form in which prefixes are compared: characters decoded, query cut off. */
 struct plain_path {
 	char p[KF_EGRESS_HEAD_MAX];
@@ -59,6 +63,9 @@ static int read_byte(struct kf_egress_span s, size_t at)
 /* False if servers could find another path than we do: "..", "//", what is encoded twice. */
 static bool make_plain(struct kf_egress_span path, struct plain_path *ret)
 {
+	static const char slashes[] = {'/', CODED_SLASH, '\0'};
+	static const char ends[] = {'/', CODED_SLASH, ';', '\0'};
+
 	ret->n = 0;
 	for (size_t i = 0; i < path.n && path.p[i] != '?'; i++) {
 		int c = (unsigned char)path.p[i];
@@ -68,15 +75,16 @@ static bool make_plain(struct kf_egress_span path, struct plain_path *ret)
 			i += 2;
 			if (c < ' ' || c == 0x7f || c == '%')
 				return false;
+			c = c == '/' ? CODED_SLASH : c;
 		}
 		if (c == '\\' || ret->n == sizeof(ret->p) - 1)
 			return false;
 		ret->p[ret->n++] = (char)c;
 	}
 	ret->p[ret->n] = '\0';
-	for (const char *s = strchr(ret->p, '/'); s; s = strchr(s + 1, '/')) {
+	for (const char *s = strpbrk(ret->p, slashes); s; s = strpbrk(s + 1, slashes)) {
 		/* Parameters of a segment (";x=1") are cut off by some servers. */
-		size_t n = strcspn(s + 1, "/;");
+		size_t n = strcspn(s + 1, ends);
 
 		if ((!n && s[1]) || (n == 1 && s[1] == '.') ||
 		    (n == 2 && s[1] == '.' && s[2] == '.'))

@@ -21,7 +21,7 @@ sys.path[:0] = [str(TESTS / d) for d in ("bench-nri", "conformance", "guard")] +
 import harness  # noqa: E402
 import lib_guard  # noqa: E402
 import players  # noqa: E402
-from lib import figures, images, node, tools  # noqa: E402
+from lib import build, figures, images, node, tools  # noqa: E402
 from lib.containerd import Containerd  # noqa: E402
 from lib.cri import CriError  # noqa: E402
 
@@ -39,6 +39,7 @@ ROUNDS = 15
 
 def synchronize(t) -> None:
     """What the plugin needs to be told of all containers of a node, beside a plugin that does not look at them."""
+    build.meson("tests", "tests/bench-nri/reference")
     times: dict[str, dict[int, list[float]]] = {"nono-nri": {}, "a null plugin": {}}
     memory: dict[int, float] = {}  # the most that was seen
     for n in CONTAINERS:

@@ -246,6 +246,8 @@ def paths(t: Tap, place: Place) -> None:
         ("GET", "/debian/..%2fx", 403), ("GET", "/debian/%252e%252e/x", 403), ("GET", "/debian/./x", 403), ("GET", "//debian/x", 403),
         ("GET", "/debian//x", 403), ("GET", "/debian/..;/x", 403), ("GET", "/debian/..;a/x", 403), ("GET", "/debian/\\..\\x", 403), ("GET", "/debian/%5c..%5cx", 403),
         ("GET", "/debian/%00", 403), ("GET", "/debian/%", 403), ("GET", "/debian/%zz", 403), ("GET", "/%64ebian/x", 200),
+        # A server may take an encoded slash for a part of a name, and answer for another place than the rule's.
+        ("GET", "/debian%2fx", 403), ("POST", "/up%2fx", 403), ("GET", "/debian/%2f/x", 403), ("GET", "/debian/%2e%2e%2fx", 403), ("GET", "/debian/a%2f..", 403),
     ]
     with Broker(place) as b:
         for method, path, status in rows:

@@ -116,4 +116,15 @@ static inline int apart_as_first(int (*fn)(void))
 		       : WEXITSTATUS(status);
 }
 
+/* Define test @name: @fn in a process of its own, started by @run (apart.h), where mount namespaces
+ * can be had. */
+#define IN_CONTAINER(name, run, fn)           \
+	static void name(void **state)        \
+	{                                     \
+		(void)state;                  \
+		if (!can_make_containers())   \
+			skip();               \
+		assert_int_equal(run(fn), 0); \
+	}
+
 #endif

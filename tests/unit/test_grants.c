@@ -612,15 +612,6 @@ static void words_of_questions(void **state)
 	assert_false(kf_volumes_is("/") || kf_volumes_is("/proc/sys") || kf_volumes_is("/dev/pts"));
 }
 
-#define IN_CONTAINER(name, run, fn)           \
-	static void name(void **state)        \
-	{                                     \
-		(void)state;                  \
-		if (!can_make_containers())   \
-			skip();               \
-		assert_int_equal(run(fn), 0); \
-	}
-
 IN_CONTAINER(paths, apart, paths_are_granted_where_they_lie)
 IN_CONTAINER(root, apart, root_is_granted_entry_by_entry)
 IN_CONTAINER(homes, apart, homes_are_those_that_there_are)

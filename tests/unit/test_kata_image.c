@@ -141,17 +141,8 @@ static int the_first_that_is_one_is_fetched(void)
 	return 0;
 }
 
-#define IN_CONTAINER(name, fn)                  \
-	static void name(void **state)          \
-	{                                       \
-		(void)state;                    \
-		if (!can_make_containers())     \
-			skip();                 \
-		assert_int_equal(apart(fn), 0); \
-	}
-
-IN_CONTAINER(installed, only_what_is_one_is_installed)
-IN_CONTAINER(fetched, the_first_that_is_one_is_fetched)
+IN_CONTAINER(installed, apart, only_what_is_one_is_installed)
+IN_CONTAINER(fetched, apart, the_first_that_is_one_is_fetched)
 
 int main(void)
 {

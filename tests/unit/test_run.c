@@ -265,19 +265,10 @@ static int a_lock_is_waited_for(void)
 	return 0;
 }
 
-#define IN_CONTAINER(name, fn)                  \
-	static void name(void **state)          \
-	{                                       \
-		(void)state;                    \
-		if (!can_make_containers())     \
-			skip();                 \
-		assert_int_equal(apart(fn), 0); \
-	}
-
-IN_CONTAINER(units, units_are_asked_for)
-IN_CONTAINER(read_only, what_cannot_be_written_says_where_to_write)
-IN_CONTAINER(many_files, too_many_files_are_not_listed)
-IN_CONTAINER(lock, a_lock_is_waited_for)
+IN_CONTAINER(units, apart, units_are_asked_for)
+IN_CONTAINER(read_only, apart, what_cannot_be_written_says_where_to_write)
+IN_CONTAINER(many_files, apart, too_many_files_are_not_listed)
+IN_CONTAINER(lock, apart, a_lock_is_waited_for)
 
 int main(void)
 {
