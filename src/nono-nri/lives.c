@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,9 +128,11 @@ static bool had_record(const struct kf_lives *lives, const struct kf_life *recor
 static bool record_is_gone(const struct kf_lives *lives, const struct kf_life *record,
 			   const char *name)
 {
+	struct stat st;
+
 	(void)name;
 	return *record->guard &&
-	       faccessat(lives->dirfd, record->guard, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       fstatat(lives->dirfd, record->guard, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
 	       errno == ENOENT;
 }
 

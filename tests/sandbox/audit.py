@@ -24,10 +24,11 @@ def run(t) -> None:
                 inode[name] = os.stat(f.name).st_ino
             b.start()
             script = "cat /root/.ssh/%s; echo y >>/etc/%s; cat /etc/hosts"
+            hosts = b.exec(["cat", "/etc/hosts"]).stdout
             p = b.exec(["sh", "-c", script % ("control", "control")])
-            t.equal((p.stdout, p.stderr), ("x\n127.0.0.1 localhost\n", ""), "control: without a sandbox nothing is refused")
+            t.equal((p.stdout, p.stderr, hosts != ""), (f"x\n{hosts}", "", True), "control: without a sandbox nothing is refused")
             p = b.exec(["sh", "-c", script % ("denied", "denied")], profile="default")
-            t.equal((p.stdout, p.stderr.count("ermission denied")), ("127.0.0.1 localhost\n", 2), "the sandbox refuses a read and a write")
+            t.equal((p.stdout, p.stderr.count("ermission denied")), (hosts, 2), "the sandbox refuses a read and a write")
 
             def about(name):
                 return lambda r: r[0] == LANDLOCK_ACCESS and re.search(rf"\bino={inode[name]}\b", r[1])
