@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Twice what kubectl may answer (cluster/cluster.c): escaped, a text is longer. */
 #define PRINT_MAX ((size_t)1024 * 1024 * 1024)
@@ -96,6 +97,13 @@ void kf_print_json(FILE *out, struct json_object *object, int flags)
 	}
 	kf_buf_adds(&json, "\n");
 	print_buffer(out, &json);
+}
+
+bool kf_print_colours(FILE *out)
+{
+	const char *no = getenv("NO_COLOR");
+
+	return isatty(fileno(out)) && !(no && *no);
 }
 
 int kf_print_raw(FILE *out, const char *data, size_t n)

@@ -3,6 +3,7 @@
 #ifndef KF_CLI_PRINT_H
 #define KF_CLI_PRINT_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* What a command collects before it prints it: far more than anybody reads, and an end. */
@@ -21,6 +22,8 @@ void kf_print_text(FILE *out, const char *text);
 /* JSON and a line end; @flags are json-c's.  Characters that a terminal would obey become \u
  * escapes. */
 void kf_print_json(FILE *out, struct json_object *object, int flags);
+/* Whether @out may be coloured: a terminal, whose owner has not said NO_COLOR. */
+bool kf_print_colours(FILE *out);
 /* Bytes for a program or a file, unchanged. -1 if writing fails. */
 int kf_print_raw(FILE *out, const char *data, size_t n);
 

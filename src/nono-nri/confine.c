@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "confine/confine.h"
 #include "event/watch.h"
+#include "nono-nri/status.h"
 #include "nri/calls.h"
 #include "observe/http.h"
 
@@ -20,9 +21,10 @@
 #define LOG_SOCKET "/dev/log"
 
 static const struct kf_calls *const calls[] = {
-	&kf_libc_calls,	  &kf_event_calls,  &kf_file_calls,	 &kf_http_calls,
-	&kf_state_calls,  &kf_watch_calls,  &kf_watch_new_calls, &nri_plugin_calls,
-	&kf_helper_calls, &kf_syslog_calls, /* last: only if the log goes there */
+	&kf_libc_calls,	  &kf_event_calls,	 &kf_file_calls,      &kf_http_calls,
+	&kf_state_calls,  &kf_watch_calls,	 &kf_watch_new_calls, &nri_plugin_calls,
+	&kf_helper_calls, &kf_plugin_page_calls, &kf_syslog_calls, /* last: only if the log goes
+								      there */
 };
 
 static void directory_of(const char *path, char ret[static PATH_MAX])
@@ -77,6 +79,7 @@ int kf_plugin_confine(const struct kf_plugin_options *options, const struct kf_p
 		/* what the guard wraps; the settings are the helper's */
 		{*options->node_dir ? options->node_dir : NULL, KF_PLACE_READ},
 		{plugin->lives ? options->guard_dir : NULL, KF_PLACE_READ},
+		{*options->denials_dir ? options->denials_dir : NULL, KF_PLACE_READ},
 		{state ? options->state_dir : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
 		{adopted && real_directory_of(LOG_SOCKET, log) ? log : NULL, KF_PLACE_CONNECT},
 	};

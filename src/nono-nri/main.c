@@ -3,6 +3,7 @@
  * runtime and its replacement.  What is answered to the runtime is in plugin.c. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -12,6 +13,7 @@
 #include "nono-nri/lives.h"
 #include "nono-nri/options.h"
 #include "nono-nri/plugin.h"
+#include "nono-nri/status.h"
 #include "observe/http.h"
 
 #include <event2/event.h>
@@ -24,9 +26,14 @@
 #include <unistd.h>
 
 /* Editors write, rename and change modes in quick succession. */
-#define SETTLE_MS 50
+#define SETTLE_MS  50
 /* Ten times what there is to say. */
-#define HELP_MAX  (16 * 1024)
+#define HELP_MAX   (16 * 1024)
+/* The loop's priorities: whoever waits for an answer of ours or has news for us is in the middle,
+ * where libevent puts what says nothing; HTTP is behind that (observe/http.h), and one call of it
+ * at most lies between two looks at the others. */
+#define PRIORITIES 3
+#define LAST	   (PRIORITIES - 1)
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -277,15 +284,20 @@ static void serve_local(struct daemon *d, const struct kf_http_source *source)
 
 static int serve_http(struct daemon *d, struct kf_err *err)
 {
-	const struct kf_http_source source = {.not_ready = not_ready,
-					      .connection = write_connection,
-					      .metrics = write_metrics,
-					      .trouble = http_trouble,
-					      .ctx = &d->plugin};
+	struct kf_http_source source = {.not_ready = not_ready,
+					.connection = write_connection,
+					.metrics = write_metrics,
+					.trouble = http_trouble,
+					.ctx = &d->plugin,
+					.pages = kf_plugin_pages,
+					.npages = kf_plugin_npages,
+					.audience = KF_HTTP_LOOPBACK};
 
+	/* The socket is for root alone. */
 	serve_local(d, &source);
 	if (!d->options.listen[0])
 		return 0;
+	source.audience = d->options.page;
 	if (kf_http_listen(d->plugin.base, d->options.listen, &source, &d->http, err) < 0)
 		return kf_fail_wrap(err, "--listen");
 	return 0;
@@ -298,6 +310,37 @@ static void open_state(struct daemon *d, struct kf_err *err)
 		kf_log(KF_LOG_WARN, "no-state-directory", {"error", err->msg});
 		err->code = 0;
 	}
+}
+
+/* For the page: its name, and a directory that the feed may come to fill later, when this process
+ * can be given no further one. */
+static void name_node(struct daemon *d)
+{
+	const char *name = getenv("NODE_NAME");
+	struct kf_plugin *p = &d->plugin;
+
+	p->started = time(NULL);
+	if (name && *name)
+		(void)snprintf(p->node_name, sizeof(p->node_name), "%s", name);
+	else
+		(void)gethostname(p->node_name, sizeof(p->node_name) - 1);
+	if (*p->denials_dir)
+		(void)kf_mkdir_parents(p->denials_dir, 0700, KF_ERR_IGNORED);
+}
+
+static int make_loop(struct daemon *d, struct kf_err *err)
+{
+	struct event_config *config = event_config_new();
+
+	if (config) {
+		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		(void)event_config_set_max_dispatch_interval(config, NULL, 1, LAST);
+		d->plugin.base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (!d->plugin.base || event_base_priority_init(d->plugin.base, PRIORITIES) < 0)
+		return kf_fail_nomem(err, "event loop");
+	return 0;
 }
 
 /* Its list of handlers, and its records.  No directory: no guard so far, and a node that gets it
@@ -334,7 +377,6 @@ static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
 static int start_daemon(struct daemon *d, bool adopted, struct kf_err *err)
 {
 	struct nri_plugin_options *options = &d->connection;
-	struct event_config *config;
 	struct kf_plugin *p = &d->plugin;
 	struct nri_error nerr;
 
@@ -348,15 +390,8 @@ static int start_daemon(struct daemon *d, bool adopted, struct kf_err *err)
 	open_state(d, err);
 	if (err->code)
 		return -1;
-	config = event_config_new();
-	if (config) {
-		(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-		d->plugin.base = event_base_new_with_config(config);
-		event_config_free(config);
-	}
-	if (!d->plugin.base)
-		return kf_fail_nomem(err, "event loop");
-	if (watch_signals(d, err) < 0 || serve_http(d, err) < 0)
+	name_node(d);
+	if (make_loop(d, err) < 0 || watch_signals(d, err) < 0 || serve_http(d, err) < 0)
 		return -1;
 	(void)snprintf(p->id, sizeof(p->id), "%s-%s", options->index, options->name);
 	options->connect = connect_runtime;
@@ -412,6 +447,7 @@ static int run_daemon(struct daemon *d, bool adopted)
 	d->plugin.state.dirfd = -1;
 	d->plugin.helper = (struct kf_helper){.node_dir = d->options.node_dir, .child.fd = -1};
 	d->plugin.node_dir = d->options.node_dir;
+	d->plugin.denials_dir = d->options.denials_dir;
 	kf_arena_init(&d->plugin.request, KF_LIMIT_PLAN_MEMORY);
 	kf_seccomp_cache_init(&d->plugin.seccomp);
 	if (start_daemon(d, adopted, &err) < 0) {

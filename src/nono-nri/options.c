@@ -5,7 +5,9 @@
 #include "base/cleanup.h"
 #include "cli/options.h"
 #include "config/config.h"
+#include "config/denials.h"
 #include "nono-nri/lives.h"
+#include "observe/http.h"
 #include "observe/state.h"
 
 #define NODE_DIR "/opt/kubefence"
@@ -78,7 +80,24 @@ static const struct kf_option table[] = {
 		.kind = KF_OPTION_STRING,
 		.value = "ADDR:PORT",
 		KF_OPTION_AT(struct kf_plugin_options, listen),
-		.help = "serve /healthz, /readyz and /metrics over HTTP there",
+		.help = "serve /healthz, /readyz, /metrics and a page at / over HTTP there",
+	},
+	{
+		.name = "page",
+		.kind = KF_OPTION_WORD,
+		.value = KF_HTTP_AUDIENCES,
+		KF_OPTION_AT(struct kf_plugin_options, page),
+		.help = "who sees that page, with names of pods and what they were denied "
+			"(default: loopback, also kubectl port-forward)",
+	},
+	{
+		.name = "denials-dir",
+		.kind = KF_OPTION_CALL,
+		.value = "DIR",
+		KF_OPTION_AT(struct kf_plugin_options, denials_dir),
+		.call = take_directory,
+		.help = "what 'kubefence denials' keeps, for the page "
+			"(default: " KF_DENIALS_DIR "); \"\": nothing",
 	},
 	{
 		.name = "version",
@@ -109,6 +128,8 @@ int kf_plugin_options_parse(int argc, char **argv, struct kf_plugin_options *ret
 		.state_dir = KF_STATE_DIR,
 		.node_dir = NODE_DIR,
 		.guard_dir = KF_GUARD_DIR,
+		.denials_dir = KF_DENIALS_DIR,
+		.page = KF_HTTP_LOOPBACK,
 		.listen = "",
 		.json = true,
 		.level = KF_LOG_INFO,

@@ -10,11 +10,13 @@
 
 /* The command line. */
 struct kf_plugin_options {
-	const char *config;    /* configuration file */
-	const char *state_dir; /* see observe/state.h */
-	const char *node_dir;  /* settings for the guard, and what it wraps; "" = none */
-	const char *guard_dir; /* the guard's records of its containers; "" = none */
-	const char *listen;    /* ADDRESS:PORT of health and metrics; "" = none */
+	const char *config;	 /* configuration file */
+	const char *state_dir;	 /* see observe/state.h */
+	const char *node_dir;	 /* settings for the guard, and what it wraps; "" = none */
+	const char *guard_dir;	 /* the guard's records of its containers; "" = none */
+	const char *denials_dir; /* what "kubefence denials" keeps; "" = nowhere */
+	const char *listen;	 /* ADDRESS:PORT of health and metrics; "" = none */
+	unsigned page;		 /* an enum kf_http_audience: who sees the page there */
 	bool json;
 	enum kf_log_level level;
 	bool help, version; /* print that and end */

@@ -546,6 +546,7 @@ static void state_changed(void *ctx, enum nri_plugin_state state, const struct n
 		       {"detail", "waiting for the runtime's answer"});
 	if (p->connected) {
 		kf_metric_inc(&p->metrics, KF_METRIC_CONNECTIONS);
+		p->connected_since = time(NULL);
 		kf_log(KF_LOG_INFO, "connected", {"socket", p->setup.config.socket_path});
 		if (p->features.events_refused)
 			kf_log(KF_LOG_WARN, "events-refused", {"runtime", p->runtime},

@@ -15,6 +15,7 @@
 #include "observe/state.h"
 
 #include <nri/nri.h>
+#include <time.h>
 
 #define KF_PLUGIN_NAME	"nono-nri"
 #define KF_PLUGIN_INDEX "10"
@@ -38,8 +39,11 @@ struct kf_setup {
 /* What the callbacks share. */
 struct kf_plugin {
 	struct event_base *base;
-	const char *node_dir; /* where the guard's files lie; "" = nowhere */
-	char id[64];	      /* "10-nono-nri": how validation names us */
+	const char *node_dir;	 /* where the guard's files lie; "" = nowhere */
+	const char *denials_dir; /* what "kubefence denials" keeps; "" = nowhere */
+	char node_name[256];	 /* for people */
+	time_t started, connected_since;
+	char id[64]; /* "10-nono-nri": how validation names us */
 	struct kf_setup setup;
 	struct kf_setup before; /* what the setup has replaced; all 0 if nothing */
 	struct kf_state state;

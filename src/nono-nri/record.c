@@ -55,9 +55,8 @@ static void tell_end(void *ctx, const struct kf_life *record)
 	kf_state_remove(&plugin->state, e->pod_uid, e->container_id);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(words); i++)
 		kf_log(KF_LOG_INFO, words[i], {"container_id", e->container_id},
-		       {"container", record->container}, {"namespace", e->namespace_},
-		       {"pod", e->pod}, {"profile", e->profile},
-		       {"runtime_handler", record->handler});
+		       {"container", e->container}, {"namespace", e->namespace_}, {"pod", e->pod},
+		       {"profile", e->profile}, {"runtime_handler", e->handler});
 }
 
 static void expect_news(void *ctx)
@@ -114,12 +113,13 @@ void kf_plugin_record(struct kf_plugin *plugin, const Nri__PodSandbox *pod,
 		.pod_uid = keep_string(&at, pod->uid),
 		.pod = keep_string(&at, pod->name),
 		.namespace_ = keep_string(&at, pod->pod_namespace),
+		.container = keep_string(&at, container->name),
 		.profile = keep_string(&at, profile),
+		.handler = keep_string(&at, pod->runtime_handler),
+		.guard = kf_plugin_guarded(plugin, pod->runtime_handler),
 		.time = time(NULL),
 		.unsandboxed = keep_string(&at, unsandboxed),
 	};
-	r->container = keep_string(&at, container->name);
-	r->handler = keep_string(&at, pod->runtime_handler);
 	r->written = written;
 	r->guard[0] = '\0';
 	if (!plugin->records)

@@ -13,7 +13,6 @@
 struct kf_life {
 	struct kf_life *next;
 	struct kf_state_entry entry;
-	const char *container, *handler;
 	bool written;		       /* the entry was there already */
 	char guard[KF_GUARD_NAME + 1]; /* name of the guard's record; "": not seen yet */
 	char strings[];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP server for probes and Prometheus: connections, limits and answers.  Each connection has
- * one request and is closed then.  The table of connections is the limit: if it is full, the oldest
- * is closed, so that whoever asks is answered even while others only hold connections.  Requests
- * are parsed in http_request.c. */
+/* The HTTP server for probes, Prometheus and people: connections, limits and answers.  Each
+ * connection has one request and is closed then.  The table of connections is the limit: if it is
+ * full, the oldest is closed, so that whoever asks is answered even while others only hold
+ * connections.  A daemon has something better to do than to serve these: each call of the event
+ * loop is short, and has the lowest priority.  Requests are parsed in http_request.c. */
 #include "observe/http.h"
 
 #include "base/cleanup.h"
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ACCEPT_MAX	64	    /* then the event loop handles other events */
+#define ACCEPT_MAX	8	    /* then the event loop handles other events */
+#define PAGES_MAX	8	    /* answers that are made in parts, at a time */
 #define BACKLOG		4096	    /* Linux's own default limit */
 #define DEADLINE	5000	    /* milliseconds from accept to the last byte */
 #define GRACE		50	    /* milliseconds for a new connection to ask */
@@ -40,9 +42,13 @@ struct connection {
 	struct event *event;
 	int fd;
 	int64_t since;
+	bool near;	       /* over the loopback or a unix socket */
 	struct kf_buf request; /* as much as has arrived */
-	struct kf_buf answer;  /* empty while the request is incomplete */
+	bool asked;	       /* the request is complete */
+	struct kf_buf answer;  /* of a page, a part at a time */
 	size_t sent, ignored;
+	const struct kf_http_page *page;
+	void *rest; /* of the page's answer; NULL: there is none */
 };
 
 struct kf_http {
@@ -52,7 +58,7 @@ struct kf_http {
 	int64_t paused_until, told;
 	struct kf_http_source source;
 	struct connection *open[CONNECTIONS_MAX]; /* oldest first */
-	size_t nopen;
+	size_t nopen, npages;			  /* ... and those whose answer has a rest */
 };
 
 static int64_t now_ms(void)
@@ -71,14 +77,19 @@ struct http_answer {
 	size_t n;
 };
 
+/* A header that a code needs. */
+static const char *header_of(int code)
+{
+	return code == 405 ? "Allow: GET, HEAD\r\n" : code == 503 ? "Retry-After: 1\r\n" : "";
+}
+
 static void add_reply(struct kf_buf *out, bool head, const struct http_answer *a)
 {
 	kf_buf_addf(out,
 		    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
 		    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s"
 		    "Connection: close\r\n\r\n",
-		    a->code, a->reason, a->type, a->n,
-		    a->code == 405 ? "Allow: GET, HEAD\r\n" : "");
+		    a->code, a->reason, a->type, a->n, header_of(a->code));
 	if (!head)
 		kf_buf_add(out, a->text, a->n);
 }
@@ -147,40 +158,106 @@ static const struct {
 	int code;
 	const char *reason, *text;
 } refusals[] = {
+	{403, "Forbidden",
+	 "only for who comes over the loopback and asks for localhost or an address: "
+	 "kubectl port-forward leads there\n"},
 	{405, "Method Not Allowed", "only GET and HEAD are answered\n"},
 	{413, "Content Too Large", "a request with a body is not answered\n"},
 	{431, "Request Header Fields Too Large", "the headers are too long\n"},
+	{503, "Service Unavailable", "too many ask for this at the same time\n"},
 	{400, "Bad Request",
 	 "that is no HTTP/1.1 request\n"}, /* the last one stands for all others */
 };
 
-static void answer_request(const struct kf_http *http, int status,
-			   const struct kf_http_request *request, struct kf_buf *out)
+static void refuse_request(struct kf_buf *out, bool head, int status)
 {
 	size_t i = 0;
 
-	if (status != 200) {
-		while (i + 1 < KF_ARRAY_SIZE(refusals) && refusals[i].code != status)
-			i++;
-		reply_text(out, false, refusals[i].code, refusals[i].reason, refusals[i].text);
+	while (i + 1 < KF_ARRAY_SIZE(refusals) && refusals[i].code != status)
+		i++;
+	reply_text(out, head, refusals[i].code, refusals[i].reason, refusals[i].text);
+}
+
+static bool has_path(const struct kf_http_request *request, const char *path)
+{
+	return strlen(path) == request->npath && memcmp(path, request->path, request->npath) == 0;
+}
+
+static bool may_see_pages(const struct connection *c, const struct kf_http_request *request)
+{
+	const enum kf_http_audience audience = c->http->source.audience;
+
+	return audience == KF_HTTP_ALL ||
+	       (audience == KF_HTTP_LOOPBACK && c->near && kf_http_request_by_address(request));
+}
+
+/* The head of a page's answer, whose end is that of the connection; the parts follow. */
+static void begin_page(struct connection *c, const struct kf_http_page *page, bool head)
+{
+	struct kf_http *http = c->http;
+
+	if (!head && http->npages < PAGES_MAX)
+		c->rest = page->begin(http->source.ctx);
+	if (!head && !c->rest) {
+		refuse_request(&c->answer, false, 503);
 		return;
 	}
-	for (; i < KF_ARRAY_SIZE(paths); i++) {
-		if (strlen(paths[i].path) == request->npath &&
-		    memcmp(paths[i].path, request->path, request->npath) == 0) {
-			paths[i].answer(http, request->head, out);
+	http->npages += c->rest != NULL;
+	c->page = page;
+	kf_buf_addf(&c->answer,
+		    "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
+		    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s"
+		    "Connection: close\r\n\r\n",
+		    page->type, page->headers ? page->headers : "");
+}
+
+static void answer_request(struct connection *c, int status, const struct kf_http_request *request)
+{
+	const struct kf_http_source *source = &c->http->source;
+	bool hidden = false;
+
+	if (status != 200) {
+		refuse_request(&c->answer, false, status);
+		return;
+	}
+	for (size_t i = 0; i < source->npages && source->audience != KF_HTTP_NOBODY; i++) {
+		if (!has_path(request, source->pages[i].path))
+			continue;
+		hidden = !may_see_pages(c, request);
+		if (!hidden) {
+			begin_page(c, &source->pages[i], request->head);
 			return;
 		}
 	}
-	reply_text(out, request->head, 404, "Not Found", "not found; / lists what there is\n");
+	for (size_t i = 0; i < KF_ARRAY_SIZE(paths); i++) {
+		if (has_path(request, paths[i].path)) {
+			paths[i].answer(c->http, request->head, &c->answer);
+			return;
+		}
+	}
+	if (hidden)
+		refuse_request(&c->answer, request->head, 403);
+	else
+		reply_text(&c->answer, request->head, 404, "Not Found",
+			   "not found; / lists what there is\n");
 }
 
 /* ---- connections ---- */
+
+static void end_page(struct connection *c)
+{
+	if (!c->rest)
+		return;
+	c->page->end(c->rest);
+	c->rest = NULL;
+	c->http->npages--;
+}
 
 static void remove_at(struct kf_http *http, size_t at)
 {
 	struct connection *c = http->open[at];
 
+	end_page(c);
 	http->nopen--;
 	memmove(http->open + at, http->open + at + 1, (http->nopen - at) * sizeof(http->open[0]));
 	if (c->event)
@@ -203,7 +280,7 @@ static void remove_connection(struct connection *c)
 
 static bool is_answered(const struct connection *c)
 {
-	return c->answer.n && c->sent == c->answer.n;
+	return c->asked && c->sent == c->answer.n && !c->rest;
 }
 
 /* Stop accepting for @ms; other clients wait in the backlog.  The listener stays readable, so it
@@ -235,9 +312,21 @@ static bool make_room(struct kf_http *http)
 	return true;
 }
 
+/* The client has taken a part: make the next one. */
+static int make_part(struct connection *c)
+{
+	kf_buf_reset(&c->answer);
+	c->sent = 0;
+	if (!c->page->next(c->rest, &c->answer))
+		end_page(c);
+	return c->answer.failed ? -1 : 0;
+}
+
 /* 0: wait for more; else the connection is over. */
 static int send_some(struct connection *c)
 {
+	if (c->rest && c->sent == c->answer.n && make_part(c) < 0)
+		return -1;
 	while (c->sent < c->answer.n) {
 		ssize_t n = send(c->fd, c->answer.p + c->sent, c->answer.n - c->sent, MSG_NOSIGNAL);
 
@@ -247,6 +336,9 @@ static int send_some(struct connection *c)
 			return errno == EAGAIN ? 0 : -1;
 		c->sent += (size_t)n;
 	}
+	/* One part in each turn of the loop, however fast the client takes it. */
+	if (c->rest)
+		return 0;
 	/* Closing at once would reset the connection before the client has read the answer. */
 	return shutdown(c->fd, SHUT_WR);
 }
@@ -264,7 +356,7 @@ static int receive_some(struct connection *c)
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? 0 : -1;
-	if (c->answer.n) { /* bytes behind the request are dropped */
+	if (c->asked) { /* bytes behind the request are dropped */
 		c->ignored += (size_t)n;
 		return c->ignored <= IGNORED_MAX ? 0 : -1;
 	}
@@ -274,9 +366,22 @@ static int receive_some(struct connection *c)
 	status = kf_http_request_parse(c->request.p, c->request.n, &request);
 	if (!status)
 		return 0;
-	answer_request(c->http, status, &request, &c->answer);
+	c->asked = true;
+	answer_request(c, status, &request);
 	kf_buf_done(&c->request);
 	return c->answer.failed ? -1 : send_some(c);
+}
+
+/* At the lowest priority that there is: where the daemon gives none, all are the same. */
+static struct event *new_event(const struct kf_http *http, int fd, short what,
+			       event_callback_fn call, void *ctx)
+{
+	const short kept = fd < 0 ? 0 : EV_PERSIST; /* a timer is set anew each time */
+	struct event *event = event_new(http->base, fd, (short)(what | kept), call, ctx);
+
+	if (event)
+		(void)event_priority_set(event, event_base_get_npriorities(http->base) - 1);
+	return event;
 }
 
 static int watch_connection(struct connection *c);
@@ -284,12 +389,12 @@ static int watch_connection(struct connection *c);
 static void on_connection(evutil_socket_t fd, short what, void *ctx)
 {
 	struct connection *c = ctx;
-	bool sending = c->answer.n && !is_answered(c);
+	bool sending = c->asked && !is_answered(c);
 	int r = sending ? send_some(c) : receive_some(c);
 
 	(void)fd;
 	(void)what;
-	if (r == 0 && sending != (c->answer.n && !is_answered(c)))
+	if (r == 0 && sending != (c->asked && !is_answered(c)))
 		r = watch_connection(c);
 	if (r < 0)
 		remove_connection(c);
@@ -298,11 +403,11 @@ static void on_connection(evutil_socket_t fd, short what, void *ctx)
 /* Watch the connection for reading or writing, whichever comes next. */
 static int watch_connection(struct connection *c)
 {
-	const short what = c->answer.n && !is_answered(c) ? EV_WRITE : EV_READ;
+	const short what = c->asked && !is_answered(c) ? EV_WRITE : EV_READ;
 
 	if (c->event)
 		event_free(c->event);
-	c->event = event_new(c->http->base, c->fd, what | EV_PERSIST, on_connection, c);
+	c->event = new_event(c->http, c->fd, what, on_connection, c);
 	return c->event ? event_add(c->event, NULL) : -1;
 }
 
@@ -326,7 +431,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	while (http->nopen && http->open[0]->since + DEADLINE <= now)
+	/* A few at a time: the timer comes again at once while there are more. */
+	for (unsigned i = 0;
+	     i < ACCEPT_MAX && http->nopen && http->open[0]->since + DEADLINE <= now; i++)
 		remove_at(http, 0);
 	if (http->paused_until && http->paused_until <= now) {
 		http->paused_until = 0;
@@ -335,7 +442,22 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	set_timer(http);
 }
 
-static void add_connection(struct kf_http *http, int fd)
+/* A client over the loopback, "::ffff:127.0.0.1" included, or a unix socket. */
+static bool is_near(const struct sockaddr_storage *from)
+{
+	const struct sockaddr_in *v4 = (const void *)from;
+	const struct sockaddr_in6 *v6 = (const void *)from;
+
+	if (from->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (from->ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+			v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	return from->ss_family == AF_UNIX;
+}
+
+static void add_connection(struct kf_http *http, int fd, bool near)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
@@ -346,6 +468,7 @@ static void add_connection(struct kf_http *http, int fd)
 	*c = (struct connection){.http = http,
 				 .fd = fd,
 				 .since = now_ms(),
+				 .near = near,
 				 .request = KF_BUF_INIT(KF_HTTP_REQUEST_MAX),
 				 .answer = KF_BUF_INIT(ANSWER_MAX)};
 	http->open[http->nopen++] = c;
@@ -372,13 +495,15 @@ static bool cannot_accept(struct kf_http *http)
 /* Accept one connection.  Returns whether to accept more. */
 static bool accept_one(struct kf_http *http)
 {
+	struct sockaddr_storage from = {0};
+	socklen_t n = sizeof(from);
 	int c;
 
 	if (http->nopen == CONNECTIONS_MAX && !make_room(http))
 		return false;
-	c = accept4(http->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	c = accept4(http->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (c >= 0) {
-		add_connection(http, c);
+		add_connection(http, c, is_near(&from));
 		return true;
 	}
 	switch (errno) {
@@ -459,8 +584,8 @@ int kf_http_listen(struct event_base *base, const char *address,
 		kf_http_free(http);
 		return -1;
 	}
-	http->timer = evtimer_new(base, on_timer, http);
-	http->listener = event_new(base, http->fd, EV_READ | EV_PERSIST, on_listener, http);
+	http->timer = new_event(http, -1, 0, on_timer, http);
+	http->listener = new_event(http, http->fd, EV_READ, on_listener, http);
 	if (!http->timer || !http->listener || event_add(http->listener, NULL) < 0) {
 		kf_http_free(http);
 		return kf_fail_nomem(err, "HTTP server");

@@ -94,10 +94,31 @@ static bool has_name(struct http_span header, const char *name)
 	return header.n > n && header.p[n] == ':' && strncasecmp(header.p, name, n) == 0;
 }
 
-static int check_header(struct http_span header)
+/* Two readers of a request with two hosts would take one each. */
+static int take_host(struct http_span value, struct kf_http_request *ret)
 {
+	while (value.n && (*value.p == ' ' || *value.p == '\t')) {
+		value.p++;
+		value.n--;
+	}
+	while (value.n && (value.p[value.n - 1] == ' ' || value.p[value.n - 1] == '\t'))
+		value.n--;
+	if (ret->host)
+		return BAD;
+	ret->host = value.p;
+	ret->nhost = value.n;
+	return OK;
+}
+
+static int check_header(struct http_span header, struct kf_http_request *ret)
+{
+	static const char host[] = "host";
+
 	if (header.p[0] == ' ' || header.p[0] == '\t' || !memchr(header.p, ':', header.n))
 		return BAD;
+	if (has_name(header, host))
+		return take_host(
+			(struct http_span){header.p + sizeof(host), header.n - sizeof(host)}, ret);
 	if (has_name(header, "transfer-encoding"))
 		return BODY;
 	if (!has_name(header, "content-length"))
@@ -126,9 +147,40 @@ int kf_http_request_parse(const char *text, size_t n, struct kf_http_request *re
 		if (!status)
 			status = line.n ? parse_line(line, &request) : BAD;
 		else if (status == OK)
-			status = check_header(line);
+			status = check_header(line, &request);
 		if (!line.n)
 			return BAD;
 	}
 	return n >= KF_HTTP_REQUEST_MAX ? TOO_LARGE : MORE;
+}
+
+bool kf_http_request_by_address(const struct kf_http_request *request)
+{
+	static const char local[] = "localhost", digits[] = "0123456789",
+			  hex[] = "0123456789abcdefABCDEF:.";
+	struct http_span name = {request->host, request->nhost};
+	const char *port;
+
+	if (!name.n)
+		return true;
+	port = memrchr(name.p, ':', name.n);
+	/* Within brackets colons belong to the address. */
+	if (port && !memchr(port, ']', name.n - (size_t)(port - name.p))) {
+		for (const char *at = port + 1; at < name.p + name.n; at++)
+			if (!memchr(digits, *at, sizeof(digits) - 1))
+				return false;
+		name.n = (size_t)(port - name.p);
+	}
+	if (name.n == sizeof(local) - 1 && strncasecmp(name.p, local, name.n) == 0)
+		return true;
+	if (name.n > 2 && name.p[0] == '[' && name.p[name.n - 1] == ']') {
+		for (size_t i = 1; i + 1 < name.n; i++)
+			if (!memchr(hex, name.p[i], sizeof(hex) - 1))
+				return false;
+		return true;
+	}
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] != '.' && !memchr(digits, name.p[i], sizeof(digits) - 1))
+			return false;
+	return name.n > 0;
 }

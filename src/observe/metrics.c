@@ -15,13 +15,13 @@ static const struct {
 #undef KF_METRIC_ROW
 };
 
-static const unsigned bounds[KF_METRIC_BUCKETS] = {25, 50, 100, 250, 500, 1000, 10000, 100000};
+const unsigned kf_metric_bounds[KF_METRIC_BUCKETS] = {25, 50, 100, 250, 500, 1000, 10000, 100000};
 
 void kf_metric_observe(struct kf_metrics *metrics, uint64_t microseconds)
 {
 	unsigned i = 0;
 
-	while (i < KF_METRIC_BUCKETS && microseconds > bounds[i])
+	while (i < KF_METRIC_BUCKETS && microseconds > kf_metric_bounds[i])
 		i++;
 	metrics->bucket[i]++;
 	metrics->microseconds += microseconds;
@@ -36,7 +36,7 @@ static void format_duration(const struct kf_metrics *metrics, struct kf_buf *out
 	for (unsigned i = 0; i < KF_METRIC_BUCKETS; i++) {
 		n += metrics->bucket[i];
 		kf_buf_addf(out, DURATION "_bucket{le=\"%u.%06u\"} %" PRIu64 "\n",
-			    bounds[i] / 1000000, bounds[i] % 1000000, n);
+			    kf_metric_bounds[i] / 1000000, kf_metric_bounds[i] % 1000000, n);
 	}
 	n += metrics->bucket[KF_METRIC_BUCKETS];
 	kf_buf_addf(out, DURATION "_bucket{le=\"+Inf\"} %" PRIu64 "\n", n);

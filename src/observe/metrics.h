@@ -39,6 +39,7 @@ enum kf_metric {
 
 /* Upper bounds of the request duration's buckets, in microseconds. */
 #define KF_METRIC_BUCKETS 8
+extern const unsigned kf_metric_bounds[KF_METRIC_BUCKETS];
 
 struct kf_metrics {
 	uint64_t value[KF_NMETRICS];

@@ -73,7 +73,10 @@ static void format_entry(struct kf_buf *b, const struct kf_state_entry *e)
 	kf_json_put_string(b, "container_id", e->container_id);
 	kf_json_put_string(b, "pod", e->pod);
 	kf_json_put_string(b, "namespace", e->namespace_);
+	kf_json_put_string(b, "container", e->container);
 	kf_json_put_string(b, "profile", e->profile);
+	kf_json_put_string(b, "runtime_handler", e->handler);
+	kf_json_put_bool(b, "guard", e->guard);
 	kf_json_put_string(b, "timestamp", stamp);
 	if (e->unsandboxed)
 		kf_json_put_string(b, "unsandboxed", e->unsandboxed);
@@ -272,6 +275,70 @@ unsigned kf_state_reconcile(const struct kf_state *state,
 
 	walk_all(state, &w);
 	return w.removed;
+}
+
+void kf_state_begin(const struct kf_state *state, struct kf_state_cursor *ret)
+{
+	*ret = (struct kf_state_cursor){.state = state};
+	if (state->dirfd >= 0)
+		ret->pods = open_dir(state->dirfd, ".", &ret->failed);
+}
+
+/* The entry's text if it is a whole one: what is replaced in one step is never half. */
+static char *read_entry(struct kf_state_cursor *c, const char *container_id)
+{
+	KF_FREE char *text = NULL;
+	struct paths paths;
+	struct kf_err err;
+	size_t n;
+
+	if (!make_paths(c->uid, container_id, &paths))
+		return NULL;
+	if (kf_file_slurp(c->state->dirfd, paths.file, TEXT_MAX, &text, &n, &err) < 0) {
+		c->failed |= err.code != ENOENT && err.code != ENOTDIR;
+		return NULL;
+	}
+	if (n < 3 || text[0] != '{' || memcmp(text + n - 2, "}\n", 2) != 0 ||
+	    memchr(text, '\n', n - 1) || strlen(text) != n) {
+		c->failed = true;
+		return NULL;
+	}
+	text[n - 1] = '\0';
+	return KF_STEAL(text);
+}
+
+bool kf_state_next(struct kf_state_cursor *cursor, char **ret_text)
+{
+	struct dirent *e;
+
+	*ret_text = NULL;
+	if (cursor->pod) {
+		e = next_entry(cursor->pod, &cursor->failed);
+		if (e && name_valid(e->d_name))
+			*ret_text = read_entry(cursor, e->d_name);
+		if (!e) {
+			(void)closedir(cursor->pod);
+			cursor->pod = NULL;
+		}
+		return true;
+	}
+	e = cursor->pods ? next_entry(cursor->pods, &cursor->failed) : NULL;
+	if (!e)
+		return false;
+	if (name_valid(e->d_name)) {
+		(void)snprintf(cursor->uid, sizeof(cursor->uid), "%s", e->d_name);
+		cursor->pod = open_dir(cursor->state->dirfd, cursor->uid, &cursor->failed);
+	}
+	return true;
+}
+
+void kf_state_end(struct kf_state_cursor *cursor)
+{
+	if (cursor->pod)
+		(void)closedir(cursor->pod);
+	if (cursor->pods)
+		(void)closedir(cursor->pods);
+	*cursor = (struct kf_state_cursor){0};
 }
 
 struct profile_search {

@@ -6,6 +6,8 @@
 #include "base/calls.h"
 #include "base/err.h"
 
+#include <dirent.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,7 +27,8 @@ struct kf_state {
 };
 
 struct kf_state_entry {
-	const char *container_id, *pod_uid, *pod, *namespace_, *profile;
+	const char *container_id, *pod_uid, *pod, *namespace_, *container, *profile, *handler;
+	bool guard;   /* the guard wraps what starts in it */
 	int64_t time; /* seconds since 1970 */
 	/* NULL, or why the container runs outside the sandbox. */
 	const char *unsandboxed;
@@ -46,6 +49,18 @@ int kf_state_write(const struct kf_state *state, const struct kf_state_entry *en
 bool kf_state_has(const struct kf_state *state, const char *pod_uid, const char *container_id);
 /* Whether some container runs under @profile; true if that cannot be determined. */
 bool kf_state_uses_profile(const struct kf_state *state, const char *profile);
+/* All entries, in no order; what comes and goes meanwhile may be among them or not. */
+struct kf_state_cursor {
+	const struct kf_state *state;
+	DIR *pods, *pod;
+	char uid[NAME_MAX + 1]; /* of the pod */
+	bool failed;		/* something could not be read */
+};
+void kf_state_begin(const struct kf_state *state, struct kf_state_cursor *ret);
+/* One step, of bounded work; false: that was all.  *ret_text: an entry as it lies there, a JSON
+ * object without a line end, which is the caller's; NULL: this step met none. */
+bool kf_state_next(struct kf_state_cursor *cursor, char **ret_text);
+void kf_state_end(struct kf_state_cursor *cursor);
 /* Remove an entry, and its pod's directory with the last one.  Nothing happens if it does not
  * exist. */
 void kf_state_remove(const struct kf_state *state, const char *pod_uid, const char *container_id);

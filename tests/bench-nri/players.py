@@ -130,7 +130,7 @@ class Runtime:
             node.mkdir(mode=0o755)
             text = "kubefence-runtime 1\nruntime nono-runc /usr/bin/runc\n"
             (node / "runtime").write_text(text + f"sum {hashlib.sha256(text.encode()).hexdigest()}\n")
-        return self.spawn([*self.prefix, self.program, "--config", folder / "config", "--state-dir", self.state or folder / "state", "--node-dir", node,
+        return self.spawn([*self.prefix, self.program, "--config", folder / "config", "--state-dir", self.state or folder / "state", "--node-dir", node, "--denials-dir", "",
                            *(["--guard-dir", folder / "records"] if guarded else [])], NRI_PLUGIN_IDX=index)
 
     def reference(self, index: str = "10", answer: Path | None = None, events: int = CREATE) -> subprocess.Popen:

@@ -46,7 +46,8 @@ static int be_plugin(const char *dir, struct kf_err *err)
 {
 	const struct kf_plugin_options options = {.config = under(dir, "conf.d/nono-nri.toml", 0),
 						  .state_dir = under(dir, "state", 1),
-						  .node_dir = under(dir, "node", 2)};
+						  .node_dir = under(dir, "node", 2),
+						  .denials_dir = under(dir, "denials", 5)};
 	struct kf_plugin plugin = {.setup.config = {.settings.launcher = under(dir, "opt/nono", 3),
 						    .profiles_dir = under(dir, "profiles", 4)}};
 

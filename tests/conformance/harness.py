@@ -142,7 +142,7 @@ class Scene:
         return self.spawn(self.plugin_command(instance), stdout=open(self.log(instance), "w"), stderr=subprocess.STDOUT)
 
     def plugin_command(self, instance: str = "") -> list:
-        return [BIN / "nono-nri", "--config", self.config, "--state-dir", self.state(instance), "--node-dir", self.node, "--guard-dir", self.dir / "guard",
+        return [BIN / "nono-nri", "--config", self.config, "--state-dir", self.state(instance), "--node-dir", self.node, "--guard-dir", self.dir / "guard", "--denials-dir", "",
                 "--log-level", "debug"]
 
     def log(self, instance: str = "") -> Path:

@@ -28,6 +28,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (status == 200 && (r.path < piece || !r.npath || r.path[0] != '/' ||
 				      r.path + r.npath > piece + first + 1))
 			abort();
+		if (status == 200 && r.host &&
+		    (r.host < piece || r.host + r.nhost > piece + first + 1))
+			abort();
+		if (status == 200)
+			(void)kf_http_request_by_address(&r);
 		free(piece);
 	}
 	if (n) {

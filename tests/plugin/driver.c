@@ -7,7 +7,7 @@
  *handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
  *	create|validate|start|stop|remove [id= uid= pod= ns= handler= annotation=K:V
  *		arg=... env=... mount=DESTINATION:SOURCE type=N rules=1]
- *	bench n= [like create]                                  n times create
+ *	bench n= [like create]                                  n times create, with microseconds
  *	close                                                   hang up
  *
  * accept beside=1 leaves the connection that there is, and older=1 has a command act on it.
@@ -24,9 +24,12 @@
 #include <event2/event.h>
 #include <nri/nri.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define LIST_MAX 64
 
@@ -478,18 +481,40 @@ static int cmd_remove(struct driver *d, const struct words *w, struct nri_error 
 				 err);
 }
 
+static uint32_t microseconds(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint32_t)((uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 static int cmd_bench(struct driver *d, const struct words *w, struct nri_error *err)
 {
 	Nri__CreateContainerRequest req = NRI__CREATE_CONTAINER_REQUEST__INIT;
 	Nri__CreateContainerResponse *response;
+	const unsigned n = number(w, "n", 1);
+	uint32_t *took = kf_arena_calloc(&d->arena, n, sizeof(*took));
 
 	req.pod = pod(d, w);
 	req.container = container(d, w);
-	for (unsigned i = 0, n = number(w, "n", 1); i < n; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		req.container->id = kf_arena_printf(&d->arena, "bench-%u", i);
+		took[i] = microseconds();
 		if (nri_runtime_create_container(d->rt, &req, &response, err) < 0)
 			return -1;
+		took[i] = microseconds() - took[i];
 	}
+	qsort(took, n, sizeof(*took), compare);
+	kf_buf_addf(&d->out, ",\"p50\":%u,\"p90\":%u,\"p99\":%u", took[n / 2], took[n * 9 / 10],
+		    took[n * 99 / 100]);
 	return 0;
 }
 

@@ -68,6 +68,7 @@ class Node:
         self.state = self.dir / "state"
         self.node_dir = self.dir / "node"
         self.guard_dir = self.dir / "guard"
+        self.denials_dir = self.dir / "denials"
         self.socket = self.dir / "nri.sock"
         self.config = self.dir / "nono-nri.toml"
         self.configure(**config)
@@ -100,7 +101,7 @@ class Node:
 
     def command(self, *flags: str) -> list:
         return [*self.prefix, self.plugin, "--config", self.config, "--state-dir", self.state,
-                "--node-dir", self.node_dir, "--guard-dir", self.guard_dir, *flags]
+                "--node-dir", self.node_dir, "--guard-dir", self.guard_dir, "--denials-dir", self.denials_dir, *flags]
 
     def spawn(self, *flags: str, **popen) -> subprocess.Popen:
         with open(self.log, "ab") as log:

@@ -40,7 +40,7 @@ PREFIXES = {
     "enter": "kf_enter",
     "nono": "kf_nono",
     "nono-bwrap": "kf_bwrap",
-    "nono-nri": "kf_adjust kf_helper kf_library kf_lives kf_plugin kf_publish kf_refusals kf_seccomp_cache kf_setup kf_sync kf_view",
+    "nono-nri": "kf_adjust kf_helper kf_library kf_lives kf_plugin kf_program kf_publish kf_refusals kf_seccomp_cache kf_setup kf_sync kf_view",
     "kubefence": "kf_report",
     "kubefence/agent": "kf_agent",
     "kubefence/cluster": "kf_cluster",
@@ -50,6 +50,7 @@ PREFIXES = {
     "kubefence/node": "kf_cleanup kf_install",
     "kubefence/profile": "kf_profiles kf_profile_text",
     "kubefence/seccomp": "kf_seccomp_text",
+    "kubefence/status": "kf_screen kf_status",
     "kubefence/try": "try",
     "nono-bwrap": "kf_bwrap",
 }

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -47,8 +48,46 @@ static void say_trouble(void *ctx, const struct kf_err *err)
 	(void)err;
 }
 
-static const struct kf_http_source source = {say_not_ready, say_connection, say_metrics,
-					     say_trouble, NULL};
+/* A page of parts whose numbers are in them; how many are begun and not ended. */
+#define PARTS 100
+static unsigned open_pages;
+static bool no_page;
+
+static void *begin_parts(void *ctx)
+{
+	unsigned *at = no_page ? NULL : calloc(1, sizeof(*at));
+
+	(void)ctx;
+	open_pages += at != NULL;
+	return at;
+}
+
+static bool next_part(void *answer, struct kf_buf *out)
+{
+	unsigned *at = answer;
+
+	/* Now and then there is nothing to say, also at the end. */
+	if (++*at % 10)
+		kf_buf_addf(out, "%u\n", *at);
+	return *at < PARTS;
+}
+
+static void end_parts(void *answer)
+{
+	open_pages--;
+	free(answer);
+}
+
+static const struct kf_http_page pages[] = {
+	{"/parts", "text/x-parts", "X-More: yes\r\n", begin_parts, next_part, end_parts},
+	{"/", "text/html", NULL, begin_parts, next_part, end_parts},
+};
+static struct kf_http_source source = {.not_ready = say_not_ready,
+				       .connection = say_connection,
+				       .metrics = say_metrics,
+				       .trouble = say_trouble,
+				       .pages = pages,
+				       .npages = KF_ARRAY_SIZE(pages)};
 
 static int connect_to_server(void)
 {
@@ -182,6 +221,107 @@ static void who_asks_nothing_is_in_nobodys_way(void **state)
 	(void)event_base_loop(loop, EVLOOP_NONBLOCK);
 }
 
+static int start_server(enum kf_http_audience audience)
+{
+	struct kf_err err;
+
+	kf_http_free(http);
+	http = NULL;
+	source.audience = audience;
+	return kf_http_listen(loop, path, &source, &http, &err);
+}
+
+#define PARTS_REQUEST "GET /parts HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+static void a_page_is_all_its_parts(void **state)
+{
+	char answer[8192], body[1024] = "";
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(start_server(KF_HTTP_LOOPBACK), 0);
+	for (unsigned i = 1; i <= PARTS; i++)
+		if (i % 10)
+			n += (size_t)snprintf(body + n, sizeof(body) - n, "%u\n", i);
+	ask(PARTS_REQUEST, answer, sizeof(answer));
+	assert_ptr_equal(strstr(answer, "HTTP/1.1 200 OK\r\nContent-Type: text/x-parts\r\n"),
+			 answer);
+	assert_non_null(strstr(answer, "X-More: yes\r\n"));
+	assert_non_null(strstr(answer, "Cache-Control: no-store\r\n"));
+	assert_string_equal(strstr(answer, "\r\n\r\n") + 4, body);
+	ask("HEAD /parts HTTP/1.1\r\n\r\n", answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 200 OK\r\n", 17);
+	assert_string_equal(strstr(answer, "\r\n\r\n") + 4, "");
+	no_page = true;
+	ask(PARTS_REQUEST, answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+	assert_non_null(strstr(answer, "Retry-After: 1\r\n"));
+	no_page = false;
+	assert_int_equal(open_pages, 0);
+}
+
+static void a_page_is_for_its_audience(void **state)
+{
+	static const struct {
+		enum kf_http_audience audience;
+		const char *host, *parts, *index;
+	} cases[] = {
+		{KF_HTTP_NOBODY, "localhost", "404", "/healthz\n"},
+		{KF_HTTP_LOOPBACK, "localhost", "200", "1\n2\n"},
+		{KF_HTTP_LOOPBACK, "[::1]:80", "200", "1\n2\n"},
+		{KF_HTTP_LOOPBACK, "evil.example", "403", "/healthz\n"},
+		{KF_HTTP_ALL, "evil.example", "200", "1\n2\n"},
+	};
+	char answer[8192], request[128];
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(cases); i++) {
+		assert_int_equal(start_server(cases[i].audience), 0);
+		(void)snprintf(request, sizeof(request), "GET /parts HTTP/1.1\r\nHost: %s\r\n\r\n",
+			       cases[i].host);
+		ask(request, answer, sizeof(answer));
+		assert_memory_equal(answer + 9, cases[i].parts, 3);
+		(void)snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n",
+			       cases[i].host);
+		ask(request, answer, sizeof(answer));
+		assert_memory_equal(answer + 9, "200", 3);
+		assert_memory_equal(strstr(answer, "\r\n\r\n") + 4, cases[i].index,
+				    strlen(cases[i].index));
+	}
+	assert_int_equal(start_server(KF_HTTP_LOOPBACK), 0);
+}
+
+/* Who asks for a page and goes, or does not take it, holds one of a few places. */
+static void pages_have_a_limit_and_an_end(void **state)
+{
+	int clients[20];
+	char answer[8192];
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(clients); i++) {
+		clients[i] = connect_to_server();
+		assert_true(write(clients[i], PARTS_REQUEST, strlen(PARTS_REQUEST)) > 0);
+	}
+	/* One turn: accepted, and begun, but no more than there is room for. */
+	for (unsigned i = 0; i < 4; i++)
+		(void)event_base_loop(loop, EVLOOP_NONBLOCK);
+	assert_in_range(open_pages, 1, 8);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(clients); i++)
+		(void)close(clients[i]);
+	while (open_pages)
+		(void)event_base_loop(loop, EVLOOP_NONBLOCK);
+	ask(PARTS_REQUEST, answer, sizeof(answer));
+	assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+	/* The server's end is that of its pages. */
+	clients[0] = connect_to_server();
+	assert_true(write(clients[0], PARTS_REQUEST, strlen(PARTS_REQUEST)) > 0);
+	while (!open_pages)
+		(void)event_base_loop(loop, EVLOOP_NONBLOCK);
+	assert_int_equal(start_server(KF_HTTP_LOOPBACK), 0);
+	assert_int_equal(open_pages, 0);
+	(void)close(clients[0]);
+}
+
 static void addresses_are_checked(void **state)
 {
 	static const char *const wrong[] = {"",	     "127.0.0.1", "127.0.0.1:0", "name:80",
@@ -203,14 +343,12 @@ static void addresses_are_checked(void **state)
 
 static int set_up(void **state)
 {
-	struct kf_err err;
-
 	(void)state;
 	if (!mkdtemp(base))
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/socket", base);
 	loop = event_base_new();
-	return loop ? kf_http_listen(loop, path, &source, &http, &err) : -1;
+	return loop ? start_server(KF_HTTP_NOBODY) : -1;
 }
 
 static int tear_down(void **state)
@@ -230,6 +368,9 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_an_error_and_no_part_of_it),
 		cmocka_unit_test(a_request_that_does_not_end_is_refused),
 		cmocka_unit_test(who_asks_nothing_is_in_nobodys_way),
+		cmocka_unit_test(a_page_is_all_its_parts),
+		cmocka_unit_test(a_page_is_for_its_audience),
+		cmocka_unit_test(pages_have_a_limit_and_an_end),
 		cmocka_unit_test(addresses_are_checked),
 	};
 

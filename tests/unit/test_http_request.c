@@ -2,6 +2,7 @@
 #include "kf_test.h"
 #include "observe/http_request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void test_requests_by_status(void **state)
@@ -31,6 +32,7 @@ static void test_requests_by_status(void **state)
 		{"GET /\033[2J HTTP/1.1\r\n\r\n", 400, NULL},
 		{"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400, NULL},
 		{"GET / HTTP/1.1\r\n folded: x\r\n\r\n", 400, NULL},
+		{"GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", 400, NULL},
 	};
 
 	(void)state;
@@ -46,6 +48,49 @@ static void test_requests_by_status(void **state)
 		assert_int_equal(r.npath, strlen(rows[i].path));
 		assert_memory_equal(r.path, rows[i].path, r.npath);
 		assert_int_equal(r.head, rows[i].text[0] == 'H');
+	}
+}
+
+/* A name that anybody's name server may give any address to is told from an address. */
+static void test_hosts_that_nobody_else_can_name(void **state)
+{
+	static const struct {
+		const char *host;
+		bool local;
+	} rows[] = {
+		{"", true},
+		{"localhost", true},
+		{" LocalHost:9464 ", true},
+		{"127.0.0.1", true},
+		{"10.1.2.3:9464", true},
+		{"[::1]", true},
+		{"[::1]:9464", true},
+		{"[fe80::1.2.3.4]", true},
+		{"localhost.example", false},
+		{"example", false},
+		{"127.0.0.1.example:9464", false},
+		{"127.0.0.1:9464.example", false},
+		{"127.0.0.1:80a", false},
+		{"[::1].example", false},
+		{"[::1]:x", false},
+		{"[]", false},
+		{"[", false},
+		{":9464", false},
+		{"::1", false},
+		{"1.2.3.4 example", false},
+		{"localhost\t.x", false},
+	};
+	struct kf_http_request r = {0};
+
+	(void)state;
+	assert_true(kf_http_request_by_address(&r));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[128];
+
+		(void)snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost:%s\r\n\r\n",
+			       rows[i].host);
+		assert_int_equal(kf_http_request_parse(text, strlen(text), &r), 200);
+		assert_int_equal(kf_http_request_by_address(&r), rows[i].local);
 	}
 }
 
@@ -76,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests_by_status),
+		cmocka_unit_test(test_hosts_that_nobody_else_can_name),
 		cmocka_unit_test(test_nul_is_no_end_of_text),
 		cmocka_unit_test(test_too_long_is_refused_when_full),
 	};

@@ -19,7 +19,10 @@ static const struct kf_state_entry sample = {
 	.pod_uid = "uid",
 	.pod = "p\"od",
 	.namespace_ = "ns",
+	.container = "main",
 	.profile = "strict",
+	.handler = "nono-runc",
+	.guard = true,
 	.time = 1700000000,
 };
 
@@ -61,8 +64,9 @@ static void an_entry_is_the_documented_json(void **unused)
 				       KF_ERR_IGNORED),
 			 0);
 	assert_string_equal(text, "{\"container_id\":\"cid\",\"pod\":\"p\\\"od\","
-				  "\"namespace\":\"ns\",\"profile\":\"strict\","
-				  "\"timestamp\":\"2023-11-14T22:13:20Z\"}\n");
+				  "\"namespace\":\"ns\",\"container\":\"main\","
+				  "\"profile\":\"strict\",\"runtime_handler\":\"nono-runc\","
+				  "\"guard\":true,\"timestamp\":\"2023-11-14T22:13:20Z\"}\n");
 	assert_int_equal(lstat(at("uid/cid/metadata.json"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(lstat(at("uid/cid"), &st), 0);
@@ -160,6 +164,61 @@ static void reconciliation_removes_the_rest_and_only_entries(void **unused)
 	kf_state_remove_pod(&state, "uid3");
 }
 
+/* The containers that a walk tells of, as letters. */
+static void walk_entries(bool *ret_failed, char ret[static 16])
+{
+	struct kf_state_cursor cursor;
+	char *text;
+	size_t n = 0;
+
+	kf_state_begin(&state, &cursor);
+	while (kf_state_next(&cursor, &text)) {
+		if (text) {
+			const char *id = strstr(text, "\"container_id\":\"");
+
+			assert_int_equal(text[0], '{');
+			assert_int_equal(text[strlen(text) - 1], '}');
+			ret[n++] = id[strlen("\"container_id\":\"")];
+		}
+		free(text);
+	}
+	ret[n] = '\0';
+	*ret_failed = cursor.failed;
+	kf_state_end(&cursor);
+	kf_state_end(&cursor);
+}
+
+static void a_walk_meets_each_entry_once(void **unused)
+{
+	static const char *const broken[] = {"", "{", "{}", "text\n", "{\"a\":\n}\n", "{}}\n\n"};
+	char seen[16];
+	bool failed;
+
+	(void)unused;
+	walk_entries(&failed, seen);
+	assert_string_equal(seen, "");
+	write_entry("uid1", "a");
+	write_entry("uid1", "b");
+	write_entry("uid2", "c");
+	assert_int_equal(mkdir(at("uid3"), 0700), 0);
+	walk_entries(&failed, seen);
+	assert_int_equal(strlen(seen), 3);
+	assert_true(strchr(seen, 'a') && strchr(seen, 'b') && strchr(seen, 'c'));
+	assert_false(failed);
+	/* What is no whole entry is left out, and that is told. */
+	for (size_t i = 0; i < KF_ARRAY_SIZE(broken); i++) {
+		KF_CLOSE int fd = open(at("uid2/c/metadata.json"), O_WRONLY | O_TRUNC);
+
+		assert_int_equal(write(fd, broken[i], strlen(broken[i])), strlen(broken[i]));
+		walk_entries(&failed, seen);
+		assert_int_equal(strlen(seen), 2);
+		assert_true(failed);
+	}
+	kf_state_remove_pod(&state, "uid1");
+	kf_state_remove_pod(&state, "uid2");
+	kf_state_remove_pod(&state, "uid3");
+}
+
 static void a_second_instance_is_told_apart_from_a_failure(void **unused)
 {
 	struct kf_state other;
@@ -211,6 +270,7 @@ int main(void)
 		cmocka_unit_test(an_entry_is_the_documented_json),
 		cmocka_unit_test(names_never_lead_out_of_the_directory),
 		cmocka_unit_test(the_last_container_takes_its_pod_along),
+		cmocka_unit_test(a_walk_meets_each_entry_once),
 		cmocka_unit_test(reconciliation_removes_the_rest_and_only_entries),
 		cmocka_unit_test(a_second_instance_is_told_apart_from_a_failure),
 	};

@@ -3,6 +3,7 @@
 #define KF_KUBEFENCE_DENIALS_DENIALS_H
 
 #include "base/err.h"
+#include "config/denials.h"
 #include "denial/denial.h"
 
 #include <stdbool.h>
@@ -10,12 +11,6 @@
 /* kubefence denials: what sandboxes of this node refuse. */
 
 #define KF_GUARD_RECORDS "/run/kubefence/guard"
-#define KF_DENIALS_DIR	 "/run/kubefence/denials"
-/* The last denials, and those before them; each at most so long. */
-#define KF_DENIALS_LOG	 "log"
-#define KF_DENIALS_OLD	 "log.1"
-#define KF_DENIALS_STATE "sandboxes"
-#define KF_DENIALS_SIZE	 ((size_t)4 * 1024 * 1024)
 
 struct kf_denials_options {
 	const char *dir;    /* KF_DENIALS_DIR */

@@ -34,7 +34,6 @@
 
 /* The rest of an event, and whose it is, is waited for; windows and the state have time. */
 static const struct timeval soon = {.tv_usec = 20 * 1000}, often = {.tv_sec = 1};
-#define STATE_SECONDS 10
 
 static const struct kf_fold_options folding = {
 	.each = {.burst = 200, .rate = 5, .period = 1000},
@@ -266,7 +265,8 @@ static void on_often(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	d->now = read_clock();
 	kf_fold_tick(&d->fold, d->now);
-	if (++d->seconds % STATE_SECONDS == 0)
+	/* At once, too: its age says that the feed runs. */
+	if (d->seconds++ % KF_DENIALS_EVERY == 0)
 		save_state(d);
 	(void)evtimer_add(d->often, &often);
 }

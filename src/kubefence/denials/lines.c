@@ -2,7 +2,6 @@
 /* One line of JSON about a denial becomes one or two for people. */
 #include "kubefence/denials/lines.h"
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/print.h"
 #include "kube/object.h"
@@ -56,19 +55,27 @@ static void put_deed(struct json_object *o, struct kf_buf *out)
 		kf_buf_addf(out, " (%ld times)", count);
 }
 
+void kf_lines_format(struct json_object *object, struct kf_buf *out)
+{
+	if (!*kf_kube_string(object, "what"))
+		return;
+	kf_buf_addf(out, "%.19s %s/%s %s [%s] ", kf_kube_string(object, "time"),
+		    or_unknown(kf_kube_string(object, "namespace")),
+		    or_unknown(kf_kube_string(object, "pod")),
+		    or_unknown(kf_kube_string(object, "container")),
+		    or_unknown(kf_kube_string(object, "profile")));
+	put_deed(object, out);
+}
+
 static void print_line(struct json_object *o)
 {
-	KF_CLEANUP(kf_buf_done) struct kf_buf deed = KF_BUF_INIT(SENTENCE_MAX);
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(SENTENCE_MAX);
 	struct json_object *rule = kf_kube_at(o, "rule");
 
-	put_deed(o, &deed);
-	if (deed.failed || !deed.n)
+	kf_lines_format(o, &text);
+	if (text.failed || !text.n)
 		return;
-	kf_print_line(stdout, "%.19s %s/%s %s [%s] %s", kf_kube_string(o, "time"),
-		      or_unknown(kf_kube_string(o, "namespace")),
-		      or_unknown(kf_kube_string(o, "pod")),
-		      or_unknown(kf_kube_string(o, "container")),
-		      or_unknown(kf_kube_string(o, "profile")), deed.p);
+	kf_print_line(stdout, "%s", text.p);
 	if (rule)
 		kf_print_line(stdout, "    would be allowed by %s",
 			      json_object_to_json_string_ext(

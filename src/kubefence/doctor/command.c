@@ -30,13 +30,6 @@ static const struct {
 	[KF_DOCTOR_SKIP] = {"-", "", "skipped"},
 };
 
-static bool use_colours(void)
-{
-	const char *no = getenv("NO_COLOR");
-
-	return isatty(STDOUT_FILENO) && !(no && *no);
-}
-
 /* Cut the next line off @text, which is changed. */
 static char *next_line(char **text)
 {
@@ -49,7 +42,8 @@ static void add_line(struct kf_buf *out, const struct kf_doctor_check *c,
 		     enum kf_doctor_result result, const char *text, char *advice)
 {
 	bool bad = result == KF_DOCTOR_WARNING || result == KF_DOCTOR_ERROR;
-	const char *on = use_colours() ? results[result].colour : "", *off = *on ? "\033[0m" : "";
+	const char *on = kf_print_colours(stdout) ? results[result].colour : "",
+		   *off = *on ? "\033[0m" : "";
 
 	kf_buf_addf(out, "%s%s%s %s", on, results[result].mark, off, c->description);
 	if (bad)
