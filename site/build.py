@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import messages
+
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out/site"
 PAGES = OUT / "pages"
@@ -88,6 +90,10 @@ def profile_keys() -> None:
     (PAGES / "reference/profile-keys.md").write_text("\n".join(rows) + "\n")
 
 
+def all_messages() -> None:
+    (PAGES / "messages.md").write_text(messages.page())
+
+
 def mkdocs() -> str:
     program = CACHE / "bin/mkdocs"
     if not program.exists():
@@ -102,6 +108,7 @@ def main() -> int:
     copy_pages()
     manual_pages()
     profile_keys()
+    all_messages()
     if sys.argv[1:] == ["--pages-only"]:
         return 0
     program = mkdocs()
