@@ -33,7 +33,7 @@ MESSAGES = {
 OTHER = {
     **dict.fromkeys(("X", "METRIC", "put_counter"), "help of a metric"),
     **dict.fromkeys(("OPTION", "TRY_ROW", "KF_KATA_OPT", "OPTION_OUTPUT", "KF_OPTIONS", "FD_OPTION", "read_list"), "help of an option or a key"),
-    **dict.fromkeys(("kf_buf_addf", "kf_buf_adds", "snprintf", "printf", "add_member", "kf_bwrap_print"), "what a command prints, or a file's contents"),
+    **dict.fromkeys(("kf_buf_addf", "kf_buf_adds", "snprintf", "printf", "add_member", "add_line", "kf_bwrap_print"), "what a command prints, or a file's contents"),
     **dict.fromkeys(("strstr", "strcmp", "strncmp"), "compared with what others wrote"),
     **dict.fromkeys(("kf_toml_parse", "kf_fd_slurp", "kf_learn_read", "X509_LOOKUP_meth_new"), "names an object within a message"),
     **dict.fromkeys(("add_example", "add_candidate"), "an example, a completion"),
@@ -55,6 +55,7 @@ OTHER_TABLES = {
     "src/kata/files.c": "a file's contents", "src/node/containerd_text.c": "a file's contents", "src/node/crio.c": "a file's contents",
     "src/node/predecessor.c": "a file's contents", "src/nono-runc/*.c": "a file's contents", "src/profile/secrets.c": "a profile",
     "src/egress-node/serve.c": "help", "src/nono-egress/*.c": "help", "src/nono-nri/options.c": "help", "src/nono/*.c": "help",
+    "src/nono-nri/status.c": "fields of an HTTP answer",
     "src/kubefence/*": "help", "src/grants/decide.h": "help",
 }
 
