@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "profile/profile.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct folder {
 	const struct kf_learn_world *world;
 	struct fold_node *v;
 	size_t n;
+	unsigned bit; /* of KF_FS_* */
 };
 
 static size_t depth_of(const char *path)
@@ -65,6 +67,7 @@ static int make_nodes(struct folder *f, const struct kf_learn_grant *needed, siz
 	for (size_t i = 0; i < n; i++)
 		most += 1 + depth_of(needed[i].path);
 	f->n = 0;
+	f->bit = bit;
 	f->v = kf_arena_calloc(arena, most, sizeof(*f->v));
 	if (!f->v)
 		return kf_fail_nomem(err, "folding");
@@ -108,7 +111,7 @@ static int make_nodes(struct folder *f, const struct kf_learn_grant *needed, siz
 
 static bool may_fold(const struct folder *f, const struct fold_node *node)
 {
-	if (node->depth < 2)
+	if (node->depth < 2 || (f->bit == KF_FS_WRITE && kf_profile_precious(node->path)))
 		return false;
 	for (const char *const *p = f->world->never; p && *p; p++)
 		if (strcmp(*p, node->path) == 0)

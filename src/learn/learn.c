@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/path.h"
 #include "profile/keys.h"
+#include "profile/profile.h"
 #include "json/json.h"
 
 #include <limits.h>
@@ -309,6 +310,9 @@ static int need_path(struct kf_learn_path *p, const char *where, const struct kf
 	if (!(access & ~given))
 		return 0;
 	p->left = fixed_reason(world, where, where != p->path);
+	if (!p->left && access & KF_FS_WRITE && kf_profile_precious(where))
+		p->left = "something was written in it, and granting that would give the whole "
+			  "system away: grant the file that the program needs there";
 	if (p->left)
 		return 0;
 	why = world->secret(world->ctx, where, false);

@@ -331,12 +331,21 @@ static const char *const precious[] = {
 	"/nono", "/proc", "/sbin", "/sys", "/usr/bin", "/usr/lib", "/usr/lib64", "/usr/sbin",
 };
 
+const char *kf_profile_precious(const char *path)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(precious); i++)
+		if (kf_profile_path_under(precious[i], path))
+			return precious[i];
+	return NULL;
+}
+
 static void check_grants(struct kf_profile_ctx *ctx, const struct kf_profile *profile)
 {
 	const struct kf_items *grants = &profile->lists[KF_LIST_GRANT];
 
 	for (size_t i = 0; i < grants->n; i++) {
 		const struct kf_item *grant = &grants->v[i];
+		const char *given;
 
 		if (strcmp(grant->s, "/") == 0) {
 			kf_diag_error(
@@ -345,17 +354,13 @@ static void check_grants(struct kf_profile_ctx *ctx, const struct kf_profile *pr
 				"\"image\": true and name what else is needed");
 			continue;
 		}
-		for (size_t p = 0; p < KF_ARRAY_SIZE(precious); p++) {
-			if (!(grant->access & KF_FS_WRITE) ||
-			    !kf_profile_path_under(precious[p], grant->s))
-				continue;
+		given = grant->access & KF_FS_WRITE ? kf_profile_precious(grant->s) : NULL;
+		if (given)
 			kf_diag_error(
 				ctx->diags, &grant->at,
 				"writing to '%.200s' would give the whole system away (%s); grant "
 				"what the program writes below it",
-				grant->s, precious[p]);
-			break;
-		}
+				grant->s, given);
 	}
 }
 

@@ -147,6 +147,10 @@ void kf_profile_show(const struct kf_compiled *compiled, bool comments, struct k
 /* JSON Schema (draft 2020-12) of the language, for editors. */
 void kf_profile_schema(struct kf_buf *out);
 
+/* The directory that holds programs, or belongs to the kernel, which writing to @path would give
+ * away: no profile may grant that.  NULL: there is none. */
+const char *kf_profile_precious(const char *path);
+
 /* Whether @file has the name of a profile file: NAME.json or NAME.jsonc with a valid NAME, which is
  * written into @ret_name. */
 bool kf_profile_file_name(const char *file, char *ret_name, size_t size);

@@ -13,7 +13,8 @@
 The node is the namespaces of a Containerd(network=True, standard_paths=True), or of the
 Crio(network=True) that is given: /etc, /opt and /run are its own, the runtime is where an
 administrator expects it and its restart is k.c.restart(). There is no DNS and no kube-proxy; the API
-server answers at its service address.
+server answers at its service address.  own_network=False is for what the kernel does for the
+machine's own network namespace alone, its audit log: there can be one such cluster at a time.
 """
 import json
 import os
@@ -26,6 +27,7 @@ from .containerd import Containerd
 from .cri import CriError, Result, Timeout, wait_until
 from .runtime import Runtime
 
+BIN = Path(__file__).resolve().parents[2] / "out/bin"
 NODE, NODE_IP, SERVICE_IP = "kfnode", "10.99.0.1", "10.96.0.1"
 SYSCTLS = ("kernel.panic", "kernel.panic_on_oops", "vm.overcommit_memory")  # the kubelet sets them
 
@@ -59,6 +61,9 @@ class Cluster:
         for name in ("kube-apiserver", "etcd"):
             self._end(name)
         self.c.close()
+        if not self.c.own_network:
+            for address in (NODE_IP, SERVICE_IP):
+                subprocess.run(["ip", "addr", "del", f"{address}/32", "dev", "lo"], stderr=subprocess.DEVNULL)
         for name, value in self.sysctls.items():
             Path("/proc/sys", name.replace(".", "/")).write_text(value)
 
@@ -82,10 +87,10 @@ class Cluster:
     # -- booting ------------------------------------------------------------
 
     def _boot(self) -> None:
-        for name in SYSCTLS:
+        for name in SYSCTLS if self.c.own_network else (*SYSCTLS, "net.ipv4.ip_forward"):
             self.sysctls[name] = Path("/proc/sys", name.replace(".", "/")).read_text()
         self.c.sh(
-            f"ip addr add {NODE_IP}/32 dev lo; ip addr add {SERVICE_IP}/32 dev lo; "
+            f"ip addr replace {NODE_IP}/32 dev lo; ip addr replace {SERVICE_IP}/32 dev lo; "
             "echo 1 >/proc/sys/net/ipv4/ip_forward"
         )
         self._certificates()
@@ -204,7 +209,15 @@ class Cluster:
         )
         server = "extendedKeyUsage=serverAuth,clientAuth"
         client = "extendedKeyUsage=clientAuth"
-        certificates = {
+        script = [
+            "openssl ecparam -name prime256v1 -genkey -noout -out ca.key",
+            "openssl req -x509 -new -key ca.key -subj /CN=kf-ca -days 30 -out ca.crt "
+            "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
+            "openssl genrsa -out sa.key 2048",
+            "openssl rsa -in sa.key -pubout -out sa.pub",
+        ]
+        self._openssl(script)
+        self._sign({
             "apiserver": ("/CN=kube-apiserver", f"{server}\nsubjectAltName={alt}"),
             "kubelet-server": (f"/CN={NODE}", f"{server}\nsubjectAltName=DNS:{NODE},IP:{NODE_IP},IP:127.0.0.1"),
             "admin": ("/O=system:masters/CN=admin", client),
@@ -213,59 +226,56 @@ class Cluster:
             "kcm": ("/CN=system:kube-controller-manager", client),
             "sched": ("/CN=system:kube-scheduler", client),
             "front-proxy": ("/CN=front-proxy-client", client),
-        }
-        script = [
-            "key() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key; }",
-            "key ca",
-            "openssl req -x509 -new -key ca.key -subj /CN=kf-ca -days 30 -out ca.crt "
-            "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
-            "openssl genrsa -out sa.key 2048",
-            "openssl rsa -in sa.key -pubout -out sa.pub",
-        ]
-        for i, (name, (subject, extensions)) in enumerate(certificates.items(), 1):
-            (self.pki / f"{name}.ext").write_text(extensions + "\n")
-            script.append(
-                f"key {name}; openssl req -new -key {name}.key -subj '{subject}' -out {name}.csr; "
-                f"openssl x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -set_serial {i} -days 30 "
-                f"-out {name}.crt -extfile {name}.ext"
-            )
+        }, 1)  # fmt: skip
+        for user in ("admin", "node", "kcm", "sched"):
+            self._kubeconfig(user)
+
+    def _openssl(self, script: list[str]) -> None:
         r = subprocess.run(["sh", "-ec", "\n".join(script)], cwd=self.pki, capture_output=True, text=True)
         if r.returncode:
             raise CriError(f"openssl: {r.stderr}")
-        for user in ("admin", "node", "kcm", "sched"):
-            config = {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "clusters": [
-                    {
-                        "name": "c",
-                        "cluster": {
-                            "server": "https://127.0.0.1:443",
-                            "certificate-authority": f"{self.pki}/ca.crt",
-                        },
-                    }
-                ],
-                "users": [
-                    {
-                        "name": "u",
-                        "user": {
-                            "client-certificate": f"{self.pki}/{user}.crt",
-                            "client-key": f"{self.pki}/{user}.key",
-                        },
-                    }
-                ],
-                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-                "current-context": "x",
-            }
-            (self.pki / f"{user}.kubeconfig").write_text(json.dumps(config))
+
+    def _sign(self, certificates: dict[str, tuple[str, str]], first: int) -> None:
+        """Keys, and certificates with serial numbers from @first on: name -> (subject, extensions)."""
+        script = []
+        for i, (name, (subject, extensions)) in enumerate(certificates.items(), first):
+            (self.pki / f"{name}.ext").write_text(extensions + "\n")
+            script.append(
+                f"openssl ecparam -name prime256v1 -genkey -noout -out {name}.key; openssl req -new -key {name}.key -subj '{subject}' -out {name}.csr; "
+                f"openssl x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -set_serial {i} -days 30 "
+                f"-out {name}.crt -extfile {name}.ext"
+            )
+        self._openssl(script)
+
+    def _kubeconfig(self, user: str) -> None:
+        keys = {"client-certificate": f"{self.pki}/{user}.crt", "client-key": f"{self.pki}/{user}.key"}
+        server = {"server": "https://127.0.0.1:443", "certificate-authority": f"{self.pki}/ca.crt"}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": server}],
+            "users": [{"name": "u", "user": keys}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (self.pki / f"{user}.kubeconfig").write_text(json.dumps(config))
 
     # -- using it -----------------------------------------------------------
 
-    def tool(self, program: Path, *args, check=True, stdin: str = "", deadline: float = 120):
+    def user(self, name: str) -> None:
+        """A user who may do nothing yet; the "user" of tool()."""
+        self._sign({name: (f"/CN={name}", "extendedKeyUsage=clientAuth")}, 1000 + len(list(self.pki.glob("*.kubeconfig"))))
+        self._kubeconfig(name)
+
+    def client(self, *command, user: str = "admin") -> list[str]:
+        """The command line that runs a client inside, as a user; kubectl finds our plugin."""
+        env = [f"KUBECONFIG={self.pki}/{user}.kubeconfig", f"HOME={self.c.dir}", f"PATH={self.bin}:{BIN}:/usr/bin:/bin"]
+        return self.c.inside(["env", *env, *command])
+
+    def tool(self, program: Path, *args, check=True, stdin: str = "", deadline: float = 120, user: str = "admin"):
         """Run a client inside: its output; with check=False a Result."""
-        env = ["env", f"KUBECONFIG={self.pki}/admin.kubeconfig", f"HOME={self.c.dir}"]
         p = subprocess.run(
-            self.c.inside([*env, program, *args]),
+            self.client(program, *args, user=user),
             input=stdin,
             capture_output=True,
             text=True,

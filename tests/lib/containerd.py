@@ -61,6 +61,7 @@ class Containerd(Runtime):
         runc: str | Path | None = None,
         env: dict[str, str] | None = None,
         network: bool = False,
+        own_network: bool = True,
         standard_paths: bool = False,
         cgroup1: bool = False,
         prepare=None,
@@ -74,11 +75,12 @@ class Containerd(Runtime):
         runc      the real runtime of "runc" and "nono-runc"; runc 1.5.2 if not given
         env       more environment for containerd, and so for shims and runtimes
         network   a network namespace too, with CNI (ptp) for pods that want a network
+        own_network  see Runtime
         standard_paths  a private /etc as well, containerd's configuration at
                   /etc/containerd/config.toml and its socket below /run/containerd
         cgroup1, prepare  see Runtime
         """
-        super().__init__("/run/containerd/containerd.sock" if standard_paths else "@/c.sock", network=network,
+        super().__init__("/run/containerd/containerd.sock" if standard_paths else "@/c.sock", network=network, own_network=own_network,
                          standard_paths=standard_paths, cgroup1=cgroup1, prepare=prepare)
         self.line = line or tools.NEWEST["containerd"]
         self.bin = tools.bindir("containerd", self.line)

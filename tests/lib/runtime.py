@@ -49,10 +49,11 @@ class Runtime:
     log_name = "runtime.log"
 
     def __init__(self, sock: str, *, network: bool, standard_paths: bool, cgroup1: bool,
-                 prepare: "Callable[[Runtime], None] | None"):
+                 prepare: "Callable[[Runtime], None] | None", own_network: bool = True):
         """
         sock      its socket, as it sees it; "@" stands for a directory of the instance
         network   a network namespace too, with CNI (ptp) for pods that want a network
+        own_network  False: with @network, the machine's network namespace instead of one of its own
         standard_paths  a private /etc as well
         cgroup1   on a machine with hybrid cgroups, a view without their v2 half
         prepare   called once there are namespaces, before anything starts
@@ -61,6 +62,7 @@ class Runtime:
         self.dir.chmod(0o755)
         self.name = self.dir.name
         self.network, self.standard_paths, self.cgroup1, self.prepare = network, standard_paths, cgroup1, prepare
+        self.own_network = network and own_network
         # As the runtime and what it starts see it, and as this process does.
         self.address = sock.replace("@", str(self.dir))
         self.sock = Path(self.address) if "@" in sock else self.dir / sock.lstrip("/")
@@ -105,11 +107,11 @@ class Runtime:
             script += "mount --make-rshared / && "  # as systemd leaves it; pods may ask for propagation
         if self.cgroup1:
             script += _CGROUP1.format(at=f"{self.dir}/data/cgroup")
-        if self.network:
+        if self.own_network:
             script += "ip link set lo up && "
         script += self._mounts()
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "--propagation", "private", *(["--net"] if self.network else []), "sh", "-c",
+            ["unshare", "--mount", "--propagation", "private", *(["--net"] if self.own_network else []), "sh", "-c",
              script + "echo ready && exec cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

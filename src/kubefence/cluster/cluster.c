@@ -225,6 +225,41 @@ int kf_cluster_run(const struct kf_cluster_options *options, const char *const *
 	return run_kubectl(args, out, err);
 }
 
+int kf_cluster_stream(const struct kf_cluster_options *options, const char *const *words,
+		      kf_cluster_take_fn *take, void *ctx, struct kf_err *err)
+{
+	const char *args[KF_KUBECTL_PASSED + KF_KUBECTL_WORDS + 2] = {"kubectl"};
+	char piece[64 * 1024];
+	int p[2], status = 0;
+	size_t argc = 1;
+	ssize_t n;
+	pid_t pid;
+
+	for (size_t i = 0; i < KF_KUBECTL_WORDS && words[i]; i++)
+		args[argc++] = words[i];
+	for (size_t i = 0; i < options->npassed; i++)
+		args[argc++] = options->passed[i];
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return kf_fail_sys(err, "pipe");
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(p[1], STDOUT_FILENO);
+		(void)execvp(args[0], (char *const *)(uintptr_t)args);
+		kf_print_line(stderr, "kubectl: %s", strerror(errno));
+		_exit(127);
+	}
+	(void)close(p[1]);
+	while (pid > 0 && ((n = read(p[0], piece, sizeof(piece))) > 0 || (n < 0 && errno == EINTR)))
+		if (n > 0)
+			take(ctx, piece, (size_t)n);
+	(void)close(p[0]);
+	if (pid < 0)
+		return kf_fail_sys(err, "run kubectl");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status ? kf_fail(err, EIO, "'kubectl %s' failed", words[0]) : 0;
+}
+
 /* ---- what all commands look at ---- */
 
 /* Read the configuration of the first installation; the chart allows one in each cluster. */
@@ -267,8 +302,16 @@ int kf_cluster_pods(const struct kf_cluster_options *options, struct json_object
 
 	if (kf_cluster_get(options, &all, ret, err) == 0)
 		return 0;
-	return options->namespace_ || err->code != EACCES ? -1
-							  : kf_cluster_get(options, &own, ret, err);
+	if (err->code != EACCES)
+		return -1;
+	if (!options->namespace_ && kf_cluster_get(options, &own, ret, err) == 0)
+		return 0;
+	return err->code != EACCES
+		       ? -1
+		       : kf_fail(err, EACCES,
+				 "pods of %s may not be seen with these rights: name a "
+				 "namespace whose pods you may see with -n",
+				 options->namespace_ ? options->namespace_ : "kubectl's namespace");
 }
 
 int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster *ret,

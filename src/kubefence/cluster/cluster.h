@@ -83,6 +83,22 @@ const char *kf_cluster_profile(struct kf_cluster *cluster, struct json_object *p
 int kf_cluster_run(const struct kf_cluster_options *options, const char *const *words,
 		   struct kf_buf *out, struct kf_err *err);
 
+/* Run "kubectl WORDS" with the options, and take its output as it comes; its messages go to stderr.
+ */
+typedef void kf_cluster_take_fn(void *ctx, const char *data, size_t n);
+int kf_cluster_stream(const struct kf_cluster_options *options, const char *const *words,
+		      kf_cluster_take_fn *take, void *ctx, struct kf_err *err);
+
+/* The feed of denials: the logs of the chart's pods with this label, and of those this container.
+ */
+#define KF_FEED_SELECTOR  KF_PART_OF_US ",app.kubernetes.io/component=denials"
+#define KF_FEED_CONTAINER "denials"
+/* Each denial that Events tell about the pod of the options, or all pods of the namespace, as a
+ * line of JSON of the feed's: what there is, and with ->follow what comes. */
+typedef void kf_cluster_line_fn(void *ctx, const char *line);
+int kf_cluster_event_lines(const struct kf_cluster_options *options, kf_cluster_line_fn *fn,
+			   void *ctx, struct kf_err *err);
+
 extern const struct kf_command kf_cmd_cluster_suggest, kf_cmd_cluster_logs, kf_cmd_cluster_sysdump;
 extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
 

@@ -9,114 +9,99 @@
 #include "kubefence/denials/lines.h"
 #include "kubefence/options.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define SELECTOR  KF_PART_OF_US ",app.kubernetes.io/component=denials"
-#define REASON	  "SandboxDenied"
-#define ARGUMENTS 32
+/* A line of the feed is shorter. */
+#define LINE_BYTES (64 * 1024)
 
 static void put_json(struct json_object **object)
 {
 	json_object_put(*object);
 }
 
-/* Start kubectl, whose output is the stream; NULL if that fails. */
-static FILE *start_kubectl(const char *const *args, pid_t *ret_pid, struct kf_err *err)
-{
-	int p[2];
-	FILE *stream;
+/* What was read of the feed's log and not printed yet: a part of a line. */
+struct log_printer {
+	const struct kf_lines_want *want;
+	struct kf_buf text;
+};
 
-	if (pipe2(p, O_CLOEXEC) < 0) {
-		kf_err_set_sys(err, "pipe");
-		return NULL;
+static void print_data(void *ctx, const char *data, size_t n)
+{
+	struct log_printer *p = ctx;
+	const char *end;
+
+	while ((end = memchr(data, '\n', n))) {
+		kf_buf_add(&p->text, data, (size_t)(end - data));
+		if (!p->text.failed && p->text.n)
+			kf_lines_print(p->text.p, p->want);
+		kf_buf_reset(&p->text);
+		n -= (size_t)(end + 1 - data);
+		data = end + 1;
 	}
-	*ret_pid = fork();
-	if (*ret_pid == 0) {
-		(void)dup2(p[1], STDOUT_FILENO);
-		(void)execvp(args[0], (char *const *)(uintptr_t)args);
-		kf_print_line(stderr, "kubectl: %s", strerror(errno));
-		_exit(127);
-	}
-	(void)close(p[1]);
-	stream = *ret_pid < 0 ? NULL : fdopen(p[0], "r");
-	if (!stream) {
-		kf_err_set_sys(err, "run kubectl");
-		(void)close(p[0]);
-	}
-	return stream;
+	kf_buf_add(&p->text, data, n);
+	(void)fflush(stdout);
 }
 
-/* The lines of the feed, on all nodes or on that of the pod. */
+static void print_event_line(void *ctx, const char *line)
+{
+	kf_lines_print(line, ctx);
+	(void)fflush(stdout);
+}
+
+/* The log of the feed's pod @name, or of all of them if that is NULL. */
+static int print_log(const struct kf_cluster_options *o, const char *namespace_, const char *name,
+		     bool follow, const struct kf_lines_want *want, struct kf_err *err)
+{
+	struct log_printer printer = {.want = want, .text = KF_BUF_INIT(LINE_BYTES)};
+	const char *words[KF_KUBECTL_WORDS] = {"logs", "--tail",	 "-1", "-n", namespace_,
+					       "-c",   KF_FEED_CONTAINER};
+	size_t n = 7;
+	int r;
+
+	if (name) {
+		words[n++] = name;
+	} else {
+		words[n++] = "--max-log-requests";
+		words[n++] = "1000";
+		words[n++] = "-l";
+		words[n++] = KF_FEED_SELECTOR;
+	}
+	if (follow)
+		words[n++] = "-f";
+	r = kf_cluster_stream(o, words, print_data, &printer, err);
+	kf_buf_done(&printer.text);
+	return r;
+}
+
+/* The lines of the feed, on all nodes or on that of the pod: there, while the feed is replaced, of
+ * the old pod and then of the new one. */
 static int print_feed(const struct kf_cluster_options *o, struct json_object *pods,
 		      const char *node, const struct kf_lines_want *want, struct kf_err *err)
 {
-	const char *args[ARGUMENTS] = {"kubectl", "logs", "--tail", "-1", "--max-log-requests",
-				       "1000"};
-	KF_FREE char *line = NULL;
-	struct json_object *items = kf_kube_at(pods, "items");
-	size_t n = 6, size = 0;
-	FILE *stream;
-	pid_t pid;
-	int status = 0;
+	struct json_object *items = kf_kube_at(pods, "items"), *last = NULL;
+	struct json_object *first = json_object_array_get_idx(items, 0);
+	const char *namespace_ = kf_kube_string(first, "metadata.namespace");
 
-	for (size_t i = 0; i < o->npassed; i++)
-		args[n++] = o->passed[i];
-	args[n++] = "-n";
-	args[n++] = kf_kube_string(json_object_array_get_idx(items, 0), "metadata.namespace");
-	if (o->follow)
-		args[n++] = "-f";
-	for (size_t i = 0; node && i < kf_kube_length(items); i++) {
+	if (!node)
+		return print_log(o, namespace_, NULL, o->follow, want, err);
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
 		struct json_object *pod = json_object_array_get_idx(items, i);
 
-		if (strcmp(kf_kube_string(pod, "spec.nodeName"), node) == 0)
-			args[n++] = kf_kube_string(pod, "metadata.name");
-	}
-	if (!node) {
-		args[n++] = "-l";
-		args[n++] = SELECTOR;
-	}
-	args[n++] = "-c";
-	args[n++] = "denials";
-	stream = start_kubectl(args, &pid, err);
-	if (!stream)
-		return -1;
-	while (getline(&line, &size, stream) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		kf_lines_print(line, want);
-		(void)fflush(stdout);
-	}
-	(void)fclose(stream);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status ? kf_fail(err, EIO, "'kubectl logs' of the feed failed") : 0;
-}
-
-static int print_events(const struct kf_cluster_options *o, struct kf_err *err)
-{
-	KF_CLEANUP(put_json) struct json_object *events = NULL;
-	const struct kf_cluster_query query = {.what = "events"};
-	struct json_object *items;
-
-	if (kf_cluster_get(o, &query, &events, err) < 0)
-		return -1;
-	items = kf_kube_at(events, "items");
-	for (size_t i = 0; i < kf_kube_length(items); i++) {
-		struct json_object *e = json_object_array_get_idx(items, i);
-		const char *pod = kf_kube_string(e, "involvedObject.name");
-
-		if (strcmp(kf_kube_string(e, "reason"), REASON) != 0 ||
-		    (o->argument && strcmp(pod, o->argument) != 0))
+		if (strcmp(kf_kube_string(pod, "spec.nodeName"), node) != 0)
 			continue;
-		kf_print_line(stdout, "%.19s %s/%s %s", kf_kube_string(e, "lastTimestamp"),
-			      kf_kube_string(e, "involvedObject.namespace"), pod,
-			      kf_kube_string(e, "message"));
+		if (!last || strcmp(kf_kube_string(last, "metadata.creationTimestamp"),
+				    kf_kube_string(pod, "metadata.creationTimestamp")) < 0) {
+			if (last && print_log(o, namespace_, kf_kube_string(last, "metadata.name"),
+					      false, want, err) < 0)
+				return -1;
+			last = pod;
+		}
 	}
-	return 0;
+	if (!last)
+		return kf_fail(err, ENOENT, "no pod of the feed runs on the pod's node, %s", node);
+	return print_log(o, namespace_, kf_kube_string(last, "metadata.name"), o->follow, want,
+			 err);
 }
 
 /* The node of the pod that is asked about; NULL without one. */
@@ -140,7 +125,8 @@ static int print_denials(const struct kf_cluster_options *o, struct kf_err *err)
 {
 	KF_CLEANUP(put_json) struct json_object *pod = NULL, *pods = NULL;
 	struct kf_cluster_options everywhere = *o;
-	const struct kf_cluster_query query = {.what = "pods", .selector = SELECTOR, .all = true};
+	const struct kf_cluster_query query = {
+		.what = "pods", .selector = KF_FEED_SELECTOR, .all = true};
 	struct kf_lines_want want = {
 		.namespace_ = o->namespace_, .pod = o->argument, .json = o->json};
 	const char *node = NULL, *namespace_ = o->namespace_;
@@ -151,10 +137,11 @@ static int print_denials(const struct kf_cluster_options *o, struct kf_err *err)
 	want.namespace_ = namespace_;
 	everywhere.namespace_ = NULL;
 	if (kf_cluster_get(&everywhere, &query, &pods, &why) < 0) {
-		kf_print_line(stderr,
-			      "kubectl nono: the feed's own logs may not be read here; these are "
-			      "the pods' Events");
-		return print_events(o, err);
+		if (why.code != EACCES)
+			return kf_fail(err, why.code, "%s", why.msg);
+		kf_print_line(stderr, "the feed's own logs may not be read with these rights: this "
+				      "is what Events of the pods tell, a few for each");
+		return kf_cluster_event_lines(o, print_event_line, &want, err);
 	}
 	if (!kf_kube_length(kf_kube_at(pods, "items")))
 		return kf_fail(err, ENOENT,

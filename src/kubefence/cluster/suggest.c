@@ -5,36 +5,53 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "cli/print.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
 
 /* Of all nodes: each keeps what its kubelet lets a container's log grow to. */
-#define FEED_MAX  (512 * 1024 * 1024)
-#define COMPONENT ",app.kubernetes.io/component=denials"
+#define FEED_MAX (512 * 1024 * 1024)
 
 static void put_object(struct json_object **object)
 {
 	json_object_put(*object);
 }
 
-/* What the feed's pods have written. */
+static void add_line(void *ctx, const char *line)
+{
+	kf_buf_adds(ctx, line);
+	kf_buf_adds(ctx, "\n");
+}
+
+/* What the feed's pods have written, or for those who may not read that the pod's Events. */
 static int read_feed(const struct kf_cluster_options *o, struct kf_buf *out, struct kf_err *err)
 {
 	KF_CLEANUP(put_object) struct json_object *pods = NULL;
 	const struct kf_cluster_query query = {
-		.what = "pods", .selector = KF_PART_OF_US COMPONENT, .all = true};
+		.what = "pods", .selector = KF_FEED_SELECTOR, .all = true};
 	struct kf_cluster_options everywhere = *o;
 	struct json_object *items;
-	const char *words[] = {"logs", "--tail",  "-1", "--max-log-requests",	 "1000",
-			       "-c",   "denials", "-l", KF_PART_OF_US COMPONENT, "-n",
-			       NULL,   NULL};
+	const char *words[] = {"logs",
+			       "--tail",
+			       "-1",
+			       "--max-log-requests",
+			       "1000",
+			       "-c",
+			       KF_FEED_CONTAINER,
+			       "-l",
+			       KF_FEED_SELECTOR,
+			       "-n",
+			       NULL,
+			       NULL};
 
 	everywhere.namespace_ = NULL;
-	if (kf_cluster_get(&everywhere, &query, &pods, err) < 0)
-		return kf_fail(err, EACCES,
-			       "the feed of denials may not be read with these rights: whoever may "
-			       "read the chart's pods and their logs can run this; 'kubectl nono "
-			       "logs' shows the pods' events");
+	if (kf_cluster_get(&everywhere, &query, &pods, err) < 0) {
+		if (err->code != EACCES)
+			return -1;
+		kf_print_line(stderr, "the feed's own logs may not be read with these rights: this "
+				      "is from the pod's Events, which do not tell every denial");
+		return kf_cluster_event_lines(o, add_line, out, err);
+	}
 	items = kf_kube_at(pods, "items");
 	if (!kf_kube_length(items))
 		return kf_fail(err, ENOENT,

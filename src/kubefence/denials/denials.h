@@ -24,16 +24,21 @@ struct kf_denials_options {
 int kf_denials_run(const struct kf_denials_options *options, struct kf_err *err);
 
 /* The process that writes Events, and what is told to it. */
+struct kf_denials_waiting;
 struct kf_denials_events {
 	int fd; /* -1: there is none */
 	int pid;
+	struct kf_who_table *owners;
+	struct kf_denials_waiting *waiting; /* for their containers' next Events */
+	size_t nwaiting;
 	uint64_t sent, dropped;
 };
 /* Start it; to be called before this process gives up its rights. */
 int kf_denials_events_start(struct kf_denials_events *events, struct kf_err *err);
-/* Tell the pod's Events of @denial, unless it was told of a few just now.  Never waits. */
-void kf_denials_events_tell(struct kf_denials_events *events, const struct kf_denial *denial,
-			    uint64_t now);
+/* Keep @denial for its container's next Event. */
+void kf_denials_events_tell(struct kf_denials_events *events, const struct kf_denial *denial);
+/* To be called once a second: ask for the Events that there may be now.  Never waits. */
+void kf_denials_events_tick(struct kf_denials_events *events, uint64_t now);
 void kf_denials_events_stop(struct kf_denials_events *events);
 
 /* The file of the last denials. */

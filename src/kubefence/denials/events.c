@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kubernetes Events about denials: few, each on the pod that it is about.  A process of its own
- * writes them, since that may wait for the API server, and the one that reads the audit log may
- * not. */
+/* Kubernetes Events about denials: few, each on the pod that it is about, with all that its
+ * container was denied since the last one.  A process of its own writes them, since that may wait
+ * for the API server, and the one that reads the audit log may not. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -12,28 +12,45 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Events of one container: so many at once, then one in so many milliseconds. */
 static const struct kf_bucket_limit each = {.burst = 3, .rate = 1, .period = 60 * 1000};
-#define TRIES	 3
-#define PAUSE_MS 1000
-#define BODY_MAX 8192 /* an Event's message has 1 KiB */
+#define TRIES	   3
+#define PAUSE_MS   1000
+/* What one Event tells, as lines of JSON: some thirty denials. */
+#define LINES_MAX  (16 * 1024)
+/* Containers that have denials waiting for their next Event. */
+#define WAITING	   128
+#define BODY_MAX   (4 * LINES_MAX) /* a line that stands in a string is at most twice as long */
+#define ANNOTATION "nono.sh/denials"
 
-/* What goes through the pipe; small enough to be written as a whole, or not at all. */
+/* One Event; it goes through the socket as far as its lines go, as one message. */
 struct event_order {
 	char namespace_[64], pod[254], uid[64], container[64], message[1024];
 	uint64_t ms, count;
 	unsigned number;
+	size_t n;
+	char lines[LINES_MAX];
 };
-_Static_assert(sizeof(struct event_order) <= PIPE_BUF, "written at once");
+
+/* What waits for the next Event of a container. */
+struct kf_denials_waiting {
+	struct kf_who *who;
+	unsigned denials, untold; /* how many, and how many there was no room for */
+	struct event_order order;
+	struct kf_denials_waiting *next;
+};
 
 /* ---- the process that writes them ---- */
 
@@ -71,6 +88,10 @@ static void put_event(struct kf_buf *out, const struct event_order *o)
 	kf_json_open(out, "metadata", '{');
 	kf_json_put_string(out, "name", name);
 	kf_json_put_string(out, "namespace", o->namespace_);
+	/* For "kubectl nono logs" and "suggest" of those who may not read the feed's own log. */
+	kf_json_open(out, "annotations", '{');
+	kf_json_put_string(out, ANNOTATION, o->lines);
+	kf_json_close(out, '}');
 	kf_json_close(out, '}');
 	put_object(out, o);
 	kf_json_put_string(out, "type", "Warning");
@@ -103,10 +124,10 @@ static int post_event(const struct kf_kube *kube, const struct event_order *o, s
 
 static void write_events(const struct kf_kube *kube, int fd)
 {
-	struct event_order order;
+	static struct event_order order;
 	struct kf_err err;
 
-	while (read(fd, &order, sizeof(order)) == sizeof(order)) {
+	while (read(fd, &order, sizeof(order)) >= (ssize_t)offsetof(struct event_order, lines)) {
 		int r = -1;
 
 		for (unsigned i = 0; r < 0 && i < TRIES; i++) {
@@ -127,11 +148,11 @@ int kf_denials_events_start(struct kf_denials_events *events, struct kf_err *err
 	struct kf_kube kube;
 	int p[2];
 
-	*events = (struct kf_denials_events){.fd = -1};
+	events->fd = -1;
 	if (kf_kube_in_cluster(&kube, err) < 0)
 		return -1;
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return kf_fail_sys(err, "pipe");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p) < 0)
+		return kf_fail_sys(err, "socketpair");
 	(void)fcntl(p[1], F_SETFL, O_NONBLOCK);
 	events->pid = fork();
 	if (events->pid == 0) {
@@ -154,36 +175,119 @@ int kf_denials_events_start(struct kf_denials_events *events, struct kf_err *err
 
 /* ---- the process that tells it ---- */
 
-void kf_denials_events_tell(struct kf_denials_events *events, const struct kf_denial *denial,
-			    uint64_t now)
+static struct kf_denials_waiting *find_waiting(struct kf_denials_events *events, struct kf_who *who)
+{
+	struct kf_denials_waiting *w = events->waiting;
+
+	while (w && w->who != who)
+		w = w->next;
+	if (w || events->nwaiting == WAITING || !(w = calloc(1, sizeof(*w))))
+		return w;
+	w->who = kf_who_ref(who);
+	w->next = events->waiting;
+	events->waiting = w;
+	events->nwaiting++;
+	return w;
+}
+
+static void free_waiting(struct kf_denials_events *events, struct kf_denials_waiting *w)
+{
+	kf_who_drop(events->owners, w->who);
+	events->nwaiting--;
+	free(w);
+}
+
+static void begin_order(struct event_order *o, const struct kf_denial *denial)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(BODY_MAX);
-	struct kf_who *who = denial->who;
-	struct event_order order = {.ms = denial->ms, .count = denial->count};
+	const struct kf_who *who = denial->who;
 
-	if (events->fd < 0 || !who || !*who->pod || !*who->namespace_ ||
-	    !kf_bucket_take(&who->events, &each, now))
-		return;
 	kf_denial_sentence(denial, &text);
-	if (text.failed)
+	(void)snprintf(o->namespace_, sizeof(o->namespace_), "%s", who->namespace_);
+	(void)snprintf(o->pod, sizeof(o->pod), "%s", who->pod);
+	(void)snprintf(o->uid, sizeof(o->uid), "%s", who->uid);
+	(void)snprintf(o->container, sizeof(o->container), "%s", who->container);
+	(void)snprintf(o->message, sizeof(o->message), "%.800s", text.failed ? "" : text.p);
+}
+
+void kf_denials_events_tell(struct kf_denials_events *events, const struct kf_denial *denial)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf line = KF_BUF_INIT(LINES_MAX);
+	struct kf_who *who = denial->who;
+	struct kf_denials_waiting *w;
+
+	if (events->fd < 0 || !who || !*who->pod || !*who->namespace_)
 		return;
-	(void)snprintf(order.namespace_, sizeof(order.namespace_), "%s", who->namespace_);
-	(void)snprintf(order.pod, sizeof(order.pod), "%s", who->pod);
-	(void)snprintf(order.uid, sizeof(order.uid), "%s", who->uid);
-	(void)snprintf(order.container, sizeof(order.container), "%s", who->container);
-	/* Kubernetes takes 1024 bytes. */
-	(void)snprintf(order.message, sizeof(order.message),
-		       "%.900s; kubectl nono logs %.60s tells more", text.p, who->pod);
-	order.number = (unsigned)events->sent;
-	/* As a whole, or not at all. */
-	if (kf_write_all(events->fd, &order, sizeof(order), KF_ERR_IGNORED) == 0)
-		events->sent++;
-	else
+	w = find_waiting(events, who);
+	if (!w) {
 		events->dropped++;
+		return;
+	}
+	if (!w->denials)
+		begin_order(&w->order, denial);
+	w->denials++;
+	w->order.ms = denial->ms;
+	w->order.count += denial->count;
+	kf_denial_json(denial, &line);
+	if (line.failed || w->order.n + line.n >= sizeof(w->order.lines)) {
+		w->untold++;
+		return;
+	}
+	memcpy(w->order.lines + w->order.n, line.p, line.n + 1);
+	w->order.n += line.n;
+}
+
+/* Hand it to the process that writes; false if that has no room now. */
+static bool send_order(struct kf_denials_events *events, struct kf_denials_waiting *w)
+{
+	struct event_order *o = &w->order;
+	const size_t n = strlen(o->message);
+	struct kf_err err;
+
+	if (w->denials > 1)
+		(void)snprintf(o->message + n, sizeof(o->message) - n, "; and %u more",
+			       w->denials - 1);
+	/* Kubernetes takes 1024 bytes. */
+	(void)snprintf(o->message + strlen(o->message), sizeof(o->message) - strlen(o->message),
+		       "; kubectl nono logs %.100s tells more", w->who->pod);
+	o->number = (unsigned)events->sent;
+	if (kf_write_all(events->fd, o, offsetof(struct event_order, lines) + o->n + 1, &err) ==
+	    0) {
+		events->sent++;
+		return true;
+	}
+	o->message[n] = '\0';
+	if (err.code == EAGAIN)
+		return false;
+	events->dropped++;
+	return true;
+}
+
+void kf_denials_events_tick(struct kf_denials_events *events, uint64_t now)
+{
+	struct kf_denials_waiting **at = &events->waiting, *w;
+
+	while ((w = *at)) {
+		struct kf_bucket before = w->who->events;
+
+		if (kf_bucket_take(&w->who->events, &each, now) && send_order(events, w)) {
+			*at = w->next;
+			free_waiting(events, w);
+			continue;
+		}
+		w->who->events = before;
+		at = &w->next;
+	}
 }
 
 void kf_denials_events_stop(struct kf_denials_events *events)
 {
+	while (events->waiting) {
+		struct kf_denials_waiting *w = events->waiting;
+
+		events->waiting = w->next;
+		free_waiting(events, w);
+	}
 	if (events->fd < 0)
 		return;
 	(void)close(events->fd);

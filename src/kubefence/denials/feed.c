@@ -200,7 +200,7 @@ static void on_line(void *ctx, const struct kf_denial *denial)
 	} else {
 		print_sentence(denial);
 	}
-	kf_denials_events_tell(&d->events, denial, d->now);
+	kf_denials_events_tell(&d->events, denial);
 }
 
 /* ---- the loop ---- */
@@ -265,6 +265,7 @@ static void on_often(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	d->now = read_clock();
 	kf_fold_tick(&d->fold, d->now);
+	kf_denials_events_tick(&d->events, d->now);
 	/* At once, too: its age says that the feed runs. */
 	if (d->seconds++ % KF_DENIALS_EVERY == 0)
 		save_state(d);
@@ -492,7 +493,7 @@ int kf_denials_run(const struct kf_denials_options *options, struct kf_err *err)
 	d->file = (struct kf_denials_file){.dirfd = -1, .fd = -1};
 	d->fold.options = folding;
 	d->fold.options.window = options->window * 1000;
-	d->fold.owners = &d->owners;
+	d->fold.owners = d->events.owners = &d->owners;
 	d->fold.line = on_line;
 	d->fold.ctx = d;
 	d->now = read_clock();

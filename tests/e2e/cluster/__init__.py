@@ -2,11 +2,12 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, given, holds, migrate, starts
+from . import admission, chart, denied, given, holds, migrate, starts
 
 PARTS = {
     "admission": admission.run,
     "chart": chart.run,
+    "denied": denied.run,
     "given": given.run,
     "holds": holds.run,
     "migrate": migrate.run,

@@ -32,9 +32,9 @@ SETUP = "app.kubernetes.io/component=node-setup"
 class Installed:
     """A cluster, the image on its node, and Helm; on @crio instead of containerd, if given."""
 
-    def __init__(self, t: Tap, crio: Runtime | None = None):
+    def __init__(self, t: Tap, crio: Runtime | None = None, **cluster):
         self.t, self.runtime = t, "CRI-O" if crio else "containerd"
-        self.k = Cluster(runtime=crio)
+        self.k = Cluster(runtime=crio, **cluster)
         # A test's CRI-O has images of localhost only.
         self.name = "localhost/kubefence/nono-nri-plugin" if crio else NAME
         self.k.c.handlers.pop("nono-runc")  # registering it is the chart's job
