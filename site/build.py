@@ -105,6 +105,8 @@ def mkdocs() -> str:
 def main() -> int:
     shutil.rmtree(OUT, ignore_errors=True)
     (PAGES / "reference").mkdir(parents=True)
+    for name in ("access.css", "access.js"):
+        shutil.copy(ROOT / "site" / name, PAGES / name)
     copy_pages()
     manual_pages()
     profile_keys()

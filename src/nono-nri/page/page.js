@@ -92,8 +92,8 @@ function deed(d) {
 }
 
 const denials = new Table("denials", (d) => row([
-  cell(d.time), cell(d.namespace || "?"), cell(d.pod || "?"), cell(d.container || "?"), cell(d.profile || "?"),
-  cell(d.process), cell(deed(d), "code long"), cell(d.count, "number"), cell(d.rule ? JSON.stringify(d.rule) : "", "code long"),
+  cell(d.time), cell(deed(d), "code long"), cell(d.count, "number"), cell(d.process), cell(d.namespace || "?"), cell(d.pod || "?"),
+  cell(d.container || "?"), cell(d.profile || "?"), cell(d.rule ? JSON.stringify(d.rule) : "", "code long"),
 ]), (d) => [d.namespace, d.pod, d.container, d.profile, d.process, deed(d)].join(" "));
 denials.chosen = (d) => !byId("denials-kind").value || d.kind === byId("denials-kind").value;
 byId("denials-kind").addEventListener("change", () => denials.turn(0));
