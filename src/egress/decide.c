@@ -133,12 +133,24 @@ static enum kf_egress_reason decide_allow(const struct kf_egress_allow *allow,
 
 /* ---- */
 
+/* The pod's own loopback, by its usual names: a client asks for it that does not know NO_PROXY. */
+static bool is_loopback(const char *name)
+{
+	const size_t n = strlen(name), tail = strlen(".localhost");
+
+	return strncmp(name, "127.", 4) == 0 || strcmp(name, "::1") == 0 ||
+	       strcmp(name, "localhost") == 0 ||
+	       (n > tail && strcmp(name + n - tail, ".localhost") == 0);
+}
+
 /* The mildest answer of all lines that name the host: what one of them allows is allowed. */
 static enum kf_egress_reason decide_host(const struct kf_egress_rules *rules, const char *name,
 					 uint16_t port, const struct kf_egress_span *method,
 					 const struct kf_egress_span *path)
 {
-	enum kf_egress_reason reason = KF_EGRESS_WHY_HOST;
+	const enum kf_egress_reason unnamed =
+		is_loopback(name) ? KF_EGRESS_WHY_LOOPBACK : KF_EGRESS_WHY_HOST;
+	enum kf_egress_reason reason = unnamed;
 
 	if (is_denied(rules, name))
 		return KF_EGRESS_WHY_DENIED;
@@ -148,7 +160,7 @@ static enum kf_egress_reason decide_host(const struct kf_egress_rules *rules, co
 		if (!matches_name(h, name))
 			continue;
 		if (!has_port(h, port))
-			r = reason == KF_EGRESS_WHY_HOST ? KF_EGRESS_WHY_PORT : reason;
+			r = reason == unnamed ? KF_EGRESS_WHY_PORT : reason;
 		else if (method)
 			r = h->allows ? decide_allow(h->allows, *method, *path)
 				      : KF_EGRESS_WHY_NONE;

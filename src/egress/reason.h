@@ -10,6 +10,9 @@ enum kf_egress_verdict { KF_EGRESS_ALLOWED, KF_EGRESS_REFUSED, KF_EGRESS_FAILED 
 #define KF_EGRESS_REASONS(X)                                                                     \
 	X(NONE, "", ALLOWED, 200, "")                                                            \
 	X(HOST, "host", REFUSED, 403, "the profile does not allow this host")                    \
+	X(LOOPBACK, "loopback", REFUSED, 403,                                                    \
+	  "this is the pod's own loopback, which is open without the proxy; the client does "    \
+	  "not follow NO_PROXY")                                                                 \
 	X(DENIED, "host-denied", REFUSED, 403, "the profile denies this host")                   \
 	X(PORT, "port", REFUSED, 403, "the profile allows this host on other ports only")        \
 	X(METHOD, "request", REFUSED, 403,                                                       \

@@ -15,6 +15,7 @@
 #include "egress/rules.h"
 #include "flat/flat.h"
 #include "flat/launcher.h"
+#include "nono-runc/pinned.h"
 #include "nono-runc/record.h"
 #include "oci/network.h"
 
@@ -167,18 +168,27 @@ static bool own_network(int fd, struct stat *ret)
 	       own.st_ino == ret->st_ino && own.st_dev == ret->st_dev;
 }
 
+static void close_stream(FILE **stream)
+{
+	if (*stream)
+		(void)fclose(*stream);
+}
+
 static int open_network(struct pod_egress *p, struct kf_err *err)
 {
+	KF_CLEANUP(close_stream) FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	struct stat st = {0};
+	const char *path;
 
-	if (kf_oci_netns(p->in->oci, &p->netns, err) < 0)
+	if (!mounts)
+		return kf_fail_sys(err, "open /proc/self/mountinfo");
+	if (kf_oci_netns(p->in->oci, &path, err) < 0)
 		return -1;
-	if (p->netns && *p->netns == '/') {
-		int fd = open(p->netns, O_RDONLY | O_CLOEXEC);
+	if (path && *path == '/') {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 		if (fd < 0)
-			return kf_fail_sys(err, "open the pod's network namespace '%.200s'",
-					   p->netns);
+			return kf_fail_sys(err, "open the pod's network namespace '%.200s'", path);
 		p->fds[p->nfds++] = fd;
 	}
 	if (!p->nfds || own_network(p->fds[0], &st))
@@ -188,7 +198,7 @@ static int open_network(struct pod_egress *p, struct kf_err *err)
 			"of the pod's own; take hostNetwork away, or use another profile",
 			p->rules.profile);
 	p->inode = st.st_ino;
-	return 0;
+	return kf_guard_pinned(mounts, p->inode, p->in->arena, &p->netns, err);
 }
 
 /* With these a process changes the rules, or enters another namespace. */

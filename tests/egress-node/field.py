@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -33,6 +34,7 @@ BROKER = BIN / "nono-egress"
 DIR = Path("/run/kubefence/egress")
 INTERNET, OTHER, INTERNET6, DNS = "203.0.114.10", "203.0.114.20", "2a00:1::10", "10.96.0.10"
 PORT = 3128
+MARK, ARP = "ether 0x88b5", "ether 0x806"
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x20000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -110,10 +112,58 @@ class Sniffer:
 
     def out(self) -> set[tuple[str, str, int]]:
         """What is not ARP."""
-        return {s for s in self.seen if s[0] != "ether 0x806"}
+        return {s for s in self.seen if s[0] != ARP}
 
 
-class Pod:
+class Net:
+    """A pod's network, wherever that came from: its namespace, the other end of its veth, and the broker in it."""
+
+    def __init__(self, path: str, sniffer: Sniffer, ca: Path) -> None:
+        self.path, self.sniffer, self.ca = path, sniffer, ca
+
+    def run(self, *words, **more) -> subprocess.CompletedProcess:
+        return subprocess.run(["nsenter", f"--net={self.path}", *map(str, words)], capture_output=True, text=True, timeout=60, **more)
+
+    def nft(self) -> str:
+        p = self.run("nft", "list", "ruleset")
+        if p.returncode:
+            raise RuntimeError(p.stderr)
+        return p.stdout
+
+    def watched(self, do):
+        """What do() gives, and what left the pod meanwhile."""
+        before = len(self.sniffer.seen)
+        value = do()
+        # All that was sent before has arrived when this frame, which no rule stops, has.
+        with inside(self.path), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind(("eth0", 0))
+            s.send(b"\xff" * 12 + b"\x88\xb5mark" + b"." * 46)
+        wait_until(lambda: any(s[0] == MARK for s in self.sniffer.seen[before:]), "the mark")
+        return value, {s for s in self.sniffer.seen[before:] if s[0] not in (MARK, ARP)}
+
+    def proxy(self, request: str, tls: str = "", timeout: float = 30) -> str:
+        """What the broker answers to @request, and with @tls, a name, what comes by TLS to it after CONNECT."""
+        with inside(self.path):
+            s = socket.create_connection(("127.0.0.1", PORT), timeout=timeout)
+        with s:
+            s.sendall(request.encode())
+            if not tls:
+                return answer(s)
+            head = Stream(s).until(b"\r\n\r\n").decode()
+            if " 200 " not in head.split("\n")[0]:
+                return head
+            context = ssl.create_default_context(cafile=self.ca)
+            with context.wrap_socket(s, server_hostname=tls) as t:
+                t.sendall(f"GET /tls HTTP/1.1\r\nHost: {tls}\r\nConnection: close\r\n\r\n".encode())
+                return answer(t)
+
+    def connect(self, name: str = "ok.test", port: int = 443, tls: str = "") -> str:
+        return self.proxy(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n", tls or name)
+
+
+class Pod(Net):
+    """One that the test makes itself."""
+
     def __init__(self, field: "Field", name: str, number: int) -> None:
         self.field, self.name, self.number = field, name, number
         self.ns = f"{field.tag}-{name}"
@@ -131,36 +181,10 @@ class Pod:
         sh("ip", "-n", self.ns, "route", "add", "default", "via", f"10.244.{number}.1")
         sh("ip", "-n", self.ns, "-6", "route", "add", "default", "via", f"fd00:{number}::1")
         with inside(f"/run/netns/{field.world}"):
-            self.sniffer = Sniffer(outer)
-
-    def run(self, *words, **more) -> subprocess.CompletedProcess:
-        return subprocess.run(["ip", "netns", "exec", self.ns, *map(str, words)], capture_output=True, text=True, timeout=60, **more)
-
-    def nft(self) -> str:
-        return sh("ip", "netns", "exec", self.ns, "nft", "list", "ruleset")
+            super().__init__(self.path, Sniffer(outer), field.dir / "ca.pem")
 
     def delete(self) -> None:
         sh("ip", "netns", "delete", self.ns)
-
-    def proxy(self, request: str, tls: str = "", timeout: float = 30) -> str:
-        """What the broker answers to @request, and with @tls, a name, what comes by TLS to it after CONNECT."""
-        import ssl
-        with inside(self.path):
-            s = socket.create_connection(("127.0.0.1", PORT), timeout=timeout)
-        with s:
-            s.sendall(request.encode())
-            if not tls:
-                return answer(s)
-            head = Stream(s).until(b"\r\n\r\n").decode()
-            if " 200 " not in head.split("\n")[0]:
-                return head
-            context = ssl.create_default_context(cafile=self.field.dir / "ca.pem")
-            with context.wrap_socket(s, server_hostname=tls) as t:
-                t.sendall(f"GET /tls HTTP/1.1\r\nHost: {tls}\r\nConnection: close\r\n\r\n".encode())
-                return answer(t)
-
-    def connect(self, name: str = "ok.test", port: int = 443, tls: str = "") -> str:
-        return self.proxy(f"CONNECT {name}:{port} HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n", tls or name)
 
 
 class Field:

@@ -31,12 +31,7 @@ WAYS = {
 
 def attempt(pod, code: str) -> tuple[bool, str]:
     """Whether a frame of it left the pod, and what the program saw."""
-    before = len(pod.sniffer.seen)
-    p = pod.run(sys.executable, "-c", f"import socket\n{code}\nprint('sent')")
-    # Frames that were sent before have arrived when this one, which no rule stops, has.
-    pod.run("python3", "-c", "import socket;s=socket.socket(17,3);s.bind(('eth0',0));s.send(b'\\xff'*12+b'\\x88\\xb5mark'+b'.'*46)")
-    wait_until(lambda: any(s[0] == "ether 0x88b5" for s in pod.sniffer.seen[before:]), "the mark")
-    out = [s for s in pod.sniffer.seen[before:] if s[0] not in ("ether 0x88b5", "ether 0x806")]
+    p, out = pod.watched(lambda: pod.run(sys.executable, "-c", f"import socket\n{code}\nprint('sent')"))
     return bool(out), f"{p.stdout}{p.stderr} {out}"
 
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ways ADDRESS ADDRESS6 NAMESERVER: tries each way out of a network that a program has, and prints
- * what became of it.  Whether anything left the pod, the test sees at the other end of its veth. */
+/* ways ADDRESS ADDRESS6 NAMESERVER MARK [WAY]: tries each way out of a network that a program has,
+ * and prints what became of it.  Whether anything left the pod, the test sees at the other end of
+ * its veth.  ways say HEX: sends these bytes to the broker and prints what it answers, until it
+ * closes or says no more for some seconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -176,6 +178,27 @@ static const char *uring(void)
 	return syscall(425, 4, params) < 0 ? strerror(errno) : "sent";
 }
 
+static int say(const char *hex)
+{
+	const struct timeval patience = {.tv_sec = 5};
+	struct sockaddr_in broker = {.sin_family = AF_INET, .sin_port = htons(3128)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned char bytes[4096];
+	ssize_t n;
+
+	broker.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&broker, sizeof(broker)) < 0)
+		return 1;
+	for (; sscanf(hex, "%2hhx", bytes) == 1; hex += 2)
+		if (send(fd, bytes, 1, MSG_NOSIGNAL) != 1)
+			return 1;
+	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			printf("%02x", bytes[i]);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -202,6 +225,8 @@ int main(int argc, char **argv)
 		{"uring", uring},
 	};
 
+	if (argc == 3 && strcmp(argv[1], "say") == 0)
+		return say(argv[2]);
 	if (argc < 5)
 		return 2;
 	four.sin_family = dns.sin_family = AF_INET;

@@ -79,7 +79,7 @@ def literals(t: Tap, place: Place) -> None:
         for form in FORMS:
             status, _, _ = b.ask(f"GET http://{form}:{port}/ HTTP/1.1\r\nHost: {form}:{port}\r\n\r\n".encode())
             reason = b.record()["reason"]
-            t.ok(status in (400, 403) and reason in ("host", "address-form", "name-form", "malformed"), f"{form} is refused ({reason})", status)
+            t.ok(status in (400, 403) and reason in ("host", "loopback", "address-form", "name-form", "malformed"), f"{form} is refused ({reason})", status)
     with Broker(place, place.rules(f"host 127.0.0.1 {port},{place.tls.port}")) as b:
         status, _, _ = b.ask(f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
         t.equal(status, 200, "control: 127.0.0.1 is reached if the rules name it, and grant it")

@@ -65,6 +65,26 @@ def browsers(t: Tap, place: Place) -> None:
             t.equal(get(b, "/api/x", f"Sec-Fetch-Site: {site}")[0], status, f"a route asked by a page, {site or 'of nowhere'}: {status}")
 
 
+def whole_urls(t: Tap, place: Place) -> None:
+    """A client that does not follow NO_PROXY asks its proxy for the loopback."""
+    with Broker(place) as b:
+        port = b.port
+
+        def ask(target: str, host: str = "", *fields: str) -> tuple[int, str]:
+            head = "\r\n".join([f"GET http://{target}/api/x HTTP/1.1", f"Host: {host or target}", *fields, "Connection: close", "", ""])
+            status, fields, _ = b.ask(head.encode())
+            return status, fields.get("x-nono-egress", "")
+
+        for target in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
+            before = len(place.tls.requests)
+            t.equal(ask(target)[0], 200, f"a route asked by a whole URL, {target.replace(str(port), 'PORT')}")
+            t.ok(len(place.tls.requests) > before and KEY.encode() in place.tls.requests[-1][0], "... gets its key")
+        t.equal(ask(f"127.0.0.1:{port}", f"evil.test:{port}"), (403, "origin"), "... not with another Host")
+        t.equal(ask(f"127.0.0.1:{port}", "", "Sec-Fetch-Site: cross-site"), (403, "origin"), "... nor for a page of another site")
+        for target in (f"127.0.0.1:{place.plain.port}", "localhost:1", "a.localhost:1", "[::1]:1", "127.7.7.7:1"):
+            t.equal(ask(target), (403, "loopback"), "another port of the loopback is refused, and the refusal names NO_PROXY" if target.startswith("127.0.0.1") else f"... {target}")
+
+
 def trust(t: Tap, place: Place) -> None:
     place.names.names["elsewhere.test"] = ["127.0.0.1"]
     place.names.names["inside.test"] = ["10.1.2.3"]
@@ -201,5 +221,5 @@ def environment(t: Tap, place: Place) -> None:
         t.equal(p.returncode, want, f"the broker ends as its command does: {want}")
 
 
-QUICK = (keys, browsers, trust, rotation, streams, web_socket, gone, environment)
+QUICK = (keys, browsers, whole_urls, trust, rotation, streams, web_socket, gone, environment)
 ALL = ()

@@ -109,7 +109,8 @@ class Containerd(Runtime):
             f"[plugins.'{cri}']",
             "  restrict_oom_score_adj = true",
             "  disable_apparmor = true",
-            "  netns_mounts_under_state_dir = true",
+            # Where /run is not an administrator's, nothing of a pod belongs there.
+            f"  netns_mounts_under_state_dir = {toml(not self.standard_paths)}",
         ]
         if v1:
             out.append(f"  sandbox_image = '{images.PAUSE}'")

@@ -48,11 +48,11 @@ fi && """
 class Runtime:
     log_name = "runtime.log"
 
-    def __init__(self, sock: str, *, network: bool, standard_paths: bool, cgroup1: bool,
+    def __init__(self, sock: str, *, network: bool | str, standard_paths: bool, cgroup1: bool,
                  prepare: "Callable[[Runtime], None] | None", own_network: bool = True):
         """
         sock      its socket, as it sees it; "@" stands for a directory of the instance
-        network   a network namespace too, with CNI (ptp) for pods that want a network
+        network   a network namespace too, with CNI (ptp) for pods that want a network; "dual": with IPv6
         own_network  False: with @network, the machine's network namespace instead of one of its own
         standard_paths  a private /etc as well
         cgroup1   on a machine with hybrid cgroups, a view without their v2 half
@@ -191,6 +191,7 @@ class Runtime:
 
     def cni(self) -> Path:
         """Where CNI's programs are, for the network that self.dir/cni describes."""
+        dual = self.network == "dual"
         conflist = {
             "cniVersion": "1.0.0",
             "name": "kf",
@@ -201,8 +202,8 @@ class Runtime:
                     "ipam": {
                         "type": "host-local",
                         "dataDir": str(self.dir / "data/ipam"),
-                        "ranges": [[{"subnet": "10.88.0.0/24"}]],
-                        "routes": [{"dst": "0.0.0.0/0"}],
+                        "ranges": [[{"subnet": "10.88.0.0/24"}], *([[{"subnet": "fd00:88::/64"}]] if dual else [])],
+                        "routes": [{"dst": "0.0.0.0/0"}, *([{"dst": "::/0"}] if dual else [])],
                     },
                 }
             ],

@@ -73,22 +73,29 @@ static bool same_host(const struct kf_worker_conn *c, const struct kf_egress_hea
 	}
 }
 
+/* Whether that is the broker itself. */
+static bool is_own_address(const struct kf_worker_conn *c, struct kf_egress_span host,
+			   uint16_t port)
+{
+	if (!kf_egress_span_is(host, "127.0.0.1") && !kf_egress_span_is(host, "[::1]") &&
+	    !kf_egress_span_case(host, "localhost"))
+		return false;
+	for (unsigned i = 0; i < c->worker->nports; i++)
+		if (port == c->worker->ports[i])
+			return true;
+	return false;
+}
+
 /* Whether a route is asked by a program of the pod: not by a page in a browser there, which reaches
  * the loopback, too, by a name of its own or from another site. */
 static bool is_own_client(const struct kf_worker_conn *c, const struct kf_egress_head *head)
 {
 	struct kf_egress_span host;
 	uint16_t port = 80;
-	bool own = !head->host_field.p;
+	bool own = !head->host_field.p ||
+		   (kf_egress_head_authority(head->host_field, &host, &port) &&
+		    is_own_address(c, host, port));
 
-	if (head->host_field.p) {
-		if (!kf_egress_head_authority(head->host_field, &host, &port) ||
-		    !(kf_egress_span_is(host, "127.0.0.1") || kf_egress_span_is(host, "[::1]") ||
-		      kf_egress_span_case(host, "localhost")))
-			return false;
-		for (unsigned i = 0; i < c->worker->nports; i++)
-			own = own || port == c->worker->ports[i];
-	}
 	for (size_t i = 0; own && i < head->nfields; i++)
 		if (kf_egress_span_case(head->fields[i].name, "sec-fetch-site"))
 			own = kf_egress_span_is(head->fields[i].value, "none") ||
@@ -122,7 +129,9 @@ static enum kf_egress_reason decide_request(struct kf_worker_conn *c,
 {
 	enum kf_egress_reason reason;
 
-	if (head->target == KF_EGRESS_ORIGIN) {
+	/* A client that does not follow NO_PROXY asks for a route by its whole URL. */
+	if (head->target == KF_EGRESS_ORIGIN ||
+	    (head->target == KF_EGRESS_ABSOLUTE && is_own_address(c, head->host, head->port))) {
 		reason = decide_origin(c, head);
 	} else {
 		reason = set_name(c, head->host, head->port);
