@@ -353,12 +353,35 @@ static bool join_cells(struct merge *m, const struct cell *x, const struct cell 
 	return kf_seccomp_action_compare(v.action, m->otherwise.action) <= 0;
 }
 
-/* Fill m->regions for the current name.  False if rules cannot express it. */
-static bool join_sides(struct merge *m)
+/* Whether libseccomp makes a right filter of the regions as rules. */
+static bool fit_rules(const struct merge *m)
 {
 	size_t pairs = 0;
 	bool alike = true;
 
+	for (size_t i = 0; i < m->regions.n; i++) {
+		pairs += m->regions.c[i].cond.n > 1;
+		alike &= same_verdict(m->regions.c[i].verdict, m->regions.c[0].verdict);
+	}
+	return pairs <= (alike ? PAIRS_MAX : 0);
+}
+
+/* Drop the regions that are refused as the default is, with another errno: refused they are
+ * without a rule, too.  No region that is allowed has a part of them. */
+static void drop_errnos(struct merge *m)
+{
+	struct cells *r = &m->regions;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (kf_seccomp_action_compare(r->c[i].verdict.action, m->otherwise.action) != 0)
+			r->c[n++] = r->c[i];
+	r->n = n;
+}
+
+/* Fill m->regions for the current name.  False if rules cannot express it. */
+static bool join_sides(struct merge *m)
+{
 	m->regions.n = 0;
 	m->any = false;
 	if (!make_cells(m, &m->a) || !make_cells(m, &m->b) || loss_matters(m, &m->a, &m->b) ||
@@ -374,11 +397,10 @@ static bool join_sides(struct merge *m)
 		m->regions.n = 1;
 		m->regions.c[0].cond.n = 0;
 	}
-	for (size_t i = 0; i < m->regions.n; i++) {
-		pairs += m->regions.c[i].cond.n > 1;
-		alike &= same_verdict(m->regions.c[i].verdict, m->regions.c[0].verdict);
-	}
-	return pairs <= (alike ? PAIRS_MAX : 0);
+	if (fit_rules(m))
+		return true;
+	drop_errnos(m);
+	return fit_rules(m);
 }
 
 static int add_output(struct merge *m, const char *name, struct kf_seccomp_verdict verdict,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/nono-runc/pinned: where a network namespace is mounted, by a table like mountinfo. */
 #include "base/arena.h"
+#include "base/cleanup.h"
 #include "kf_test.h"
 #include "nono-runc/pinned.h"
 

@@ -453,6 +453,51 @@ static void deny_lists_are_taken_out_of_ours(void **state)
 	assert_int_equal(outcome(&both, "mount", 0), EPERM);
 }
 
+/* CRI-O's RuntimeDefault: an errno of its own for one kind of socket, told by two arguments. */
+static void an_errno_for_two_arguments_costs_no_other_call(void **state)
+{
+	static const char *const names[] = {"socket"};
+	static const struct kf_seccomp_arg
+		vsock = {.index = 0, .value = 40, .op = "SCMP_CMP_EQ"},
+		audit[] = {{.index = 0, .value = 16, .op = "SCMP_CMP_EQ"},
+			   {.index = 2, .value = 9, .op = "SCMP_CMP_EQ"}},
+		other[] = {{.index = 0, .value = 16, .op = "SCMP_CMP_EQ"},
+			   {.index = 2, .value = 9, .op = "SCMP_CMP_NE"}},
+		rest = {.index = 0, .value = 16, .op = "SCMP_CMP_NE"};
+	const struct kf_seccomp_rule rules[] = {
+		{.names = names, .nnames = 1, .action = ERRNO, .args = &vsock, .nargs = 1},
+		{.names = names,
+		 .nnames = 1,
+		 .action = ERRNO,
+		 .has_errno = true,
+		 .errno_ret = EINVAL,
+		 .args = audit,
+		 .nargs = 2},
+		{.names = names, .nnames = 1, .action = ALLOW, .args = other, .nargs = 2},
+		{.names = names, .nnames = 1, .action = ALLOW, .args = &rest, .nargs = 1},
+	};
+	const struct kf_seccomp theirs = {.default_action = ERRNO,
+					  .has_default_errno = true,
+					  .default_errno = ENOSYS,
+					  .rules = rules,
+					  .nrules = 4};
+	struct kf_seccomp both = intersect(level("restricted"), &theirs);
+
+	(void)state;
+	assert_int_equal(outcome(&both, "socket", 1), 0);
+	assert_int_equal(outcome(&both, "socket", 2), 0);
+	assert_int_equal(outcome(&both, "socket", 10), 0);
+	assert_int_equal(outcome(&both, "socket", 16), 0);
+	assert_int_not_equal(outcome(&both, "socket", 40), 0);
+	for (uint64_t protocol = 0; protocol < 20; protocol++) {
+		const struct kf_seccomp_call call = {
+			.arch = KF_SECCOMP_ARCH_SCMP, .name = "socket", .args = {16, 3, protocol}};
+
+		assert_int_equal(strcmp(kf_seccomp_eval(&both, &call).action, ALLOW) == 0,
+				 protocol != 9);
+	}
+}
+
 static void architectures_flags_and_listeners_are_merged(void **state)
 {
 	static const char *const x86[] = {X86, "SCMP_ARCH_X86", "SCMP_ARCH_X32"};
@@ -552,6 +597,7 @@ int main(void)
 		cmocka_unit_test(intersection_of_allow_lists_is_idempotent),
 		cmocka_unit_test(levels_intersect_to_the_stricter_one),
 		cmocka_unit_test(deny_lists_are_taken_out_of_ours),
+		cmocka_unit_test(an_errno_for_two_arguments_costs_no_other_call),
 		cmocka_unit_test(architectures_flags_and_listeners_are_merged),
 		cmocka_unit_test(unknown_words_are_refused),
 		cmocka_unit_test(too_complicated_becomes_strict_not_weak),

@@ -92,9 +92,9 @@ static bool is_own_client(const struct kf_worker_conn *c, const struct kf_egress
 {
 	struct kf_egress_span host;
 	uint16_t port = 80;
-	bool own = !head->host_field.p ||
-		   (kf_egress_head_authority(head->host_field, &host, &port) &&
-		    is_own_address(c, host, port));
+	bool own =
+		!head->host_field.p || (kf_egress_head_authority(head->host_field, &host, &port) &&
+					is_own_address(c, host, port));
 
 	for (size_t i = 0; own && i < head->nfields; i++)
 		if (kf_egress_span_case(head->fields[i].name, "sec-fetch-site"))
