@@ -170,6 +170,20 @@ bool kf_denial_of_seccomp(const struct kf_audit_record *record, struct kf_denial
 	return code != 0x7ffc0000;
 }
 
+void kf_denial_of_egress(const char *name, uint16_t port, const char *reason, uint64_t ms,
+			 struct kf_who *who, struct kf_denial *ret)
+{
+	*ret = (struct kf_denial){.ms = ms,
+				  .who = who,
+				  .kind = KF_DENIAL_EGRESS,
+				  .port = port,
+				  .call = -1,
+				  .count = 1};
+	(void)snprintf(ret->what, sizeof(ret->what), "reach");
+	(void)snprintf(ret->blockers, sizeof(ret->blockers), "egress.%s", reason);
+	(void)snprintf(ret->path, sizeof(ret->path), "%s", name);
+}
+
 void kf_denial_add_process(struct kf_denial *d, const struct kf_audit_record *record)
 {
 	uint64_t pid = 0;
@@ -253,10 +267,33 @@ static bool put_grant(const struct kf_denial *d, const char *key, struct kf_buf 
 	return true;
 }
 
+/* Whether the broker refused because the profile does not have the host, or not on that port. */
+static bool put_host(const struct kf_denial *d, const char *key, struct kf_buf *out)
+{
+	if (!*d->path || !d->port ||
+	    (strcmp(d->blockers, "egress.host") != 0 && strcmp(d->blockers, "egress.port") != 0))
+		return false;
+	kf_json_open(out, key, '{');
+	kf_json_open(out, NET, '{');
+	kf_json_open(out, "allow_domain", '[');
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "domain", d->path);
+	kf_json_open(out, "ports", '[');
+	kf_json_put_number(out, NULL, d->port);
+	kf_json_close(out, ']');
+	kf_json_close(out, '}');
+	kf_json_close(out, ']');
+	kf_json_close(out, '}');
+	kf_json_close(out, '}');
+	return true;
+}
+
 bool kf_denial_rule(const struct kf_denial *d, const char *key, struct kf_buf *out)
 {
 	if (d->kind == KF_DENIAL_FILE)
 		return put_grant(d, key, out);
+	if (d->kind == KF_DENIAL_EGRESS)
+		return put_host(d, key, out);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(blockers); i++) {
 		if (!(d->blocked & 1U << i) || !blockers[i].key || (!blockers[i].value && !d->port))
 			continue;
@@ -339,7 +376,9 @@ void kf_denial_sentence(const struct kf_denial *d, struct kf_buf *out)
 	else
 		kf_buf_addf(out, "profile '%s' does not let '%s' %s", profile,
 			    *d->process ? d->process : "a program", d->what);
-	if (d->port)
+	if (d->kind == KF_DENIAL_EGRESS)
+		kf_buf_addf(out, " %s:%u (%s)", d->path, d->port, d->blockers + strlen("egress."));
+	else if (d->port)
 		kf_buf_addf(out, " port %u", d->port);
 	else if (*d->path && d->call < 0)
 		kf_buf_addf(out, " %s", d->path);

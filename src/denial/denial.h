@@ -16,6 +16,7 @@
 	X(NETWORK, "network") \
 	X(SCOPE, "scope")     \
 	X(SYSCALL, "syscall") \
+	X(EGRESS, "egress")   \
 	X(OTHER, "other")
 
 enum kf_denial_kind {
@@ -55,6 +56,10 @@ struct kf_denial {
 bool kf_denial_of_access(const struct kf_audit_record *record, struct kf_denial *ret,
 			 uint64_t *ret_domain);
 bool kf_denial_of_seccomp(const struct kf_audit_record *record, struct kf_denial *ret);
+/* What the egress broker has refused: @name and @port as the pod asked for them, @reason its word
+ * (egress/reason.h).  @who is not counted. */
+void kf_denial_of_egress(const char *name, uint16_t port, const char *reason, uint64_t ms,
+			 struct kf_who *who, struct kf_denial *ret);
 /* Add the process that a record SYSCALL is about. */
 void kf_denial_add_process(struct kf_denial *denial, const struct kf_audit_record *record);
 /* @other is about the same call as @denial: a move has two places.  What tells more is kept. */

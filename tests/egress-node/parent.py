@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """parent.py quick|all: the parent with real workers: a pod is closed, served by name, taken up again, and ends."""
+import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from field import DIR, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
+from field import BIN, DIR, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 
@@ -87,6 +89,43 @@ def serves(t: Tap, f: Field, parent: Parent) -> None:
          "each connection is in the log", r)
 
 
+def told(t: Tap, f: Field, parent: Parent) -> None:
+    """What the broker refuses is told with all else that is denied, and counted."""
+    pod, out = f.pods[0], f.dir / "told"
+    with open(out, "wb") as to, open(f.dir / "told-log", "wb") as log:
+        feed = subprocess.Popen([BIN / "kubefence", "denials", "--output=json", f"--listen={f.dir}/told-socket", "--window=1"], stdout=to, stderr=log)
+    try:
+        wait_until(lambda: "started" in (f.dir / "told-log").read_text() or feed.poll() is not None, "the feed")
+
+        def lines(name: str) -> list[dict]:
+            return [d for d in map(json.loads, out.read_text().splitlines()) if d.get("path") == name]
+
+        pod.connect("other.test")
+        line = wait_until(lambda: lines("other.test"), "the line")[0]
+        t.equal((line["kind"], line["what"], line["namespace"], line["pod"], line["podUid"], line["profile"], line["port"], line["blockers"], line["rule"]),
+                ("egress", "reach", "ns", "a", pod.uid, "test", 443, "egress.host", {"network": {"allow_domain": [{"domain": "other.test", "ports": [443]}]}}),
+                "the feed of denials tells what the broker refused, to whom, and what would allow it")
+        for _ in range(5):
+            pod.connect("other.test")
+        wait_until(lambda: sum(d["count"] for d in lines("other.test")) == 6, "all to be counted")
+        t.ok(len(lines("other.test")) < 6, "... folded, and each counted", lines("other.test"))
+        (DIR / "connections.log").rename(DIR / "connections.log.1")
+        (DIR / "connections.log").write_text('nonsense\n{"verdict":"refused"\n{"time":1,"pod":"x","name":"odd.test","port":-1,"verdict":"refused"}\n')
+        line = wait_until(lambda: lines("odd.test"), "a line of the next log")[0]
+        t.equal((line["namespace"], line.get("port")), ("", None), "the next log is read after the last one; what is odd in it harms nobody")
+        (DIR / "connections.log.1").rename(DIR / "connections.log")
+        shown = subprocess.run([BIN / "kubefence", "logs", "a"], capture_output=True, text=True)
+        t.ok("ns/a" in shown.stdout and "may not reach other.test:443 (egress.host)" in shown.stdout and "allow_domain" in shown.stdout, "kubefence logs shows them", shown)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(f.dir / "told-socket"))
+            s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = "".join(iter(lambda: s.recv(65536).decode(), ""))
+        t.ok('kubefence_denials_total{profile="test",kind="egress"} 6' in text, "... and its metrics count them", text)
+    finally:
+        feed.terminate()
+        t.equal(feed.wait(60), 0, "the feed ends when it is told to")
+
+
 def again(t: Tap, f: Field, parent: Parent) -> None:
     pod = f.pods[0]
     t.equal(parent.open(pod, rules(*HOSTS)), "again", "a second container with the same rules")
@@ -157,6 +196,7 @@ def main() -> int:
         t.case("closes", closes, t, f, parent)
         t.case("inbound", inbound, t, f)
         t.case("serves", serves, t, f, parent)
+        t.case("told", told, t, f, parent)
         t.case("again", again, t, f, parent)
         t.case("ends", ends, t, f, parent)
         if t.failed:

@@ -2,6 +2,7 @@
 #ifndef KF_KUBEFENCE_DENIALS_DENIALS_H
 #define KF_KUBEFENCE_DENIALS_DENIALS_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "config/denials.h"
 #include "denial/denial.h"
@@ -11,6 +12,9 @@
 /* kubefence denials: what sandboxes of this node refuse. */
 
 #define KF_GUARD_RECORDS "/run/kubefence/guard"
+
+/* The egress broker's log (egress-node/serve.c). */
+#define KF_EGRESS_LOG	 "/run/kubefence/egress/connections.log"
 
 struct kf_denials_options {
 	const char *dir;    /* KF_DENIALS_DIR */
@@ -50,5 +54,17 @@ int kf_denials_file_open(const char *dir, struct kf_denials_file *ret, struct kf
 int kf_denials_file_add(struct kf_denials_file *file, const char *text, size_t n,
 			struct kf_err *err);
 void kf_denials_file_close(struct kf_denials_file *file);
+
+/* The egress broker's log of connections, from its end on. */
+struct kf_denials_egress {
+	int fd; /* -1: there is none yet */
+	bool begun;
+	struct kf_buf rest; /* a line that is not complete */
+};
+/* Call @refused for each line that came since the last call and is about a refusal, at most some
+ * hundred. */
+void kf_denials_egress_read(struct kf_denials_egress *egress, struct kf_who_table *owners,
+			    void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx);
+void kf_denials_egress_close(struct kf_denials_egress *egress);
 
 #endif

@@ -29,6 +29,7 @@
 #define LINE_MAX_SIZE (16 * 1024)		/* a path of PATH_MAX, escaped */
 #define STATE_MAX     ((size_t)8 * 1024 * 1024) /* a line for each sandbox of the table */
 #define CGROUP_MAX    8192
+#define EGRESS_LINES  (64 * 1024) /* a piece of the broker's log and one line, which has 2 KiB */
 #define PROFILES_MAX  64
 #define CONTAINER_ID  64
 
@@ -61,6 +62,7 @@ struct denials {
 	struct kf_bucket looks;
 	struct kf_denials_events events;
 	struct kf_denials_file file;
+	struct kf_denials_egress egress;
 	struct profile_count profiles[PROFILES_MAX]; /* the last one: all others */
 	size_t nprofiles;
 	uint64_t overruns, file_errors, now;
@@ -171,6 +173,11 @@ static void on_denied(void *ctx, const struct kf_denial *denial, uint64_t now)
 	kf_fold_add(&d->fold, denial, now);
 }
 
+static void on_refused(void *ctx, const struct kf_denial *denial)
+{
+	on_denied(ctx, denial, ((struct denials *)ctx)->now);
+}
+
 static void print_sentence(const struct kf_denial *denial)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(LINE_MAX_SIZE);
@@ -264,6 +271,7 @@ static void on_often(evutil_socket_t fd, short what, void *ctx)
 	(void)fd;
 	(void)what;
 	d->now = read_clock();
+	kf_denials_egress_read(&d->egress, &d->owners, on_refused, d);
 	kf_fold_tick(&d->fold, d->now);
 	kf_denials_events_tick(&d->events, d->now);
 	/* At once, too: its age says that the feed runs. */
@@ -452,6 +460,8 @@ static int start_denials(struct denials *d, struct kf_err *err)
 	if (open_inputs(d, err) < 0 || watch_inputs(d, err) < 0)
 		return -1;
 	load_state(d);
+	/* What comes from here on is told. */
+	kf_denials_egress_read(&d->egress, &d->owners, on_refused, d);
 	return confine_daemon(d, err);
 }
 
@@ -473,6 +483,7 @@ static void stop_denials(struct denials *d)
 		event_base_free(d->base);
 	kf_denials_events_stop(&d->events);
 	kf_denials_file_close(&d->file);
+	kf_denials_egress_close(&d->egress);
 	if (d->audit >= 0)
 		(void)close(d->audit);
 	if (d->notes.records >= 0)
@@ -491,6 +502,7 @@ int kf_denials_run(const struct kf_denials_options *options, struct kf_err *err)
 	d->options = options;
 	d->audit = d->notes.records = d->notes.started = d->events.fd = -1;
 	d->file = (struct kf_denials_file){.dirfd = -1, .fd = -1};
+	d->egress = (struct kf_denials_egress){.fd = -1, .rest = KF_BUF_INIT(EGRESS_LINES)};
 	d->fold.options = folding;
 	d->fold.options.window = options->window * 1000;
 	d->fold.owners = d->events.owners = &d->owners;

@@ -35,7 +35,9 @@ static const char *or_unknown(const char *s)
 
 static void put_deed(struct json_object *o, struct kf_buf *out)
 {
-	const char *program = or_unknown(kf_kube_string(o, "process"));
+	const bool egress = strcmp(kf_kube_string(o, "kind"), "egress") == 0;
+	/* The broker knows pods, not their programs. */
+	const char *program = egress ? "a program" : or_unknown(kf_kube_string(o, "process"));
 	const char *call = kf_kube_string(o, "syscall");
 	const long port = kf_kube_number(o, "port"), count = kf_kube_number(o, "count");
 
@@ -47,7 +49,10 @@ static void put_deed(struct json_object *o, struct kf_buf *out)
 		kf_buf_addf(out, "%s may not call %s", program, call);
 	else
 		kf_buf_addf(out, "%s may not %s", program, kf_kube_string(o, "what"));
-	if (port)
+	if (egress)
+		kf_buf_addf(out, " %s:%ld (%s)", kf_kube_string(o, "path"), port,
+			    kf_kube_string(o, "blockers"));
+	else if (port)
 		kf_buf_addf(out, " port %ld", port);
 	else if (!*call && *kf_kube_string(o, "path"))
 		kf_buf_addf(out, " %s", kf_kube_string(o, "path"));
