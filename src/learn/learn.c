@@ -107,6 +107,20 @@ void kf_learn_net(struct kf_learn *learn, enum kf_learn_net net, uint16_t port)
 		learn->ports[learn->nports++] = (struct kf_learn_port){net, port};
 }
 
+void kf_learn_reach(struct kf_learn *learn, const char *host, uint16_t port)
+{
+	char *name;
+
+	for (size_t i = 0; i < learn->nhosts; i++)
+		if (learn->hosts[i].port == port && strcmp(learn->hosts[i].name, host) == 0)
+			return;
+	name = learn->nhosts < KF_LEARN_HOSTS ? kf_arena_strdup(&learn->arena, host) : NULL;
+	if (name)
+		learn->hosts[learn->nhosts++] = (struct kf_learn_host){name, port};
+	else
+		learn->full = true;
+}
+
 /* ---- lines ---- */
 
 static const char *string_of(const struct kf_json *o, const char *key)
@@ -138,6 +152,13 @@ static void take_rule(struct kf_learn *learn, const struct kf_json *rule)
 			if (port > 0 && port <= UINT16_MAX)
 				kf_learn_net(learn, net, (uint16_t)port);
 		}
+	}
+	for (v = first_of(kf_json_find(network, "allow_domain")); v; v = v->next) {
+		const struct kf_json *port = first_of(kf_json_find(v, "ports"));
+		int64_t n = port && port->type == KF_JSON_INT ? kf_json_int(port) : 0;
+
+		if (n > 0 && n <= UINT16_MAX && *string_of(v, "domain"))
+			kf_learn_reach(learn, string_of(v, "domain"), (uint16_t)n);
 	}
 	learn->signal |= strcmp(string_of(security, "signal_mode"), "allow_all") == 0;
 	learn->abstract |= strcmp(string_of(security, "ipc_mode"), "full") == 0;
@@ -224,6 +245,23 @@ void kf_learn_lines(const struct kf_learn *learn, struct kf_buf *out)
 		kf_json_open(out, "network", '{');
 		kf_json_open(out, kf_learn_nets[learn->ports[i].net], '[');
 		kf_json_put_number(out, NULL, learn->ports[i].port);
+		kf_json_close(out, ']');
+		kf_json_close(out, '}');
+		kf_json_close(out, '}');
+		kf_json_close(out, '}');
+		kf_buf_adds(out, "\n");
+	}
+	for (size_t i = 0; i < learn->nhosts; i++) {
+		kf_json_open(out, NULL, '{');
+		kf_json_open(out, "rule", '{');
+		kf_json_open(out, "network", '{');
+		kf_json_open(out, "allow_domain", '[');
+		kf_json_open(out, NULL, '{');
+		kf_json_put_string(out, "domain", learn->hosts[i].name);
+		kf_json_open(out, "ports", '[');
+		kf_json_put_number(out, NULL, learn->hosts[i].port);
+		kf_json_close(out, ']');
+		kf_json_close(out, '}');
 		kf_json_close(out, ']');
 		kf_json_close(out, '}');
 		kf_json_close(out, '}');
@@ -374,7 +412,10 @@ static int change_files(struct kf_learn *learn, const struct kf_learn_world *wor
 int kf_learn_change(struct kf_learn *learn, const struct kf_learn_world *world,
 		    bool allow_sensitive, struct kf_learned *ret, struct kf_err *err)
 {
-	struct kf_learned learned = {.signal = learn->signal, .abstract = learn->abstract};
+	struct kf_learned learned = {.signal = learn->signal,
+				     .abstract = learn->abstract,
+				     .hosts = learn->hosts,
+				     .nhosts = learn->nhosts};
 
 	if (change_files(learn, world, allow_sensitive, &learned, err) < 0)
 		return -1;

@@ -17,6 +17,7 @@
 /* Different paths that one run may use: a compiler's includes, a whole source tree. */
 #define KF_LEARN_PATHS	(1u << 17)
 #define KF_LEARN_PORTS	1024
+#define KF_LEARN_HOSTS	256
 /* Memory for them, paths of 100 bytes, and for folding them. */
 #define KF_LEARN_MEMORY ((size_t)256 * 1024 * 1024)
 
@@ -43,6 +44,12 @@ struct kf_learn_port {
 	uint16_t port;
 };
 
+/* A host that was asked of the egress broker. */
+struct kf_learn_host {
+	const char *name; /* in the arena */
+	uint16_t port;
+};
+
 struct kf_learn {
 	struct kf_arena arena;
 	struct kf_learn_path *paths;
@@ -50,6 +57,8 @@ struct kf_learn {
 	uint32_t *index; /* of paths by hash, plus 1 */
 	struct kf_learn_port ports[KF_LEARN_PORTS];
 	size_t nports;
+	struct kf_learn_host hosts[KF_LEARN_HOSTS];
+	size_t nhosts;
 	bool signal, abstract; /* processes or sockets outside the sandbox were reached for */
 	char profile[KF_LIMIT_PROFILE_NAME + 1]; /* that the first denial names; "": none does */
 	bool full;				 /* more was used than is remembered */
@@ -62,6 +71,7 @@ void kf_learn_done(struct kf_learn *learn);
 void kf_learn_use(struct kf_learn *learn, const char *path, unsigned access);
 void kf_learn_made(struct kf_learn *learn, const char *path);
 void kf_learn_net(struct kf_learn *learn, enum kf_learn_net net, uint16_t port);
+void kf_learn_reach(struct kf_learn *learn, const char *host, uint16_t port);
 
 /* One JSON object a line: {"made": PATH}, or a denial or use with the excerpt of a profile that
  * allows it, {"rule": {"filesystem": {"grant": [{"path", "access"}]}}}, or of "network" or
@@ -104,6 +114,8 @@ struct kf_learned {
 	size_t nsecrets;
 	struct kf_learn_port ports[KF_LEARN_PORTS];
 	size_t nports;
+	const struct kf_learn_host *hosts;
+	size_t nhosts;
 	bool signal, abstract;
 };
 

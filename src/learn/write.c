@@ -89,7 +89,7 @@ static void put_network(const struct kf_learned *l, struct kf_buf *out)
 {
 	const char *between = "";
 
-	if (!l->nports)
+	if (!l->nports && !l->nhosts)
 		return;
 	kf_buf_adds(out, ",\n  \"network\": {");
 	for (unsigned net = 0; net < KF_LEARN_NETS; net++) {
@@ -108,7 +108,15 @@ static void put_network(const struct kf_learned *l, struct kf_buf *out)
 			between = ",";
 		}
 	}
-	kf_buf_adds(out, "\n  }");
+	for (size_t i = 0; i < l->nhosts; i++) {
+		kf_buf_adds(out, i ? ",\n      " : between);
+		if (!i)
+			kf_buf_adds(out, "\n    \"allow_domain\": [\n      ");
+		kf_buf_adds(out, "{\"domain\": ");
+		put_string(out, l->hosts[i].name);
+		kf_buf_addf(out, ", \"ports\": [%u]}", l->hosts[i].port);
+	}
+	kf_buf_adds(out, l->nhosts ? "\n    ]\n  }" : "\n  }");
 }
 
 void kf_learn_write(const struct kf_learned *learned, const char *name, const char *base,

@@ -116,6 +116,10 @@ def told(t: Tap, f: Field, parent: Parent) -> None:
         (DIR / "connections.log.1").rename(DIR / "connections.log")
         shown = subprocess.run([BIN / "kubefence", "logs", "a"], capture_output=True, text=True)
         t.ok("ns/a" in shown.stdout and "may not reach other.test:443 (egress.host)" in shown.stdout and "allow_domain" in shown.stdout, "kubefence logs shows them", shown)
+        (f.dir / "told-lines").write_text("".join(json.dumps(d) + "\n" for d in lines("other.test")))
+        learned = subprocess.run([BIN / "kubefence", "learn", "--from", f.dir / "told-lines", "--profile", "default", "--to", f.dir / "learned.json"], capture_output=True, text=True)
+        t.equal(json.loads((f.dir / "learned.json").read_text())["network"] if learned.returncode == 0 else learned.stderr, {"allow_domain": [{"domain": "other.test", "ports": [443]}]},
+                "kubefence learn writes the host into a profile")
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(f.dir / "told-socket"))
             s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")

@@ -120,9 +120,10 @@ static int make_profile(struct learner *l, struct kf_err *err)
 	if (r < 0)
 		return -1;
 	kf_print_line(stderr,
-		      "%s: extends %s with %zu paths and %zu ports, from %zu paths that were used",
+		      "%s: extends %s with %zu paths, %zu ports and %zu hosts, from %zu paths that "
+		      "were used",
 		      l->o->to, l->world.base.name, learned.ngrants, learned.nports,
-		      l->learn.npaths);
+		      learned.nhosts, l->learn.npaths);
 	return 0;
 }
 
