@@ -19,7 +19,7 @@ import hello  # noqa: E402
 import matrix  # noqa: E402
 from cluster import pods as shapes  # noqa: E402
 from cluster.chart import CHART, SYSTEM, Installed  # noqa: E402
-from lib import crun, images  # noqa: E402
+from lib import crun, images, node  # noqa: E402
 from lib.cluster import NODE_IP, SERVICE_IP  # noqa: E402
 from lib.crio import Crio  # noqa: E402
 from lib.runtime import Runtime  # noqa: E402
@@ -235,6 +235,20 @@ def serves(t: Tap, p: Place) -> None:
     t.ok(True, "a Secret that is changed counts when the kubelet has brought it")
 
 
+def asked(t: Tap, p: Place) -> None:
+    """kubectl nono says which rule decides."""
+    def why(*hosts: str):
+        words = [x for h in hosts for x in ("--host", h)]
+        return p.k.tool(Path("/usr/bin/env"), f"PATH={p.k.bin}:/usr/bin:/bin", node.BIN / "kubectl-nono", "why", "agent", "-n", SPACE, *words, check=False)
+
+    r = why("ok.test", "ok.test:80")
+    t.ok(r.code == 0 and r.out.count("allowed") == 2 and "host ok.test" in r.out and "agent" in r.out, "kubectl nono why --host: allowed, by which rule of which profile", r)
+    r = why("ok.test", "other.test")
+    t.ok(r.code == 1 and "other.test: DENIED" in r.out, "... denied", r)
+    r = p.k.tool(Path("/usr/bin/env"), f"PATH={p.k.bin}:/usr/bin:/bin", node.BIN / "kubectl-nono", "why", "user", "-n", SPACE, "--host", "ok.test", check=False)
+    t.ok(r.code == 1 and "not sandboxed" in r.err, "... and that a pod has no sandbox", r)
+
+
 def hellos(t: Tap, p: Place) -> None:
     """What follows CONNECT, from a process of the pod: tests/egress has all of them."""
     rows = [row for row in hello.table("ok.test", "other.test")]
@@ -265,6 +279,12 @@ def workers(t: Tap, p: Place) -> None:
         t.ok(True, f"a worker that was {what} has a successor")
 
 
+def doctor(p: Place) -> str:
+    """What kubefence doctor says of the broker on the node."""
+    r = p.k.c.sh(f"{node.BIN}/kubefence doctor", check=False)
+    return next((line for line in r.out.splitlines() if "the egress broker" in line), r.out + r.err)
+
+
 def parents(t: Tap, p: Place) -> None:
     pod = p.net("agent")
     old, worker = next(iter(p.processes("serve"))), p.worker("agent")
@@ -272,7 +292,11 @@ def parents(t: Tap, p: Place) -> None:
     matrix.closed(t, "the broker's container killed", *matrix.tried(pod, lambda: p.ways("agent")))
     wait_until(lambda: p.worker("agent", worker) and "GET / HTTP" in p.fetch("agent", "http://ok.test/"), "the kubelet to start the broker again, and it to take the pod up", 180)
     t.ok(old not in p.processes("serve"), "a broker that was killed is started again, and takes the running pod up")
+    said = doctor(p)
+    t.ok("nono-egress serves" in said, "kubefence doctor: the broker answers", said)
     p.broker(away=True)
+    said = doctor(p)
+    t.ok("nobody serves" in said, "... and does not while it is away", said)
     wait_until(lambda: not p.worker("agent"), "the worker to end with its parent")
     matrix.closed(t, "the broker's pod away", *matrix.tried(pod, lambda: p.ways("agent")))
     p.k.apply(p.agent("late"))
@@ -329,7 +353,7 @@ def run(t: Tap, flavour: str) -> None:
             t.ok = lambda good, name, detail="": ok(good, f"{flavour}: {name}", detail)
             try:
                 t.case("install", install, t, p)
-                for part in (every_way, serves, hellos, workers, parents, refusals, ends) if not t.failed else ():
+                for part in (every_way, serves, asked, hellos, workers, parents, refusals, ends) if not t.failed else ():
                     t.case(part.__name__.replace("_", " "), part, t, p)
                 if t.failed:
                     print("\n".join(f"# {line}" for line in p.report().splitlines()))

@@ -138,7 +138,7 @@ def library(t: Tap, m: Machine, tmp: Path) -> None:
 def node(t: Tap, m: Machine) -> None:
     """The plugin as a unit, with the real containerd."""
     t.equal(m.sh("systemctl is-active nono-nri").stdout, "inactive\n", "the plugin waits until the node is set up")
-    p = m.sh("systemd-analyze verify --man=no nono-nri.service")
+    p = m.sh("systemd-analyze verify --man=no nono-nri.service nono-egress.service")
     t.equal((p.returncode, p.stdout), (0, ""), "systemd has nothing to say about the unit")
     p = m.sh("kubefence node install && systemctl start nono-nri")
     if not t.ok(p.returncode == 0, "kubefence node install; systemctl start nono-nri", p):

@@ -14,7 +14,7 @@ WANTED = """
 bin/kubefence bin/nono bin/nono-bwrap bin/nono-egress bin/nono-nri bin/nono-runc bin/kubectl-nono bin/kubectl_complete-nono
 include/nri/nri.h include/nri/nri.pb-c.h include/nri/version.h
 LIB/libnri.so.1 LIB/libnri.so LIB/libnri.a LIB/libnri_messages.a LIB/pkgconfig/libnri.pc
-lib/systemd/system/nono-nri.service
+lib/systemd/system/nono-egress.service lib/systemd/system/nono-nri.service
 share/bash-completion/completions/kubefence share/fish/vendor_completions.d/kubefence.fish share/zsh/site-functions/_kubefence
 share/kubefence/10-nono-nri.toml
 share/man/man1/kubefence.1 share/man/man1/kubectl-nono.1 share/man/man1/kubectl_complete-nono.1 share/man/man1/nono.1 share/man/man1/nono-bwrap.1 share/man/man3/libnri.3

@@ -67,6 +67,18 @@ const struct kf_option kf_cluster_logs_opts[] = {
 	{0},
 };
 
+const struct kf_option kf_cluster_why_opts[] = {
+	OPTIONS,
+	{
+		.name = "host",
+		.kind = KF_OPTION_EACH,
+		.value = "NAME[:PORT]",
+		KF_OPTION_AT(struct cluster_line, options.hosts),
+		.help = "host to connect to, on port 443 unless said otherwise; may be repeated",
+	},
+	{0},
+};
+
 /* Take POD, or "pod/POD" as kubectl prints it; false if it is another kind of object. */
 static bool take_pod(const char *arg, const char **ret)
 {
@@ -89,8 +101,10 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 {
 	struct cluster_line l = {0};
 	struct kf_cluster_options *o = &l.options;
+	static const char *hosts[KF_CLUSTER_HOSTS];
 	struct kf_arguments arguments;
 
+	o->hosts = (struct kf_option_list)KF_OPTION_LIST(hosts);
 	if (!kf_command_parse(self, argc, argv, &l, &arguments, ret_status))
 		return false;
 	if (l.context) {

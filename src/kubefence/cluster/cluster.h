@@ -20,6 +20,7 @@
 #define KF_PART_OF_US	   KF_PART_OF "=kubefence"
 #define KF_KUBECTL_PASSED  4
 #define KF_KUBECTL_WORDS   16
+#define KF_CLUSTER_HOSTS   32
 
 struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
@@ -27,12 +28,15 @@ struct kf_cluster_options {
 	const char *namespace_; /* NULL: kubectl's own, or all */
 	bool json, brief, follow;
 	const char *argument; /* the one that the command takes, or NULL */
+	struct kf_option_list hosts;
 };
 
 /* What all commands take. */
 extern const struct kf_option kf_cluster_opts[];
 /* ... and --follow. */
 extern const struct kf_option kf_cluster_logs_opts[];
+/* ... and --host. */
+extern const struct kf_option kf_cluster_why_opts[];
 /* As kf_command_parse(); the argument, if there is one, is ret->argument. */
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
@@ -101,5 +105,6 @@ int kf_cluster_event_lines(const struct kf_cluster_options *options, kf_cluster_
 
 extern const struct kf_command kf_cmd_cluster_suggest, kf_cmd_cluster_logs, kf_cmd_cluster_sysdump;
 extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
+extern const struct kf_command kf_cmd_cluster_why;
 
 #endif

@@ -5,6 +5,8 @@
 #include "base/limits.h"
 #include "config/settings_text.h"
 #include "cri/cri.h"
+#include "egress/pod.h"
+#include "host/socket.h"
 #include "kubefence/doctor/doctor.h"
 #include "node/handler.h"
 #include "node/payload.h"
@@ -212,6 +214,31 @@ static enum kf_doctor_result check_settings(struct kf_doctor *d)
 	return KF_DOCTOR_OK;
 }
 
+/* Whether pods whose profile names hosts can start. */
+static enum kf_doctor_result check_broker(struct kf_doctor *d)
+{
+	struct kf_settings_text s;
+	KF_FREE char *text = NULL;
+	struct kf_err err = {0};
+	bool wanted;
+	size_t n;
+
+	if (!d->found ||
+	    kf_host_read(&d->node.host, KF_NODE_SETTINGS, KF_LIMIT_CONFIG, &text, &n, &err) < 0 ||
+	    kf_settings_text_parse(text, n, &s, &err) < 0)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs the one above");
+	wanted = s.settings.egress;
+	kf_settings_text_done(&s);
+	if (!wanted)
+		return kf_doctor_say(d, KF_DOCTOR_OK, "not wanted on this node");
+	if (kf_socket_served(&d->node.host, KF_EGRESS_SOCKET))
+		return kf_doctor_say(d, KF_DOCTOR_OK, "nono-egress serves " KF_EGRESS_SOCKET);
+	return kf_doctor_say(d, KF_DOCTOR_ERROR,
+			     "nobody serves '" KF_EGRESS_SOCKET "': pods whose profile names hosts "
+			     "do not start, and those that run reach nothing; start nono-egress "
+			     "(the chart's egress.enabled, or systemctl start nono-egress)");
+}
+
 const struct kf_doctor_check kf_doctor_node[] = {
 	{"runtime", "a container runtime is there", "runtime", true, runtime_found},
 	{"runtime", "its configuration can be read and changed", "configuration", true,
@@ -227,5 +254,6 @@ const struct kf_doctor_check kf_doctor_node[] = {
 	{"guard", "every handler of runc's type has the guard", "guard", false, check_guard},
 	{"guard", "installed files are safe", "files", false, guard_files},
 	{"guard", "settings are valid", "settings", false, check_settings},
+	{"guard", "the egress broker answers", "egress", false, check_broker},
 	{NULL, NULL, NULL, false, NULL},
 };

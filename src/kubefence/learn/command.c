@@ -122,8 +122,8 @@ static int make_profile(struct learner *l, struct kf_err *err)
 	kf_print_line(stderr,
 		      "%s: extends %s with %zu paths, %zu ports and %zu hosts, from %zu paths that "
 		      "were used",
-		      l->o->to, l->world.base.name, learned.ngrants, learned.nports,
-		      learned.nhosts, l->learn.npaths);
+		      l->o->to, l->world.base.name, learned.ngrants, learned.nports, learned.nhosts,
+		      l->learn.npaths);
 	return 0;
 }
 
