@@ -31,7 +31,7 @@ MESSAGES = {
 }
 # What gets literals of several words and prints no message with them, and why.
 OTHER = {
-    **dict.fromkeys(("X", "METRIC", "put_counter"), "help of a metric"),
+    **dict.fromkeys(("X", "METRIC", "put_counter", "put_family"), "help of a metric"),
     **dict.fromkeys(("OPTION", "TRY_ROW", "KF_KATA_OPT", "OPTION_OUTPUT", "KF_OPTIONS", "FD_OPTION", "read_list"), "help of an option or a key"),
     **dict.fromkeys(("kf_buf_addf", "kf_buf_adds", "snprintf", "printf", "add_member", "add_line", "kf_bwrap_print"), "what a command prints, or a file's contents"),
     **dict.fromkeys(("strstr", "strcmp", "strncmp"), "compared with what others wrote"),

@@ -79,6 +79,7 @@ int kf_plugin_confine(const struct kf_plugin_options *options, const struct kf_p
 		/* what the guard wraps; the settings are the helper's */
 		{*options->node_dir ? options->node_dir : NULL, KF_PLACE_READ},
 		{plugin->lives ? options->guard_dir : NULL, KF_PLACE_READ},
+		{*plugin->refused_dir ? plugin->refused_dir : NULL, KF_PLACE_READ},
 		{*options->denials_dir ? options->denials_dir : NULL, KF_PLACE_READ},
 		{state ? options->state_dir : NULL, KF_PLACE_READ | KF_PLACE_WRITE},
 		{adopted && real_directory_of(LOG_SOCKET, log) ? log : NULL, KF_PLACE_CONNECT},

@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "event/watch.h"
 #include "nono-nri/confine.h"
+#include "nono-nri/guard_refused.h"
 #include "nono-nri/helper.h"
 #include "nono-nri/lives.h"
 #include "nono-nri/options.h"
@@ -249,18 +250,7 @@ static void write_connection(void *ctx, struct kf_buf *out)
 
 static void write_metrics(void *ctx, struct kf_buf *out)
 {
-	struct kf_plugin *p = ctx;
-
-	kf_metric_set(&p->metrics, KF_METRIC_READY, !kf_plugin_not_ready(p));
-	kf_metrics_format(&p->metrics, out);
-	if (!p->setup.names.nrejected)
-		return;
-	kf_buf_adds(out, "# HELP nono_nri_profile_rejected 1 for each own profile that does not "
-			 "compile; the version before it stays in force, if there is one\n"
-			 "# TYPE nono_nri_profile_rejected gauge\n");
-	for (size_t i = 0; i < p->setup.names.nrejected; i++)
-		kf_buf_addf(out, "nono_nri_profile_rejected{profile=\"%s\"} 1\n",
-			    p->setup.names.rejected[i].name);
+	kf_plugin_metrics(ctx, out);
 }
 
 static void http_trouble(void *ctx, const struct kf_err *err)
@@ -312,8 +302,8 @@ static void open_state(struct daemon *d, struct kf_err *err)
 	}
 }
 
-/* For the page: its name, and a directory that the feed may come to fill later, when this process
- * can be given no further one. */
+/* For page and metrics: its name, and directories that the feed and the guard may come to fill
+ * later, when this process can be given no further one. */
 static void name_node(struct daemon *d)
 {
 	const char *name = getenv("NODE_NAME");
@@ -326,6 +316,14 @@ static void name_node(struct daemon *d)
 		(void)gethostname(p->node_name, sizeof(p->node_name) - 1);
 	if (*p->denials_dir)
 		(void)kf_mkdir_parents(p->denials_dir, 0700, KF_ERR_IGNORED);
+	/* What the guard refuses lies beside its records. */
+	if (!d->options.guard_dir[0])
+		return;
+	(void)snprintf(p->refused_dir, sizeof(p->refused_dir), "%.*srefused",
+		       (int)(kf_path_base(d->options.guard_dir) - d->options.guard_dir),
+		       d->options.guard_dir);
+	(void)kf_mkdir_parents(p->refused_dir, 0700, KF_ERR_IGNORED);
+	p->guard_refused = kf_guard_refused_new(p->refused_dir);
 }
 
 static int make_loop(struct daemon *d, struct kf_err *err)
@@ -424,6 +422,7 @@ static void stop_daemon(struct daemon *d)
 	kf_watch_free(d->handlers);
 	kf_plugin_records_done(&d->plugin);
 	kf_lives_free(d->plugin.lives);
+	kf_guard_refused_free(d->plugin.guard_refused);
 	kf_sync_free(d->plugin.sync);
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])

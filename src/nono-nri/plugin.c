@@ -269,17 +269,19 @@ static uint64_t read_clock(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* Tell of a refusal, once for each container of a pod and each reason; the runtime is asked for the
- * same container again and again. */
-static void log_refusal(struct kf_plugin *p, enum kf_log_level level, const char *msg,
+/* Tell of a refusal, once for each container of a pod and each
+ * reason; the runtime is asked for the same container again and again.  Returns whether it is a new
+ * one. */
+static bool log_refusal(struct kf_plugin *p, enum kf_log_level level, const char *msg,
 			const Nri__PodSandbox *pod, const Nri__Container *container,
 			const char *reason)
 {
 	char repeated[16] = "";
 	unsigned times;
+	bool first;
 
 	if (!kf_refusals_tell(&p->refusals, pod->uid, container->name, container->id, reason,
-			      read_clock(), &times))
+			      read_clock(), &times, &first))
 		level = KF_LOG_DEBUG;
 	(void)snprintf(repeated, sizeof(repeated), "%u", times);
 	kf_log(level, msg, {"decision", "refuse"}, {"reason", reason},
@@ -287,13 +289,17 @@ static void log_refusal(struct kf_plugin *p, enum kf_log_level level, const char
 	       {"namespace", pod->pod_namespace}, {"pod", pod->name},
 	       {"runtime_handler", pod->runtime_handler},
 	       {"repeated", times > 1 ? repeated : NULL});
+	return first;
 }
 
+/* @plan: as far as it came. */
 static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
-			    const char *reason, struct nri_error *err)
+			    const struct kf_plan *plan, const char *reason, struct nri_error *err)
 {
 	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
-	log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason);
+	if (log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason))
+		kf_decisions_count(&p->decisions, KF_DECISION_REFUSE,
+				   plan->profile ? plan->profile->name : NULL, plan->code);
 	return nri_fail(err, NRI_FAILED_PRECONDITION, "%s", reason);
 }
 
@@ -305,23 +311,24 @@ static int sandbox_container(struct kf_plugin *p, const Nri__CreateContainerRequ
 	const struct kf_launch launch = {.guard_follows =
 						 kf_plugin_guarded(p, req->pod->runtime_handler)};
 	struct kf_view view;
-	struct kf_plan plan;
+	struct kf_plan plan = {.code = "error"};
 	struct kf_err err;
 
 	if (kf_nri_view(req->pod, req->container, &p->request, &view, &err) < 0)
-		return refuse_container(p, req, err.msg, nerr);
+		return refuse_container(p, req, &plan, err.msg, nerr);
 	kf_seccomp_cache_find(&p->seccomp, &view);
 	if (kf_plan_container(&p->setup.config.settings, &view, &launch, &p->request, &plan, &err) <
 	    0)
-		return refuse_container(p, req, err.msg, nerr);
+		return refuse_container(p, req, &plan, err.msg, nerr);
 	if (plan.decision != KF_SANDBOX)
-		return refuse_container(p, req, plan.reason, nerr);
+		return refuse_container(p, req, &plan, plan.reason, nerr);
+	plan.code = p->features.adjust_args ? "error" : "runtime";
 	if (!p->features.adjust_args && !launch.guard_follows)
-		return refuse_container(p, req, p->too_old, nerr);
+		return refuse_container(p, req, &plan, p->too_old, nerr);
 	/* What such a runtime would take of our answer, the mount, is only in the guard's way. */
 	if (p->features.adjust_args &&
 	    kf_adjust_reply(&p->setup.adjust, &plan, &p->features, &p->request, reply, &err) < 0)
-		return refuse_container(p, req, err.msg, nerr);
+		return refuse_container(p, req, &plan, err.msg, nerr);
 	kf_seccomp_cache_keep(&p->seccomp, &view, &plan);
 	p->injected.request = req;
 	p->injected.profile = plan.profile->name;
@@ -338,6 +345,7 @@ static void after_answer(void *ctx)
 		return;
 	p->injected.request = NULL;
 	kf_metric_inc(&p->metrics, KF_METRIC_INJECTED);
+	kf_decisions_count(&p->decisions, KF_DECISION_INJECT, p->injected.profile, "");
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
 		      p->features.adjust_args ? NULL : "by_guard", p->injected.profile);
 	kf_plugin_record(p, req->pod, req->container, p->injected.profile, NULL, false);
@@ -467,7 +475,7 @@ static int validate_container(void *ctx, const Nri__ValidateContainerAdjustmentR
 	if (r == 0)
 		return 0;
 	kf_metric_inc(&p->metrics, KF_METRIC_VALIDATE_REFUSED);
-	log_refusal(p, KF_LOG_ERROR, "validate-refused", req->pod, req->container, err.msg);
+	(void)log_refusal(p, KF_LOG_ERROR, "validate-refused", req->pod, req->container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 
@@ -494,7 +502,7 @@ static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Con
 		return 0;
 	}
 	kf_metric_inc(&p->metrics, KF_METRIC_START_REFUSED);
-	log_refusal(p, KF_LOG_ERROR, "start-refused", pod, container, err.msg);
+	(void)log_refusal(p, KF_LOG_ERROR, "start-refused", pod, container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 

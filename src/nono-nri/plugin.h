@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "config/runtime_text.h"
 #include "nono-nri/adjust.h"
+#include "nono-nri/decisions.h"
 #include "nono-nri/helper.h"
 #include "nono-nri/library.h"
 #include "nono-nri/options.h"
@@ -14,6 +15,7 @@
 #include "observe/metrics.h"
 #include "observe/state.h"
 
+#include <limits.h>
 #include <nri/nri.h>
 #include <time.h>
 
@@ -26,6 +28,7 @@ struct kf_lives;
 struct kf_lives_ops;
 struct kf_life;
 struct kf_sync;
+struct kf_guard_refused;
 
 /* A configuration and all that is derived from it: replaced as a whole. */
 struct kf_setup {
@@ -52,6 +55,10 @@ struct kf_plugin {
 	struct kf_seccomp_cache seccomp;
 	struct kf_sync *sync;	     /* between the parts of a Synchronize */
 	struct kf_refusals refusals; /* that the log has told of */
+	struct kf_decisions decisions;
+	struct kf_guard_refused *guard_refused; /* what the guard refuses; NULL: nobody tells */
+	struct kf_refusals guard_refusals;	/* ... and what was counted of it */
+	char refused_dir[PATH_MAX];		/* where it tells it; "" = nowhere */
 	struct kf_helper helper;
 	struct kf_runtimes guard; /* handlers whose containers the guard wraps */
 	struct nri_features features;
@@ -83,6 +90,12 @@ extern const size_t kf_plugin_nunused;
 
 /* NULL while everything that was asked for is enforced, else the reason why not. */
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
+/* Append the metrics in Prometheus' text format (metrics.c). */
+void kf_plugin_metrics(struct kf_plugin *plugin, struct kf_buf *out);
+/* @tell the version of each of our programs that lies on the node. */
+void kf_plugin_programs(const struct kf_plugin *plugin,
+			void (*tell)(struct kf_buf *out, const char *name, const char *version),
+			struct kf_buf *out);
 /* Append what the runtime is and gives us, one "key: value" a line; nothing while there is none. */
 void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out);
 

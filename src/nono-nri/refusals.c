@@ -26,7 +26,8 @@ static struct kf_refusal *find_entry(struct kf_refusals *refusals, const char *k
 }
 
 bool kf_refusals_tell(struct kf_refusals *refusals, const char *uid, const char *name,
-		      const char *id, const char *reason, uint64_t now, unsigned *ret_times)
+		      const char *id, const char *reason, uint64_t now, unsigned *ret_times,
+		      bool *ret_first)
 {
 	char text[1024], key[KF_SHA256_HEX + 1];
 	struct kf_refusal *r;
@@ -35,6 +36,7 @@ bool kf_refusals_tell(struct kf_refusals *refusals, const char *uid, const char 
 	(void)snprintf(text, sizeof(text), "%.128s\n%.128s\n%.700s", uid, name, reason);
 	kf_sha256_hex(text, strlen(text), key);
 	r = find_entry(refusals, key);
+	*ret_first = !r->seen;
 	memcpy(r->key, key, sizeof(key));
 	(void)snprintf(r->id, sizeof(r->id), "%s", id);
 	r->seen = now;

@@ -25,9 +25,11 @@ struct kf_refusals {
 
 /* Whether the refusal of container @name of pod @uid, this time called @id, for @reason is to be
  * told: it is new, or was told more than an hour ago.  *ret_times: how often it has happened since
- * it was told, this time included.  @now: microseconds, never 0. */
+ * it was told, this time included; *ret_first: none of these is remembered.  @now: microseconds,
+ * never 0. */
 bool kf_refusals_tell(struct kf_refusals *refusals, const char *uid, const char *name,
-		      const char *id, const char *reason, uint64_t now, unsigned *ret_times);
+		      const char *id, const char *reason, uint64_t now, unsigned *ret_times,
+		      bool *ret_first);
 /* Whether container @id was refused, as far as that is remembered. */
 bool kf_refusals_has(const struct kf_refusals *refusals, const char *id);
 

@@ -10,7 +10,6 @@
 #include "base/path.h"
 #include "config/denials.h"
 #include "nono-nri/plugin.h"
-#include "nono-nri/programs.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -106,30 +105,18 @@ static void put_settings(const struct kf_plugin *p, struct kf_buf *out)
 	kf_json_close(out, ']');
 }
 
+static void put_program(struct kf_buf *out, const char *name, const char *version)
+{
+	kf_json_open(out, NULL, '{');
+	kf_json_put_string(out, "name", name);
+	kf_json_put_string(out, "version", version);
+	kf_json_close(out, '}');
+}
+
 static void put_programs(const struct kf_plugin *p, struct kf_buf *out)
 {
-	char guard[PATH_MAX], version[KF_PROGRAM_VERSION];
-	const struct {
-		const char *name, *path;
-	} programs[] = {
-		{"nono", p->setup.config.settings.launcher},
-		{"nono-runc", guard},
-	};
-
-	(void)snprintf(guard, sizeof(guard), "%s/bin/nono-runc", p->node_dir);
 	kf_json_open(out, "programs", '[');
-	kf_json_open(out, NULL, '{');
-	kf_json_put_string(out, "name", KF_PLUGIN_NAME);
-	kf_json_put_string(out, "version", KF_VERSION);
-	kf_json_close(out, '}');
-	for (size_t i = 0; i < KF_ARRAY_SIZE(programs); i++) {
-		if (kf_program_version(programs[i].path, programs[i].name, version) < 0)
-			continue;
-		kf_json_open(out, NULL, '{');
-		kf_json_put_string(out, "name", programs[i].name);
-		kf_json_put_string(out, "version", version);
-		kf_json_close(out, '}');
-	}
+	kf_plugin_programs(p, put_program, out);
 	kf_json_close(out, ']');
 }
 

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/path.h"
+#include "config/refused.h"
 #include "nono-runc/domain.h"
 #include "nono-runc/egress.h"
 #include "nono-runc/inside.h"
@@ -28,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FDS_MAX	   1000 /* of the caller's */
@@ -461,6 +463,35 @@ static int enter_container(struct work *w, struct kf_err *err)
 	return install_fds(w, w->record.label, err);
 }
 
+/* Whoever asked for this hears it now, and nobody else later: leave a note of it. */
+static void note_refusal(struct work *w, const struct kf_err *err)
+{
+	const struct kf_cmdline *cmd = w->guard->cmd;
+	const struct kf_view *view = &w->oci.view;
+	struct kf_guard_record *r = &w->record;
+	struct kf_refused refused = {
+		.time = time(NULL), .command = "create", .id = cmd->id, .reason = err->msg};
+
+	if (cmd->verb == KF_VERB_EXEC) {
+		if (!r->text)
+			(void)kf_guard_record_read(cmd->value[KF_FLAG_ROOT], cmd->id, r,
+						   KF_ERR_IGNORED);
+		refused.command = "exec";
+		refused.namespace_ = r->namespace_;
+		refused.pod = r->pod;
+		refused.uid = r->uid;
+		refused.container = r->container;
+		refused.profile = r->profile;
+	} else {
+		refused.namespace_ = view->namespace_;
+		refused.pod = view->pod;
+		refused.uid = view->pod_uid;
+		refused.container = view->container;
+		refused.profile = w->plan.profile ? w->plan.profile->name : NULL;
+	}
+	(void)kf_refused_write(KF_REFUSED_DIR, &refused, KF_ERR_IGNORED);
+}
+
 static int do_work(struct kf_guard *guard, int (*command)(struct work *w, struct kf_err *err),
 		   struct kf_err *err)
 {
@@ -469,6 +500,8 @@ static int do_work(struct kf_guard *guard, int (*command)(struct work *w, struct
 
 	kf_arena_init(&w.oci.arena, 0);
 	r = command(&w, err);
+	if (r < 0)
+		note_refusal(&w, err);
 	work_done(&w);
 	return r;
 }

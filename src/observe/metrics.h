@@ -23,6 +23,8 @@
 	X(RELOAD_ERRORS, "counter", "nono_nri_reloads_total{result=\"error\"}", NULL)          \
 	X(CONNECTIONS, "counter", "nono_nri_connections_total",                                \
 	  "Times the runtime has taken the plugin into its list")                              \
+	X(CONNECTED, "gauge", "nono_nri_connected",                                            \
+	  "1 while the runtime has the plugin in its list")                                    \
 	X(READY, "gauge", "nono_nri_ready",                                                    \
 	  "1 while the runtime knows the plugin and everything asked for can be enforced")     \
 	X(SANDBOXED, "gauge", "nono_nri_synchronized_containers{sandboxed=\"true\"}",          \

@@ -22,12 +22,14 @@
 #define PREFIX_LEN_PATH 5 /* LAUNCHER wrap --profile NAME -- */
 #define PREFIX_LEN_FD	9 /* LAUNCHER wrap --policy-fd N --report-fd N --profile NAME -- */
 
-static int refuse_container(struct kf_plan *plan, const char *reason, struct kf_err *err)
+static int refuse_container(struct kf_plan *plan, const char *code, const char *reason,
+			    struct kf_err *err)
 {
 	if (!reason)
 		return kf_fail_nomem(err, "plan");
 	plan->decision = KF_REFUSE;
 	plan->reason = reason;
+	plan->code = code;
 	return 0;
 }
 
@@ -80,7 +82,7 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 
 	/* What counts for which namespace cannot be told for a pod of none. */
 	if (settings->nnamespaces && !*view->namespace_)
-		return refuse_container(plan,
+		return refuse_container(plan, "namespace",
 					"the runtime does not tell the pod's namespace, on which "
 					"its profiles depend (namespaces)",
 					err);
@@ -88,7 +90,7 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 		name = kf_settings_default(settings, view->namespace_, buf);
 	if (!kf_profile_name_valid(name))
 		return refuse_container(
-			plan,
+			plan, "profile-name",
 			kf_arena_printf(arena,
 					"annotation %s: '%.80s' is not a profile name "
 					"(letters, digits, '_' and '-', at most %d)",
@@ -97,7 +99,7 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 	/* The default profile is the administrator's choice; the list limits pods. */
 	if (named && !kf_settings_allows(settings, view->namespace_, name))
 		return refuse_container(
-			plan,
+			plan, "profile-not-allowed",
 			kf_arena_printf(arena,
 					"annotation %s: profile '%s' is not allowed on this "
 					"node in namespace '%.63s'; allowed are: %s",
@@ -107,7 +109,7 @@ static int choose_profile(const struct kf_settings *settings, const struct kf_vi
 	plan->profile = kf_settings_profile(settings, name);
 	if (!plan->profile)
 		return refuse_container(
-			plan,
+			plan, "profile-unknown",
 			kf_arena_printf(arena, "%s '%s' does not exist on this node; there are: %s",
 					named ? "profile" : "default profile", name,
 					list_profiles(settings, view->namespace_, arena)),
@@ -127,7 +129,7 @@ static int plan_egress(const struct kf_settings *settings, const struct kf_launc
 	if (!profile->egress || plan->egress || profile->egress_elsewhere)
 		return 0;
 	return refuse_container(
-		plan,
+		plan, "egress",
 		settings->egress
 			? kf_arena_printf(arena,
 					  "profile '%s' names hosts, which the egress broker lets "
@@ -181,7 +183,7 @@ static int check_machine(const struct kf_settings *settings, const struct kf_vie
 	for (size_t i = 0; i < view->nannotations; i++)
 		if (machine_annotation(settings, view->annotations[i].key))
 			return refuse_container(
-				plan,
+				plan, "machine",
 				kf_arena_printf(
 					arena,
 					"annotation %.120s: pods may not change the virtual "
@@ -254,7 +256,7 @@ static int plan_paths(const struct kf_view *view, struct kf_arena *arena, struct
 	    check_paths(KF_PATH_MASKED, &view->masked, &why) == 0 &&
 	    check_paths(KF_PATH_READONLY, &view->read_only, &why) == 0)
 		return 0;
-	return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
+	return refuse_container(plan, "path", kf_arena_printf(arena, "%s", why.msg), err);
 }
 
 /* The last of "rw" and "ro" counts. */
@@ -297,12 +299,13 @@ static int plan_mounts(const struct kf_settings *settings, const struct kf_view 
 		struct kf_err why;
 
 		if (check_mount(&view->mounts[i], clean, &why) < 0)
-			return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			return refuse_container(plan, "mount",
+						kf_arena_printf(arena, "%s", why.msg), err);
 		if (launch->by_fd && is_launcher_mount(settings, &view->mounts[i], clean))
 			continue; /* the plugin's mount of the launcher is harmless */
 		if (kf_path_under(clean, KF_LAUNCHER_DIR))
 			return refuse_container(
-				plan,
+				plan, "mount",
 				kf_arena_printf(arena,
 						"mount '%.200s': the path " KF_LAUNCHER_DIR
 						" is reserved for the sandbox launcher; mount "
@@ -450,7 +453,7 @@ static int check_launcher_calls(const struct kf_launch *launch, const struct kf_
 	if (denied && !*denied)
 		return 0;
 	return refuse_container(
-		plan,
+		plan, "seccomp",
 		denied ? kf_arena_printf(arena,
 					 "the pod's seccomp profile may deny or change what "
 					 "the sandbox launcher needs: %s; allow these calls "
@@ -481,7 +484,8 @@ static int intersect_seccomp(const struct kf_seccomp *ours, const struct kf_view
 	if (kf_seccomp_intersect(ours, view->seccomp, arena, both, &why) < 0)
 		return why.code == ENOMEM
 			       ? kf_fail_nomem(err, "plan")
-			       : refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			       : refuse_container(plan, "seccomp",
+						  kf_arena_printf(arena, "%s", why.msg), err);
 	plan->seccomp = both;
 	plan->intersected = ours;
 	return 0;
@@ -503,7 +507,8 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 		return 0;
 	if (view->seccomp) {
 		if (!view->nknown && kf_seccomp_check(view->seccomp, &why) < 0)
-			return refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err);
+			return refuse_container(plan, "seccomp",
+						kf_arena_printf(arena, "%s", why.msg), err);
 		if (ours && intersect_seccomp(ours, view, arena, plan, err) < 0)
 			return -1;
 		if (plan->decision != KF_SANDBOX)
@@ -513,7 +518,7 @@ static int plan_seccomp(const struct kf_settings *settings, const struct kf_view
 	}
 	if (view->seccomp_source == KF_VIEW_SECCOMP_LOCALHOST) {
 		return refuse_container(
-			plan,
+			plan, "seccomp",
 			ours ? "the pod's own seccomp profile (Localhost) would be "
 			       "replaced, because this runtime does not show its "
 			       "rules" HIDDEN_REMEDY
@@ -547,12 +552,13 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 		return -1;
 	if (plan.decision == KF_SANDBOX && (!view->nargs || !*view->args[0])) {
 		if (refuse_container(
-			    &plan, "the container has no command: nothing to start in the sandbox",
+			    &plan, "command",
+			    "the container has no command: nothing to start in the sandbox",
 			    err) < 0)
 			return -1;
 	}
 	if (plan.decision == KF_SANDBOX && env_ambiguous(view)) {
-		if (refuse_container(&plan,
+		if (refuse_container(&plan, "environment",
 				     "the environment sets " KF_ENV_PROFILE
 				     " more than once; remove it from the image or the pod",
 				     err) < 0)

@@ -31,6 +31,8 @@ struct kf_plan {
 	/* KF_SKIP: one of the log's skip reasons.  KF_REFUSE: a sentence for the
 	 * pod's events: what is wrong, with what, and what to do. */
 	const char *reason;
+	/* KF_REFUSE: what it is about in one word of ours, for counting. */
+	const char *code;
 	/* All below only for KF_SANDBOX. */
 	const struct kf_profile_info *profile;
 	const char *const *args; /* the whole new argv */

@@ -2,6 +2,7 @@
 """A node in disorder: nothing starts, and what runs can still be stopped."""
 import os
 import shutil
+from pathlib import Path
 
 from lib_guard import summed
 from parts import main
@@ -81,6 +82,42 @@ def stop_on_a_broken_node(t, node):
         t.ok(node.call("state", cid).code != 0, "and it is gone")
 
 
+REFUSED = Path("/run/kubefence/refused")
+
+
+def noted(cid: str) -> list[list[str]]:
+    """What the guard has left about this container; others write there as well, and put a full file aside."""
+    text = "".join(f.read_text(errors="replace") for f in (REFUSED / "log.1", REFUSED / "log") if f.exists())
+    return [fields for line in text.splitlines() if len(fields := line.split("\t")) > 2 and fields[2] == cid]
+
+
+def refusals_are_noted(t, node):
+    """The guard is gone when it has refused: it leaves a note for whoever counts."""
+    b = node.bundle(["sh", "-c", "sleep 1000"])
+    b.config["annotations"]["nono.sh/profile"] = "no-such"
+    b.write()
+    cid = node.id()
+    r = node.call("create", "--bundle", b.dir, cid)
+    a = b.config["annotations"]
+    names = [a.get(f"io.kubernetes.cri.sandbox-{k}", "") for k in ("namespace", "name", "uid")] + [a.get("io.kubernetes.cri.container-name", "")]
+    note = noted(cid)
+    t.ok(r.code == 1 and len(note) == 1, "control: a create is refused, and one note left", (r, note))
+    t.equal((note[0][1], note[0][3:7]), ("create", names), "it says which command, and which container of which pod")
+    t.ok("no-such" in note[0][8], "... and why", note)
+    created = node.id()
+    node.start(node.bundle(["sh", "-c", "sleep 1000"]).write(), cid=created)
+    t.equal(noted(created), [], "what is let through leaves none")
+    node.settings(exec_="deny")
+    r = node.exec(created, "id")
+    note = noted(created)
+    t.ok(r.code == 255 and len(note) == 1 and note[0][1] == "exec" and note[0][7] == "default" and 'exec = "deny"' in note[0][8],
+         "an exec that is refused leaves one", (r, note))
+    node.settings()
+    node.delete(created)
+    modes = oct(REFUSED.stat().st_mode & 0o7777), oct((REFUSED / "log").stat().st_mode & 0o7777)
+    t.equal(modes, ("0o700", "0o600"), "notes are root's alone")
+
+
 def other_handlers(t, node):
     """One guard, several handlers: the name it is called by says which."""
     other = node.guard_path.parent / "nono-runc.my-handler"
@@ -98,4 +135,4 @@ def other_handlers(t, node):
     t.ok(r.code == 1 and "handler" in r.err, "a name that is no handler's is refused", r)
 
 
-main([untrusted_files, stop_on_a_broken_node, other_handlers])
+main([untrusted_files, stop_on_a_broken_node, refusals_are_noted, other_handlers])

@@ -11,9 +11,21 @@ RATE = "[$__rate_interval]"
 PANELS = (
     ("Nodes whose plugin is ready", "stat", "short", (("sum(nono_nri_ready)", "ready"), ("count(nono_nri_ready)", "all"))),
     ("Containers without the sandbox", "stat", "short", (('sum(nono_nri_synchronized_containers{sandboxed="false"})', "unsandboxed"),)),
-    ("Profiles", "stat", "short", (("max(nono_nri_profiles)", "profiles"),)),
-    ("Versions", "piechart", "short", (("count by (version) (nono_nri_build_info)", "{{version}}"),)),
+    ("Profiles, and those that are rejected", "stat", "short", (
+        ("max(nono_nri_profiles)", "profiles"), ("count(count by (profile) (nono_nri_profile_rejected)) or vector(0)", "rejected"))),
+    ("Handlers without the guard", "stat", "short", (("count(nono_nri_handler_guarded == 0) or vector(0)", "handlers"),)),
+    ("Versions of the plugin", "piechart", "short", (("count by (version) (nono_nri_build_info)", "{{version}}"),)),
+    ("Programs on the nodes", "piechart", "short", (("count by (program, version) (nono_nri_program_info)", "{{program}} {{version}}"),)),
+    ("Runtimes", "piechart", "short", (("count by (runtime) (nono_nri_runtime_info)", "{{runtime}}"),)),
+    ("Nodes by connection to the runtime", "stat", "short", (("sum(nono_nri_connected)", "connected"), ("count(nono_nri_connected)", "all"))),
     ("Containers by decision", "timeseries", "ops", ((f"sum by (decision) (rate(nono_nri_containers_total{RATE}))", "{{decision}}"),)),
+    ("Sandboxed containers by profile", "timeseries", "ops", (
+        (f'sum by (profile) (rate(nono_nri_decisions_total{{decision="inject"}}{RATE}))', "{{profile}}"),)),
+    ("Refused containers by reason, each once", "timeseries", "short", (
+        (f'sum by (reason, profile) (increase(nono_nri_decisions_total{{decision="refuse"}}{RATE}))', "{{reason}} {{profile}}"),)),
+    ("Refused by the guard, each once", "timeseries", "short", (
+        (f"sum by (command, profile) (increase(nono_nri_guard_refused_total{RATE})) or vector(0)", "{{command}} {{profile}}"),)),
+    ("Times to answer CreateContainer", "heatmap", "s", ((f"sum by (le) (increase(nono_nri_create_duration_seconds_bucket{RATE}))", "{{le}}"),)),
     ("Time to answer CreateContainer", "timeseries", "s", tuple(
         (f"histogram_quantile({q}, sum by (le) (rate(nono_nri_create_duration_seconds_bucket{RATE})))", f"p{int(q * 100)}") for q in (0.5, 0.99))),
     ("Changes of configuration", "timeseries", "short", ((f"sum by (result) (increase(nono_nri_reloads_total{RATE}))", "{{result}}"),)),

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counts decisions in a table of fixed size. */
+#include "nono-nri/decisions.h"
+
+#include "base/cleanup.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const words[] = {
+	[KF_DECISION_INJECT] = "inject",
+	[KF_DECISION_REFUSE] = "refuse",
+};
+
+void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind what,
+			const char *profile, const char *reason)
+{
+	struct kf_decision_count *c = decisions->v, *end = decisions->v + decisions->n;
+
+	profile = profile ? profile : "";
+	while (c < end && (c->what != what || strcmp(c->profile, profile) != 0 ||
+			   strcmp(c->reason, reason) != 0))
+		c++;
+	if (c == end && decisions->n == KF_DECISIONS_MAX) {
+		/* The last one stands for all others. */
+		c--;
+		(void)snprintf(c->profile, sizeof(c->profile), "other");
+		(void)snprintf(c->reason, sizeof(c->reason), "other");
+	} else if (c == end) {
+		c->what = what;
+		(void)snprintf(c->profile, sizeof(c->profile), "%s", profile);
+		(void)snprintf(c->reason, sizeof(c->reason), "%s", reason);
+		decisions->n++;
+	}
+	c->n++;
+}
+
+/* Names of profiles and words of ours need no escapes. */
+static void put_counts(const struct kf_decisions *d, bool guard, struct kf_buf *out)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct kf_decision_count *c = &d->v[i];
+
+		if ((c->what == KF_DECISION_GUARD_REFUSE) != guard)
+			continue;
+		if (guard)
+			kf_buf_addf(out,
+				    "nono_nri_guard_refused_total{command=\"%s\",profile=\"%s\"} "
+				    "%" PRIu64 "\n",
+				    c->reason, c->profile, c->n);
+		else
+			kf_buf_addf(out,
+				    "nono_nri_decisions_total{decision=\"%s\",profile=\"%s\","
+				    "reason=\"%s\"} %" PRIu64 "\n",
+				    words[c->what], c->profile, c->reason, c->n);
+	}
+}
+
+void kf_decisions_format(const struct kf_decisions *decisions, struct kf_buf *out)
+{
+	kf_buf_adds(out, "# HELP nono_nri_decisions_total Containers by decision, profile and "
+			 "reason; one that is asked for again because it was refused counts once\n"
+			 "# TYPE nono_nri_decisions_total counter\n");
+	put_counts(decisions, false, out);
+	kf_buf_adds(out, "# HELP nono_nri_guard_refused_total What the guard refused, by its "
+			 "command; the same one again counts once\n"
+			 "# TYPE nono_nri_guard_refused_total counter\n");
+	put_counts(decisions, true, out);
+}
