@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256 in little code, since the launcher links no library.  It is for checksums of our own
- * files, not for large data. */
+/* SHA-256 in little code, since the launcher links no library.  It is small rather
+ * than fast. */
 #include "base/sha256.h"
 
 #include <endian.h>
@@ -67,27 +67,58 @@ static void hash_block(uint32_t state[static 8], const unsigned char *p)
 	state[7] += h;
 }
 
-void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1])
+void kf_sha256_init(struct kf_sha256 *sum)
+{
+	*sum = (struct kf_sha256){
+		.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c,
+			  0x1f83d9ab, 0x5be0cd19},
+	};
+}
+
+void kf_sha256_add(struct kf_sha256 *sum, const void *data, size_t n)
+{
+	const unsigned char *p = data;
+	const size_t begun = sum->n % 64, room = 64 - begun;
+
+	sum->n += n;
+	if (begun && n >= room) {
+		memcpy(sum->block + begun, p, room);
+		hash_block(sum->state, sum->block);
+		p += room;
+		n -= room;
+	} else if (begun) {
+		memcpy(sum->block + begun, p, n);
+		return;
+	}
+	for (; n >= 64; n -= 64, p += 64)
+		hash_block(sum->state, p);
+	if (n)
+		memcpy(sum->block, p, n);
+}
+
+void kf_sha256_end(struct kf_sha256 *sum, char ret[static KF_SHA256_HEX + 1])
 {
 	static const char hex[] = "0123456789abcdef";
-	uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+	const size_t rest = sum->n % 64, end = rest < 56 ? 64 : 128;
+	const uint64_t bits = sum->n * 8;
 	unsigned char tail[128] = {0};
-	const unsigned char *p = data;
-	uint64_t bits = (uint64_t)n * 8;
-	size_t rest, end;
 
-	for (rest = n; rest >= 64; rest -= 64, p += 64)
-		hash_block(h, p);
-	if (rest)
-		memcpy(tail, p, rest);
+	memcpy(tail, sum->block, rest);
 	tail[rest] = 0x80;
-	end = rest < 56 ? 64 : 128;
 	for (size_t i = 0; i < 8; i++)
 		tail[end - 1 - i] = (unsigned char)(bits >> (8 * i));
 	for (size_t i = 0; i < end; i += 64)
-		hash_block(h, tail + i);
+		hash_block(sum->state, tail + i);
 	for (size_t i = 0; i < 64; i++)
-		ret[i] = hex[h[i / 8] >> (28 - 4 * (i % 8)) & 15];
+		ret[i] = hex[sum->state[i / 8] >> (28 - 4 * (i % 8)) & 15];
 	ret[64] = '\0';
+}
+
+void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1])
+{
+	struct kf_sha256 sum;
+
+	kf_sha256_init(&sum);
+	kf_sha256_add(&sum, data, n);
+	kf_sha256_end(&sum, ret);
 }

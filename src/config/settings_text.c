@@ -74,6 +74,9 @@ int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, str
 		kf_buf_adds(buf, "seccomp-log on\n");
 	if (s->egress)
 		kf_buf_adds(buf, "egress on\n");
+	if (s->review_size || s->review_disk)
+		kf_buf_addf(buf, "review %s %u\n", s->review_disk ? "disk" : "memory",
+			    s->review_size ? s->review_size : KF_SETTINGS_REVIEW);
 	if (buf->failed)
 		return kf_fail_nomem(err, "settings");
 	kf_sha256_hex(buf->p + start, buf->n - start, sum);
@@ -121,10 +124,28 @@ static const char *const *take_list(struct settings_parser *p, const char *key, 
 	return list;
 }
 
+/* "memory MIB" or "disk MIB"; NULL leaves the default. */
+static bool parse_review(const char *text, struct kf_settings *s)
+{
+	const char *size = text ? strchr(text, ' ') : NULL;
+	unsigned long n;
+	char *end;
+
+	if (!text)
+		return true;
+	s->review_disk = strncmp(text, "disk ", 5) == 0;
+	if (!size || (!s->review_disk && strncmp(text, "memory ", 7) != 0) || size[1] < '1' ||
+	    size[1] > '9')
+		return false;
+	n = strtoul(size + 1, &end, 10);
+	s->review_size = (unsigned)n;
+	return !*end && n <= KF_SETTINGS_REVIEW_MAX;
+}
+
 static int parse_lines(char *text, const char **lists, struct kf_settings *s, struct kf_err *err)
 {
 	struct settings_parser p = {.next = text + strlen(HEADER), .number = 1};
-	const char *level, *mode, *log, *egress;
+	const char *level, *mode, *log, *egress, *review;
 
 	next_line(&p);
 	s->handlers = take_list(&p, "handler", lists, &s->nhandlers);
@@ -138,9 +159,10 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 	mode = level ? take_value(&p, "exec") : NULL;
 	log = mode ? take_value(&p, "seccomp-log") : NULL;
 	egress = mode ? take_value(&p, "egress") : NULL;
+	review = mode ? take_value(&p, "review") : NULL;
 	s->egress = egress != NULL;
 	if (!mode || *p.line || (log && strcmp(log, "on") != 0) ||
-	    (egress && strcmp(egress, "on") != 0))
+	    (egress && strcmp(egress, "on") != 0) || !parse_review(review, s))
 		return kf_fail(err, EINVAL, "settings: line %u: not understood, or out of order",
 			       p.number);
 	if (!kf_seccomp_level_parse(strcmp(level, "none") == 0 ? "" : level, &s->seccomp))

@@ -17,6 +17,7 @@
 #include "flat/launcher.h"
 #include "nono-runc/pinned.h"
 #include "nono-runc/record.h"
+#include "nono-runc/review.h"
 #include "oci/network.h"
 
 #include <dirent.h>
@@ -218,24 +219,6 @@ static int check_capabilities(const struct pod_egress *p, struct kf_err *err)
 		     : 0;
 }
 
-/* The kubelet's directory of the pod, from where its mounts come from; NULL if none does. */
-static const char *pod_directory(const struct pod_egress *p)
-{
-	const struct kf_view *view = &p->in->oci->view;
-	const char *part = kf_arena_printf(p->in->arena, "/pods/%s/", view->pod_uid);
-
-	for (size_t i = 0; part && *view->pod_uid && i < view->nmounts; i++) {
-		const char *at = strstr(view->mounts[i].source, part);
-
-		if (at)
-			return kf_arena_printf(
-				p->in->arena, "%.*s",
-				(int)(at - view->mounts[i].source + (long)strlen(part) - 1),
-				view->mounts[i].source);
-	}
-	return NULL;
-}
-
 static int open_secret(struct pod_egress *p, unsigned i, const char *pod, struct kf_err *err)
 {
 	static const char *const kinds[] = {"secret", "projected"};
@@ -266,7 +249,8 @@ static int open_secret(struct pod_egress *p, unsigned i, const char *pod, struct
 
 static int open_secrets(struct pod_egress *p, struct kf_err *err)
 {
-	const char *pod = p->rules.nsecrets ? pod_directory(p) : NULL;
+	const char *pod =
+		p->rules.nsecrets ? kf_guard_pod_directory(&p->in->oci->view, p->in->arena) : NULL;
 
 	for (unsigned i = 0; i < p->rules.nsecrets; i++)
 		if (open_secret(p, i, pod, err) < 0)

@@ -17,6 +17,7 @@
 #include "nono-runc/profiles.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
+#include "nono-runc/review.h"
 #include "nono-runc/started.h"
 #include "oci/apply.h"
 #include "oci/bundle.h"
@@ -358,6 +359,9 @@ static int create_container(struct work *w, struct kf_err *err)
 	if (decide_new(w, err) < 0)
 		return -1;
 	record.profile = w->plan.profile->name;
+	if (kf_guard_review_create(&w->oci, &w->settings.settings, bundle, record.root, record.id,
+				   err) < 0)
+		return -1;
 	if (open_rootfs(w, &rootfs, err) < 0 || rewrite_line(w, bundle, false, NULL, 0, err) < 0 ||
 	    compile_seccomp(w, err) < 0 || close_network(w, err) < 0 ||
 	    kf_domain_create(record.root, record.id, w->chosen->text, w->chosen->n, &w->program,
@@ -513,8 +517,10 @@ int kf_guard_create(struct kf_guard *guard, struct kf_err *err)
 	if (do_work(guard, create_container, err) == 0)
 		return 0;
 	/* One of this name that exists keeps its own: it was to be created a second time. */
-	if (!kf_guard_record_taken(root, id))
+	if (!kf_guard_record_taken(root, id)) {
 		kf_guard_egress_drop(root, id);
+		kf_guard_review_drop(root, id);
+	}
 	return -1;
 }
 

@@ -13,6 +13,7 @@
 #include "nono-runc/outcome.h"
 #include "nono-runc/readonly.h"
 #include "nono-runc/record.h"
+#include "nono-runc/review.h"
 #include "nono-runc/started.h"
 
 #include <signal.h>
@@ -67,6 +68,7 @@ static void drop_files(const char *root, const char *id)
 	kf_domain_drop(root, id);
 	kf_guard_record_drop(root, id);
 	kf_guard_egress_drop(root, id);
+	kf_guard_review_drop(root, id);
 }
 
 /* Run the runtime as a child.  Comes back only if it succeeded, or with *err if that cannot be

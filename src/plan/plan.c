@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "flat/flat.h"
 #include "plan/paths.h"
+#include "plan/volumes.h"
 #include "seccomp/launcher.h"
 
 #include <limits.h>
@@ -147,6 +148,30 @@ static int plan_egress(const struct kf_settings *settings, const struct kf_launc
 				  "\"network-policy\")",
 				  profile->name),
 		err);
+}
+
+/* Only the guard can put something between a container and its volume. */
+static int plan_reviews(const struct kf_view *view, const struct kf_launch *launch,
+			struct kf_arena *arena, struct kf_plan *plan, struct kf_err *err)
+{
+	struct kf_plan_review review;
+	struct kf_err why;
+	size_t at = 0;
+	int r;
+
+	while ((r = kf_plan_review_next(view, &at, &review, &why)) > 0)
+		if (!launch->by_fd && !launch->guard_follows)
+			return refuse_container(
+				plan,
+				kf_arena_printf(
+					arena,
+					"annotation " KF_ANNOTATION_VOLUME
+					"%s: changes to a volume can be reviewed only where "
+					"the guard (nono-runc) starts the container; use a "
+					"handler with the guard, or take the annotation away",
+					review.volume),
+				err);
+	return r < 0 ? refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err) : 0;
 }
 
 /* Annotations with which a pod can change the machine that it is to run in, or make Kata take a
@@ -549,6 +574,8 @@ int kf_plan_container(const struct kf_settings *settings, const struct kf_view *
 		return -1;
 	if (plan.decision == KF_SANDBOX &&
 	    check_machine(settings, view, launch, arena, &plan, err) < 0)
+		return -1;
+	if (plan.decision == KF_SANDBOX && plan_reviews(view, launch, arena, &plan, err) < 0)
 		return -1;
 	if (plan.decision == KF_SANDBOX && (!view->nargs || !*view->args[0])) {
 		if (refuse_container(

@@ -48,6 +48,10 @@ struct kf_settings {
 	enum kf_exec_mode exec;
 	bool seccomp_log; /* what a seccomp policy refuses is in the audit log; for the guard */
 	bool egress;	  /* an egress broker runs here */
+	/* What holds changes to reviewed volumes, for the guard: MiB (0: KF_SETTINGS_REVIEW), on
+	 * disk or in memory. */
+	unsigned review_size;
+	bool review_disk;
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
 	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;
@@ -55,6 +59,9 @@ struct kf_settings {
 	const struct kf_profile_info *profiles; /* all that exist on this node */
 	size_t nprofiles;
 };
+
+#define KF_SETTINGS_REVIEW     512
+#define KF_SETTINGS_REVIEW_MAX (1024 * 1024)
 
 /* Whether pods of @handler are ours; exact comparison. */
 bool kf_settings_in_scope(const struct kf_settings *settings, const char *handler);
