@@ -116,9 +116,25 @@ void kf_sha256_end(struct kf_sha256 *sum, char ret[static KF_SHA256_HEX + 1])
 
 void kf_sha256_hex(const void *data, size_t n, char ret[static KF_SHA256_HEX + 1])
 {
-	struct kf_sha256 sum;
+	static const char hex[] = "0123456789abcdef";
+	uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+			 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+	unsigned char tail[128] = {0};
+	const unsigned char *p = data;
+	uint64_t bits = (uint64_t)n * 8;
+	size_t rest, end;
 
-	kf_sha256_init(&sum);
-	kf_sha256_add(&sum, data, n);
-	kf_sha256_end(&sum, ret);
+	for (rest = n; rest >= 64; rest -= 64, p += 64)
+		hash_block(h, p);
+	if (rest)
+		memcpy(tail, p, rest);
+	tail[rest] = 0x80;
+	end = rest < 56 ? 64 : 128;
+	for (size_t i = 0; i < 8; i++)
+		tail[end - 1 - i] = (unsigned char)(bits >> (8 * i));
+	for (size_t i = 0; i < end; i += 64)
+		hash_block(h, tail + i);
+	for (size_t i = 0; i < 64; i++)
+		ret[i] = hex[h[i / 8] >> (28 - 4 * (i % 8)) & 15];
+	ret[64] = '\0';
 }

@@ -379,16 +379,6 @@ static void read_review_size(struct config_reader *r, const struct kf_toml_node 
 		r->out.settings.review_size = (unsigned)value->integer;
 }
 
-static void read_review_medium(struct config_reader *r, const struct kf_toml_node *value)
-{
-	const char *s = read_string(r, value);
-
-	if (s && strcmp(s, "memory") != 0 && strcmp(s, "disk") != 0)
-		mistake(r, "'%.80s' is unknown; use \"memory\" or \"disk\"", s);
-	else if (s)
-		r->out.settings.review_disk = strcmp(s, "disk") == 0;
-}
-
 static void read_profiles_dir(struct config_reader *r, const struct kf_toml_node *value)
 {
 	const char *s = read_string(r, value);
@@ -415,7 +405,6 @@ static const struct {
 	{"seccomp_log", NULL, read_seccomp_log},
 	{"egress", NULL, read_egress},
 	{"review_size", NULL, read_review_size},
-	{"review_medium", NULL, read_review_medium},
 	{"kata_annotations", NULL, read_kata_annotations},
 	{"profiles_dir", NULL, read_profiles_dir},
 };

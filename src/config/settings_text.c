@@ -74,9 +74,8 @@ int kf_settings_text_format(const struct kf_settings *s, struct kf_buf *buf, str
 		kf_buf_adds(buf, "seccomp-log on\n");
 	if (s->egress)
 		kf_buf_adds(buf, "egress on\n");
-	if (s->review_size || s->review_disk)
-		kf_buf_addf(buf, "review %s %u\n", s->review_disk ? "disk" : "memory",
-			    s->review_size ? s->review_size : KF_SETTINGS_REVIEW);
+	if (s->review_size)
+		kf_buf_addf(buf, "review %u\n", s->review_size);
 	if (buf->failed)
 		return kf_fail_nomem(err, "settings");
 	kf_sha256_hex(buf->p + start, buf->n - start, sum);
@@ -124,21 +123,18 @@ static const char *const *take_list(struct settings_parser *p, const char *key, 
 	return list;
 }
 
-/* "memory MIB" or "disk MIB"; NULL leaves the default. */
-static bool parse_review(const char *text, struct kf_settings *s)
+/* A number of MiB; NULL leaves the default. */
+static bool parse_review(const char *text, unsigned *ret)
 {
-	const char *size = text ? strchr(text, ' ') : NULL;
 	unsigned long n;
 	char *end;
 
 	if (!text)
 		return true;
-	s->review_disk = strncmp(text, "disk ", 5) == 0;
-	if (!size || (!s->review_disk && strncmp(text, "memory ", 7) != 0) || size[1] < '1' ||
-	    size[1] > '9')
+	if (text[0] < '1' || text[0] > '9')
 		return false;
-	n = strtoul(size + 1, &end, 10);
-	s->review_size = (unsigned)n;
+	n = strtoul(text, &end, 10);
+	*ret = (unsigned)n;
 	return !*end && n <= KF_SETTINGS_REVIEW_MAX;
 }
 
@@ -162,7 +158,7 @@ static int parse_lines(char *text, const char **lists, struct kf_settings *s, st
 	review = mode ? take_value(&p, "review") : NULL;
 	s->egress = egress != NULL;
 	if (!mode || *p.line || (log && strcmp(log, "on") != 0) ||
-	    (egress && strcmp(egress, "on") != 0) || !parse_review(review, s))
+	    (egress && strcmp(egress, "on") != 0) || !parse_review(review, &s->review_size))
 		return kf_fail(err, EINVAL, "settings: line %u: not understood, or out of order",
 			       p.number);
 	if (!kf_seccomp_level_parse(strcmp(level, "none") == 0 ? "" : level, &s->seccomp))

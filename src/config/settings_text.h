@@ -23,7 +23,7 @@
  *	exec sandbox                   or "deny"
  *	seccomp-log on                 or absent
  *	egress on                      only if it is
- *	review memory 512              or "disk", and MiB; only if not this
+ *	review 512                     only if somebody said how many MiB
  *	sum HEX
  *
  * A line that is not understood is an error.  The profiles are not in it: they

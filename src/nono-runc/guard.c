@@ -544,6 +544,7 @@ static bool recorded_runtime(struct kf_guard *guard)
 			continue;
 		(void)snprintf(guard->runtime, sizeof(guard->runtime), "%s", record.runtime);
 		kf_guard_record_done(&record);
+		kf_guard_review_wake(cmd->value[KF_FLAG_ROOT], cmd->argv[i]);
 		return true;
 	}
 	return false;

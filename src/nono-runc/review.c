@@ -50,7 +50,7 @@ static const char *below_pod(const struct reviewing *r, const char *source)
 	return n && strncmp(source, r->pod, n) == 0 && source[n] == '/' ? source + n + 1 : NULL;
 }
 
-static const char *after(const char *text, const char *begin)
+static const char *text_after(const char *text, const char *begin)
 {
 	const size_t n = strlen(begin);
 
@@ -60,7 +60,7 @@ static const char *after(const char *text, const char *begin)
 /* Whether the first component of @path is @name; what follows in *ret_rest. */
 static bool begins_with(const char *path, const char *name, const char **ret_rest)
 {
-	const char *rest = after(path, name);
+	const char *rest = text_after(path, name);
 
 	if (!rest || (*rest && *rest != '/'))
 		return false;
@@ -76,9 +76,9 @@ static bool is_volume(const struct reviewing *r, const char *source, const char 
 	const char *below = below_pod(r, source), *at, *rest;
 
 	*ret_plugin = "";
-	if ((at = after(below, "volume-subpaths/")))
+	if ((at = text_after(below, "volume-subpaths/")))
 		return begins_with(at, name, &rest);
-	at = after(below, "volumes/");
+	at = text_after(below, "volumes/");
 	if (!at || !strchr(at, '/'))
 		return false;
 	*ret_plugin = at;
@@ -92,7 +92,7 @@ static bool is_written_by_kubelet(const char *plugin)
 					      PLUGIN "projected/", PLUGIN "downward-api/"};
 
 	for (size_t i = 0; i < KF_ARRAY_SIZE(plugins); i++)
-		if (after(plugin, plugins[i]))
+		if (text_after(plugin, plugins[i]))
 			return true;
 	return false;
 }
@@ -156,8 +156,7 @@ static int review_mount(const struct reviewing *r, const struct kf_plan_review *
 		.pod = view->pod,
 		/* A bundle that is used a second time has it already. */
 		.source = strcmp(m->source, merged) == 0 ? NULL : m->source,
-		.ends_with_pod = after(plugin, EMPTY_DIR "/") != NULL,
-		.medium = r->settings->review_disk ? KF_REVIEW_DISK : KF_REVIEW_MEMORY,
+		.ends_with_pod = text_after(plugin, EMPTY_DIR "/") != NULL,
 		.size = r->settings->review_size ? r->settings->review_size : KF_SETTINGS_REVIEW,
 		.user = r->user,
 		.bundle = r->bundle,
@@ -287,6 +286,14 @@ int kf_guard_review_create(struct kf_oci *oci, const struct kf_settings *setting
 	if (found < 0)
 		return -1;
 	return any ? check_rest(&r) : 0;
+}
+
+void kf_guard_review_wake(const char *root, const char *id)
+{
+	char user[KF_RECORD_NAME];
+
+	if (kf_guard_record_name(root, id, user, KF_ERR_IGNORED) == 0)
+		kf_review_wake(user);
 }
 
 void kf_guard_review_drop(const char *root, const char *id)

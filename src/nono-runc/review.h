@@ -14,6 +14,10 @@ int kf_guard_review_create(struct kf_oci *oci, const struct kf_settings *setting
 			   const char *bundle, const char *root, const char *id,
 			   struct kf_err *err);
 
+/* Let the container's processes go on if a commit, which was killed, has stopped them: or the
+ * runtime could not even end them. */
+void kf_guard_review_wake(const char *root, const char *id);
+
 /* The container is gone, or will not be. */
 void kf_guard_review_drop(const char *root, const char *id);
 

@@ -48,10 +48,9 @@ struct kf_settings {
 	enum kf_exec_mode exec;
 	bool seccomp_log; /* what a seccomp policy refuses is in the audit log; for the guard */
 	bool egress;	  /* an egress broker runs here */
-	/* What holds changes to reviewed volumes, for the guard: MiB (0: KF_SETTINGS_REVIEW), on
-	 * disk or in memory. */
+	/* MiB that a pod's changes to a reviewed volume may take, for the guard; 0:
+	 * KF_SETTINGS_REVIEW. */
 	unsigned review_size;
-	bool review_disk;
 	/* Kata's annotations that pods may have nevertheless.  The guard does not look at them,
 	 * since no virtual machine runs behind it. */
 	const char *const *kata_annotations;

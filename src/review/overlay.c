@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -316,23 +318,22 @@ static int mount_new(const struct kf_review_attach *a, int dirfd, int lower, con
 	if (faccessat(dirfd, KF_REVIEW_DROP, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    kf_review_store_remove(dirfd, err) < 0)
 		return -1;
-	if (kf_review_store_make(dirfd, a->medium, a->size, lower, err) < 0 ||
+	if (kf_review_store_make(dirfd, a->size, lower, err) < 0 ||
 	    kf_review_info_write(dirfd, &info, err) < 0)
 		return -1;
 	merged = open_run(a->uid, a->volume, "merged", true, err);
 	return merged < 0 ? -1 : mount_overlay(a, dirfd, lower, merged, err);
 }
 
-int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err)
+/* With the lock on @dirfd. */
+static int attach_locked(struct kf_review_attach a, int dirfd, struct kf_err *err)
 {
-	struct kf_review_attach a = *attach;
 	KF_CLEANUP(kf_review_info_done) struct kf_review_info noted = {0};
-	KF_CLOSE int dirfd = -1, lower = -1;
 	bool mounted = false, has_user;
+	KF_CLOSE int lower = -1;
 	struct stat st;
 
-	if (kf_review_lock(a.uid, a.volume, true, &dirfd, err) < 0 ||
-	    kf_review_thaw(dirfd, err) < 0 || any_user(a.uid, a.volume, &has_user, err) < 0 ||
+	if (kf_review_thaw(dirfd, err) < 0 || any_user(a.uid, a.volume, &has_user, err) < 0 ||
 	    (!has_user && unmount_overlay(a.uid, a.volume, err) < 0) ||
 	    kf_review_mounted(a.uid, a.volume, &mounted, NULL, err) < 0)
 		return -1;
@@ -351,6 +352,19 @@ int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err)
 	if (add_user(&a, err) < 0)
 		return -1;
 	return mounted ? 0 : mount_new(&a, dirfd, lower, a.source, err);
+}
+
+int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err)
+{
+	KF_CLOSE int dirfd = -1;
+
+	if (kf_review_lock(attach->uid, attach->volume, true, &dirfd, err) < 0)
+		return -1;
+	if (attach_locked(*attach, dirfd, err) == 0)
+		return 0;
+	/* Nothing of it stays if it was the first. */
+	(void)kf_review_settle(dirfd, attach->uid, attach->volume, KF_ERR_IGNORED);
+	return -1;
 }
 
 int kf_review_settle(int dirfd, const char *uid, const char *volume, struct kf_err *err)
@@ -377,16 +391,19 @@ int kf_review_settle(int dirfd, const char *uid, const char *volume, struct kf_e
 	return 0;
 }
 
+/* Whether the container @user has the overlay. */
+static bool is_user(const char *uid, const char *volume, const char *user, char path[PATH_MAX])
+{
+	(void)snprintf(path, PATH_MAX, KF_REVIEW_RUN "/%s/%s/users/%s", uid, volume, user);
+	return faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int release_one(void *ctx, const char *uid, const char *volume, struct kf_err *err)
 {
 	char path[PATH_MAX];
 	KF_CLOSE int dirfd = -1;
 
-	(void)snprintf(path, sizeof(path), KF_REVIEW_RUN "/%s/%s/users/%s", uid, volume,
-		       (const char *)ctx);
-	if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	if (kf_review_lock(uid, volume, false, &dirfd, err) < 0)
+	if (!is_user(uid, volume, ctx, path) || kf_review_lock(uid, volume, false, &dirfd, err) < 0)
 		return 0;
 	(void)unlink(path);
 	(void)kf_review_thaw(dirfd, err);
@@ -394,10 +411,35 @@ static int release_one(void *ctx, const char *uid, const char *volume, struct kf
 	return 0;
 }
 
-void kf_review_release(const char *user)
+static int wake_one(void *ctx, const char *uid, const char *volume, struct kf_err *err)
+{
+	char path[PATH_MAX];
+	KF_CLOSE int dirfd = -1;
+
+	if (!is_user(uid, volume, ctx, path))
+		return 0;
+	(void)snprintf(path, sizeof(path), KF_REVIEW_DIR "/%s/%s", uid, volume);
+	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dirfd >= 0 && flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+		(void)kf_review_thaw(dirfd, err);
+	return 0;
+}
+
+static void each_of(const char *user,
+		    int (*fn)(void *ctx, const char *uid, const char *volume, struct kf_err *err))
 {
 	if (faccessat(AT_FDCWD, KF_REVIEW_RUN, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		(void)kf_review_each(release_one, (void *)(uintptr_t)user, KF_ERR_IGNORED);
+		(void)kf_review_each(fn, (void *)(uintptr_t)user, KF_ERR_IGNORED);
+}
+
+void kf_review_release(const char *user)
+{
+	each_of(user, release_one);
+}
+
+void kf_review_wake(const char *user)
+{
+	each_of(user, wake_one);
 }
 
 int kf_review_drop(int dirfd, const char *uid, const char *volume, struct kf_err *err)

@@ -11,7 +11,6 @@ struct kf_review_attach {
 	const char *uid, *volume, *namespace_, *pod;
 	const char *source; /* the volume's directory; NULL: where it was noted to be */
 	bool ends_with_pod;
-	enum kf_review_medium medium;
 	unsigned size;	    /* MiB that changes may take */
 	const char *user;   /* the container's name in users/ */
 	const char *bundle; /* its bundle: there before the container, and as long as it */
@@ -25,6 +24,10 @@ int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err);
 /* The container @user is gone, or will not be: forget it, and unmount what it was the last to use.
  * Changes stay, unless there are none or they were to be discarded. */
 void kf_review_release(const char *user);
+
+/* Let the container's processes go on if a commit, which was killed, has stopped them.  Does not
+ * wait for one that works. */
+void kf_review_wake(const char *user);
 
 /* With the lock: whether the overlay is mounted, and its device. */
 int kf_review_mounted(const char *uid, const char *volume, bool *ret, unsigned long long *ret_dev,

@@ -9,16 +9,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* KF_REVIEW_DIR/UID/VOLUME has
- *	info	 what follows, one "key value" a line
- *	store/	 with "upper" and "work" of the overlay; a tmpfs, or a directory with a project
- *quota discard	 if the changes go as soon as no container uses them
- *	frozen	 while a commit runs: the files of cgroups in which it stopped processes
- * and KF_REVIEW_RUN/UID/VOLUME, which a reboot takes away with the containers,
- *	merged/	 the overlay
- *	users/	 a file for each container that has it, named like the guard's record of it; it
- *		 holds the path of the container's bundle
- * All of it is root's alone. */
+/* KF_REVIEW_DIR/UID/VOLUME has these; all of it is root's alone:
+ *
+ *	info	what follows, one "key value" a line
+ *	store/	"upper" and "work" of the overlay; a tmpfs
+ *	discard	if the changes go as soon as no container uses them
+ *	frozen	while a commit runs: the cgroups in which it stopped processes
+ *
+ * A reboot takes KF_REVIEW_RUN/UID/VOLUME away, with the containers:
+ *
+ *	merged/	the overlay
+ *	users/	a file for each container that has it, named like the guard's
+ *		record of it; it holds the path of the container's bundle
+ */
 #define KF_REVIEW_DIR	 "/var/lib/kubefence/review"
 #define KF_REVIEW_RUN	 "/run/kubefence/review"
 

@@ -42,7 +42,7 @@ struct scan {
 };
 
 /* One entry, seen from both sides. */
-struct entry {
+struct scan_entry {
 	int upper, lower; /* its directory; @lower -1: not there */
 	const char *name, *path;
 	struct stat new, old; /* st_mode 0: not there */
@@ -137,7 +137,7 @@ static struct kf_review_change *add_to(struct kf_review_changes *out,
 	return &out->v[out->n++];
 }
 
-static struct kf_review_change *add_change(struct scan *s, const struct entry *e,
+static struct kf_review_change *add_change(struct scan *s, const struct scan_entry *e,
 					   enum kf_review_kind kind)
 {
 	const struct kf_review_change change = {
@@ -166,7 +166,7 @@ static struct kf_review_change *add_change(struct scan *s, const struct entry *e
 	return ret;
 }
 
-static int refuse_entry(struct scan *s, const struct entry *e, const char *why)
+static int refuse_entry(struct scan *s, const struct scan_entry *e, const char *why)
 {
 	struct kf_review_change *c = add_change(s, e, KF_REVIEW_REFUSED);
 
@@ -178,19 +178,19 @@ static int refuse_entry(struct scan *s, const struct entry *e, const char *why)
 
 /* ---- comparing ---- */
 
-static bool same_owner(const struct entry *e)
+static bool same_owner(const struct scan_entry *e)
 {
 	return e->new.st_uid == e->old.st_uid && e->new.st_gid == e->old.st_gid;
 }
 
-static bool same_time(const struct entry *e)
+static bool same_time(const struct scan_entry *e)
 {
 	return e->new.st_mtim.tv_sec == e->old.st_mtim.tv_sec &&
 	       e->new.st_mtim.tv_nsec == e->old.st_mtim.tv_nsec;
 }
 
 /* The group of the file that @e is a name of, made if it is the first one; NULL: out of memory. */
-static struct link_group *find_group(struct scan *s, const struct entry *e)
+static struct link_group *find_group(struct scan *s, const struct scan_entry *e)
 {
 	struct link_group **at = &s->groups[e->new.st_ino % GROUPS];
 	const unsigned long long lower = e->old.st_mode ? e->old.st_ino : 0;
@@ -243,8 +243,8 @@ static void free_groups(struct scan *s)
 }
 
 /* Content of the old file; *ret_same whether it is that of the new one. */
-static int compare_content(const struct entry *e, const struct kf_review_change *c, bool *ret_same,
-			   bool *ret_attributes, bool privilege, struct kf_err *err)
+static int compare_content(const struct scan_entry *e, const struct kf_review_change *c,
+			   bool *ret_same, bool *ret_attributes, bool privilege, struct kf_err *err)
 {
 	char content[KF_SHA256_HEX + 1], attributes[KF_SHA256_HEX + 1];
 	struct stat st;
@@ -264,7 +264,7 @@ static int compare_content(const struct entry *e, const struct kf_review_change 
 }
 
 /* Whether the files have other capabilities. */
-static int same_capabilities(const struct entry *e, bool *ret, struct kf_err *err)
+static int same_capabilities(const struct scan_entry *e, bool *ret, struct kf_err *err)
 {
 	char old[KF_SHA256_HEX + 1], new[KF_SHA256_HEX + 1];
 	struct stat st;
@@ -280,7 +280,7 @@ static int same_capabilities(const struct entry *e, bool *ret, struct kf_err *er
 }
 
 /* What @c, whose hashes are known, is; *ret_same: nothing. */
-static int compare_files(struct scan *s, const struct entry *e, struct kf_review_change *c,
+static int compare_files(struct scan *s, const struct scan_entry *e, struct kf_review_change *c,
 			 bool *ret_same)
 {
 	const mode_t bits = S_ISUID | S_ISGID;
@@ -308,7 +308,7 @@ static int compare_files(struct scan *s, const struct entry *e, struct kf_review
 	return 0;
 }
 
-static int see_file(struct scan *s, const struct entry *e)
+static int see_file(struct scan *s, const struct scan_entry *e)
 {
 	struct link_group *group = e->new.st_nlink > 1 ? find_group(s, e) : NULL;
 	struct kf_review_change *c = add_change(s, e, KF_REVIEW_CONTENT);
@@ -349,7 +349,7 @@ static int see_file(struct scan *s, const struct entry *e)
 	return 0;
 }
 
-static int see_link(struct scan *s, const struct entry *e)
+static int see_link(struct scan *s, const struct scan_entry *e)
 {
 	struct kf_review_change *c;
 	char new[PATH_MAX], old[PATH_MAX];
@@ -375,8 +375,8 @@ static int see_link(struct scan *s, const struct entry *e)
 	return 0;
 }
 
-static int compare_directories(struct scan *s, const struct entry *e, int upper, bool *ret_same,
-			       char attributes[static KF_SHA256_HEX + 1])
+static int compare_directories(struct scan *s, const struct scan_entry *e, int upper,
+			       bool *ret_same, char attributes[static KF_SHA256_HEX + 1])
 {
 	const bool keep = s->sides->keep_privilege;
 	char old[KF_SHA256_HEX + 1];
@@ -398,7 +398,7 @@ static int compare_directories(struct scan *s, const struct entry *e, int upper,
 	return 0;
 }
 
-static int see_directory(struct scan *s, const struct entry *e)
+static int see_directory(struct scan *s, const struct scan_entry *e)
 {
 	KF_CLOSE int upper = kf_review_open(e->upper, e->name, O_RDONLY | O_DIRECTORY);
 	char attributes[KF_SHA256_HEX + 1];
@@ -429,7 +429,7 @@ static bool is_whiteout(const struct stat *st)
 	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
 }
 
-static bool is_placeholder(const struct entry *e)
+static bool is_placeholder(const struct scan_entry *e)
 {
 	struct stat st;
 
@@ -441,7 +441,7 @@ static bool is_placeholder(const struct entry *e)
 	       fstatat(e->upper, e->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink == 2;
 }
 
-static int see_entry(struct scan *s, struct entry *e)
+static int see_entry(struct scan *s, struct scan_entry *e)
 {
 	static const struct {
 		mode_t type;
@@ -485,7 +485,7 @@ static int see_gone(struct scan *s, const char *dir, int lower, const struct nam
 	int r = list_names(lower, &old, s->err);
 
 	for (size_t i = 0; r == 0 && i < old.n; i++) {
-		struct entry e = {.upper = -1, .lower = lower, .name = old.v[i]};
+		struct scan_entry e = {.upper = -1, .lower = lower, .name = old.v[i]};
 		KF_FREE char *path = NULL;
 
 		if (names->n &&
@@ -507,7 +507,7 @@ static int see_gone(struct scan *s, const char *dir, int lower, const struct nam
 /* The volume's own mode, owner and attributes. */
 static int see_root(struct scan *s)
 {
-	struct entry e = {
+	struct scan_entry e = {
 		.upper = s->sides->upper, .lower = s->sides->lower, .name = ".", .path = "."};
 	char attributes[KF_SHA256_HEX + 1];
 	struct kf_review_change *c;
@@ -538,11 +538,11 @@ static int scan_directory(struct scan *s, const char *dir, bool pure)
 	r = list_names(upper, &names, s->err);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		KF_FREE char *path = join_path(dir, names.v[i]);
-		struct entry e = {.upper = upper,
-				  .lower = lower,
-				  .name = names.v[i],
-				  .path = path,
-				  .pure = pure};
+		struct scan_entry e = {.upper = upper,
+				       .lower = lower,
+				       .name = names.v[i],
+				       .path = path,
+				       .pure = pure};
 
 		r = path ? see_entry(s, &e) : kf_fail_nomem(s->err, "path");
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory or tmpfs that holds the changes to a reviewed volume.  The kernel keeps its limit:
- * a tmpfs has a size, a directory a project quota. */
+/* The tmpfs that holds the changes to a reviewed volume.  Its size is their limit; the kernel
+ * counts what a container writes there as the container's memory. */
 #include "review/store.h"
 
 #include "base/cleanup.h"
@@ -9,9 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/mount.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,38 +17,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TRASH	    "store/trash"
-/* Project IDs: far above those that the kubelet gives its own volumes. */
-#define PROJECTS    0x6e000000U
-#define PROJECT_MAX 0x00ffffffU
-
-/* linux/quota.h cannot be included with musl's headers. */
-#define SET_QUOTA   0x800008
-#define GET_QUOTA   0x800007
-#define PROJECT	    2
-#define QUOTA(call) ((unsigned)(call) << 8 | PROJECT)
-#ifndef SYS_quotactl_fd
-#define SYS_quotactl_fd 443 /* of all architectures; musl does not know it yet */
-#endif
-#define LIMITS 5U /* of blocks and of inodes: QIF_BLIMITS | QIF_ILIMITS */
-
-struct quota_block {
-	uint64_t block_hard, block_soft, space, inode_hard, inode_soft, inodes, block_time,
-		inode_time;
-	uint32_t valid;
-};
-
+#define TRASH "store/trash"
 static int open_store(int dirfd, struct kf_err *err)
 {
 	int fd = openat(dirfd, KF_REVIEW_STORE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	return fd < 0 ? kf_fail_sys(err, "open '" KF_REVIEW_STORE "'") : fd;
-}
-
-/* An inode takes a kibibyte of the kernel's memory, and some room on disk. */
-static uint64_t inodes_of(unsigned size)
-{
-	return (uint64_t)size * 1024;
 }
 
 static int mount_memory(int store, unsigned size, struct kf_err *err)
@@ -59,8 +31,9 @@ static int mount_memory(int store, unsigned size, struct kf_err *err)
 	KF_CLOSE int mnt = -1;
 	char bytes[32], inodes[32];
 
+	/* An inode takes about a KiB. */
 	(void)snprintf(bytes, sizeof(bytes), "%um", size);
-	(void)snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)inodes_of(size));
+	(void)snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)size * 1024);
 	if (fs < 0 ||
 	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "source", "kubefence-review", 0) < 0 ||
 	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", bytes, 0) < 0 ||
@@ -73,66 +46,6 @@ static int mount_memory(int store, unsigned size, struct kf_err *err)
 			       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return kf_fail_sys(err, "mount a tmpfs for a review");
 	return 0;
-}
-
-/* A project that no quota is set for yet. */
-static int free_project(int store, uint32_t *ret, struct kf_err *err)
-{
-	struct quota_block q;
-	struct stat st;
-
-	if (fstat(store, &st) < 0)
-		return kf_fail_sys(err, "stat '" KF_REVIEW_STORE "'");
-	for (uint32_t i = 0; i < 1000; i++) {
-		const uint32_t id = PROJECTS | ((uint32_t)st.st_ino + i) % PROJECT_MAX;
-
-		memset(&q, 0, sizeof(q));
-		if (syscall(SYS_quotactl_fd, store, QUOTA(GET_QUOTA), id, &q) < 0 &&
-		    errno != ENOENT)
-			return kf_fail_sys(
-				err,
-				"'" KF_REVIEW_DIR "' is on a file system without project quotas "
-				"(mount option prjquota), so that nothing would limit what a pod "
-				"writes there; have them, or set review_medium = \"memory\"");
-		if (!q.block_hard) {
-			*ret = id;
-			return 0;
-		}
-	}
-	return kf_fail(err, ENOSPC, "no project ID is free for the quota of a review");
-}
-
-static int limit_disk(int store, unsigned size, struct kf_err *err)
-{
-	struct quota_block q = {
-		.block_hard = inodes_of(size), /* KiB */
-		.inode_hard = inodes_of(size),
-		.valid = LIMITS,
-	};
-	struct fsxattr attr;
-	uint32_t id = 0;
-
-	if (free_project(store, &id, err) < 0)
-		return -1;
-	if (syscall(SYS_ioctl, store, FS_IOC_FSGETXATTR, &attr) < 0)
-		return kf_fail_sys(err, "read the project of '" KF_REVIEW_STORE "'");
-	attr.fsx_projid = id;
-	attr.fsx_xflags |= FS_XFLAG_PROJINHERIT;
-	if (syscall(SYS_quotactl_fd, store, QUOTA(SET_QUOTA), id, &q) < 0 ||
-	    syscall(SYS_ioctl, store, FS_IOC_FSSETXATTR, &attr) < 0)
-		return kf_fail_sys(err, "set the quota of a review");
-	return 0;
-}
-
-/* What the limit was set for does not need it any more. */
-static void unlimit_disk(int store)
-{
-	struct quota_block q = {.valid = LIMITS};
-	struct fsxattr attr;
-
-	if (syscall(SYS_ioctl, store, FS_IOC_FSGETXATTR, &attr) == 0 &&
-	    (attr.fsx_projid & ~PROJECT_MAX) == PROJECTS)
-		(void)syscall(SYS_quotactl_fd, store, QUOTA(SET_QUOTA), attr.fsx_projid, &q);
 }
 
 /* "upper", which the container sees as the volume's root. */
@@ -150,8 +63,7 @@ static int make_upper(int dirfd, int lower, struct kf_err *err)
 	return 0;
 }
 
-int kf_review_store_make(int dirfd, enum kf_review_medium medium, unsigned size, int lower,
-			 struct kf_err *err)
+int kf_review_store_make(int dirfd, unsigned size, int lower, struct kf_err *err)
 {
 	KF_CLOSE int store = -1;
 	struct stat st;
@@ -165,10 +77,7 @@ int kf_review_store_make(int dirfd, enum kf_review_medium medium, unsigned size,
 	if (kf_mkdir_at(dirfd, KF_REVIEW_STORE, 0700, &made, err) < 0)
 		return -1;
 	store = open_store(dirfd, err);
-	if (store < 0 || (medium == KF_REVIEW_MEMORY ? mount_memory(store, size, err)
-						     : limit_disk(store, size, err)) < 0)
-		return -1;
-	if (make_upper(dirfd, lower, err) < 0)
+	if (store < 0 || mount_memory(store, size, err) < 0 || make_upper(dirfd, lower, err) < 0)
 		return -1;
 	return mkdirat(dirfd, KF_REVIEW_WORK, 0700) < 0
 		       ? kf_fail_sys(err, "make '" KF_REVIEW_WORK "'")
@@ -179,14 +88,7 @@ int kf_review_store_remove(int dirfd, struct kf_err *err)
 {
 	static const char *const files[] = {KF_REVIEW_DROP, KF_REVIEW_FROZEN, KF_REVIEW_INFO};
 	char path[64];
-	KF_CLOSE int store = open_store(dirfd, err);
 
-	if (store < 0 && err->code != ENOENT)
-		return -1;
-	if (store >= 0) {
-		unlimit_disk(store);
-		(void)close(kf_steal_fd(&store));
-	}
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/" KF_REVIEW_STORE, dirfd);
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;

@@ -7,15 +7,9 @@
 
 #include <stdbool.h>
 
-enum kf_review_medium {
-	KF_REVIEW_MEMORY, /* a tmpfs */
-	KF_REVIEW_DISK,	  /* KF_REVIEW_DIR, whose file system must have project quotas */
-};
-
 /* Make "store" in @dirfd with "upper" and "work" in it, unless it is there: it holds at most @size
  * MiB.  The new root of the volume has mode and owner of @lower. */
-int kf_review_store_make(int dirfd, enum kf_review_medium medium, unsigned size, int lower,
-			 struct kf_err *err);
+int kf_review_store_make(int dirfd, unsigned size, int lower, struct kf_err *err);
 
 /* Remove "store" and all else in @dirfd. */
 int kf_review_store_remove(int dirfd, struct kf_err *err);

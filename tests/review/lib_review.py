@@ -21,6 +21,12 @@ KEPT, RUN = Path("/var/lib/kubefence/review"), Path("/run/kubefence/review")
 SPECIAL = (stat.S_ISFIFO, stat.S_ISSOCK, stat.S_ISCHR, stat.S_ISBLK)
 
 
+def kubefence(command: str, *args, prefix=(), **kw) -> Result:
+    p = subprocess.run([*prefix, BIN / "kubefence", "review", command, *args], stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, errors="surrogateescape", check=False, **kw)
+    return Result(p.returncode, p.stdout, p.stderr)
+
+
 class Pod:
     def __init__(self, node: Node, *, plugin: str = "kubernetes.io~empty-dir", value: str = "review", volume: Path | None = None,
                  start: bool = True, fill=None):
@@ -65,10 +71,8 @@ class Pod:
     def sh(self, script: str, cid: str = "") -> Result:
         return self.node.exec(cid or self.ids[-1], "sh", "-c", script)
 
-    def kubefence(self, command: str, *args, about: str = "", prefix=(), **kw) -> Result:
-        p = subprocess.run([*prefix, BIN / "kubefence", "review", command, about or self.uid, *args], stdin=subprocess.DEVNULL,
-                           capture_output=True, text=True, errors="surrogateescape", check=False, **kw)
-        return Result(p.returncode, p.stdout, p.stderr)
+    def kubefence(self, command: str, *args, **kw) -> Result:
+        return kubefence(command, self.uid, *args, **kw)
 
     def __enter__(self) -> "Pod":
         return self

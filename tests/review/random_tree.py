@@ -56,7 +56,9 @@ class Changes:
         os.unlink(self.any())
 
     def rmdir(self):
-        os.rmdir(self.any("d"))
+        d = self.any("d")
+        if d != self.root:
+            os.rmdir(d)
 
     def remove_tree(self):
         d = self.any("d")

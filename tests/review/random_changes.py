@@ -51,12 +51,12 @@ def one_pod(t, node, seed: int, rounds: int, operations: int) -> bool:
     return True
 
 
-def random_changes(t, node, mode):
+def what_is_seen(t, node, mode):
     base = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**31))
-    pods, rounds, operations = (3, 3, 40) if mode == "quick" else (int(os.environ.get("PODS") or 60), 6, 60)
+    pods, rounds, operations = (1, 3, 40) if mode == "quick" else (int(os.environ.get("PODS") or 60), 6, 60)
     good = sum(one_pod(t, node, base + i, rounds, operations) for i in range(pods))
     t.ok(good == pods, f"random changes of {pods} pods, {rounds} commits each: the volume is what the container saw, "
          f"and untouched where they were discarded", f"SEED={base}: {good} of {pods}")
 
 
-CASES = (random_changes,)
+CASES = (what_is_seen,)
