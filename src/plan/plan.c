@@ -162,7 +162,7 @@ static int plan_reviews(const struct kf_view *view, const struct kf_launch *laun
 	while ((r = kf_plan_review_next(view, &at, &review, &why)) > 0)
 		if (!launch->by_fd && !launch->guard_follows)
 			return refuse_container(
-				plan,
+				plan, "review",
 				kf_arena_printf(
 					arena,
 					"annotation " KF_ANNOTATION_VOLUME
@@ -171,7 +171,8 @@ static int plan_reviews(const struct kf_view *view, const struct kf_launch *laun
 					"handler with the guard, or take the annotation away",
 					review.volume),
 				err);
-	return r < 0 ? refuse_container(plan, kf_arena_printf(arena, "%s", why.msg), err) : 0;
+	return r < 0 ? refuse_container(plan, "review", kf_arena_printf(arena, "%s", why.msg), err)
+		     : 0;
 }
 
 /* Annotations with which a pod can change the machine that it is to run in, or make Kata take a

@@ -83,6 +83,7 @@ static void every_key_has_its_effect(void **state)
 		      "exec = \"deny\"\n"
 		      "seccomp_log = true\n"
 		      "egress = true\n"
+		      "review_size = 64\n"
 		      "kata_annotations = [\"io.katacontainers.config.x\"]\n"
 		      "profiles_dir = \"/etc/kubefence/profiles\"\n"
 		      "[namespaces.team-a]\ndefault_profile = 'strict'\n"
@@ -104,6 +105,7 @@ static void every_key_has_its_effect(void **state)
 	assert_int_equal(c.settings.exec, KF_EXEC_DENY);
 	assert_true(c.settings.seccomp_log);
 	assert_true(c.settings.egress);
+	assert_int_equal(c.settings.review_size, 64);
 	assert_int_equal(c.settings.nkata_annotations, 1);
 	assert_string_equal(c.settings.kata_annotations[0], "io.katacontainers.config.x");
 	assert_string_equal(c.profiles_dir, "/etc/kubefence/profiles");
@@ -197,6 +199,8 @@ static void each_mistake_names_file_line_key_and_remedy(void **state)
 		{GOOD "allowed_profiles = [\"a/b\"]\n", "allowed_profiles: 'a/b' is not a profile"},
 		{GOOD "kata_annotations = [\"nono.sh/profile\"]\n",
 		 "kata_annotations: 'nono.sh/profile' is not the name of one of Kata's"},
+		{GOOD "review_size = 0\n", "review_size: must be a number of MiB, from 1"},
+		{GOOD "review_size = \"1\"\n", "review_size: must be a number of MiB, from 1"},
 		{GOOD "egress = \"yes\"\n", "egress: must be true or false, not a string"},
 		{GOOD "exec = \"no\"\n", "exec: 'no' is unknown; use \"sandbox\" or \"deny\""},
 		{GOOD "exec = \"\"\n", "exec: '' is unknown"},

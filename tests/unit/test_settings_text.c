@@ -27,6 +27,7 @@ static void round_trip(void **state)
 		.exec = KF_EXEC_DENY,
 		.seccomp_log = true,
 		.egress = true,
+		.review_size = 2048,
 	};
 	struct kf_buf buf = KF_BUF_INIT(65536), again = KF_BUF_INIT(65536);
 	struct kf_settings_text out;
@@ -43,6 +44,7 @@ static void round_trip(void **state)
 	assert_int_equal(out.settings.exec, KF_EXEC_DENY);
 	assert_true(out.settings.seccomp_log);
 	assert_true(out.settings.egress);
+	assert_int_equal(out.settings.review_size, 2048);
 	assert_int_equal(out.settings.seccomp, KF_SECCOMP_LEVEL_NONE);
 	assert_int_equal(kf_settings_text_format(&out.settings, &again, &err), 0);
 	assert_string_equal(buf.p, again.p);
