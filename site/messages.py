@@ -24,7 +24,7 @@ MESSAGES = {
     **dict.fromkeys((
         "kf_diag_error", "kf_diag_warning", "bad", "mistake", "wrong", "fail_path", "fail_here", "fail_at", "entry_error", "fail_untyped",
         "kf_doctor_say", "set_result", "report_finding", "report_skip", "kf_command_fail", "kf_command_usage", "nri_fail", "nri_error_set",
-        "nri_failed", "kf_log", "kf_ext4_fail", "add_warning", "refuse_container", "refuse_choice", "refuse_option", "break_worker", "give_up",
+        "nri_failed", "kf_log", "kf_ext4_fail", "add_warning", "refuse_container", "refuse_entry", "refuse_choice", "refuse_option", "break_worker", "give_up",
         "pod_broken", "set_reason", "kf_agent_claim", "kf_agent_take_api", "report_part", "say", "kf_nono_print", "kf_report_say",
         "kf_report_finish", "fprintf", "kf_print_text", "kf_agent_plugin_said", "kf_print_line", "reply_text", "add_reply",
         "kf_arena_printf", "kf_buf_add_line", "fputs"), SAID),
@@ -48,7 +48,7 @@ MESSAGE_TABLES = {
     "src/sandbox/*.c", "src/plan/*.c", "src/nri/dispatch.c", "src/nono-nri/main.c", "src/nono-nri/plugin.c", "src/nono-nri/setup.c",
     "src/egress-node/pods.c", "src/nono-egress/worker/*.c", "src/profile/keys.c", "src/profile/check.c", "src/config/config.c",
     "src/explain/explain.c", "src/observe/http.c", "src/confine/filter.c", "src/seccomp/seccomp.h", "src/json/jsonc.c", "src/kubefence/learn/world.c",
-    "src/kata/keys.c",
+    "src/kata/keys.c", "src/review/scan.c",
 }
 OTHER_TABLES = {
     "src/kata/agent_policy.c": "comments of the policy", "src/profile/schema.c": "the schema of profiles", "src/cli/complete.c": "scripts",
@@ -103,6 +103,9 @@ SUBJECTS = (
     Subject("Doctor", ("kubefence/doctor",), "A check of `kubefence doctor`: [doctor.md](doctor.md) has a paragraph for each, with what to do."),
     Subject("Denials and learning", ("denial", "kubefence/denials", "kubefence/learn", "kubefence/sysdump"),
             "What tells of denials, or learns from them: [denials.md](denials.md). The sandbox itself does not depend on it."),
+    Subject("Review of volumes", ("review", "kubefence/review"),
+            "Changes that wait for a review: [review.md](review.md). Nothing was committed that was not listed, and nothing is lost: put right what "
+            "the message names, look at the changes again (`kubefence review diff`), and give the same command once more."),
     Subject("Other commands", ("cli", "base", "confine", "kubefence", "kubefence/try", "kubefence/explain", "kubefence/profile", "kubefence/seccomp"),
             "The command line is wrong (`--help` of the command has it), or a file that it names cannot be used: look at the file, its owner and its mode."),
     Subject("libnri", ("nri",), "The connection between a plugin and the runtime: [libnri.md](libnri.md). Of the plugin `nono-nri` it means that the runtime "
