@@ -21,13 +21,17 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 256
-#define ACCEPT_MAX	8	    /* then the event loop handles other events */
+#define ACCEPT_MAX	2	    /* then the event loop handles other events */
 #define PAGES_MAX	8	    /* answers that are made in parts, at a time */
 #define BACKLOG		4096	    /* Linux's own default limit */
 #define DEADLINE	5000	    /* milliseconds from accept to the last byte */
 #define GRACE		50	    /* milliseconds for a new connection to ask */
 #define PAUSE		1000	    /* milliseconds without accepting when that fails */
 #define TELL_AGAIN	(60 * 1000) /* milliseconds between two messages about that */
+/* What we take of a CPU at most, in milliseconds and microseconds: a daemon may be given a fifth of
+ * one by its cgroup, and is stopped when that is used up, whatever else it has to do. */
+#define WINDOW		100
+#define BUDGET		10000
 #define IGNORED_MAX	(64 * 1024) /* bytes behind a request that are dropped */
 /* All metrics, about a hundred lines, with the largest numbers. */
 #define METRICS_MAX	(256 * 1024)
@@ -45,6 +49,7 @@ struct connection {
 	bool near;	       /* over the loopback or a unix socket */
 	struct kf_buf request; /* as much as has arrived */
 	bool asked;	       /* the request is complete */
+	bool waits;	       /* for the next window */
 	struct kf_buf answer;  /* of a page, a part at a time */
 	size_t sent, ignored;
 	const struct kf_http_page *page;
@@ -56,17 +61,24 @@ struct kf_http {
 	struct event *listener, *timer;
 	int fd;
 	int64_t paused_until, told;
+	int64_t window_end, spent; /* milliseconds; microseconds */
+	size_t nwaiting;	   /* connections */
 	struct kf_http_source source;
 	struct connection *open[CONNECTIONS_MAX]; /* oldest first */
 	size_t nopen, npages;			  /* ... and those whose answer has a rest */
 };
 
-static int64_t now_ms(void)
+static int64_t now_us(void)
 {
 	struct timespec ts = {0};
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static int64_t now_ms(void)
+{
+	return now_us() / 1000;
 }
 
 /* ---- answers ---- */
@@ -258,6 +270,7 @@ static void remove_at(struct kf_http *http, size_t at)
 	struct connection *c = http->open[at];
 
 	end_page(c);
+	http->nwaiting -= c->waits;
 	http->nopen--;
 	memmove(http->open + at, http->open + at + 1, (http->nopen - at) * sizeof(http->open[0]));
 	if (c->event)
@@ -312,9 +325,18 @@ static bool make_room(struct kf_http *http)
 	return true;
 }
 
-/* The client has taken a part: make the next one. */
+/* The client has taken a part, and has as long for each as others have for all: make the next one.
+ */
 static int make_part(struct connection *c)
 {
+	struct kf_http *http = c->http;
+	size_t i = 0;
+
+	while (http->open[i] != c)
+		i++;
+	memmove(http->open + i, http->open + i + 1, (http->nopen - i - 1) * sizeof(http->open[0]));
+	http->open[http->nopen - 1] = c;
+	c->since = now_ms();
 	kf_buf_reset(&c->answer);
 	c->sent = 0;
 	if (!c->page->next(c->rest, &c->answer))
@@ -386,18 +408,48 @@ static struct event *new_event(const struct kf_http *http, int fd, short what,
 
 static int watch_connection(struct connection *c);
 
-static void on_connection(evutil_socket_t fd, short what, void *ctx)
+static void set_timer(struct kf_http *http);
+
+/* Whether something may be done in this window. */
+static bool may_work(struct kf_http *http)
 {
-	struct connection *c = ctx;
+	const int64_t now = now_ms();
+
+	if (now >= http->window_end) {
+		http->window_end = now + WINDOW;
+		http->spent = 0;
+	}
+	return http->spent < BUDGET;
+}
+
+static void serve_connection(struct connection *c)
+{
 	bool sending = c->asked && !is_answered(c);
 	int r = sending ? send_some(c) : receive_some(c);
 
-	(void)fd;
-	(void)what;
 	if (r == 0 && sending != (c->asked && !is_answered(c)))
 		r = watch_connection(c);
 	if (r < 0)
 		remove_connection(c);
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *ctx)
+{
+	struct connection *c = ctx;
+	struct kf_http *http = c->http;
+	const int64_t start = now_us();
+
+	(void)fd;
+	(void)what;
+	if (may_work(http)) {
+		serve_connection(c);
+		http->spent += now_us() - start;
+		return;
+	}
+	(void)event_del(c->event);
+	c->waits = true;
+	http->nwaiting++;
+	set_timer(http);
 }
 
 /* Watch the connection for reading or writing, whichever comes next. */
@@ -417,11 +469,25 @@ static void set_timer(struct kf_http *http)
 
 	if (http->nopen && (!at || http->open[0]->since + DEADLINE < at))
 		at = http->open[0]->since + DEADLINE;
+	if (http->nwaiting && http->window_end < at)
+		at = http->window_end;
 	if (!at)
 		return;
 	left = at - now_ms();
 	left = left > 0 ? left : 0;
 	(void)event_add(http->timer, &(struct timeval){left / 1000, left % 1000 * 1000});
+}
+
+static void wake_connections(struct kf_http *http)
+{
+	for (size_t i = 0; i < http->nopen; i++) {
+		struct connection *c = http->open[i];
+
+		if (c->waits)
+			(void)event_add(c->event, NULL);
+		c->waits = false;
+	}
+	http->nwaiting = 0;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
@@ -435,6 +501,8 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 	for (unsigned i = 0;
 	     i < ACCEPT_MAX && http->nopen && http->open[0]->since + DEADLINE <= now; i++)
 		remove_at(http, 0);
+	if (http->nwaiting && http->window_end <= now)
+		wake_connections(http);
 	if (http->paused_until && http->paused_until <= now) {
 		http->paused_until = 0;
 		(void)event_add(http->listener, NULL);
@@ -475,7 +543,7 @@ static void add_connection(struct kf_http *http, int fd, bool near)
 	if (watch_connection(c) < 0)
 		remove_connection(c);
 	else
-		on_connection(fd, EV_READ, c); /* mostly the request has arrived already */
+		serve_connection(c); /* mostly the request has arrived already */
 }
 
 /* No descriptor or no memory: accepting will fail again unless we close a connection. */
@@ -521,11 +589,18 @@ static bool accept_one(struct kf_http *http)
 
 static void on_listener(evutil_socket_t fd, short what, void *ctx)
 {
+	struct kf_http *http = ctx;
+	const int64_t start = now_us();
+
 	(void)fd;
 	(void)what;
-	for (unsigned i = 0; i < ACCEPT_MAX && accept_one(ctx); i++)
-		;
-	set_timer(ctx);
+	if (may_work(http))
+		for (unsigned i = 0; i < ACCEPT_MAX && accept_one(http); i++)
+			;
+	else
+		(void)pause_listener(http, http->window_end - now_ms());
+	http->spent += now_us() - start;
+	set_timer(http);
 }
 
 /* ---- listening ---- */

@@ -44,6 +44,8 @@ CGO = {
     "crio": "containers_image_ostree_stub containers_image_openpgp exclude_graphdriver_btrfs "
     "exclude_graphdriver_devicemapper btrfs_noversion seccomp",
 }
+# Tags of those that do not: Prometheus finds what it scrapes in files and Kubernetes only, and has no pictures of its own.
+TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd"}
 # A helper in C that lies beside the Go sources, in the folder of this name.
 HELPER = {"crio": "pinns"}
 
@@ -94,7 +96,7 @@ def bindir(name: str, line: str = "") -> Path:
     minor = version.split(".")[1] if "." in version else ""
     link = LINK.get(name, "").format(v=version, major=major[1] if major else "", minor=minor)
     recipe = hashlib.sha256(
-        b"\0".join([f.read_bytes() for f in sorted(module.iterdir())] + [link.encode()])
+        b"\0".join([f.read_bytes() for f in sorted(module.iterdir())] + [f"{link}{TAGS.get(name, '')}".encode()])
     ).hexdigest()
     out = cache() / f"{name}-{version}"
     stamp = out / ".recipe"
@@ -110,8 +112,8 @@ def bindir(name: str, line: str = "") -> Path:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         args = [go(), "install", "-mod=readonly", "-trimpath", "-ldflags", f"-s -w {link}"]
-        if name in CGO:
-            args += ["-tags", CGO[name]]
+        if name in CGO or name in TAGS:
+            args += ["-tags", CGO.get(name) or TAGS[name]]
         env = dict(
             os.environ,
             GOBIN=str(fresh),

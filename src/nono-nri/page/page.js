@@ -87,12 +87,13 @@ const containers = new Table("containers", (c) => row([
 
 function deed(d) {
   if (d.what === "more") return "more denials, too many to tell";
+  if (d.kind === "egress") return `${d.what} ${d.path}:${d.port} (${String(d.blockers).replace("egress.", "")})`;
   const about = d.syscall ? "call " + d.syscall : d.what;
   return [about, d.port ? "port " + d.port : "", d.syscall ? "" : d.path ?? ""].filter(Boolean).join(" ");
 }
 
 const denials = new Table("denials", (d) => row([
-  cell(d.time), cell(deed(d), "code long"), cell(d.count, "number"), cell(d.process), cell(d.namespace || "?"), cell(d.pod || "?"),
+  cell(d.time), cell(deed(d), "code long"), cell(d.count, "number"), cell(d.process || "?"), cell(d.namespace || "?"), cell(d.pod || "?"),
   cell(d.container || "?"), cell(d.profile || "?"), cell(d.rule ? JSON.stringify(d.rule) : "", "code long"),
 ]), (d) => [d.namespace, d.pod, d.container, d.profile, d.process, deed(d)].join(" "));
 denials.chosen = (d) => !byId("denials-kind").value || d.kind === byId("denials-kind").value;

@@ -2,7 +2,7 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, denied, given, holds, migrate, starts
+from . import admission, chart, denied, given, holds, migrate, monitored, starts
 
 PARTS = {
     "admission": admission.run,
@@ -11,6 +11,7 @@ PARTS = {
     "given": given.run,
     "holds": holds.run,
     "migrate": migrate.run,
+    "monitored": monitored.run,
     "starts": starts.run,
 }
 
