@@ -99,10 +99,19 @@ static void count_guard(void *ctx, const struct kf_refused *refused)
 	(void)kf_refusals_tell(&p->guard_refusals, *refused->uid ? refused->uid : refused->id,
 			       refused->container, refused->id, refused->reason,
 			       (uint64_t)t.tv_sec * 1000000 + 1, &times, &first);
-	if (first)
-		kf_decisions_count(&p->decisions, KF_DECISION_GUARD_REFUSE,
-				   kf_profile_name_valid(refused->profile) ? refused->profile : "",
-				   strcmp(refused->command, "exec") == 0 ? "exec" : "create");
+	if (!first)
+		return;
+	kf_decisions_count(&p->decisions, KF_DECISION_GUARD_REFUSE,
+			   kf_profile_name_valid(refused->profile) ? refused->profile : "",
+			   strcmp(refused->command, "exec") == 0 ? "exec" : "create");
+	kf_decisions_remember(&p->decisions, true, refused->namespace_, refused->pod,
+			      refused->container, refused->reason);
+}
+
+void kf_plugin_read_guard_refused(struct kf_plugin *plugin)
+{
+	if (plugin->guard_refused)
+		kf_guard_refused_read(plugin->guard_refused, count_guard, plugin);
 }
 
 void kf_plugin_metrics(struct kf_plugin *plugin, struct kf_buf *out)
@@ -110,8 +119,7 @@ void kf_plugin_metrics(struct kf_plugin *plugin, struct kf_buf *out)
 	kf_metric_set(&plugin->metrics, KF_METRIC_READY, !kf_plugin_not_ready(plugin));
 	kf_metric_set(&plugin->metrics, KF_METRIC_CONNECTED, plugin->connected);
 	kf_metrics_format(&plugin->metrics, out);
-	if (plugin->guard_refused)
-		kf_guard_refused_read(plugin->guard_refused, count_guard, plugin);
+	kf_plugin_read_guard_refused(plugin);
 	kf_decisions_format(&plugin->decisions, out);
 	put_rejected(plugin, out);
 	put_connection(plugin, out);

@@ -297,9 +297,12 @@ static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerReque
 			    const struct kf_plan *plan, const char *reason, struct nri_error *err)
 {
 	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
-	if (log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason))
+	if (log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason)) {
 		kf_decisions_count(&p->decisions, KF_DECISION_REFUSE,
 				   plan->profile ? plan->profile->name : NULL, plan->code);
+		kf_decisions_remember(&p->decisions, false, req->pod->pod_namespace, req->pod->name,
+				      req->container->name, reason);
+	}
 	return nri_fail(err, NRI_FAILED_PRECONDITION, "%s", reason);
 }
 

@@ -92,6 +92,8 @@ extern const size_t kf_plugin_nunused;
 const char *kf_plugin_not_ready(const struct kf_plugin *plugin);
 /* Append the metrics in Prometheus' text format (metrics.c). */
 void kf_plugin_metrics(struct kf_plugin *plugin, struct kf_buf *out);
+/* Count what the guard has refused since somebody asked last. */
+void kf_plugin_read_guard_refused(struct kf_plugin *plugin);
 /* @tell the version of each of our programs that lies on the node. */
 void kf_plugin_programs(const struct kf_plugin *plugin,
 			void (*tell)(struct kf_buf *out, const char *name, const char *version),

@@ -152,6 +152,29 @@ static void put_counts(const struct kf_plugin *p, struct kf_buf *out)
 	kf_json_close(out, '}');
 }
 
+/* The newest first. */
+static void put_refused(struct kf_plugin *p, struct kf_buf *out)
+{
+	const struct kf_decisions *d = &p->decisions;
+
+	kf_plugin_read_guard_refused(p);
+	kf_json_open(out, "refused", '[');
+	for (size_t i = 0; i < KF_DECISIONS_LATELY && i < d->nlately; i++) {
+		const struct kf_refused_lately *r =
+			&d->lately[(d->nlately - 1 - i) % KF_DECISIONS_LATELY];
+
+		kf_json_open(out, NULL, '{');
+		put_time(out, "time", r->time);
+		kf_json_put_string(out, "by", r->guard ? "nono-runc" : KF_PLUGIN_NAME);
+		kf_json_put_string(out, "namespace", r->namespace_);
+		kf_json_put_string(out, "pod", r->pod);
+		kf_json_put_string(out, "container", r->container);
+		kf_json_put_string(out, "reason", r->reason);
+		kf_json_close(out, '}');
+	}
+	kf_json_close(out, ']');
+}
+
 /* "on", "off", or why that cannot be told. */
 static void put_feed(const struct kf_plugin *p, struct kf_buf *out)
 {
@@ -172,7 +195,7 @@ static void put_feed(const struct kf_plugin *p, struct kf_buf *out)
 
 static void put_head(const struct state_answer *a, struct kf_buf *out)
 {
-	const struct kf_plugin *p = a->plugin;
+	struct kf_plugin *p = a->plugin;
 	const char *why = kf_plugin_not_ready(p);
 
 	kf_json_open(out, NULL, '{');
@@ -186,6 +209,7 @@ static void put_head(const struct state_answer *a, struct kf_buf *out)
 	put_settings(p, out);
 	put_programs(p, out);
 	put_counts(p, out);
+	put_refused(p, out);
 	put_feed(p, out);
 	kf_json_put_bool(out, "state_directory", p->state.dirfd >= 0);
 	kf_json_open(out, "containers", '[');

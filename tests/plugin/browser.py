@@ -34,6 +34,7 @@ def fill(n: Node) -> None:
     strings = NASTY + [s for s in hostile.STRINGS.values() if not {"\n", "\r", " ", "\t"} & set(s) and len(s) < 1000]
     for i, s in enumerate(s for s in strings if "=" not in s and " " not in s):
         n.must(f"create id=h-{i} uid=h-{i} pod={s} ns=0-{s} name={s} {SH}")
+    n.call(f"create id=x uid=x pod={NASTY[0]} ns=0 name=x annotation=nono.sh/profile:{NASTY[0]} {SH}")
     (n.denials_dir / "log").write_text("".join(denial(i) for i in range(1500)) +
                                        "".join(denial(i, pod=s, process=s, path=s, kind="file", syscall="", profile=s) for i, s in enumerate(strings)))
 

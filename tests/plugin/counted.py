@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decisions by profile and reason, and what the guard, a process that is gone, has refused: each counted once."""
+import json
 import random
 import re
 import time
@@ -77,6 +78,10 @@ def guard_refused(t: Tap) -> None:
             t.equal(counted()[strict], 2, "half a line waits for its other half")
             f.write(line(uid="new")[10:])
         t.equal(counted()[strict], 3, "... and is counted then")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=DEADLINE) as f:
+            shown = [(r["by"], r["pod"], r["container"], r["reason"]) for r in json.load(f)["refused"]]
+        t.equal(shown, [("nono-runc", "p", "main", "why"), ("nono-runc", "p", "main", "exec is denied"), ("nono-runc", "p", "side", "why"),
+                        ("nono-runc", "p", "main", "why")], "the page shows them, the last one first")
         log.rename(refused / "log.1")
         log.write_text(line(uid="after"))
         t.equal(counted()[strict], 4, "a file that was put aside is read to its end, and the next one from its begin")

@@ -128,6 +128,8 @@ def shown(t: Tap) -> None:
         t.equal((s["ready"], s["complete"], s["connection"]["runtime"], s["decisions"]["injected"], s["decisions"]["refused"]),
                 (True, True, "containerd 2.3.4", 2, 1), "the connection, and what was decided")
         t.equal((s["rejected_profiles"][0]["name"], "filesytem" in s["rejected_profiles"][0]["reason"]), ("wrong", True), "a rejected profile, with its mistake")
+        t.equal([(r["namespace"], r["pod"], r["container"], r["by"], "'nosuch' does not exist" in r["reason"]) for r in s["refused"]],
+                [("ns-1", "pod-1", "app", "nono-nri", True)], "what was refused, and why")
         t.equal(s["handlers"], [{"name": "nono-runc", "guard": False}], "handlers, and which of them have the guard")
         t.ok(sum(s["latency"]["counts"]) == 3 and len(s["latency"]["counts"]) == len(s["latency"]["below_us"]) + 1, "how long answers took", s["latency"])
         version = (ROOT / "VERSION").read_text().strip()
@@ -202,6 +204,10 @@ def names(t: Tap) -> None:
             n.must(f"create id=c-{i} uid=u-{i} pod={s} ns={s[::-1]} name={s + s} {SH}")
         body = wait_until(lambda: len(state(port)["containers"]) == len(made) and ask(port, "/status.json")[2], "the containers")
         got = {c["container_id"]: (c["pod"], c["namespace"], c["container"]) for c in json.loads(body)["containers"]}
+        for s in strings[-20:]:
+            n.call(f"create id=r uid={s} pod={s} ns=x name={s} annotation=nono.sh/profile:{s} {SH}")
+        body = ask(port, "/status.json")[2]
+        t.equal([r["pod"] for r in json.loads(body)["refused"]], strings[:-17:-1], "... also those of refused ones, the last 16")
         t.equal(got, made, f"{len(made)} hostile names come out as they are (seed {seed})")
         t.equal(hostile.raw(body), "", "... and no byte of them is one that something would obey")
 

@@ -87,7 +87,9 @@ def said(t: Tap) -> None:
         n.must(f"create id=c-1 uid=u-1 pod=p-1 ns=team name=main {SH}")
         (n.denials_dir / "log").write_text(denial() + "half a li")
         wait_until(lambda: n.metadata("u-1", "c-1").exists(), "the state")
+        n.call(f"create id=r uid=r pod=wrong ns=team name=main annotation=nono.sh/profile:nosuch {SH}")
         p = subprocess.run(command, capture_output=True, text=True)
+        t.ok("  team/wrong main: profile 'nosuch' does not exist on this node" in p.stdout, "status tells what was refused lately, and why", p.stdout)
         t.ok(p.returncode == 0 and "√ ready for sandboxed pods\n" in p.stdout and "containerd 2.3.4" in p.stdout and "1 containers, 0 outside" in p.stdout and
              "team       p-1  main       default  sandboxed  no" in p.stdout and
              "2026-11-28T18:55:32 team/p main [strict] cat may not read /etc/shadow (3 times)\n" in p.stdout, "status tells what there is", p.stdout + p.stderr)

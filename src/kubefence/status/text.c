@@ -17,8 +17,9 @@
 #define NCOLUMNS      7
 /* What is shown of the denials where the room does not say. */
 #define DENIALS_SHOWN 10
+#define REFUSED_SHOWN 3
 /* Lines that the node itself takes; the rest is for containers and denials. */
-#define HEAD_LINES    8
+#define HEAD_LINES    (8 + REFUSED_SHOWN)
 
 static const char green[] = "\033[32m", yellow[] = "\033[33m", red[] = "\033[31;1m",
 		  bold[] = "\033[1m", off[] = "\033[0m";
@@ -196,6 +197,24 @@ static void add_node(struct json_object *state, const struct kf_status_room *roo
 		 kf_kube_number(state, "decisions.refused"), half, most);
 }
 
+/* ---- refusals ---- */
+
+/* The last few. */
+static void add_refused(struct json_object *state, size_t most, const struct kf_status_room *room,
+			struct kf_buf *out)
+{
+	struct json_object *list = kf_kube_at(state, "refused");
+
+	for (size_t i = 0; i < kf_kube_length(list) && i < most; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		add_line(room, yellow, out, "%s %s  %s/%s %s: %s", i ? "       " : "refused",
+			 kf_kube_string(o, "time"), kf_kube_string(o, "namespace"),
+			 kf_kube_string(o, "pod"), kf_kube_string(o, "container"),
+			 kf_kube_string(o, "reason"));
+	}
+}
+
 /* ---- containers ---- */
 
 static const char *const heads[NCOLUMNS] = {"NAMESPACE", "POD",	  "CONTAINER", "PROFILE",
@@ -354,6 +373,7 @@ void kf_status_text(struct json_object *state, const struct kf_status_room *room
 		containers = left - denied;
 	}
 	add_node(state, room, out);
+	add_refused(state, REFUSED_SHOWN, room, out);
 	add_text(room, NULL, "", out);
 	add_containers(state, containers, room, out);
 	add_text(room, NULL, "", out);

@@ -160,6 +160,9 @@ function showNode(s) {
   );
   byId("rejected").hidden = !s.rejected_profiles.length;
   byId("rejected-rows").replaceChildren(...s.rejected_profiles.map((p) => row([cell(p.name), cell(p.reason, "long")])));
+  byId("refused").hidden = !s.refused.length;
+  byId("refused-rows").replaceChildren(...s.refused.map((r) => row([
+    cell(r.time), cell(r.reason, "long"), cell(r.namespace || "?"), cell(r.pod || "?"), cell(r.container || "?"), cell(r.by)])));
   const verdict = byId("verdict");
   const said = s.ready ? "√ ready for sandboxed pods" : "× not ready: " + visible(s.reason);
   verdict.className = s.ready ? "good" : "bad";
