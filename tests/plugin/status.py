@@ -114,16 +114,16 @@ def said(t: Tap) -> None:
 
 def watched(t: Tap) -> None:
     """On a terminal: in its place, as large as that is, and gone without a trace, whatever ends it."""
-    with node(5000) as n:
+    with node(1000) as n:
         command = [*STATUS, "--watch", "--interval", "1", "--state-dir", n.state]
-        wait_until(lambda: len(list(n.state.glob("uid-*"))) == 5000, "the state")
+        wait_until(lambda: len(list(n.state.glob("uid-*"))) == 1000, "the state")
         (n.denials_dir / "log").write_text("".join(denial(pod=f"p-{i}") for i in range(100)))
         with Terminal(command) as term:
             term.wait(b"last denials")
             term.wait(b"\x1b[J")
             lines = term.screen()
             t.ok(term.text.startswith(ENTER) and len(lines) <= 24 and max(map(len, lines)) <= 80, "what is shown fits 24 lines of 80", lines)
-            t.ok(any("5000 containers" in x for x in lines) and any(" more" in x for x in lines) and any("p-99" in x for x in lines),
+            t.ok(any("1000 containers" in x for x in lines) and any(" more" in x for x in lines) and any("p-99" in x for x in lines),
                  "... with the number of those that do not fit, and the last denials", lines)
             t.ok(b"\x1b[32m" in term.text, "in colours")
             before = len(term.text)
