@@ -67,6 +67,29 @@ const struct kf_option kf_cluster_logs_opts[] = {
 	{0},
 };
 
+const struct kf_option kf_cluster_review_opts[] = {
+	OPTIONS,
+	OPTION(0, "volume", "NAME", options.volume,
+	       "of the pod's reviewed volumes this one (default: the only one)"),
+	OPTION(0, "expect", "SUM", options.expect,
+	       "commit only if the changes are those that 'diff' gave this sum"),
+	{
+		.name = "patch",
+		.letter = 'p',
+		.kind = KF_OPTION_SET,
+		KF_OPTION_AT(struct cluster_line, options.patch),
+		.help = "print what changed in texts, too",
+	},
+	{
+		.name = "keep-privilege",
+		.kind = KF_OPTION_SET,
+		KF_OPTION_AT(struct cluster_line, options.keep_privilege),
+		.help = "set-user-ID and set-group-ID bits and capabilities of files count, too, "
+			"and are committed",
+	},
+	{0},
+};
+
 const struct kf_option kf_cluster_why_opts[] = {
 	OPTIONS,
 	{
@@ -124,6 +147,7 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 					 arguments.v[0]);
 		return false;
 	}
+	o->more = arguments.n > 1 ? arguments.v + 1 : NULL;
 	*ret = *o;
 	return true;
 }

@@ -27,6 +27,9 @@ struct kf_cluster_options {
 	size_t npassed;
 	const char *namespace_; /* NULL: kubectl's own, or all */
 	bool json, brief, follow;
+	const char *volume, *expect; /* of a review */
+	bool patch, keep_privilege;
+	char *const *more;    /* arguments behind the first one; NULL ends them */
 	const char *argument; /* the one that the command takes, or NULL */
 	struct kf_option_list hosts;
 };
@@ -37,6 +40,8 @@ extern const struct kf_option kf_cluster_opts[];
 extern const struct kf_option kf_cluster_logs_opts[];
 /* ... and --host. */
 extern const struct kf_option kf_cluster_why_opts[];
+/* ... and those of a review. */
+extern const struct kf_option kf_cluster_review_opts[];
 /* As kf_command_parse(); the argument, if there is one, is ret->argument. */
 bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 		      struct kf_cluster_options *ret, int *ret_status);
@@ -103,6 +108,7 @@ typedef void kf_cluster_line_fn(void *ctx, const char *line);
 int kf_cluster_event_lines(const struct kf_cluster_options *options, kf_cluster_line_fn *fn,
 			   void *ctx, struct kf_err *err);
 
+extern const struct kf_command kf_cmd_cluster_commit, kf_cmd_cluster_diff, kf_cmd_cluster_discard;
 extern const struct kf_command kf_cmd_cluster_suggest, kf_cmd_cluster_logs, kf_cmd_cluster_sysdump;
 extern const struct kf_command kf_cmd_cluster_status, kf_cmd_cluster_doctor, kf_cmd_cluster_explain;
 extern const struct kf_command kf_cmd_cluster_why;

@@ -47,7 +47,7 @@ void review_show(const struct review_line *line, const struct review_session *se
 void review_add_pod(const struct review_session *session, struct kf_buf *out);
 
 extern const struct kf_command kf_cmd_review_commit, kf_cmd_review_diff, kf_cmd_review_discard,
-	kf_cmd_review_list;
+	kf_cmd_review_list, kf_cmd_review_wait;
 
 /* Options of them all, as rows. */
 #define REVIEW_OPT_HOST_ROOT KF_OPT_HOST_ROOT(struct review_line, host_root)
