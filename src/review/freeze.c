@@ -245,6 +245,15 @@ static int freeze_cgroup(struct freezing *f, size_t i)
 
 /* ---- strangers ---- */
 
+/* Whether @path is @merged, or that below the node's root, mounted into a container: who has that
+ * is as good as root on the node. */
+static bool is_ours(const char *path, const char *merged)
+{
+	const size_t n = strlen(path), m = strlen(merged);
+
+	return n >= m && strcmp(path + n - m, merged) == 0;
+}
+
 /* Whether the process has a mount of @dev that is not ours at @merged. */
 static int has_mount(const char *pid, unsigned long long dev, const char *merged, bool *ret,
 		     struct kf_err *err)
@@ -268,7 +277,7 @@ static int has_mount(const char *pid, unsigned long long dev, const char *merged
 
 		if (sscanf(line, "%*u %*u %63s %*s %4095s", device, where) == 2 &&
 		    strcmp(device, want) == 0)
-			*ret = strcmp(where, merged) != 0;
+			*ret = !is_ours(where, merged);
 	}
 	(void)fclose(file);
 	return 0;

@@ -358,6 +358,7 @@ int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err)
 {
 	KF_CLOSE int dirfd = -1;
 
+	kf_review_collect();
 	if (kf_review_lock(attach->uid, attach->volume, true, &dirfd, err) < 0)
 		return -1;
 	if (attach_locked(*attach, dirfd, err) == 0)
@@ -411,6 +412,17 @@ static int release_one(void *ctx, const char *uid, const char *volume, struct kf
 	return 0;
 }
 
+/* Without waiting for whoever works on it; -1 then. */
+static int try_lock(const char *uid, const char *volume)
+{
+	char path[PATH_MAX];
+	KF_CLOSE int fd = -1;
+
+	(void)snprintf(path, sizeof(path), KF_REVIEW_DIR "/%s/%s", uid, volume);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 ? kf_steal_fd(&fd) : -1;
+}
+
 static int wake_one(void *ctx, const char *uid, const char *volume, struct kf_err *err)
 {
 	char path[PATH_MAX];
@@ -418,11 +430,29 @@ static int wake_one(void *ctx, const char *uid, const char *volume, struct kf_er
 
 	if (!is_user(uid, volume, ctx, path))
 		return 0;
-	(void)snprintf(path, sizeof(path), KF_REVIEW_DIR "/%s/%s", uid, volume);
-	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dirfd >= 0 && flock(dirfd, LOCK_EX | LOCK_NB) == 0)
+	dirfd = try_lock(uid, volume);
+	if (dirfd >= 0)
 		(void)kf_review_thaw(dirfd, err);
 	return 0;
+}
+
+static int collect_one(void *ctx, const char *uid, const char *volume, struct kf_err *err)
+{
+	KF_CLEANUP(kf_review_info_done) struct kf_review_info info = {0};
+	KF_CLOSE int dirfd = try_lock(uid, volume);
+	struct stat st;
+
+	(void)ctx;
+	if (dirfd < 0 || kf_review_info_read(dirfd, uid, volume, &info, err) < 0 ||
+	    !info.ends_with_pod || lstat(info.lower, &st) == 0 || errno != ENOENT)
+		return 0;
+	(void)kf_review_drop(dirfd, uid, volume, err);
+	return 0;
+}
+
+void kf_review_collect(void)
+{
+	(void)kf_review_each(collect_one, NULL, KF_ERR_IGNORED);
 }
 
 static void each_of(const char *user,

@@ -25,6 +25,9 @@ int kf_review_attach(const struct kf_review_attach *attach, struct kf_err *err);
  * Changes stay, unless there are none or they were to be discarded. */
 void kf_review_release(const char *user);
 
+/* Forget what pods changed in an emptyDir that has ended with them. */
+void kf_review_collect(void);
+
 /* Let the container's processes go on if a commit, which was killed, has stopped them.  Does not
  * wait for one that works. */
 void kf_review_wake(const char *user);

@@ -53,7 +53,8 @@ static struct json_object *find_on_node(struct json_object *pods, const char *no
 
 /* Become kubectl; comes back only if that fails. */
 static int enter_pod(const struct kf_cluster_options *o, const char *command,
-		     struct json_object *there, const char *name, struct kf_err *err)
+		     struct json_object *there, const char *name, const char *uid,
+		     struct kf_err *err)
 {
 	size_t n = 0, nmore = 0;
 	const char **args;
@@ -78,6 +79,8 @@ static int enter_pod(const struct kf_cluster_options *o, const char *command,
 	args[n++] = command;
 	args[n++] = "--host-root=/host";
 	args[n++] = name;
+	args[n++] = "--uid";
+	args[n++] = uid;
 	if (o->json)
 		args[n++] = "--output=json";
 	if (o->patch)
@@ -126,7 +129,7 @@ static int review_pod(const struct kf_cluster_options *o, const char *command, s
 			       kf_kube_string(pod, "spec.nodeName"));
 	(void)snprintf(name, sizeof(name), "%s/%s", kf_kube_string(pod, "metadata.namespace"),
 		       o->argument);
-	return enter_pod(o, command, there, name, err);
+	return enter_pod(o, command, there, name, kf_kube_string(pod, "metadata.uid"), err);
 }
 
 static int run_review(const struct kf_command *self, int argc, char **argv)

@@ -165,6 +165,7 @@ const struct kf_command kf_cmd_review_commit = {
 	.options =
 		(const struct kf_option[]){
 			REVIEW_OPT_HOST_ROOT,
+			REVIEW_OPT_UID,
 			REVIEW_OPT_VOLUME,
 			REVIEW_OPT_KEEP,
 			{
@@ -220,6 +221,7 @@ const struct kf_command kf_cmd_review_discard = {
 	.options =
 		(const struct kf_option[]){
 			REVIEW_OPT_HOST_ROOT,
+			REVIEW_OPT_UID,
 			REVIEW_OPT_VOLUME,
 			{0},
 		},

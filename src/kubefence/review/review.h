@@ -10,7 +10,7 @@
 
 /* What the command line said. */
 struct review_line {
-	const char *host_root, *volume, *expect;
+	const char *host_root, *uid, *volume, *expect;
 	unsigned output; /* enum kf_output */
 	bool patch, keep_privilege;
 	const char *pod; /* NAMESPACE/POD or a UID; NULL: all */
@@ -57,6 +57,13 @@ extern const struct kf_command kf_cmd_review_commit, kf_cmd_review_diff, kf_cmd_
 		KF_OPTION_AT(struct review_line, volume),                            \
 		.help = "of the pod's reviewed volumes this one (default: the only " \
 			"one)"                                                       \
+	}
+#define REVIEW_OPT_UID                                                                 \
+	{                                                                              \
+		.name = "uid", .kind = KF_OPTION_STRING, .value = "UID",               \
+		KF_OPTION_AT(struct review_line, uid),                                 \
+		.help = "of pods of that name, which were there one after the other, " \
+			"this one"                                                     \
 	}
 #define REVIEW_OPT_KEEP                                                          \
 	{                                                                        \

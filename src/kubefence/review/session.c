@@ -28,7 +28,8 @@ static bool is_meant(const struct review_line *line, const struct kf_review_info
 {
 	const char *slash = strchr(line->pod, '/');
 
-	if (line->volume && strcmp(line->volume, info->volume) != 0)
+	if ((line->volume && strcmp(line->volume, info->volume) != 0) ||
+	    (line->uid && strcmp(line->uid, info->uid) != 0))
 		return false;
 	if (!slash)
 		return strcmp(line->pod, info->uid) == 0;

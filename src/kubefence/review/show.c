@@ -211,6 +211,7 @@ const struct kf_command kf_cmd_review_diff = {
 	.options =
 		(const struct kf_option[]){
 			REVIEW_OPT_HOST_ROOT,
+			REVIEW_OPT_UID,
 			REVIEW_OPT_VOLUME,
 			REVIEW_OPT_KEEP,
 			KF_OPT_OUTPUT(struct review_line, output),
@@ -283,6 +284,7 @@ static int act_list(struct review_line *line)
 	struct listing l = {.line = line, .out = KF_BUF_INIT(KF_REVIEW_TEXT_MAX)};
 	struct kf_err err;
 
+	kf_review_collect();
 	if (line->output == KF_OUTPUT_JSON)
 		kf_buf_adds(&l.out, "[");
 	if (kf_review_each(list_one, &l, &err) < 0) {
