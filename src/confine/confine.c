@@ -44,7 +44,8 @@ static int allow_place(const struct kf_landlock *ll, const struct kf_place *plac
 	KF_CLOSE int fd =
 		connect ? open_nearest(place->path) : open(place->path, O_PATH | O_CLOEXEC);
 	unsigned access = (place->access & KF_PLACE_READ ? KF_FS_READ : 0) |
-			  (place->access & KF_PLACE_WRITE ? KF_FS_WRITE : 0);
+			  (place->access & KF_PLACE_WRITE ? KF_FS_WRITE : 0) |
+			  (place->access & KF_PLACE_EXECUTE ? KF_FS_EXEC : 0);
 
 	/* Nothing is granted for a path that does not exist. */
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
@@ -98,7 +99,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 			return kf_fail_sys(err, "set no_new_privs");
 		return 0;
 	}
-	want.block = true;
+	want.block = !c->network;
 	want.signal = ret->abi >= KF_LANDLOCK_ABI_SCOPE;
 	if (kf_landlock_open(&want, &ll, err) < 0)
 		return -1;
@@ -109,7 +110,7 @@ static int enter_domain(const struct kf_confinement *c, struct kf_confined *ret,
 
 /* ---- capabilities ---- */
 
-int kf_confine_bounds(struct kf_err *err)
+static int drop_bounds(uint64_t keep, struct kf_err *err)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -120,19 +121,33 @@ int kf_confine_bounds(struct kf_err *err)
 	 * no_new_privs keeps its capabilities from coming back. */
 	if (data[0].effective & 1U << CAP_SETPCAP)
 		for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0UL, 0UL, 0UL) >= 0; cap++)
-			if (prctl(PR_CAPBSET_DROP, cap, 0UL, 0UL, 0UL) < 0)
+			if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0UL, 0UL, 0UL) < 0)
 				return kf_fail_sys(err, "drop capability %lu from the bounding set",
 						   cap);
 	return 0;
 }
 
-static int drop_capabilities(struct kf_err *err)
+int kf_confine_bounds(struct kf_err *err)
+{
+	return drop_bounds(0, err);
+}
+
+static int drop_capabilities(uint64_t keep, struct kf_err *err)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
-	if (kf_confine_bounds(err) < 0)
+	if (drop_bounds(keep, err) < 0)
 		return -1;
+	if (syscall(SYS_capget, &header, data) < 0)
+		return kf_fail_sys(err, "read the capabilities");
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		const uint32_t part = (uint32_t)(keep >> (32 * i));
+
+		data[i].permitted &= part;
+		data[i].effective &= part;
+		data[i].inheritable = 0;
+	}
 	if (prctl(PR_CAP_AMBIENT, (unsigned long)PR_CAP_AMBIENT_CLEAR_ALL, 0UL, 0UL, 0UL) < 0)
 		return kf_fail_sys(err, "drop the ambient capabilities");
 	if (syscall(SYS_capset, &header, data) < 0)
@@ -147,7 +162,8 @@ int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret
 {
 	struct kf_confined out = {.filter = KF_CONFINE_FILTER};
 
-	if (enter_domain(confinement, &out, err) < 0 || drop_capabilities(err) < 0)
+	if (enter_domain(confinement, &out, err) < 0 ||
+	    drop_capabilities(confinement->capabilities, err) < 0)
 		return -1;
 	/* The filter comes last, since it forbids the calls that the other steps need. */
 	if (out.filter && kf_confine_filter(confinement->calls, confinement->ncalls, err) < 0)

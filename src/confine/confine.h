@@ -16,6 +16,7 @@ enum {
 	KF_PLACE_READ = 1,    /* files and directories, and what lies below */
 	KF_PLACE_WRITE = 2,   /* also make, rename and remove */
 	KF_PLACE_CONNECT = 4, /* only connecting to sockets there, also to later ones */
+	KF_PLACE_EXECUTE = 8, /* start the program there */
 };
 
 struct kf_place {
@@ -34,6 +35,10 @@ struct kf_confinement {
 	/* Ports that UDP may go to: name servers'. */
 	const uint16_t *udp_ports;
 	size_t nudp_ports;
+	/* For a daemon that makes sockets for others: Landlock restricts no network. */
+	bool network;
+	/* The capabilities that stay, a bit for each. */
+	uint64_t capabilities;
 };
 
 /* The result, for the log. */

@@ -628,6 +628,24 @@ static int new_mark(uint32_t *ret, struct kf_err *err)
 	return 0;
 }
 
+/* The Secret's directory by its path, as a later parent will find it; @fd is what the guard has. */
+static int open_secret(const char *path, int fd, int *ret, struct kf_err *err)
+{
+	KF_CLOSE int own = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st, is;
+
+	if (own < 0 || fstat(own, &is) < 0)
+		return kf_fail_sys(err,
+				   "the pod's Secret '%.200s': nono-egress does not see it; mount "
+				   "the kubelet's directory",
+				   path);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != is.st_ino || st.st_dev != is.st_dev))
+		return kf_fail(err, ESTALE, "the pod's Secret '%.200s' is another directory here",
+			       path);
+	*ret = kf_steal_fd(&own);
+	return 0;
+}
+
 static int open_new(struct kf_pods *pods, struct kf_egress_pod *about, int *fds,
 		    kf_pods_answer *answer, void *ctx, struct kf_err *err)
 {
@@ -641,7 +659,10 @@ static int open_new(struct kf_pods *pods, struct kf_egress_pod *about, int *fds,
 		return -1;
 	pod->netns = kf_steal_fd(&fds[0]);
 	for (unsigned i = 0; i < pod->about.nsecrets; i++)
-		pod->secrets[i] = kf_steal_fd(&fds[1 + i]);
+		if (open_secret(pod->about.secrets[i], fds[1 + i], &pod->secrets[i], err) < 0) {
+			free_pod(pod);
+			return -1;
+		}
 	/* The record is first: who finds the pod closed knows why. */
 	if (write_record(pod, err) < 0 || start_pod(pod, err) < 0 ||
 	    add_waiter(pod, answer, ctx, KF_EGRESS_NEW, err) < 0) {
@@ -686,12 +707,9 @@ static int open_paths(struct kf_pod *pod, struct kf_err *err)
 		return kf_fail_sys(err, "open '%.200s'", pod->about.netns);
 	if (check_namespace(&pod->about, pod->netns, err) < 0)
 		return -1;
-	for (unsigned i = 0; i < pod->about.nsecrets; i++) {
-		pod->secrets[i] =
-			open(pod->about.secrets[i], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (pod->secrets[i] < 0)
-			return kf_fail_sys(err, "open '%.200s'", pod->about.secrets[i]);
-	}
+	for (unsigned i = 0; i < pod->about.nsecrets; i++)
+		if (open_secret(pod->about.secrets[i], -1, &pod->secrets[i], err) < 0)
+			return -1;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/log.h"
+#include "egress-node/confine.h"
 #include "egress-node/netns.h"
 #include "egress-node/pods.h"
 #include "egress/pod.h"
@@ -387,11 +388,11 @@ static int start_server(struct server *s, struct serve_options *o, struct kf_err
 			return kf_fail_nomem(err, "signals");
 	}
 	if (kf_pods_new(s->base, &options, &s->trail, &s->pods, err) < 0 ||
-	    kf_pods_adopt(s->pods, err) < 0)
+	    (*o->listen && kf_http_listen(s->base, o->listen, &source, &s->http, err) < 0) ||
+	    listen_for_guard(s, o->dir, err) < 0)
 		return -1;
-	if (*o->listen && kf_http_listen(s->base, o->listen, &source, &s->http, err) < 0)
-		return -1;
-	return listen_for_guard(s, o->dir, err);
+	/* From here on it takes what others say, and starts workers. */
+	return kf_pods_confine(o->dir, o->worker, err) < 0 ? -1 : kf_pods_adopt(s->pods, err);
 }
 
 static void end_server(struct server *s)

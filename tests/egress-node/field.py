@@ -321,6 +321,9 @@ class Parent:
     def __exit__(self, *_) -> None:
         if self.process.poll() is None:
             self.stop()
+        # A debug build names the calls that its filter, or a worker's, has refused.
+        if refused := [x for x in self.log.read_text().splitlines() if "refused system call" in x]:
+            raise RuntimeError("\n".join(refused))
 
     def text(self, pod: Pod, rule_text: str, secrets=(), path: str = "", inode: int = 0) -> bytes:
         return ("egress-pod 1\n" f"pod ns/{pod.name}/{pod.uid}\nnetns {path or pod.path}\ninode {inode or os.stat(pod.path).st_ino}\n"
@@ -350,7 +353,10 @@ class Parent:
         """pod -> process"""
         found = {}
         for p in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            words = Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")
+            try:
+                words = Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")
+            except OSError:  # it has ended
+                continue
             if b"--pod" in words:
                 found[words[words.index(b"--pod") + 1].decode().split("/")[1]] = int(p)
         return found

@@ -130,6 +130,24 @@ def told(t: Tap, f: Field, parent: Parent) -> None:
         t.equal(feed.wait(60), 0, "the feed ends when it is told to")
 
 
+# SYS_ADMIN, NET_ADMIN, SETUID, SETGID, SETPCAP, KILL
+KEPT = sum(1 << n for n in (21, 12, 7, 6, 8, 5))
+
+
+def confined(t: Tap, f: Field, parent: Parent) -> None:
+    """What the parent has given up itself."""
+    def status(pid: int) -> dict[str, str]:
+        return {k: v.strip() for k, v in (x.split(":", 1) for x in Path(f"/proc/{pid}/status").read_text().splitlines())}
+
+    own, s = status(os.getpid()), status(parent.process.pid)
+    t.ok(own["Seccomp"] == "0" and int(own["CapEff"], 16) & ~KEPT, "control: who started it has more", own)
+    t.equal((s["NoNewPrivs"], s["Seccomp"], {int(s[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")}, int(s["CapInh"], 16) | int(s["CapAmb"], 16)), ("1", "2", {KEPT}, 0),
+            "the parent keeps six capabilities and has a filter of its calls")
+    w = status(parent.workers()["a"])
+    t.equal((w["Uid"].split()[0] != "0", {int(w[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")}), (True, {0}), "its workers none")
+    t.ok('"confined","landlock":"' in parent.log.read_text(), "and a Landlock domain")
+
+
 def again(t: Tap, f: Field, parent: Parent) -> None:
     pod = f.pods[0]
     t.equal(parent.open(pod, rules(*HOSTS)), "again", "a second container with the same rules")
@@ -201,6 +219,7 @@ def main() -> int:
         t.case("inbound", inbound, t, f)
         t.case("serves", serves, t, f, parent)
         t.case("told", told, t, f, parent)
+        t.case("confined", confined, t, f, parent)
         t.case("again", again, t, f, parent)
         t.case("ends", ends, t, f, parent)
         if t.failed:
