@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 from field import BIN, DIR, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
@@ -211,6 +212,44 @@ def ends(t: Tap, f: Field, parent: Parent) -> None:
     t.ok("a" not in parent.workers(), "after a restart it is not there")
 
 
+MANY = 200
+
+
+def many(t: Tap, f: Field, parent: Parent) -> None:
+    """Two hundred pods, in each of which a process tries to get out without pause, while the parent is killed and comes back."""
+    subprocess.run(["gcc", "-static", "-O1", "-o", f"{f.dir}/ways", f"{HERE}/ways.c"], check=True)
+    pods = [f.pod(f"m{i}") for i in range(MANY)]
+    control = f.pod("open")
+    start = time.monotonic()
+    for p in pods:
+        parent.open(p, rules(*HOSTS, name=p.name))
+    print(f"# {(time.monotonic() - start) * 1000 / MANY:.1f} ms to close and serve a pod, of {MANY}")
+    processes = [subprocess.Popen(["nsenter", f"--net={p.path}", f.dir / "ways", "hammer", INTERNET]) for p in (*pods, control)]
+    try:
+        wait_until(lambda: {x[0] for x in control.sniffer.out()} >= {"tcp", "udp"}, "what leaves the open pod")
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            before = len(control.sniffer.seen)
+            parent.stop(how)
+            wait_until(lambda b=before: len(control.sniffer.seen) > b + 20, "the processes to have tried")
+            start = time.monotonic()
+            parent.start()
+            wait_until(lambda: len(parent.workers()) == MANY and all(f'ns/{p.name}/' in parent.log.read_text()[parent.at:] for p in pods), "all workers")
+            print(f"# {time.monotonic() - start:.1f} s until all {MANY} are served again after {how.name}")
+            t.equal(len(parent.workers()), MANY, f"a parent ended by {how.name} has a successor that takes up {MANY} pods")
+        out = {p.name: p.sniffer.out() for p in pods if p.sniffer.out()}
+        t.ok(not out and all(p.poll() is None for p in processes), "nothing left any of them meanwhile, while all tried; control: an open pod's process gets out", out)
+        wrong = [p.name for p in pods if "200" not in p.connect()]
+        t.equal(wrong, [], "each is served")
+    finally:
+        for p in processes:
+            p.kill()
+            p.wait()
+    for p in pods:
+        p.delete()
+    wait_until(lambda: not [w for w in parent.workers() if w.startswith("m")] and not list((DIR / "pods").glob("[0-9]*")), "their ends")
+    t.ok(True, "all end, and leave nothing")
+
+
 def main() -> int:
     t = Tap()
     own_place()
@@ -222,6 +261,8 @@ def main() -> int:
         t.case("confined", confined, t, f, parent)
         t.case("again", again, t, f, parent)
         t.case("ends", ends, t, f, parent)
+        if "all" in sys.argv:
+            t.case("many", many, t, f, parent)
         if t.failed:
             print("\n".join(f"# {line}" for line in parent.log.read_text().splitlines()[-30:]))
     return t.done()

@@ -2,7 +2,8 @@
 /* ways ADDRESS ADDRESS6 NAMESERVER MARK [WAY]: tries each way out of a network that a program has,
  * and prints what became of it.  Whether anything left the pod, the test sees at the other end of
  * its veth.  ways say HEX: sends these bytes to the broker and prints what it answers, until it
- * closes or says no more for some seconds. */
+ * closes or says no more for some seconds.  ways hammer ADDRESS: tries to get there again and again,
+ * until it is ended. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -199,6 +200,24 @@ static int say(const char *hex)
 	return 0;
 }
 
+static int hammer(const char *address)
+{
+	four.sin_family = AF_INET;
+	four.sin_port = htons(443);
+	if (inet_pton(AF_INET, address, &four.sin_addr) != 1)
+		return 2;
+	for (;;) {
+		int tcp_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		int udp_fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+		(void)connect(tcp_fd, (struct sockaddr *)&four, sizeof(four));
+		(void)sendto(udp_fd, "x", 1, 0, (struct sockaddr *)&four, sizeof(four));
+		(void)poll(NULL, 0, 50);
+		(void)close(tcp_fd);
+		(void)close(udp_fd);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -227,6 +246,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], "say") == 0)
 		return say(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "hammer") == 0)
+		return hammer(argv[2]);
 	if (argc < 5)
 		return 2;
 	four.sin_family = dns.sin_family = AF_INET;
