@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real clients through the broker: what finds the proxy by its environment, and what is told a route's URL."""
 import functools
+import hashlib
 import http.server
+import io
 import json
 import os
 import shutil
 import ssl
 import subprocess
+import sys
+import tarfile
 import threading
+import zipfile
 from pathlib import Path
 
-from harness import KEY, PASSWORD, Broker, Place
-from lib.tap import Tap
+from harness import HERE, KEY, PASSWORD, Broker, Place, wait_until
+
+sys.path.append(str(HERE.parent / "agents"))
+import packages as agents_packages  # noqa: E402
+from lib.tap import Tap  # noqa: E402
 
 
 def environment(b: Broker, place: Place, **more: str) -> dict[str, str]:
@@ -144,21 +152,13 @@ def git(t: Tap, place: Place) -> None:
     server.shutdown()
 
 
-def packages(t: Tap, place: Place) -> None:
-    """pip and npm: an index through a tunnel, and over a route that has the token."""
-    root = place.dir / "index"
-    wheel = root / "thing" / "thing-1.0-py3-none-any.whl"
-    wheel.parent.mkdir(parents=True, exist_ok=True)
-    import zipfile
-    with zipfile.ZipFile(wheel, "w") as z:
-        z.writestr("thing.py", "x = 1\n")
-        z.writestr("thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
-        z.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        z.writestr("thing-1.0.dist-info/RECORD", "")
-    (wheel.parent / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+def index(place: Place, root: Path) -> tuple[TlsServer, int, list[str], str]:
+    """A server of the files below @root: it, its port, the tokens that it is sent, and rules with a route to it."""
     tokens: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
             tokens.append(self.headers.get("Authorization", ""))
             super().do_GET()
@@ -168,7 +168,37 @@ def packages(t: Tap, place: Place) -> None:
 
     server = TlsServer(place, functools.partial(Handler, directory=str(root)))
     port = server.server_address[1]
-    rules = place.rules(f"host packages.test {port}", f"route /index https://packages.test:{port}", "credential 0 key authorization bearer")
+    return server, port, tokens, place.rules(f"host packages.test {port}", f"route /index https://packages.test:{port}", "credential 0 key authorization bearer")
+
+
+def archive(files: dict[str, str]) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w:gz") as tar:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text)
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return data.getvalue()
+
+
+def wheel(root: Path) -> str:
+    """The wheel "thing" in an index at @root; its file's name."""
+    (root / "thing").mkdir(parents=True, exist_ok=True)
+    name = "thing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(root / "thing" / name, "w") as z:
+        z.writestr("thing.py", "x = 1\n")
+        z.writestr("thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n")
+        z.writestr("thing-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr("thing-1.0.dist-info/RECORD", "thing.py,,\nthing-1.0.dist-info/METADATA,,\nthing-1.0.dist-info/WHEEL,,\nthing-1.0.dist-info/RECORD,,\n")
+    (root / "thing/index.html").write_text(f'<a href="{name}">{name}</a>')
+    return name
+
+
+def packages(t: Tap, place: Place) -> None:
+    """pip and npm: an index through a tunnel, and over a route that has the token."""
+    root = place.dir / "index"
+    name = wheel(root)
+    server, port, tokens, rules = index(place, root)
     with Broker(place, rules) as b:
         pip = ["python3", "-m", "pip", "--isolated", "--disable-pip-version-check", "download", "--no-deps", "--no-cache-dir", "-q"]
         if subprocess.run(["python3", "-m", "pip", "--version"], capture_output=True).returncode == 0:
@@ -176,22 +206,14 @@ def packages(t: Tap, place: Place) -> None:
             t.equal(set(tokens), {""}, "... without a token")
             tokens.clear()
             run(t, b, place, "pip downloads over a route", *pip, "--index-url", f"{b.url}/index", "-d", b.dir / "two", "thing")
-            t.ok(set(tokens) == {f"Bearer {KEY}"} and (b.dir / "two" / wheel.name).exists(), "... which adds the token", tokens)
+            t.ok(set(tokens) == {f"Bearer {KEY}"} and (b.dir / "two" / name).exists(), "... which adds the token", tokens)
         if shutil.which("npm"):
-            import hashlib
-            import io
-            import tarfile
-            package = io.BytesIO()
-            with tarfile.open(fileobj=package, mode="w:gz") as tar:
-                data = json.dumps({"name": "thing", "version": "1.0.0"}).encode()
-                info = tarfile.TarInfo("package/package.json")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
-            (root / "thing-1.0.0.tgz").write_bytes(package.getvalue())
+            package = archive({"package/package.json": json.dumps({"name": "thing", "version": "1.0.0"})})
+            (root / "thing-1.0.0.tgz").write_bytes(package)
             for how, registry in (("a tunnel", f"https://packages.test:{port}/npm"), ("a route", f"{b.url}/index/npm")):
                 (root / "npm").mkdir(exist_ok=True)
                 version = {"name": "thing", "version": "1.0.0", "dist": {"tarball": registry.removesuffix("/npm") + "/thing-1.0.0.tgz",
-                           "shasum": hashlib.sha1(package.getvalue()).hexdigest()}}
+                           "shasum": hashlib.sha1(package).hexdigest()}}
                 (root / "npm" / "thing").write_text(json.dumps({"name": "thing", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}))
                 where = b.dir / f"npm-{how[-5:]}"
                 where.mkdir()
@@ -203,5 +225,98 @@ def packages(t: Tap, place: Place) -> None:
     server.shutdown()
 
 
+def uv(b: Broker, url: str, where: Path) -> list[tuple[list, dict]]:
+    program = agents_packages.once("uv-0.13.9", lambda d: agents_packages.pip(d, f"{d}/site", "uv", "0.13.9")) + "/site/bin/uv"
+    return [([program, "pip", "install", "-q", "--no-cache", "--no-config", "--python", "/usr/bin/python3", "--target", where / "site", "--default-index", url, "thing"], {})]
+
+
+def cargo(b: Broker, url: str, where: Path) -> list[tuple[list, dict]]:
+    crate = archive({"thing-1.0.0/Cargo.toml": '[package]\nname = "thing"\nversion = "1.0.0"\nedition = "2021"\n', "thing-1.0.0/src/lib.rs": ""})
+    root = where.parent / "root"
+    (root / "th/in").mkdir(parents=True, exist_ok=True)
+    (root / "thing-1.0.0.crate").write_bytes(crate)
+    (root / "config.json").write_text(json.dumps({"dl": url + "/{crate}-{version}.crate"}))
+    (root / "th/in/thing").write_text(json.dumps({"name": "thing", "vers": "1.0.0", "deps": [], "features": {}, "yanked": False, "cksum": hashlib.sha256(crate).hexdigest()}) + "\n")
+    (where / "src").mkdir()
+    (where / "src/lib.rs").write_text("")
+    (where / "Cargo.toml").write_text('[package]\nname = "x"\nversion = "1.0.0"\nedition = "2021"\n[dependencies]\nthing = { version = "1", registry = "test" }\n')
+    more = {"CARGO_HOME": str(where / "home"), "CARGO_REGISTRIES_TEST_INDEX": f"sparse+{url}/", "CARGO_HTTP_CAINFO": environment(b, b.place)["SSL_CERT_FILE"]}
+    if (home := Path.home() / ".rustup").is_dir():
+        more["RUSTUP_HOME"] = str(home)
+    return [(["cargo", "fetch", "-q"], more)]
+
+
+def maven(b: Broker, url: str, where: Path) -> list[tuple[list, dict]]:
+    root = where.parent / "root/test/parent/1.0"
+    root.mkdir(parents=True, exist_ok=True)
+    head = '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+    (root / "parent-1.0.pom").write_text(f"{head}<groupId>test</groupId><artifactId>parent</artifactId><version>1.0</version><packaging>pom</packaging></project>")
+    (where / "pom.xml").write_text(f"{head}<parent><groupId>test</groupId><artifactId>parent</artifactId><version>1.0</version><relativePath/></parent><artifactId>x</artifactId>"
+                                   f"<packaging>pom</packaging><repositories><repository><id>test</id><url>{url}</url></repository></repositories></project>")
+    # It reads no variable, but its own settings.
+    (where / "settings.xml").write_text(f"<settings><localRepository>{where}/m2</localRepository><proxies><proxy><id>x</id><active>true</active><protocol>https</protocol>"
+                                        f"<host>127.0.0.1</host><port>{b.port}</port></proxy></proxies></settings>")
+    trust = where / "trust"
+    subprocess.run(["keytool", "-importcert", "-noprompt", "-keystore", trust, "-storepass", "changeit", "-file", b.place.dir / "ca.pem"], check=True, capture_output=True)
+    return [(["mvn", "-q", "-B", "-s", where / "settings.xml", "validate"],
+             {"MAVEN_OPTS": f"-Djavax.net.ssl.trustStore={trust} -Djavax.net.ssl.trustStorePassword=changeit"})]
+
+
+def apt(b: Broker, url: str, where: Path) -> list[tuple[list, dict]]:
+    root = where.parent / "root"
+    (where / "thing/DEBIAN").mkdir(parents=True)
+    control = "Package: thing\nVersion: 1.0\nArchitecture: all\nMaintainer: x <x@example.com>\nDescription: x\n"
+    (where / "thing/DEBIAN/control").write_text(control)
+    root.mkdir(exist_ok=True)
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", where / "thing", root / "thing.deb"], check=True, capture_output=True)
+    data = (root / "thing.deb").read_bytes()
+    (root / "Packages").write_text(f"{control}Filename: ./thing.deb\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n")
+    (where / "sources.list").write_text(f"deb [trusted=yes] {url} ./\n")
+    for d in ("state/lists/partial", "cache/archives/partial"):
+        (where / d).mkdir(parents=True)
+    (where / "status").write_text("")
+    options = [x for o in (f"Dir::State={where}/state", f"Dir::State::status={where}/status", f"Dir::Cache={where}/cache", f"Dir::Etc::sourcelist={where}/sources.list",
+                           "Dir::Etc::sourceparts=/dev/null", "Dir::Etc::parts=/dev/null", "APT::Sandbox::User=root", "APT::Get::List-Cleanup=0",
+                           f"Acquire::https::CaInfo={b.place.dir}/ca.pem", "Acquire::Languages=none") for x in ("-o", o)]
+    return [(["apt-get", *options, "-q", "update"], {}), (["apt-get", *options, "-q", "download", "thing"], {})]
+
+
+# client: how it is asked for a package of an index at a URL, what it then has, and the program that must be there.
+BUILDERS = {
+    "uv": (uv, "site/thing.py", "python3"),
+    "cargo": (cargo, "home/registry/cache/*/thing-1.0.0.crate", "cargo"),
+    "Maven": (maven, "m2/test/parent/1.0/parent-1.0.pom", "mvn"),
+    "apt": (apt, "thing_1.0_all.deb", "apt-get"),
+}
+
+
+def builders(t: Tap, place: Place) -> None:
+    """uv, cargo, Maven and apt: an index through a tunnel, and over a route that has the token; what no rule names is refused."""
+    for name, (prepare, made, program) in BUILDERS.items():
+        if not shutil.which(program):
+            t.skip(f"{name} through a tunnel and over a route", f"{program} is not installed")
+            continue
+        top = place.dir / f"builder-{name}"
+        (top / "root").mkdir(parents=True)
+        wheel(top / "root")
+        server, port, tokens, rules = index(place, top / "root")
+        with Broker(place, rules) as b:
+            b.place = place
+            for how, url, token in (("through a tunnel", f"https://packages.test:{port}", ""), ("over a route", f"{b.url}/index", f"Bearer {KEY}")):
+                where = top / how.split()[-1]
+                where.mkdir()
+                tokens.clear()
+                for words, more in prepare(b, url, where):
+                    run(t, b, place, f"{name} {how}: {next((w for w in words if w in ('update', 'download')), 'gets its package')}", *words, cwd=where, **more)
+                t.ok(list(where.glob(made)) and set(tokens) == {token}, f"... it is there, {'with the token of the route' if token else 'without a token'}", tokens)
+            where = top / "refused"
+            where.mkdir()
+            for words, more in prepare(b, f"https://other.test:{port}", where)[:1]:
+                p = subprocess.run(list(map(str, words)), capture_output=True, text=True, env=environment(b, place, **more), cwd=where, timeout=300)
+            refused = wait_until(lambda b=b: [r for r in b.records() if (r["name"], r["reason"]) == ("other.test", "host")], "the record")
+            t.ok(refused and not list(where.glob(made)), f"{name} does not reach another host", p)
+        server.shutdown()
+
+
 QUICK = ()
-ALL = (languages, git, packages)
+ALL = (languages, git, packages, builders)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker as a process: what it may do, holds and costs; its parent; its limits."""
+import fcntl
+import hashlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -10,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import hello
-from harness import KEY, PASSWORD, Broker, Place, wait_until
+from harness import BROKER, KEY, PASSWORD, Broker, Place, wait_until
 from lib import build
 from lib.tap import Tap
 from servers import Stream
@@ -57,6 +60,54 @@ def confined(t: Tap, place: Place) -> None:
         t.equal(os.stat(f"/proc/{b.worker}/mem").st_uid, 0, "... nor lets its user look into its memory")
     for fd in stray:
         os.close(fd)
+
+
+LAYOUTS = 25
+
+
+def layouts(t: Tap, place: Place) -> None:
+    """Whatever numbers a parent's descriptors have, a worker keeps those that it is told of, and no other."""
+    seed = random.randrange(1 << 32)
+    r = random.Random(seed)
+    wrong = []
+    for _ in range(LAYOUTS):
+        ours, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        records, listener = open(place.dir / "layout-records", "ab"), socket.create_server(("127.0.0.1", 0))
+        rules = tempfile.TemporaryFile()
+        text = place.rules().encode()
+        rules.write(text + b"sum " + hashlib.sha256(text).hexdigest().encode() + b"\n")
+        rules.seek(0)
+        keys, ca = os.open(place.keys, os.O_PATH | os.O_DIRECTORY), open(place.dir / "ca.pem", "rb")
+        what = {"--rules": rules.fileno(), "--control": control.fileno(), "--records": records.fileno(), "--listen": listener.fileno(), "--secrets": keys, "--ca": ca.fileno()}
+        numbers = r.sample(range(3, r.choice((9, 12, 40, 900))), len(what))
+        strays = [n for n in r.sample(range(3, 1000), 12) if n not in numbers]
+        moves = dict(zip(numbers, what.values()))
+
+        def arrange(moves=moves, strays=strays) -> None:
+            high = {n: fcntl.fcntl(fd, fcntl.F_DUPFD, 2000) for n, fd in moves.items()}
+            for n, fd in high.items():
+                os.dup2(fd, n)
+            for n in strays:
+                os.dup2(0, n)
+
+        words = [w for option, n in zip(what, numbers) for w in (option, str(n))]
+        p = subprocess.Popen([BROKER, "worker", *words, "--resolver", "127.0.0.1", "--pod", "ns/layout/0"], preexec_fn=arrange, close_fds=False,
+                             stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        control.close()
+        if ours.recv(64):
+            held = {fd for fd, to in descriptors(p.pid).items() if fd > 2 and not to.startswith("anon_inode:")}
+            more = held & {*strays, *range(2000, 2100)}
+            if more or not set(numbers) - {numbers[0]} <= held:
+                wrong.append((sorted(numbers), sorted(strays), sorted(held)))
+        else:
+            wrong.append((numbers, p.stderr.read().decode()))
+        ours.close()
+        p.wait(60)
+        p.stderr.close()
+        for x in (records, listener, rules, ca):
+            x.close()
+        os.close(keys)
+    t.equal(wrong, [], f"of {LAYOUTS} layouts of descriptors a worker keeps what it is told of, and nothing else (seed {seed})")
 
 
 def memory(t: Tap, place: Place) -> None:
@@ -189,5 +240,5 @@ def again(t: Tap, place: Place) -> None:
         t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", p.stdout[-3000:] + p.stderr[-2000:])
 
 
-QUICK = (confined, memory, parent, full, flood)
+QUICK = (confined, layouts, memory, parent, full, flood)
 ALL = (cost, again)
