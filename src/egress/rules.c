@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/sha256.h"
 #include "egress/name.h"
+#include "flat/flat.h"
 #include "flat/name.h"
 
 #include <arpa/inet.h>
@@ -521,6 +522,24 @@ void kf_egress_rules_done(struct kf_egress_rules *rules)
 {
 	kf_arena_done(&rules->arena);
 	*rules = (struct kf_egress_rules){0};
+}
+
+void kf_egress_rules_of_policy(const char *text, size_t n, struct kf_buf *out)
+{
+	static const char word[] = "egress ", elsewhere[] = KF_EGRESS_ELSEWHERE "\n";
+	const char *at = text, *end = text + n;
+
+	while (at < end) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		const size_t line = (size_t)((stop ? stop + 1 : end) - at);
+		const size_t skip = sizeof(word) - 1;
+
+		if (line > skip && memcmp(at, word, skip) == 0 &&
+		    (line - skip != sizeof(elsewhere) - 1 ||
+		     memcmp(at + skip, elsewhere, sizeof(elsewhere) - 1) != 0))
+			kf_buf_add(out, at + skip, line - skip);
+		at += line;
+	}
 }
 
 void kf_egress_rules_seal(struct kf_buf *text)

@@ -25,6 +25,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#define POLICY	     "nono-policy " /* how a compiled profile begins */
 #define ARGS_MAX     (32 + 2 * KF_LIMIT_EGRESS_DIRS)
 #define NUMBER_TEXT  16
 #define BACKLOG	     1024
@@ -45,7 +46,8 @@ static const struct kf_option run_table[] = {
 	 .kind = KF_OPTION_STRING,
 	 .value = "FILE",
 	 KF_OPTION_AT(struct run_options, rules),
-	 .help = "The rules; a last line with their checksum is not needed."},
+	 .help = "The rules; a last line with their checksum is not needed.  Or a profile as "
+		 "'kubefence profile compile' prints it."},
 	{.name = "listen",
 	 .kind = KF_OPTION_STRING,
 	 .value = "ADDRESS:PORT",
@@ -111,6 +113,18 @@ static bool has_sum(const char *text, size_t n)
 	return line && strncmp(line + 1, "sum ", 4) == 0;
 }
 
+/* The rules of the compiled profile @file, whose other lines are the launcher's. */
+static void take_policy(const char *file, size_t n, struct kf_buf *out)
+{
+	const char *name = strchr(file, '\n') + 1;
+
+	kf_buf_adds(out, KF_EGRESS_HEADER);
+	kf_buf_add(out, name, strcspn(name, "\n"));
+	kf_buf_adds(out, "\n");
+	kf_egress_rules_of_policy(file, n, out);
+	kf_egress_rules_seal(out);
+}
+
 static int load_rules(const char *path, struct run_parts *parts, struct kf_err *err)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(2 * KF_LIMIT_EGRESS_RULES);
@@ -120,11 +134,15 @@ static int load_rules(const char *path, struct run_parts *parts, struct kf_err *
 
 	if (fd < 0)
 		return kf_fail_sys(err, "open '%s'", path);
-	if (kf_fd_slurp(fd, path, KF_LIMIT_EGRESS_RULES, &file, &n, err) < 0)
+	if (kf_fd_slurp(fd, path, KF_LIMIT_POLICY_TEXT, &file, &n, err) < 0)
 		return -1;
-	kf_buf_add(&text, file, n);
-	if (!has_sum(file, n))
-		kf_egress_rules_seal(&text);
+	if (strncmp(file, POLICY, strlen(POLICY)) == 0 && strchr(file, '\n')) {
+		take_policy(file, n, &text);
+	} else {
+		kf_buf_add(&text, file, n);
+		if (!has_sum(file, n))
+			kf_egress_rules_seal(&text);
+	}
 	if (text.failed)
 		return kf_fail_nomem(err, "egress rules");
 	if (kf_egress_rules_parse(text.p, text.n, &parts->rules, err) < 0)

@@ -85,25 +85,6 @@ int kf_guard_egress_names(const struct kf_view *view, const char *ret[static KF_
 
 /* ---- rules ---- */
 
-/* The lines of the broker's rules that the flat text @policy has, into @out. */
-static void add_rules(const struct kf_profile_text *policy, struct kf_buf *out)
-{
-	static const char word[] = "egress ";
-	const char *at = policy->text, *end = policy->text + policy->n;
-
-	while (at < end) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		const size_t n = (size_t)((stop ? stop + 1 : end) - at);
-
-		if (n > sizeof(word) && memcmp(at, word, sizeof(word) - 1) == 0 &&
-		    (n != sizeof(word) + sizeof(KF_EGRESS_ELSEWHERE) - 1 ||
-		     memcmp(at + sizeof(word) - 1, KF_EGRESS_ELSEWHERE "\n",
-			    sizeof(KF_EGRESS_ELSEWHERE)) != 0))
-			kf_buf_add(out, at + sizeof(word) - 1, n - (sizeof(word) - 1));
-		at += n;
-	}
-}
-
 /* Add the rules of the profile @i to those of the pod, or compare. */
 static int take_rules(struct pod_egress *p, size_t i, struct kf_err *err)
 {
@@ -121,7 +102,7 @@ static int take_rules(struct pod_egress *p, size_t i, struct kf_err *err)
 			       in->texts[i].broken ? in->texts[i].broken : "it does not exist");
 	if (!info->egress)
 		return 0;
-	add_rules(&in->texts[i], &lines);
+	kf_egress_rules_of_policy(in->texts[i].text, in->texts[i].n, &lines);
 	if (!p->text.n) {
 		kf_buf_addf(&p->text, KF_EGRESS_HEADER "name %s\n", in->names[i]);
 		kf_buf_add(&p->text, lines.p, lines.n);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts: which may be reached, by which words, at which addresses."""
+import json
+import socket
 import ssl
 import subprocess
 
@@ -273,6 +275,24 @@ def sandboxed(t: Tap, place: Place) -> None:
     t.ok(out.count('"head"') == 1 and "\n7\n" in out and "does not allow this host" in out, "in one that leaves it the broker's port it does not", out)
 
 
+def profile(t: Tap, place: Place) -> None:
+    """A profile as a pod would have it: its hosts for the broker, its files for the launcher."""
+    policy, source = place.dir / "policy", place.dir / "tried.json"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    source.write_text(json.dumps({"extends": "default", "network": {
+        "connect_port": [port], "allow_domain": [{"domain": "ok.test", "ports": [place.plain.port]}], "allow_range": ["127.0.0.1/32"], "ask": "nobody"}}))
+    policy.write_text(subprocess.run([ROOT / "out/bin/kubefence", "profile", "compile", source], check=True, capture_output=True, text=True).stdout)
+    code = 'curl -sS -m 30 $1; echo; curl -sS -m 30 http://nowhere.test/; curl -sS -m 30 --noproxy "*" $2; echo $?; touch /etc/kf-tried; grep NoNewPrivs /proc/self/status'
+    with open(policy) as fd:
+        p = subprocess.run([BROKER, "run", "--listen", f"127.0.0.1:{port}", "--rules", policy, "--resolver", place.names.address, "--",
+                            ROOT / "out/bin/nono", "wrap", "--profile", "tried", "--policy-fd", str(fd.fileno()), "--", "sh", "-c", code, "sh", f"http://ok.test:{place.plain.port}/x",
+                            f"http://127.0.0.1:{place.plain.port}/x"], capture_output=True, text=True, pass_fds=(fd.fileno(),))
+    out = p.stdout + p.stderr
+    t.ok(out.count('"head"') == 1 and "does not allow this host" in out and "to ask: nobody" in out and "\n7\n" in out and "/etc/kf-tried" in out and "NoNewPrivs:\t1" in out,
+         "a compiled profile is tried with broker and launcher: its host is reached by name, no other, and nothing around the broker", out)
+
+
 def late(t: Tap, place: Place) -> None:
     """Whoever does not say what he wants is not waited for."""
     with Broker(place) as b:
@@ -289,5 +309,5 @@ def late(t: Tap, place: Place) -> None:
             t.ok(True, "a connection that says nothing is closed")
 
 
-QUICK = (proxy, names, literals, addresses, resolving, tunnels, smuggling, answers, hop_by_hop, paths, sandboxed)
+QUICK = (proxy, names, literals, addresses, resolving, tunnels, smuggling, answers, hop_by_hop, paths, sandboxed, profile)
 ALL = (late,)
