@@ -15,10 +15,24 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+/* What newer architectures have only the call on the right of. */
+#ifndef SYS_dup2
+#define SYS_dup2     SYS_dup3
+#define SYS_rename   SYS_renameat
+#define SYS_stat     SYS_newfstatat
+#define SYS_lstat    SYS_newfstatat
+#define SYS_open     SYS_openat
+#define SYS_readlink SYS_readlinkat
+#define SYS_access   SYS_faccessat
+#endif
+#ifndef SYS_arch_prctl
+#define SYS_arch_prctl SYS_prctl
+#endif
+
 #define BIT(cap) (UINT64_C(1) << (cap))
 
 /* Sockets in pods' namespaces, workers, the guard. */
-KF_CALLS(parent_calls, KF_CALL_IS(setns, 1, CLONE_NEWNET), KF_CALL_IS(socket, 0, AF_INET),
+KF_CALLS(kf_pods_parent_calls, KF_CALL_IS(setns, 1, CLONE_NEWNET), KF_CALL_IS(socket, 0, AF_INET),
 	 KF_CALL_IS(socket, 0, AF_INET6), KF_CALL_IS(socket, 0, AF_NETLINK),
 	 KF_CALL_IS(socket, 0, AF_UNIX), KF_CALL_IS(socketpair, 0, AF_UNIX), KF_CALL(bind),
 	 KF_CALL(listen), KF_CALL(getsockname), KF_CALL(setsockopt), KF_CALL(getsockopt),
@@ -27,42 +41,29 @@ KF_CALLS(parent_calls, KF_CALL_IS(setns, 1, CLONE_NEWNET), KF_CALL_IS(socket, 0,
 		     CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
 			     CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_VM),
 	 KF_CALL(execve), KF_CALL(wait4), KF_CALL(kill), KF_CALL(setpgid), KF_CALL(dup3),
-#ifdef SYS_dup2
-	 KF_CALL(dup2),
-#endif
-#ifdef SYS_rename
-	 KF_CALL(rename),
-#endif
-#ifdef SYS_stat
-	 KF_CALL(stat), KF_CALL(lstat), KF_CALL(open),
-#endif
+	 KF_CALL(dup2), KF_CALL(rename), KF_CALL(stat), KF_CALL(lstat), KF_CALL(open),
 	 KF_CALL(statx), KF_CALL(epoll_create1), KF_CALL(readv), KF_CALL(writev));
 
 /* A program that starts, and what it does before it confines itself. */
-KF_CALLS(start_calls, KF_CALL(set_tid_address), KF_CALL(set_robust_list), KF_CALL(rseq),
-#ifdef SYS_arch_prctl
-	 KF_CALL(arch_prctl),
-#endif
-#ifdef SYS_readlink
-	 KF_CALL(readlink), KF_CALL(access),
-#endif
-	 KF_CALL(readlinkat), KF_CALL(prlimit64), KF_CALL(getuid), KF_CALL(geteuid),
-	 KF_CALL(getgid), KF_CALL(getegid), KF_CALL(setgroups), KF_CALL(setresuid),
-	 KF_CALL(setresgid), KF_CALL(capget), KF_CALL(capset), KF_CALL(prctl), KF_CALL(seccomp),
-	 KF_CALL(close_range), KF_CALL(landlock_create_ruleset), KF_CALL(landlock_add_rule),
+KF_CALLS(kf_pods_start_calls, KF_CALL(set_tid_address), KF_CALL(set_robust_list), KF_CALL(rseq),
+	 KF_CALL(arch_prctl), KF_CALL(readlink), KF_CALL(access), KF_CALL(readlinkat),
+	 KF_CALL(prlimit64), KF_CALL(getuid), KF_CALL(geteuid), KF_CALL(getgid), KF_CALL(getegid),
+	 KF_CALL(setgroups), KF_CALL(setresuid), KF_CALL(setresgid), KF_CALL(capget),
+	 KF_CALL(capset), KF_CALL(prctl), KF_CALL(seccomp), KF_CALL(close_range),
+	 KF_CALL(landlock_create_ruleset), KF_CALL(landlock_add_rule),
 	 KF_CALL(landlock_restrict_self), KF_CALL(eventfd2), KF_CALL(uname),
 	 KF_CALL(sched_getaffinity), KF_CALL(pread64));
 
 /* A worker that serves; its own lists are stricter. */
-KF_CALLS(worker_calls, KF_CALL(connect), KF_CALL(openat2), KF_CALL(mlock), KF_CALL(munlock),
+KF_CALLS(kf_pods_worker_calls, KF_CALL(connect), KF_CALL(openat2), KF_CALL(mlock), KF_CALL(munlock),
 	 KF_CALL(poll), KF_CALL(getpeername));
 
 int kf_pods_confine(const char *dir, const char *worker, struct kf_err *err)
 {
-	static const struct kf_calls *const calls[] = {&kf_libc_calls,	&kf_event_calls,
-						       &kf_file_calls,	&kf_http_calls,
-						       &kf_watch_calls, &parent_calls,
-						       &start_calls,	&worker_calls};
+	static const struct kf_calls *const calls[] = {&kf_libc_calls,	     &kf_event_calls,
+						       &kf_file_calls,	     &kf_http_calls,
+						       &kf_watch_calls,	     &kf_pods_parent_calls,
+						       &kf_pods_start_calls, &kf_pods_worker_calls};
 	/* What else it reads is where the runtime, the kubelet and the node say. */
 	const struct kf_place places[] = {
 		{"/", KF_PLACE_READ},

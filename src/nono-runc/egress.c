@@ -150,20 +150,11 @@ static bool own_network(int fd, struct stat *ret)
 	       own.st_ino == ret->st_ino && own.st_dev == ret->st_dev;
 }
 
-static void close_stream(FILE **stream)
-{
-	if (*stream)
-		(void)fclose(*stream);
-}
-
 static int open_network(struct pod_egress *p, struct kf_err *err)
 {
-	KF_CLEANUP(close_stream) FILE *mounts = fopen("/proc/self/mountinfo", "re");
 	struct stat st = {0};
 	const char *path;
 
-	if (!mounts)
-		return kf_fail_sys(err, "open /proc/self/mountinfo");
 	if (kf_oci_netns(p->in->oci, &path, err) < 0)
 		return -1;
 	if (path && *path == '/') {
@@ -180,7 +171,7 @@ static int open_network(struct pod_egress *p, struct kf_err *err)
 			"of the pod's own; take hostNetwork away, or use another profile",
 			p->rules.profile);
 	p->inode = st.st_ino;
-	return kf_guard_pinned(mounts, p->inode, p->in->arena, &p->netns, err);
+	return kf_guard_pinned(KF_GUARD_MOUNTS, p->inode, p->in->arena, &p->netns, err);
 }
 
 /* With these a process changes the rules, or enters another namespace. */

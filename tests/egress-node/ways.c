@@ -2,8 +2,8 @@
 /* ways ADDRESS ADDRESS6 NAMESERVER MARK [WAY]: tries each way out of a network that a program has,
  * and prints what became of it.  Whether anything left the pod, the test sees at the other end of
  * its veth.  ways say HEX: sends these bytes to the broker and prints what it answers, until it
- * closes or says no more for some seconds.  ways hammer ADDRESS: tries to get there again and again,
- * until it is ended. */
+ * closes or says no more for some seconds.  ways hammer ADDRESS: tries to get there again and
+ * again, until it is ended. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
