@@ -163,6 +163,7 @@ void kf_plugin_connection(const struct kf_plugin *plugin, struct kf_buf *out)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf events = KF_BUF_INIT(EVENTS_TEXT);
 
+	kf_buf_add_line(out, "version: %s", KF_VERSION);
 	add_rejected(&plugin->setup.names, out);
 
 	if (!plugin->connected)

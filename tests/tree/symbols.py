@@ -8,7 +8,7 @@ import subprocess
 
 # folder of src/: how the names begin that its files give to others.  Where two fit, the longer one counts.
 PREFIXES = {
-    "base": "kf_json_put kf_json_open kf_json_close kf_arena kf_buf kf_err kf_fail kf_log kf_file kf_read kf_write kf_path kf_dir kf_escape kf_utf8 kf_sha256 kf_own_directory kf_mkdir kf_fd kf_syslog",
+    "base": "kf_json_put kf_json_open kf_json_close kf_arena kf_buf kf_err kf_fail kf_log kf_file kf_read kf_write kf_path kf_dir kf_escape kf_utf8 kf_sha256 kf_version kf_own_directory kf_mkdir kf_fd kf_syslog",
     "text": "kf_diag kf_diags kf_lines kf_diff",
     "json": "kf_json kf_jsonc",
     "toml": "kf_toml",

@@ -3,6 +3,7 @@
  * src/kubefence/doctor. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/version.h"
 #include "cli/print.h"
 #include "kube/marks.h"
 #include "kube/object.h"
@@ -75,6 +76,37 @@ static enum result check_daemonsets(struct doctor *d)
 	}
 	return n ? set_result(d, OK, "%zu", n)
 		 : set_result(d, ERROR, "there is none: is the chart installed?");
+}
+
+/* The chart's version against this program's, and nodes that an upgrade has not reached. */
+static enum result check_versions(struct doctor *d)
+{
+	struct json_object *items = kf_kube_at(d->daemonsets, "items");
+
+	if (!d->daemonsets)
+		return say_unknown(d);
+	for (size_t i = 0; i < kf_kube_length(items); i++) {
+		struct json_object *ds = json_object_array_get_idx(items, i);
+		const char *chart = kf_kube_meta(ds, "labels", "app.kubernetes.io/version");
+		long want = kf_kube_number(ds, "status.desiredNumberScheduled");
+		long have = kf_kube_number(ds, "status.updatedNumberScheduled");
+		enum kf_apart apart = chart ? kf_version_apart(chart, KF_VERSION) : KF_APART_NOT;
+
+		if (apart != KF_APART_NOT)
+			return set_result(d, apart == KF_APART_ONE ? WARNING : ERROR,
+					  "the chart is %.40s, this program " KF_VERSION "%s",
+					  chart,
+					  apart == KF_APART_ONE
+						  ? ": neighbours work together; bring them to one"
+						  : ": nobody has tried these together; upgrade by "
+						    "one minor version at a time");
+		if (have < want)
+			return set_result(d, WARNING,
+					  "%s: %ld of %ld nodes have not been reached by the last "
+					  "upgrade",
+					  kf_kube_string(ds, "metadata.name"), want - have, want);
+	}
+	return set_result(d, OK, KF_VERSION);
 }
 
 static enum result check_nodes(struct doctor *d)
@@ -248,6 +280,7 @@ static const struct {
 } checks[] = {
 	{"the chart's configuration", check_config},
 	{"the chart's DaemonSets run everywhere", check_daemonsets},
+	{"everything is of one version", check_versions},
 	{"nodes are ready for sandboxed pods", check_nodes},
 	{"the chart's profiles are in force", check_profiles},
 	{"every handler has a RuntimeClass", check_classes},

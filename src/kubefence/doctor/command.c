@@ -187,6 +187,14 @@ struct doctor_line {
 	bool pre;
 };
 
+static time_t uptime_seconds(void)
+{
+	struct timespec t = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 static int run_doctor(const struct kf_command *self, int argc, char **argv)
 {
 	static const char *const default_handlers[] = {KF_NODE_HANDLER};
@@ -201,6 +209,7 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 	enum doctor_format format;
 	struct kf_arguments arguments;
 	struct tally tally;
+	time_t end;
 	int status;
 
 	/* doctor changes nothing. */
@@ -211,8 +220,9 @@ static int run_doctor(const struct kf_command *self, int argc, char **argv)
 	format = (enum doctor_format)l.format;
 	l.node.handlers = l.handlers.n ? handlers : default_handlers;
 	l.node.nhandlers = l.handlers.n ? l.handlers.n : 1;
+	end = uptime_seconds() + l.wait;
 	tally = run_round(&l.node, l.pre, format, &out);
-	for (; tally.errors && l.wait; l.wait--) {
+	while (tally.errors && uptime_seconds() < end) {
 		(void)nanosleep(&pause, NULL);
 		tally = run_round(&l.node, l.pre, format, &out);
 	}

@@ -3,7 +3,9 @@
  * the guard are checked in node.c. */
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/version.h"
 #include "flat/flat.h"
+#include "host/run.h"
 #include "host/socket.h"
 #include "kata/kata.h"
 #include "kubefence/agent/agent.h"
@@ -20,6 +22,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* What a program of ours says of itself, in one line; it only prints. */
+#define VERSION_TEXT 128
+#define VERSION_MS   (10 * 1000)
 
 /* --- plugin --- */
 
@@ -86,6 +92,63 @@ static enum kf_doctor_result check_connected(struct kf_doctor *d)
 		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 	return kf_doctor_say(d, KF_DOCTOR_WARNING,
 			     "%s; the guard sandboxes with the settings it was given last", why);
+}
+
+/* The version that one of our programs on the node says of itself; "" if it does not. */
+static void read_version(const struct kf_host *host, const char *program, const char *option,
+			 char ret[static VERSION_TEXT])
+{
+	const char *const argv[] = {program, option, NULL};
+	struct kf_run run;
+	struct kf_err err;
+	const char *word;
+
+	ret[0] = '\0';
+	if (kf_run_host(host, argv, VERSION_MS, VERSION_TEXT, &run, &err) < 0)
+		return;
+	word = run.status == 0 ? strrchr(run.out, ' ') : NULL;
+	if (word)
+		(void)snprintf(ret, VERSION_TEXT, "%.*s", (int)strcspn(word + 1, "\n"), word + 1);
+	kf_run_done(&run);
+}
+
+/* Launcher, guard and plugin of this node, against this program. */
+static enum kf_doctor_result check_versions(struct kf_doctor *d)
+{
+	struct {
+		const char *name;
+		char version[VERSION_TEXT];
+	} ours[] = {{"the launcher", ""}, {"the guard", ""}, {"nono-nri", ""}};
+	enum kf_apart most = KF_APART_NOT;
+	struct kf_plugin_result result;
+	size_t which = 0;
+
+	if (!d->found || !d->node.journal.exists)
+		return kf_doctor_say(d, KF_DOCTOR_SKIP, "needs a node that is set up");
+	read_version(&d->node.host, d->options->launcher, "--version", ours[0].version);
+	read_version(&d->node.host, KF_NODE_GUARD, "--kubefence-version", ours[1].version);
+	kf_agent_plugin_do(&d->node.host, &result);
+	(void)kf_agent_plugin_said(&result, "version", ours[2].version, VERSION_TEXT);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(ours); i++) {
+		/* Who does not run, or has no guard, is told of by other checks. */
+		enum kf_apart apart = *ours[i].version
+					      ? kf_version_apart(ours[i].version, KF_VERSION)
+					      : KF_APART_NOT;
+
+		if (apart > most) {
+			most = apart;
+			which = i;
+		}
+	}
+	if (most == KF_APART_NOT)
+		return kf_doctor_say(d, KF_DOCTOR_OK, KF_VERSION);
+	return kf_doctor_say(
+		d, most == KF_APART_ONE ? KF_DOCTOR_WARNING : KF_DOCTOR_ERROR,
+		"%s is %s, this program " KF_VERSION ": %s", ours[which].name, ours[which].version,
+		most == KF_APART_ONE
+			? "neighbours work together; end the upgrade with 'kubefence node install'"
+			: "nobody has tried these together; upgrade by one minor version at a "
+			  "time");
 }
 
 /* Whether the runtime applies what the plugin asks for, and validates it; only the plugin knows. */
@@ -353,6 +416,7 @@ const struct kf_doctor_check kf_doctor_workload[] = {
 	{"plugin", "the NRI socket is there", "nri", false, nri_socket},
 	{"plugin", "the plugin runs", "plugin", false, check_plugin},
 	{"plugin", "it is connected to the runtime and ready", "connected", false, check_connected},
+	{"plugin", "all programs are of one version", "versions", false, check_versions},
 	{"plugin", "the runtime does what it asks for", "given", false, check_given},
 	{"plugin", "published profiles are valid", "profiles", false, check_profiles},
 	{"workload", "containers", "containers", false, check_containers},

@@ -2,7 +2,7 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, denied, given, holds, migrate, monitored, starts
+from . import admission, chart, denied, given, holds, migrate, monitored, starts, upgrade
 
 PARTS = {
     "admission": admission.run,
@@ -13,6 +13,7 @@ PARTS = {
     "migrate": migrate.run,
     "monitored": monitored.run,
     "starts": starts.run,
+    "upgrade": upgrade.run,
 }
 
 
