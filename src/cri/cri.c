@@ -25,6 +25,7 @@
 #define ANSWER_MAX	WINDOW
 #define PART_MAX	256  /* the headers of a request, or its message: constants of ours */
 #define REQUEST_MAX	4096 /* all frames of a request */
+#define IMAGE_MAX	120  /* a name of ours; its length takes one byte of a message */
 /* For so long a socket may refuse connections before the runtime counts as absent. */
 #define REFUSED_SECONDS 5
 
@@ -448,6 +449,41 @@ int kf_cri_list(const struct kf_host_runtime *rt, struct kf_arena *arena, struct
 	kf_buf_done(&containers);
 	if (r == 0)
 		*ret = list;
+	return r;
+}
+
+/* ImageStatusRequest{image 1: {image 1}}; ImageStatusResponse{image 1: {id 1}}. */
+int kf_cri_image(const struct kf_host_runtime *rt, const char *image, struct kf_arena *arena,
+		 const char **ret_id, struct kf_err *err)
+{
+	const char *path = kf_host_first(rt->host, rt->distro->sockets), *at, *id = NULL;
+	struct kf_buf answer = KF_BUF_INIT(ANSWER_MAX);
+	char message[4 + IMAGE_MAX];
+	struct cri_question q = {"\x24/runtime.v1.ImageService/ImageStatus", message, 0};
+	size_t n = strlen(image);
+	struct field f, in[1];
+	int r;
+
+	if (n > IMAGE_MAX)
+		return kf_fail(err, EINVAL, "an image's name has at most %d bytes", IMAGE_MAX);
+	if (!path)
+		return kf_fail(err, ENOENT, "there is no socket '%s'", rt->distro->sockets[0]);
+	message[0] = message[2] = 0x0a;
+	message[1] = (char)(n + 2);
+	message[3] = (char)n;
+	memcpy(message + 4, image, n);
+	q.n = n + 4;
+	r = ask_again(rt, path, &q, &answer, err);
+	at = answer.p + 5;
+	while (r == 0 && next_field(&at, answer.p + answer.n, &f))
+		if (f.p && f.number == 1) {
+			read_strings(f, in, 1);
+			id = text_of(arena, &in[0]);
+			r = id ? 0 : kf_fail_nomem(err, "image");
+		}
+	kf_buf_done(&answer);
+	if (r == 0)
+		*ret_id = id;
 	return r;
 }
 

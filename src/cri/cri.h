@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to the container runtime on its CRI socket: does it serve a handler, which pods and
- * containers does it have. */
+/* Questions to the container runtime on its CRI socket: does it serve a handler, which pods,
+ * containers and images does it have. */
 #ifndef KF_CRI_CRI_H
 #define KF_CRI_CRI_H
 
@@ -46,5 +46,9 @@ struct kf_cri_list {
  * ret->runs is false. -1 if there is a runtime and it does not answer. */
 int kf_cri_list(const struct kf_host_runtime *rt, struct kf_arena *arena, struct kf_cri_list *ret,
 		struct kf_err *err);
+
+/* The ID of the image that the runtime has by the name @image, in @arena; NULL if it has none. */
+int kf_cri_image(const struct kf_host_runtime *rt, const char *image, struct kf_arena *arena,
+		 const char **ret_id, struct kf_err *err);
 
 #endif

@@ -5,9 +5,9 @@
 
 #include "cli/command.h"
 
-extern const struct kf_command kf_cmd_denials, kf_cmd_doctor, kf_cmd_explain, kf_cmd_kata,
-	kf_cmd_learn, kf_cmd_logs, kf_cmd_node, kf_cmd_profile, kf_cmd_review, kf_cmd_seccomp,
-	kf_cmd_selftest, kf_cmd_status, kf_cmd_sysdump, kf_cmd_try;
+extern const struct kf_command kf_cmd_denials, kf_cmd_doctor, kf_cmd_explain, kf_cmd_images,
+	kf_cmd_kata, kf_cmd_learn, kf_cmd_logs, kf_cmd_node, kf_cmd_profile, kf_cmd_review,
+	kf_cmd_seccomp, kf_cmd_selftest, kf_cmd_status, kf_cmd_sysdump, kf_cmd_try;
 
 /* kubectl nono */
 extern const struct kf_command kf_cmd_cluster;

@@ -16,9 +16,10 @@ static const char *builtin_name(size_t i)
 int main(int argc, char **argv)
 {
 	static const struct kf_command *const commands[] = {
-		&kf_cmd_explain,  &kf_cmd_learn,  &kf_cmd_denials, &kf_cmd_logs,   &kf_cmd_doctor,
-		&kf_cmd_kata,	  &kf_cmd_node,	  &kf_cmd_profile, &kf_cmd_review, &kf_cmd_seccomp,
-		&kf_cmd_selftest, &kf_cmd_status, &kf_cmd_sysdump, &kf_cmd_try,	   NULL};
+		&kf_cmd_explain, &kf_cmd_learn,	  &kf_cmd_denials, &kf_cmd_logs,
+		&kf_cmd_doctor,	 &kf_cmd_images,  &kf_cmd_kata,	   &kf_cmd_node,
+		&kf_cmd_profile, &kf_cmd_review,  &kf_cmd_seccomp, &kf_cmd_selftest,
+		&kf_cmd_status,	 &kf_cmd_sysdump, &kf_cmd_try,	   NULL};
 	static const struct kf_command kubefence = {
 		.name = "kubefence",
 		.about = "Runs untrusted code in Kubernetes pods inside a kernel sandbox.",
