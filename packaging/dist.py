@@ -5,6 +5,9 @@
     kubefence-V.tar.gz              the source
     kubefence-V-linux-ARCH.tar.gz   what "make install" puts below /usr/local: static programs, manual pages, libnri ...
     kubefence-chart-V.tgz           the Helm chart
+    kubefence-image-V.tar           the image for all ARCHes, as an OCI archive: "kubefence images load", "skopeo copy"
+    kubefence-chart-V.oci.tar       the chart as one, as "helm push" would make it: "skopeo copy" brings it to a registry
+    kubefence-V.digests             what registries call image and chart
     kubectl-nono.yaml               with --url, where the files will be: the manifest for krew
     kubefence-V.spdx.json           the bill of materials: source, files, and what is linked into the programs
     SHA256SUMS                      of all of these; packaging/sign signs it, packaging/verify checks it
@@ -104,6 +107,60 @@ def archive(top: Path, name: str, when: int) -> tuple[bytes, dict[str, bytes]]:
     return gzip.compress(buf.getvalue(), 9, mtime=0), files
 
 
+def image(source: Path, version: str, work: Path, tops: dict[str, tuple[Path, str]]) -> tuple[bytes, str]:
+    """The image of the programs in @tops, as an archive, and its digest."""
+    out, log = work / "kubefence-image", work / "image.log"
+    for top, sysroot in tops.values():
+        if sysroot:
+            (top / "sysroot").symlink_to(sysroot)  # for the image's bill of materials
+    run(source / "images/build.py", out, *(f"--arch={arch}={top}/bin" for arch, (top, _) in tops.items()), log=log)
+    index = json.loads((out / "index.json").read_text())
+    return Path(f"{out}.tar").read_bytes(), index["manifests"][0]["digest"]
+
+
+def chart_archive(chart: bytes, meta: dict, version: str, created: str) -> tuple[bytes, str]:
+    """The chart as an OCI archive, and its digest."""
+    blobs = {}
+
+    def blob(data: bytes, kind: str) -> dict:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data)}
+
+    def text(value) -> bytes:
+        return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+    manifest = blob(text({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blob(text(meta), "application/vnd.cncf.helm.config.v1+json"),
+        "layers": [blob(chart, "application/vnd.cncf.helm.chart.content.v1.tar+gzip")],
+        "annotations": {"org.opencontainers.image.title": meta["name"], "org.opencontainers.image.version": version,
+                        "org.opencontainers.image.created": created, "org.opencontainers.image.licenses": "Apache-2.0"}}),
+        "application/vnd.oci.image.manifest.v1+json")
+    top = {**manifest, "annotations": {"org.opencontainers.image.ref.name": version}}
+    files = {**blobs, "index.json": text({"schemaVersion": 2, "manifests": [top]}), "oci-layout": text({"imageLayoutVersion": "1.0.0"})}
+    buf = io.BytesIO()
+    with tarfile.open(fileobj=buf, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o644
+            tar.addfile(info, io.BytesIO(data))
+    return buf.getvalue(), manifest["digest"]
+
+
+def chart_meta(chart: Path) -> dict:
+    """Chart.yaml as JSON, as Helm puts it beside the chart; its values are plain words."""
+    found = {}
+    for line in (chart / "Chart.yaml").read_text().splitlines():
+        m = re.match(r"(\w+): *\"?([^\"#]*?)\"?$", line)
+        if m and m[2]:
+            found[m[1]] = m[2]
+    missing = [k for k in ("apiVersion", "name", "version", "appVersion") if k not in found]
+    if missing:
+        fail(f"{chart}/Chart.yaml: no plain value of {', '.join(missing)}")
+    return found
+
+
 KREW = """apiVersion: krew.googlecontainertools.github.com/v1alpha2
 kind: Plugin
 metadata:
@@ -145,7 +202,8 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     release = {f"{name}.tar.gz": gzip.compress(git("-c", "tar.umask=0022", "archive", "--format=tar", f"--prefix={name}/", "HEAD"), 9, mtime=0)}
-    builds = {}
+    builds, tops = {}, {}
+    created = datetime.fromtimestamp(when, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     with tempfile.TemporaryDirectory(prefix="kf-dist-") as tmp:
         with tarfile.open(fileobj=io.BytesIO(release[f"{name}.tar.gz"])) as tar:
             tar.extractall(tmp, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(tmp)
@@ -156,9 +214,15 @@ def main() -> None:
             work.mkdir(parents=True)
             top, sysroot = build(Path(tmp, name), arch, work)
             release[f"{name}-linux-{arch}.tar.gz"], files = archive(top, f"{name}-linux-{arch}", when)
-            builds[arch] = files, sbom.linked(sysroot)
-    created = datetime.fromtimestamp(when, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    bill = sbom.spdx(version, created, "kubefence-dist", builds, {n: d for n, d in release.items() if n == f"{name}.tar.gz"})
+            builds[arch], tops[arch] = (files, sbom.linked(sysroot)), (top, sysroot)
+        images = {}
+        release[f"kubefence-image-{version}.tar"], images["image"] = image(Path(tmp, name), version, Path(tmp), tops)
+        release[f"kubefence-chart-{version}.oci.tar"], images["chart"] = chart_archive(
+            release[f"kubefence-chart-{version}.tgz"], chart_meta(Path(tmp, name, "charts/kubefence")), version, created)
+        release[f"{name}.digests"] = "".join(f"{what} {digest}\n" for what, digest in images.items()).encode()
+    # The archives of programs are in it file by file, for each architecture.
+    whole = {n: d for n, d in release.items() if "-linux-" not in n}
+    bill = sbom.spdx(version, created, "kubefence-dist", builds, whole)
     release[f"{name}.spdx.json"] = (json.dumps(bill, indent=1, sort_keys=True) + "\n").encode()
     if args.url:
         release["kubectl-nono.yaml"] = krew(version, args.url, release)

@@ -8,7 +8,9 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from lib import tools
 from lib.build import ROOT
+from lib.distribution import Registry
 from lib.tap import Tap
 
 PROGRAMS = ("kubefence", "nono", "nono-bwrap", "nono-egress", "nono-nri", "nono-runc")
@@ -80,8 +82,10 @@ def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
         listed |= {str(p.relative_to(tmp)) for p in top.rglob("*") if p.is_file() and not p.is_symlink()}
     bill = json.loads((dist / f"{name}.spdx.json").read_text())
     said = {f["fileName"].removeprefix("./"): f["checksums"][1]["checksumValue"] for f in bill["files"]}
-    t.equal(set(said), {*listed, f"{name}.tar.gz"}, "the bill of materials has the source and every file")
-    wrong = [n for n, digest in said.items() if hashlib.sha256(((dist if n.endswith(".tar.gz") else tmp) / n).read_bytes()).hexdigest() != digest]
+    whole = {p.name for p in dist.iterdir() if "-linux-" not in p.name and p.name not in ("SHA256SUMS", f"{name}.spdx.json")}
+    t.ok(f"kubefence-image-{version}.tar" in whole and f"kubefence-chart-{version}.oci.tar" in whole, "image and chart are among them, as OCI archives", whole)
+    t.equal(set(said), {*listed, *whole}, "the bill of materials has the source, image, chart and every file")
+    wrong = [n for n, digest in said.items() if hashlib.sha256(((dist if n in whole else tmp) / n).read_bytes()).hexdigest() != digest]
     t.equal(wrong, [], "... with their hashes")
     ids = [x["SPDXID"] for x in (*bill["packages"], *bill["files"])]
     t.ok(len(set(ids)) == len(ids) and all({r["spdxElementId"], r["relatedSpdxElement"]} <= {"SPDXRef-DOCUMENT", *ids} for r in bill["relationships"]),
@@ -90,6 +94,27 @@ def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
     for arch in ("amd64", "arm64"):
         versions = [p["versionInfo"] for p in bill["packages"] if p["SPDXID"].startswith(f"SPDXRef-{arch}-")]
         t.ok(len(versions) == 10 and all(versions), f"... for {arch}, with versions", versions)
+
+
+def pushed(t: Tap, dist: Path, version: str, tmp: Path) -> None:
+    """Image and chart of the release, in a real registry: by the digests that the release says; Helm renders the chart."""
+    digests = dict(line.split() for line in (dist / f"kubefence-{version}.digests").read_text().splitlines())
+    sums = (dist / "SHA256SUMS").read_text()
+    for arch in ("amd64", "arm64"):
+        p = subprocess.run(["skopeo", "inspect", "--override-arch", arch, f"oci-archive:{dist}/kubefence-image-{version}.tar"], capture_output=True, text=True)
+        t.ok(p.returncode == 0 and json.loads(p.stdout)["Architecture"] == arch, f"{arch}: skopeo reads the image of the release", p)
+    with Registry(tmp) as registry:
+        for what, to in (("image", "kubefence"), ("chart", "charts/kubefence")):
+            file = f"kubefence-{what}-{version}" + (".oci.tar" if what == "chart" else ".tar")
+            p = subprocess.run(["skopeo", "copy", "-q", "--all", "--preserve-digests", "--dest-tls-verify=false", f"oci-archive:{dist}/{file}",
+                                f"docker://{registry}/{to}:{version}"], capture_output=True, text=True)
+            raw = subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{registry}/{to}@{digests[what]}"], capture_output=True)
+            t.ok(p.returncode == 0 and f"sha256:{hashlib.sha256(raw.stdout).hexdigest()}" == digests[what] and file in sums,
+                 f"the {what} goes to a registry, under the digest that the release says", f"{p} {raw.stderr}")
+        helm = tools.program("helm", "3")
+        p = subprocess.run([helm, "template", "kf", f"oci://{registry}/charts/kubefence", "--plain-http", "--version", version], capture_output=True,
+                           text=True, env={**os.environ, "HOME": str(tmp)})
+        t.ok(p.returncode == 0 and "kind: DaemonSet" in p.stdout, "Helm takes the chart from there", p.stderr)
 
 
 def run(t: Tap, tmp: Path) -> None:
@@ -107,4 +132,5 @@ def run(t: Tap, tmp: Path) -> None:
     t.ok(p.returncode == 0, "... and in another place, at another hour, with another umask", (p.stdout + p.stderr)[-3000:])
     sums = [(tmp / x / "dist/SHA256SUMS").read_text() for x in ("one", "two")]
     t.equal(sums[1], sums[0], "both gave the same files")
+    t.case("pushed", pushed, t, tmp / "one/dist", version, tmp)
     t.case("contents", contents, t, tmp / "one/dist", f"kubefence-{version}", tmp)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+from lib import tools
 from lib.build import ROOT
 from lib.tap import Tap
 
@@ -41,3 +42,25 @@ def signed(t: Tap, where: Path) -> None:
     (dist / "SHA256SUMS").write_text((dist / "SHA256SUMS").read_text().replace("b.json", "c.json"))
     t.ok("not signed" in verify("--key", where / "ours.pub").stderr, "a changed list is refused")
     t.ok(run(ROOT / "packaging/sign", where / "none", where / "ours.key").returncode == 1, "nothing to sign is an error")
+
+
+def by_cosign(t: Tap, where: Path) -> None:
+    """The real cosign verifies what packaging/sign makes, and nothing else."""
+    cosign = tools.program("cosign")
+    (where / "SHA256SUMS").write_text(f"{hashlib.sha256(b'a').hexdigest()}  a\n")
+    for who in ("ours", "other"):
+        run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", where / f"{who}.key")
+        run("openssl", "ec", "-in", where / f"{who}.key", "-pubout", "-out", where / f"{who}.pub")
+    run(ROOT / "packaging/sign", where, where / "ours.key")
+
+    def verify(who: str) -> subprocess.CompletedProcess:
+        env = {**os.environ, "HOME": str(where)}
+        return subprocess.run([cosign, "verify-blob", "--key", where / f"{who}.pub", "--signature", where / "SHA256SUMS.sig", "--insecure-ignore-tlog",
+                               where / "SHA256SUMS"], capture_output=True, text=True, env=env)
+
+    p = verify("ours")
+    t.ok(p.returncode == 0 and "Verified OK" in p.stdout + p.stderr, "cosign verifies the signature", p)
+    t.ok(verify("other").returncode != 0, "... and refuses another key")
+    with open(where / "SHA256SUMS", "a") as f:
+        f.write("more\n")
+    t.ok(verify("ours").returncode != 0, "... and a changed list")
