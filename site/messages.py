@@ -106,7 +106,8 @@ SUBJECTS = (
     Subject("Review of volumes", ("review", "kubefence/review"),
             "Changes that wait for a review: [review.md](review.md). Nothing was committed that was not listed, and nothing is lost: put right what "
             "the message names, look at the changes again (`kubefence review diff`), and give the same command once more."),
-    Subject("Other commands", ("cli", "base", "confine", "kubefence", "kubefence/try", "kubefence/explain", "kubefence/profile", "kubefence/seccomp"),
+    Subject("Other commands", ("cli", "base", "confine", "kubefence", "kubefence/try", "kubefence/explain", "kubefence/profile", "kubefence/seccomp",
+                               "kubefence/images"),
             "The command line is wrong (`--help` of the command has it), or a file that it names cannot be used: look at the file, its owner and its mode."),
     Subject("libnri", ("nri",), "The connection between a plugin and the runtime: [libnri.md](libnri.md). Of the plugin `nono-nri` it means that the runtime "
             "ended the connection or speaks another NRI: the runtime's log says why. It connects again by itself."),

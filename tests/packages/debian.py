@@ -6,15 +6,20 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
-from lib import images, tools
+from lib import auditlog, images, limits, tools
 from lib.build import ROOT
 from lib.installed import STRICT
 from lib.tap import Tap
 from lib.wait import wait_until
 
 from machine import Machine, debian
+
+sys.path.append(str(ROOT / "tests/docs"))
+import commands  # noqa: E402
+from play import play  # noqa: E402
 
 PACKAGES = ("kubefence", "kubefence-node", "libnri1", "libnri-dev")
 # Where package management, systemd and the container runtime keep what is theirs.
@@ -104,9 +109,9 @@ def install(t: Tap, m: Machine) -> set[str]:
 
 def programs(t: Tap, m: Machine) -> None:
     size = (m.root / "usr/bin/nono").stat().st_size
-    t.ok(size <= 72 << 10, "the launcher is as small as the tree's own build", size)
+    t.ok(size <= limits.SIZE["nono"], "the launcher is as small as the tree's own build", size)
     p = m.sh("kubefence try -- sh -c 'cat /etc/debian_version; echo x >/etc/motd'")
-    t.ok(re.match(r"12\.\d+\n", p.stdout) and p.returncode != 0 and "Permission denied" in p.stdout, "kubefence try: reads, and may not write", p)
+    t.ok(re.search(r"^12\.\d+$", p.stdout, re.MULTILINE) and p.returncode != 0 and "Permission denied" in p.stdout, "kubefence try: reads, and may not write", p)
     p = m.sh("kubefence try --plain -- sh -c 'echo x >/etc/motd && echo written'")
     t.equal((p.returncode, p.stdout), (0, "written\n"), "control: without the sandbox it is written")
     t.ok(m.sh("cat /etc/motd").stdout != "x\n", "... to a copy")
@@ -149,6 +154,23 @@ def node(t: Tap, m: Machine) -> None:
     m.must("systemctl reload nono-nri")
     p = m.sh("kubefence doctor -o json")
     t.ok(p.returncode == 0 and json.loads(p.stdout)["success"], "kubefence doctor is content", p)
+
+
+def pages(t: Tap, m: Machine) -> None:
+    """What README and docs/ have people type on such a machine, as printed; they say yes to apt."""
+    (m.root / "etc/apt/apt.conf.d/90yes").write_text('APT::Get::Assume-Yes "true";\n')
+    m.must("mkdir -p /root/out /host; ln -s /debs /root/out/deb; mount --rbind / /host")
+    done = set()
+    try:
+        with auditlog.ours():
+            for b in commands.every():
+                for place, command in zip(b.places(), b.commands()) if not b.reason else ():
+                    if place == "machine" and command not in done:
+                        done.add(command)
+                        play(t, b.file, command, lambda argv: m.inside(["env", "-C", "/root", *argv]), {})
+        t.ok(len(done) > 8, "control: there are such commands", done)
+    finally:
+        m.must("umount -l /host; rm -r /root/out /etc/apt/apt.conf.d/90yes; rmdir /host")
 
 
 def removal(t: Tap, m: Machine) -> None:
@@ -194,5 +216,6 @@ def run(t: Tap, tmp: Path) -> None:
         t.case("programs", programs, t, m)
         t.case("library", library, t, m, tmp)
         t.case("node", node, t, m)
+        t.case("pages", pages, t, m)
         t.case("removal", removal, t, m)
         t.case("gone", gone, t, m, before)

@@ -88,12 +88,15 @@ class Machine:
         for directory, *_ in os.walk(self.cgroup, topdown=False):
             os.rmdir(directory)
 
+    def inside(self, argv: list[str]) -> list[str]:
+        """@argv as a command that runs on the machine."""
+        return ["nsenter", "-t", self._init, "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd", "env", "-i",
+                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+                "DEBIAN_FRONTEND=noninteractive", *argv]
+
     def sh(self, script: str, **options) -> subprocess.CompletedProcess:
         """Run a shell script on the machine, its standard error with its output."""
-        command = ["nsenter", "-t", self._init, "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd", "env", "-i",
-                   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
-                   "DEBIAN_FRONTEND=noninteractive", "sh", "-c", script]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        return subprocess.run(self.inside(["sh", "-c", script]), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                               timeout=600, **options)
 
     def must(self, script: str) -> str:
