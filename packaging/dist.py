@@ -53,7 +53,8 @@ def checked_out() -> tuple[str, int]:
     changed = git("status", "--porcelain").decode().splitlines()
     if changed:
         fail(f"the tree has changes, of which nobody else knows; commit them or put them away:\n  " + "\n  ".join(changed))
-    if not re.match(rf"# News\n\n## {re.escape(version)} \(", (ROOT / "NEWS.md").read_text()):
+    news = re.search(r"^## (\S+) \(", (ROOT / "NEWS.md").read_text(), re.MULTILINE)
+    if not news or news[1] != version:
         fail(f"NEWS.md has no section of {version} at its top")
     if not (ROOT / "debian/changelog").read_text().startswith(f"kubefence ({version}) "):
         fail(f"debian/changelog has no entry of {version} at its top")
