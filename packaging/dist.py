@@ -150,12 +150,12 @@ def chart_archive(chart: bytes, meta: dict, version: str, created: str) -> tuple
 
 
 def chart_meta(chart: Path) -> dict:
-    """Chart.yaml as JSON, as Helm puts it beside the chart; its values are plain words."""
+    """Chart.yaml as JSON, as Helm puts it beside the chart; its values are plain words, or lists of them in one line."""
     found = {}
     for line in (chart / "Chart.yaml").read_text().splitlines():
         m = re.match(r"(\w+): *\"?([^\"#]*?)\"?$", line)
         if m and m[2]:
-            found[m[1]] = m[2]
+            found[m[1]] = [w.strip() for w in m[2][1:-1].split(",")] if m[2][0] == "[" else m[2]
     missing = [k for k in ("apiVersion", "name", "version", "appVersion") if k not in found]
     if missing:
         fail(f"{chart}/Chart.yaml: no plain value of {', '.join(missing)}")

@@ -76,9 +76,10 @@ def contents(t: Tap, dist: Path, name: str, tmp: Path) -> None:
             t.ok("interp" not in elf and "(needed)" not in elf and MACHINE[arch] in elf, f"{arch}: {program} is static", elf)
         emulator = [] if arch == NATIVE else [shutil.which(f"qemu-{'aarch64' if arch == 'arm64' else 'x86_64'}-static")]
         for program in PROGRAMS:
-            # nono-runc's --version is the real runtime's.
+            # nono-runc's --version is the real runtime's, and nono-bwrap's that of bubblewrap with ours behind it.
             p = subprocess.run([*emulator, top / "bin" / program, "--kubefence-version" if program == "nono-runc" else "--version"], capture_output=True, text=True)
-            t.equal((p.returncode, p.stdout.split()), (0, [program, version]), f"{arch}: {program} runs")
+            want = f"bubblewrap 0.11.0 (nono {version})" if program == "nono-bwrap" else f"{program} {version}"
+            t.equal((p.returncode, p.stdout.strip()), (0, want), f"{arch}: {program} runs")
         listed |= {str(p.relative_to(tmp)) for p in top.rglob("*") if p.is_file() and not p.is_symlink()}
     bill = json.loads((dist / f"{name}.spdx.json").read_text())
     said = {f["fileName"].removeprefix("./"): f["checksums"][1]["checksumValue"] for f in bill["files"]}
