@@ -21,16 +21,17 @@ def next_command(results: list[str]) -> str | None:
     """What to run after tools have answered @results; None: the task is done, or there is no other way."""
     command, denied, there = sys.argv[1], "", ""
     for result in results:
-        refused = re.search(r"(/[\w./-]+): Permission denied", result)
+        # As bash says it, and as zsh does.
+        refused = re.search(r"(/[\w./-]+): Permission denied|permission denied: (/[\w./-]+)", result)
         instead = re.search(r"^instead: use ([^,\n]+)", result, re.MULTILINE)
-        if command.startswith("nono why"):
+        if " why --path " in command:
             if not instead:
                 return None
             there = f"{instead[1].strip().rstrip('/')}/{os.path.basename(denied)}"
             command = sys.argv[1].replace(denied, there)
         elif refused and not there:
-            denied = refused[1]
-            command = f"nono why --path {denied} --op write"
+            denied = refused[1] or refused[2]
+            command = f"/nono/nono why --path {denied} --op write"  # as /nono/README says; a login shell has its own PATH
         else:
             return None
     return command
@@ -51,6 +52,8 @@ def call(tools: list, results: list[str] = ()) -> tuple[str, dict] | None:
     command = next_command(list(results))
     if not command:
         return None
+    if tools:
+        print("command:", command, file=sys.stderr, flush=True)
     for tool in tools:
         for f in tool.get("functionDeclarations") or [tool.get("function") or tool]:
             known[f.get("name")] = f.get("parameters") or f.get("parametersJsonSchema") or f.get("input_schema") or {}
@@ -67,11 +70,12 @@ def call(tools: list, results: list[str] = ()) -> tuple[str, dict] | None:
 
 def chat(body: dict, path: str) -> tuple[list, dict]:
     """OpenAI's /chat/completions: events of a stream, and the whole."""
-    called = call(body.get("tools") or [], [text_of(m["content"]) for m in body["messages"] if m["role"] == "tool"])
+    results = [text_of(m["content"]) for m in body["messages"] if m["role"] == "tool"]
+    called = call(body.get("tools") or [], results)
     message = {"role": "assistant", "content": DONE if body.get("tools") else EDIT}
     if called:
         message = {"role": "assistant", "content": None, "tool_calls": [
-            {"index": 0, "id": "call_1", "type": "function", "function": {"name": called[0], "arguments": json.dumps(called[1])}}]}
+            {"index": 0, "id": f"call_{len(results)}", "type": "function", "function": {"name": called[0], "arguments": json.dumps(called[1])}}]}
     common = {"id": "chat_1", "created": 1, "model": "stub"}
     why = "tool_calls" if called else "stop"
     chunks = [{**common, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
@@ -83,10 +87,11 @@ def chat(body: dict, path: str) -> tuple[list, dict]:
 
 def responses(body: dict, path: str) -> tuple[list, dict]:
     """OpenAI's /responses."""
-    called = call(body.get("tools") or [], [text_of(i["output"]) for i in body["input"] if i.get("type") == "function_call_output"])
+    results = [text_of(i["output"]) for i in body["input"] if i.get("type") == "function_call_output"]
+    called = call(body.get("tools") or [], results)
     item = {"type": "message", "id": "m_1", "role": "assistant", "content": [{"type": "output_text", "text": DONE}]}
     if called:
-        item = {"type": "function_call", "id": "f_1", "call_id": "call_1", "name": called[0], "arguments": json.dumps(called[1])}
+        item = {"type": "function_call", "id": f"f_{len(results)}", "call_id": f"call_{len(results)}", "name": called[0], "arguments": json.dumps(called[1])}
     whole = {"id": "resp_1", "object": "response", "status": "completed", "output": [item],
              "usage": {"input_tokens": 1, "input_tokens_details": None, "output_tokens": 1, "output_tokens_details": None, "total_tokens": 2}}
     events = [{"type": "response.created", "response": {"id": "resp_1"}}, {"type": "response.output_item.done", "output_index": 0, "item": item},
@@ -98,9 +103,9 @@ def anthropic(body: dict, path: str) -> tuple[list, dict]:
     """Anthropic's /messages."""
     results = [b for m in body["messages"] if isinstance(m["content"], list) for b in m["content"] if b.get("type") == "tool_result"]
     called = call(body.get("tools") or [], [text_of(b.get("content") or "") for b in results])
-    block = {"type": "tool_use", "id": "toolu_1", "name": called[0], "input": called[1]} if called else {"type": "text", "text": DONE}
+    block = {"type": "tool_use", "id": f"toolu_{len(results)}", "name": called[0], "input": called[1]} if called else {"type": "text", "text": DONE}
     why = "tool_use" if called else "end_turn"
-    whole = {"id": "msg_1", "type": "message", "role": "assistant", "model": body.get("model"), "content": [block], "stop_reason": why,
+    whole = {"id": f"msg_{len(results)}", "type": "message", "role": "assistant", "model": body.get("model"), "content": [block], "stop_reason": why,
              "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1}}
     empty = {**block, "input": {}} if called else {**block, "text": ""}
     delta = {"type": "input_json_delta", "partial_json": json.dumps(called[1])} if called else {"type": "text_delta", "text": DONE}
