@@ -31,8 +31,12 @@ static int open_netlink(struct kf_err *err)
 	const struct sockaddr_nl self = {.nl_family = AF_NETLINK};
 	KF_CLOSE int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT);
 
+	if (fd < 0 && errno == EPROTONOSUPPORT)
+		return kf_fail(err, EPROTONOSUPPORT,
+			       "this kernel has no audit log: it was booted with audit=0, which "
+			       "has to go from its command line, or built without CONFIG_AUDIT");
 	if (fd < 0)
-		return kf_fail_sys(err, "this kernel has no audit log, or it is not allowed here");
+		return kf_fail_sys(err, "the audit log is not allowed here");
 	if (bind(fd, (const struct sockaddr *)&self, sizeof(self)) < 0)
 		return kf_fail_sys(err, "bind to the audit log");
 	return kf_steal_fd(&fd);
@@ -173,8 +177,8 @@ int kf_audit_turn(bool on, bool *ret_changed, struct kf_err *err)
 
 	if (kf_audit_status(&status, err) < 0)
 		return -1;
-	*ret_changed = status.enabled != (on ? 1 : 0) && status.enabled != 2;
-	if (status.enabled == 2 && !on)
+	*ret_changed = status.enabled != (on ? 1 : 0) && status.enabled != KF_AUDIT_LOCKED;
+	if (status.enabled == KF_AUDIT_LOCKED && !on)
 		return kf_fail(err, EPERM,
 			       "the audit log is locked until the next boot (auditctl -e 2)");
 	if (!*ret_changed)

@@ -22,8 +22,10 @@ typedef void kf_audit_fn(void *ctx, unsigned type, const char *text);
  * failure.  *ret_overrun: some were lost, because they were not read in time. */
 int kf_audit_read(int fd, kf_audit_fn *fn, void *ctx, bool *ret_overrun, struct kf_err *err);
 
+#define KF_AUDIT_LOCKED 2 /* on, until the next boot */
+
 struct kf_audit_status {
-	uint32_t enabled; /* 0 off, 1 on, 2 on and locked until the next boot */
+	uint32_t enabled; /* 0 off, 1 on, KF_AUDIT_LOCKED */
 	uint32_t pid;	  /* of the audit daemon; 0: none */
 	uint32_t backlog_limit, lost;
 };

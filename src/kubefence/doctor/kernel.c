@@ -110,9 +110,15 @@ static enum kf_doctor_result check_audit(struct kf_doctor *d)
 			"the kernel's audit log is off: nothing records what is denied "
 			"(kubefence denials --turn-on)");
 	if (status.pid)
-		return kf_doctor_say(d, KF_DOCTOR_OK,
-				     "the audit daemon, process %u, has them as well", status.pid);
-	return kf_doctor_say(d, KF_DOCTOR_OK, "the log is on, %u records were lost", status.lost);
+		return kf_doctor_say(
+			d, KF_DOCTOR_OK,
+			"the log is on%s; the audit daemon, process %u, has it as well",
+			status.enabled == KF_AUDIT_LOCKED ? ", and locked until the next boot" : "",
+			status.pid);
+	return kf_doctor_say(d, KF_DOCTOR_OK, "the log is on%s, %u records were lost",
+			     status.enabled == KF_AUDIT_LOCKED ? ", and locked until the next boot"
+							       : "",
+			     status.lost);
 }
 
 static enum kf_doctor_result user_namespaces(struct kf_doctor *d)
