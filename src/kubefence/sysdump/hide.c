@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -19,6 +20,11 @@ static const char *const secret_parts[] = {"password", "passwd",     "passphrase
 					   "api-key",  "private",    "access_key", "accesskey",
 					   "auth",     "cookie",     "session",	   "signature"};
 
+/* Whose annotations say how something is set up, and not what somebody put there: by the end of the
+ * domain in their keys. */
+static const char *const known_domains[] = {"nono.sh", "kubernetes.io", "k8s.io", "helm.sh",
+					    "noderesource.dev"};
+
 static bool is_word(char c)
 {
 	return isalnum((unsigned char)c) || c == '_' || c == '-' || c == '.';
@@ -26,6 +32,9 @@ static bool is_word(char c)
 
 static bool has_secret_part(const char *name, size_t n)
 {
+	/* Of a variable, in JSON that was cut off. */
+	if (n == 5 && strncmp(name, "value", n) == 0)
+		return true;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(secret_parts); i++) {
 		const size_t len = strlen(secret_parts[i]);
 
@@ -37,6 +46,20 @@ static bool has_secret_part(const char *name, size_t n)
 }
 
 /* ---- JSON ---- */
+
+static bool is_known_key(const char *key)
+{
+	const size_t n = strcspn(key, "/");
+
+	for (size_t i = 0; key[n] && i < KF_ARRAY_SIZE(known_domains); i++) {
+		const size_t len = strlen(known_domains[i]);
+
+		if (n >= len && strncmp(key + n - len, known_domains[i], len) == 0 &&
+		    (n == len || key[n - len - 1] == '.'))
+			return true;
+	}
+	return false;
+}
 
 static void hide_in_object(struct json_object *o);
 
@@ -56,6 +79,17 @@ static void replace_member(struct json_object *o, const char *key)
 	(void)json_object_object_add(o, key, json_object_new_string(HIDDEN));
 }
 
+/* Anybody keeps anything in an annotation. */
+static void hide_in_annotations(struct json_object *o)
+{
+	json_object_object_foreach(o, key, value)
+	{
+		(void)value;
+		if (!is_known_key(key))
+			replace_member(o, key);
+	}
+}
+
 /* {"name": ..., "value": ...} is how Kubernetes and runtimes write a variable of the environment.
  */
 static void hide_in_object(struct json_object *o)
@@ -73,6 +107,8 @@ static void hide_in_object(struct json_object *o)
 			replace_member(o, key);
 		else
 			hide_in_value(value);
+		if (strcmp(key, "annotations") == 0 && json_object_is_type(value, json_type_object))
+			hide_in_annotations(value);
 	}
 }
 
@@ -176,19 +212,67 @@ static void hide_in_lines(const char *at, struct kf_buf *out)
 	}
 }
 
-/* A document of JSON, or lines, some of which may be one. */
+/* The document of JSON that begins at @at, and where it ends; NULL: none does. */
+static struct json_object *parse_document(const char *at, size_t *ret_n)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	size_t n = strlen(at);
+	struct json_object *o =
+		tokener ? json_tokener_parse_ex(tokener, at, (int)(n < INT_MAX ? n : INT_MAX))
+			: NULL;
+
+	if (o)
+		*ret_n = json_tokener_get_parse_end(tokener);
+	if (tokener)
+		json_tokener_free(tokener);
+	return o;
+}
+
+static void hide_in_document(struct json_object *o, bool one_line, struct kf_buf *out)
+{
+	hide_in_value(o);
+	hide_in_lines(json_object_to_json_string_ext(o,
+						     JSON_C_TO_STRING_NOSLASHESCAPE |
+							     (one_line ? JSON_C_TO_STRING_PLAIN
+								       : JSON_C_TO_STRING_PRETTY)),
+		      out);
+	kf_buf_adds(out, "\n");
+}
+
+static void hide_until(char *from, char *to, struct kf_buf *out)
+{
+	const char kept = *to;
+
+	*to = '\0';
+	hide_in_lines(from, out);
+	*to = kept;
+}
+
+/* Documents of JSON, and lines before, between and behind them: what a program said as well. */
 void kf_hide_secrets(const char *text, struct kf_buf *out)
 {
-	struct json_object *o = *text == '{' || *text == '[' ? json_tokener_parse(text) : NULL;
+	KF_FREE char *copy = strdup(text);
+	char *lines = copy, *at = copy;
 
-	if (o) {
-		hide_in_value(o);
-		hide_in_lines(json_object_to_json_string_ext(
-				      o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE),
-			      out);
-		kf_buf_adds(out, "\n");
-		json_object_put(o);
+	if (!copy) {
+		out->failed = true;
 		return;
 	}
-	hide_in_lines(text, out);
+	while (*at) {
+		size_t n = 0;
+		struct json_object *o = *at == '{' || *at == '[' ? parse_document(at, &n) : NULL;
+
+		if (o) {
+			hide_until(lines, at, out);
+			hide_in_document(o, !memchr(at, '\n', n), out);
+			json_object_put(o);
+			at += n;
+			at += *at == '\n';
+			lines = at;
+			continue;
+		}
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	hide_in_lines(lines, out);
 }
