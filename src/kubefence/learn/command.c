@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "cli/print.h"
 #include "kubefence/commands.h"
+#include "kubefence/denials/denials.h"
 #include "kubefence/learn/watch.h"
 #include "kubefence/learn/world.h"
 #include "kubefence/try/run.h"
@@ -27,7 +28,7 @@
 
 struct learn_options {
 	struct try_options run; /* first: TRY_ROWS */
-	const char *to, *from, *seen, *pod, *namespace_;
+	const char *to, *from, *seen, *pod, *namespace_, *kept;
 	bool allow_sensitive;
 };
 
@@ -170,30 +171,79 @@ static int learn_command(struct learner *l)
 
 /* ---- from denials ---- */
 
-static int learn_feed(struct learner *l)
+/* Append what is left of @fd. */
+static int read_denials(int fd, const char *name, struct kf_buf *text, struct kf_err *err)
 {
-	const struct learn_options *o = l->o;
-	const bool in = strcmp(o->from, "-") == 0;
-	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(FEED_MAX);
-	KF_CLOSE int fd =
-		in ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(o->from, O_RDONLY | O_CLOEXEC);
-	const char *name = in ? "standard input" : o->from;
-	struct kf_err err;
-	size_t lines;
 	ssize_t n;
 
 	do {
-		char *to = kf_buf_extend(&text, 64 * 1024);
+		char *to = kf_buf_extend(text, 64 * 1024);
 
 		if (!to)
-			return kf_command_fail("'%s' is larger than %d MiB", name,
-					       FEED_MAX / 1024 / 1024);
-		n = fd < 0 ? -1 : read(fd, to, 64 * 1024);
-		text.n -= (size_t)(64 * 1024 - (n > 0 ? n : 0));
+			return kf_fail(err, EFBIG, "'%s' is larger than %d MiB", name,
+				       FEED_MAX / 1024 / 1024);
+		n = read(fd, to, 64 * 1024);
+		text->n -= (size_t)(64 * 1024 - (n > 0 ? n : 0));
 	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n < 0)
-		return kf_command_fail("read '%s': %s", name, strerror(errno));
-	if (kf_learn_read(&l->learn, text.p, text.n, name, o->namespace_, o->pod, &lines, &err) < 0)
+	return n < 0 ? kf_fail_sys(err, "read '%s'", name) : 0;
+}
+
+/* What "kubefence denials" keeps on this node, the older file first. */
+static int read_kept(const char *dir, const char *pod, struct kf_buf *text, struct kf_err *err)
+{
+	static const char *const names[] = {KF_DENIALS_LOG, KF_DENIALS_OLD};
+	int fds[KF_ARRAY_SIZE(names)] = {-1, -1}, r = 0;
+	char path[PATH_MAX];
+
+	/* The newer one is opened first: if it is put aside meanwhile, nothing is missed. */
+	for (size_t i = 0; i < KF_ARRAY_SIZE(names) && r == 0; i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		fds[i] = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fds[i] < 0 && errno != ENOENT)
+			r = kf_fail_sys(err, "open '%s'", path);
+	}
+	if (r == 0 && fds[0] < 0 && fds[1] < 0)
+		r = kf_fail(err, ENOENT,
+			    "nothing was kept in '%s': does 'kubefence denials' run on this node? "
+			    "Elsewhere, 'kubectl nono suggest %s' asks the cluster, and --from "
+			    "takes a file of denials",
+			    dir, pod);
+	for (size_t i = KF_ARRAY_SIZE(names); i-- > 0;) {
+		if (fds[i] >= 0 && r == 0)
+			r = read_denials(fds[i], names[i], text, err);
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+	return r;
+}
+
+static int read_feed(const struct learn_options *o, struct kf_buf *text, struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+
+	if (!o->from)
+		return read_kept(o->kept, o->pod, text, err);
+	if (strcmp(o->from, "-") == 0)
+		return read_denials(STDIN_FILENO, "standard input", text, err);
+	fd = open(o->from, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? kf_fail_sys(err, "read '%s'", o->from)
+		      : read_denials(fd, o->from, text, err);
+}
+
+static int learn_feed(struct learner *l)
+{
+	const struct learn_options *o = l->o;
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(FEED_MAX);
+	const char *name = !o->from		       ? o->kept
+			   : strcmp(o->from, "-") == 0 ? "standard input"
+						       : o->from;
+	struct kf_err err;
+	size_t lines;
+
+	if (read_feed(o, &text, &err) < 0)
+		return kf_command_fail("%s", err.msg);
+	if (kf_learn_read(&l->learn, text.n ? text.p : "", text.n, name, o->namespace_, o->pod,
+			  &lines, &err) < 0)
 		return kf_command_fail("%s", err.msg);
 	if (!lines)
 		return kf_command_fail("'%s' has no denial%s%s", name, o->pod ? " of pod " : "",
@@ -211,13 +261,16 @@ static int learn_feed(struct learner *l)
 
 static int check_line(const struct learn_options *o)
 {
+	const bool feed = o->from || o->pod;
 	char name[KF_LIMIT_PROFILE_NAME + 1];
 	struct stat st;
 
-	if (!o->from == !o->run.ncommand)
-		return kf_command_usage("give either a COMMAND to run or --from FILE with denials");
-	if (!o->from && (o->pod || o->namespace_))
-		return kf_command_usage("--pod and --namespace choose among the denials of --from");
+	if (feed == (o->run.ncommand > 0))
+		return kf_command_usage("give one of: a COMMAND to run, --pod POD that was denied "
+					"something on this node, --from FILE with denials");
+	if (!feed && o->namespace_)
+		return kf_command_usage("--namespace is of --pod, and chooses among the denials of "
+					"--from");
 	if (!kf_profile_file_name(kf_path_base(o->to), name, sizeof(name)))
 		return kf_command_usage("--to '%s': a profile's file is called NAME.json", o->to);
 	if (lstat(o->to, &st) == 0)
@@ -227,7 +280,7 @@ static int check_line(const struct learn_options *o)
 
 static int run_learn(const struct kf_command *self, int argc, char **argv)
 {
-	struct learn_options o = {.to = "learned.json"};
+	struct learn_options o = {.to = "learned.json", .kept = KF_DENIALS_DIR};
 	struct learner l = {.o = &o};
 	struct kf_arguments arguments;
 	struct kf_err err;
@@ -243,7 +296,7 @@ static int run_learn(const struct kf_command *self, int argc, char **argv)
 		return status;
 	if (kf_learn_init(&l.learn, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	status = o.from ? learn_feed(&l) : learn_command(&l);
+	status = o.run.ncommand ? learn_command(&l) : learn_feed(&l);
 	learn_world_done(&l.world);
 	kf_learn_done(&l.learn);
 	return status;
@@ -267,9 +320,13 @@ static const struct kf_option options[] = {
 	OPTION('f', "from", "FILE", STRING, from,
 	       "learn from denials, as 'kubefence denials' writes them, instead of a command; "
 	       "'-': standard input"),
-	OPTION(0, "pod", "POD", STRING, pod, "with --from: only those of this pod"),
+	OPTION(0, "pod", "POD", STRING, pod,
+	       "learn from what 'kubefence denials' kept of this pod on this node, or with --from "
+	       "of that file"),
 	OPTION('n', "namespace", "NAMESPACE", STRING, namespace_,
-	       "with --from: only those of this namespace"),
+	       "with --pod or --from: only those of this namespace"),
+	OPTION(0, "directory", "DIR", PLACE, kept,
+	       "where 'kubefence denials' keeps them (default: " KF_DENIALS_DIR ")"),
 	TRY_ROWS,
 	{0},
 };
@@ -283,11 +340,11 @@ const struct kf_command kf_cmd_learn = {
 		 "uses, and writes a profile with what PROFILE lacks of that: directories where\n"
 		 "these are hardly more than what was used in them, and no keys or tokens. The\n"
 		 "container is not sandboxed meanwhile: run only what you trust, and let a pod's\n"
-		 "denials (--from) tell of the rest. Nothing that COMMAND writes to the root file\n"
+		 "denials (--pod) tell of the rest. Nothing that COMMAND writes to the root file\n"
 		 "system stays. Needs root.",
-	.after =
-		"The exit status is COMMAND's own, or 0 with --from; 1 if no profile was written,\n"
-		"2 if this command line is wrong.",
+	.after = "The exit status is COMMAND's own, or 0 with --pod and --from; 1 if no profile "
+		 "was written,\n"
+		 "2 if this command line is wrong.",
 	.options = options,
 	.style = KF_OPTIONS_STOP,
 	.run = run_learn,
