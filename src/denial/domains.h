@@ -18,6 +18,8 @@ struct kf_audit_domain {
 	pid_t pid;	    /* that made it; 0: not told */
 	struct kf_who *who; /* NULL: not known, or not yet */
 	uint64_t seen;	    /* denials */
+	uint64_t unseen;    /* those that the kernel counted besides, once it has ended */
+	uint64_t ended;	    /* when, in milliseconds since 1970 */
 	bool whole;	    /* it was told of by its first denial: none was missed before */
 	bool foreign;	    /* it is not a sandbox of ours */
 	struct kf_audit_domain *next;	       /* in the bucket */

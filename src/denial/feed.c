@@ -227,6 +227,29 @@ static void begin_domain(struct kf_feed *f, const struct kf_audit_record *r,
 	find_owner(f, domain, true);
 }
 
+/* Forget the sandbox that ended the longest time ago; whose it was is known by now, or never. */
+static void forget_ended(struct kf_feed *f, uint64_t now)
+{
+	struct kf_audit_domain *domain =
+		kf_domains_find(&f->domains, f->ended[f->ended_first].domain);
+
+	f->ended_first = (f->ended_first + 1) % ENDED_MAX;
+	f->nended--;
+	if (!domain)
+		return;
+	if (domain->unseen) {
+		const struct kf_denial unseen = {.ms = domain->ended,
+						 .who = domain->who,
+						 .kind = KF_DENIAL_OTHER,
+						 .call = -1,
+						 .count = domain->unseen,
+						 .untold = true};
+
+		f->ops.unseen(f->ctx, &unseen, now);
+	}
+	kf_domains_forget(&f->domains, domain);
+}
+
 /* The next denials of this domain wait for its owner no more. */
 static void end_domain(struct kf_feed *f, const struct kf_audit_record *r,
 		       struct kf_audit_domain *domain, uint64_t now)
@@ -235,17 +258,13 @@ static void end_domain(struct kf_feed *f, const struct kf_audit_record *r,
 	uint64_t denials = 0;
 
 	(void)kf_audit_number(r, "denials", 10, &denials);
-	if (domain->whole && denials > domain->seen && !domain->foreign)
-		f->counters[KF_FEED_UNSEEN] += denials - domain->seen;
-	if (f->nended == ENDED_MAX) {
-		struct kf_audit_domain *oldest =
-			kf_domains_find(&f->domains, f->ended[f->ended_first].domain);
-
-		if (oldest)
-			kf_domains_forget(&f->domains, oldest);
-		f->ended_first = (f->ended_first + 1) % ENDED_MAX;
-		f->nended--;
+	if (domain->whole && denials > domain->seen && !domain->foreign) {
+		domain->unseen = denials - domain->seen;
+		domain->ended = r->ms;
+		f->counters[KF_FEED_UNSEEN] += domain->unseen;
 	}
+	if (f->nended == ENDED_MAX)
+		forget_ended(f, now);
 	at = &f->ended[(f->ended_first + f->nended++) % ENDED_MAX];
 	*at = (struct feed_ended){.domain = domain->id, .when = now};
 }
@@ -337,15 +356,8 @@ void kf_feed_tick(struct kf_feed *f, uint64_t now)
 		settle_entry(f, e, now);
 	}
 	/* What waited for its owner is delivered by now. */
-	while (f->nended && now - f->ended[f->ended_first].when >= 2 * KF_FEED_WHO_MS) {
-		struct kf_audit_domain *domain =
-			kf_domains_find(&f->domains, f->ended[f->ended_first].domain);
-
-		if (domain)
-			kf_domains_forget(&f->domains, domain);
-		f->ended_first = (f->ended_first + 1) % ENDED_MAX;
-		f->nended--;
-	}
+	while (f->nended && now - f->ended[f->ended_first].when >= 2 * KF_FEED_WHO_MS)
+		forget_ended(f, now);
 }
 
 bool kf_feed_waits(const struct kf_feed *f)
@@ -357,6 +369,8 @@ void kf_feed_flush(struct kf_feed *f, uint64_t now)
 {
 	while (f->first)
 		deliver_entry(f, f->first, now);
+	while (f->nended)
+		forget_ended(f, now);
 }
 
 uint64_t kf_feed_counter(const struct kf_feed *f, enum kf_feed_counter which)

@@ -41,6 +41,8 @@ struct kf_feed_ops {
 	struct kf_who *(*find)(void *ctx, pid_t pid, bool thorough);
 	/* A denial is complete at @now; it is the callee's for the time of the call. */
 	void (*denied)(void *ctx, const struct kf_denial *denial, uint64_t now);
+	/* @unseen->count denials of the container were counted by the kernel, and not told. */
+	void (*unseen)(void *ctx, const struct kf_denial *unseen, uint64_t now);
 };
 
 struct kf_feed;

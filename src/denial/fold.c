@@ -134,8 +134,13 @@ static void end_window(struct kf_fold *f, struct kf_fold_entry *e, uint64_t now)
 void kf_fold_add(struct kf_fold *f, const struct kf_denial *d, uint64_t now)
 {
 	const unsigned bucket = bucket_of(d);
-	struct kf_fold_entry *e = find_entry(f, d, bucket);
+	struct kf_fold_entry *e;
 
+	if (d->untold) {
+		keep_untold(f, d, now);
+		return;
+	}
+	e = find_entry(f, d, bucket);
 	if (e) {
 		e->denial.count += d->count;
 		e->denial.ms = d->ms;

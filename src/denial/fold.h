@@ -34,7 +34,7 @@ struct kf_fold {
 };
 
 /* @denial happened at @now (milliseconds, a clock that does not go back); it is copied, with a
- * reference of its container. */
+ * reference of its container.  One that is ->untold already is told as a number. */
 void kf_fold_add(struct kf_fold *fold, const struct kf_denial *denial, uint64_t now);
 /* Tell what has become due. */
 void kf_fold_tick(struct kf_fold *fold, uint64_t now);

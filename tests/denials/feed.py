@@ -8,6 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from datetime import datetime
 from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,29 +24,36 @@ KUBEFENCE = str(BIN / "kubefence")
 
 
 class Feed:
-    """kubefence denials; .lines() are what it has told."""
+    """kubefence denials; .lines() are what it has told, with when that "arrived"."""
 
     def __init__(self, *args: str, directory: str = "", env: dict | None = None):
         self.dir = Path(tempfile.mkdtemp(prefix="kf-denials-"))
         self.kept = directory or str(self.dir / "kept")
         self.address = str(self.dir / "http")
         self.args, self.env = args, env
+        self.told: list[dict] = []
         self.start()
 
     def start(self) -> None:
-        self.out, self.err = open(self.dir / "out", "a+"), open(self.dir / "err", "a+")
+        self.err = open(self.dir / "err", "a+")
         begun = self.err.tell()
         self.process = subprocess.Popen([KUBEFENCE, "denials", "-o", "json", "--directory", self.kept, "--listen", self.address, *self.args],
-                                        stdout=self.out, stderr=self.err, env={**os.environ, **(self.env or {})})
+                                        stdout=subprocess.PIPE, stderr=self.err, env={**os.environ, **(self.env or {})})
+        self.reader = threading.Thread(target=self.read, args=(self.process.stdout,))
+        self.reader.start()
         wait_until(lambda: "started" in self.said()[begun:] or self.process.poll() is not None, "the feed")
         if self.process.poll() is not None:
             raise RuntimeError(self.said())
+
+    def read(self, out) -> None:
+        for line in out:
+            self.told.append({**json.loads(line), "arrived": time.time()})
 
     def said(self) -> str:
         return (self.dir / "err").read_text()
 
     def lines(self) -> list[dict]:
-        return [json.loads(line) for line in (self.dir / "out").read_text().splitlines()]
+        return list(self.told)
 
     def ours(self) -> list[dict]:
         """Those about this test's pods; others use this machine, too."""
@@ -63,14 +73,25 @@ class Feed:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
+        self.reader.join()
         return self.process.wait(DEADLINE)
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.stop()
-        self.out.close()
         self.err.close()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def delay(line: dict) -> float:
+    """Seconds from the refused call until its line arrived."""
+    return line["arrived"] - datetime.fromisoformat(line["time"]).timestamp()
+
+
+def compile_c(text: str, to: Path) -> bytes:
+    """A static program from C."""
+    subprocess.run(["gcc", "-O1", "-static", "-x", "c", "-", "-o", to], input=text, text=True, check=True)
+    return to.read_bytes()
 
 
 @contextlib.contextmanager

@@ -44,8 +44,8 @@ def request(kind: int, body: bytes = b"") -> bytes:
 
 
 def status() -> dict:
-    _, enabled, _, pid, _, limit, lost, backlog, _, wait = struct.unpack_from("=10I", request(AUDIT_GET))
-    return {"enabled": enabled, "pid": pid, "limit": limit, "lost": lost, "backlog": backlog, "wait": wait}
+    _, enabled, _, pid, _, limit, lost, backlog, _, wait, waited = struct.unpack_from("=11I", request(AUDIT_GET))
+    return {"enabled": enabled, "pid": pid, "limit": limit, "lost": lost, "backlog": backlog, "wait": wait, "waited": waited}
 
 
 def set_status(enabled: int, limit: int, wait: int) -> None:

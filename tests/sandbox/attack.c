@@ -4,6 +4,7 @@
  *	attack target           PID 1 of the container, outside every sandbox: what is attacked
  *	attack all              every row, each in a process of its own: "ROW ok|ERRNO" lines
  *	attack proc             every row about /proc, likewise; or a row's name
+ *	attack alone ROW        that row, in this process itself
  *	attack suid             helper of the row "setuid"
  *	attack device PATH...   "PATH OPEN IOCTL" lines: opened to read and write, and a
  *				command that no device knows: ENOTTY or the like from the
@@ -198,6 +199,20 @@ static void run_row(const struct row *row)
 		       WEXITSTATUS(status) ? strerrorname_np(WEXITSTATUS(status)) : "ok");
 }
 
+static int run_alone(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int r;
+
+		if (strcmp(name, rows[i].name) != 0)
+			continue;
+		r = rows[i].run();
+		printf("%s %s\n", name, r ? strerrorname_np(r) : "ok");
+		return 0;
+	}
+	return 2;
+}
+
 static void use_device(const char *path)
 {
 	int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC), opened = fd < 0 ? errno : 0;
@@ -212,6 +227,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(what, "target") == 0)
 		target();
+	if (strcmp(what, "alone") == 0 && argc > 2)
+		return run_alone(argv[2]);
 	for (int i = 2; strcmp(what, "device") == 0 && i < argc; i++)
 		use_device(argv[i]);
 	if (strcmp(what, "suid") == 0)

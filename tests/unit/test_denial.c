@@ -132,7 +132,8 @@ struct played {
 	struct kf_denial got[256];
 	char who[256][65];
 	size_t ngot;
-	uint64_t now;
+	uint64_t now, unseen; /* denials, all of them of */
+	char unseen_of[65];   /* this container */
 };
 
 static struct kf_who *find_known(void *ctx, pid_t pid, bool thorough)
@@ -165,9 +166,20 @@ static void take_denial(void *ctx, const struct kf_denial *d, uint64_t now)
 	(void)snprintf(p->who[p->ngot++], sizeof(p->who[0]), "%s", d->who ? d->who->id : "");
 }
 
+static void take_unseen(void *ctx, const struct kf_denial *d, uint64_t now)
+{
+	struct played *p = ctx;
+
+	(void)now;
+	assert_true(d->untold && d->count);
+	p->unseen += d->count;
+	(void)snprintf(p->unseen_of, sizeof(p->unseen_of), "%s", d->who ? d->who->id : "");
+}
+
 static struct played *begin_play(void)
 {
-	static const struct kf_feed_ops ops = {.find = find_known, .denied = take_denial};
+	static const struct kf_feed_ops ops = {
+		.find = find_known, .denied = take_denial, .unseen = take_unseen};
 	struct played *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
@@ -255,6 +267,8 @@ static void who_started_it_may_be_noted_later_and_after_its_end(void **state)
 	p->now = 5000;
 	kf_feed_tick(p->feed, p->now);
 	assert_int_equal(kf_feed_domains(p->feed), 0);
+	assert_int_equal(p->unseen, 3);
+	assert_string_equal(p->unseen_of, "container-of-70");
 	assert_false(kf_feed_waits(p->feed));
 	end_play(p);
 }
@@ -362,6 +376,7 @@ static void any_bytes_are_taken(void **state)
 		}
 		kf_feed_flush(p->feed, p->now);
 		assert_int_equal(p->ngot, kf_feed_counter(p->feed, KF_FEED_DENIALS));
+		assert_int_equal(p->unseen, kf_feed_counter(p->feed, KF_FEED_UNSEEN));
 		end_play(p);
 	}
 }
@@ -412,9 +427,11 @@ static void every_denial_is_in_one_line(void **state)
 									 .profile = ""});
 			(void)snprintf(d.path, sizeof(d.path), "/%u",
 				       (unsigned)(draw_number(&x) % paths));
+			d.untold = draw_number(&x) % 100 == 0;
+			d.count = d.untold ? 1 + draw_number(&x) % 9 : 1;
 			kf_fold_add(f, &d, now);
 			kf_who_drop(&owners, d.who);
-			n++;
+			n += d.count;
 			now += draw_number(&x) % 3;
 			if (i % 64 == 0)
 				kf_fold_tick(f, now);

@@ -178,6 +178,13 @@ static void on_refused(void *ctx, const struct kf_denial *denial)
 	on_denied(ctx, denial, ((struct denials *)ctx)->now);
 }
 
+static void on_unseen(void *ctx, const struct kf_denial *unseen, uint64_t now)
+{
+	struct denials *d = ctx;
+
+	kf_fold_add(&d->fold, unseen, now);
+}
+
 static void print_sentence(const struct kf_denial *denial)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(LINE_MAX_SIZE);
@@ -380,7 +387,8 @@ static int open_inputs(struct denials *d, struct kf_err *err)
 					      .metrics = put_metrics,
 					      .trouble = log_trouble,
 					      .ctx = d};
-	static const struct kf_feed_ops ops = {.find = find_owner, .denied = on_denied};
+	static const struct kf_feed_ops ops = {
+		.find = find_owner, .denied = on_denied, .unseen = on_unseen};
 
 	d->feed = kf_feed_new(&ops, d, &d->owners);
 	d->base = event_base_new();
