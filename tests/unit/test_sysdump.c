@@ -75,6 +75,25 @@ static void secrets_without_a_name_are_known_by_their_form(void **state)
 		      SECRET);
 }
 
+static void annotations_of_others_and_broken_json_hide_nothing(void **state)
+{
+	static const char variable[] = "{\"env\": [{\"name\": \"A\", \"value\": \"" SECRET "\"}]}";
+	char text[512];
+
+	(void)state;
+	assert_hidden("{\"metadata\":{\"annotations\":{\"example.org/note\":\"" SECRET "\"}}}",
+		      SECRET);
+	assert_hidden("{\"metadata\":{\"annotations\":{\"xnono.sh/note\":\"" SECRET "\"}}}",
+		      SECRET);
+	assert_hidden("{\"metadata\":{\"annotations\":{\"note\":\"" SECRET "\"}}}", SECRET);
+	/* A program's words before the document, between two and behind it; and one that is cut. */
+	(void)snprintf(text, sizeof(text), "Warning: old\n%s\nWarning: x\n%s\nended", variable,
+		       variable);
+	assert_hidden(text, SECRET);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)sizeof(variable) - 4, variable);
+	assert_hidden(text, SECRET);
+}
+
 static void what_is_none_stays(void **state)
 {
 	static const char *const texts[] = {
@@ -86,6 +105,9 @@ static void what_is_none_stays(void **state)
 		"path=/etc/passwd_file",
 		"",
 		"a\nb\n\n",
+		"{\"a\":1}\n{\"a\":2}\nand words\n",
+		"[plugins]\n  a = 1\n[[x]]\n",
+		"{\"annotations\":{\"nono.sh/profile\":\"strict\",\"a.kubernetes.io/b\":\"c\"}}\n",
 		"token"};
 
 	(void)state;
@@ -102,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_secret_is_left_however_it_is_written),
 		cmocka_unit_test(secrets_without_a_name_are_known_by_their_form),
+		cmocka_unit_test(annotations_of_others_and_broken_json_hide_nothing),
 		cmocka_unit_test(what_is_none_stays),
 	};
 

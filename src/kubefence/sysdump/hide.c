@@ -221,8 +221,12 @@ static struct json_object *parse_document(const char *at, size_t *ret_n)
 		tokener ? json_tokener_parse_ex(tokener, at, (int)(n < INT_MAX ? n : INT_MAX))
 			: NULL;
 
-	if (o)
-		*ret_n = json_tokener_get_parse_end(tokener);
+	if (o) {
+		n = json_tokener_get_parse_end(tokener);
+		while (n && isspace((unsigned char)at[n - 1]))
+			n--;
+		*ret_n = n;
+	}
 	if (tokener)
 		json_tokener_free(tokener);
 	return o;
