@@ -243,9 +243,29 @@ def learned(t: Tap) -> None:
         got = json.loads((node.dir / "learned.json").read_text())
         t.equal((got["extends"], [g["path"] for g in got["filesystem"]["grant"]]), ("default", ["/srv/data"]), "... the rest is what it was denied")
         node.delete(cid)
+        enforced(t, node)
     finally:
         node.close()
         feed.close()
+
+
+def enforced(t: Tap, node: Node) -> None:
+    """learn --enforce: a command is run in the sandbox, and what it was denied is learned from."""
+    def run(command: str, profile: str, script: str) -> subprocess.CompletedProcess:
+        to = ("--to", "enforced.json", "--enforce") if command == "learn" else ()
+        return subprocess.run([f.KUBEFENCE, command, "--profile", profile, *to, "--rootfs", node.base, "--", "sh", "-c", script],
+                              cwd=node.dir, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+    (node.base / "srv/data").mkdir(parents=True)
+    script = "echo x >/srv/data/x && echo done; echo x >/etc/x; exit 3"
+    p = run("learn", "strict", script)
+    t.ok(p.returncode == 3 and "done" not in p.stdout and "left out: /etc: " in p.stderr, "learn --enforce: the command is denied, and has its exit status", p)
+    got = json.loads((node.dir / "enforced.json").read_text())
+    t.equal((got["extends"], [g["path"] for g in got["filesystem"]["grant"]]), ("strict", ["/srv/data"]), "... what it was denied is learned")
+    t.ok("done" in run("try", "./enforced.json", script).stdout, "... which is enough")
+    (node.dir / "enforced.json").unlink()
+    p = run("learn", "strict", "echo done")
+    t.ok(p.returncode == 0 and "nothing was denied under strict" in p.stderr and not (node.dir / "enforced.json").exists(), "... of nothing, nothing is written", p)
 
 
 def restart(t: Tap) -> None:
@@ -270,6 +290,8 @@ def late_reader(t: Tap) -> None:
     node = Node(shutil.which("runc"))
     with auditlog.ours() as before:
         auditlog.set_status(0, before["limit"], before["wait"])
+        p = subprocess.run([f.KUBEFENCE, "learn", "--enforce", "--to", f"{node.dir}/x.json", "--", "true"], capture_output=True, text=True)
+        t.ok(p.returncode == 1 and "audit log is off" in p.stderr and "--turn-on" in p.stderr, "learn --enforce where the log is off says what to do", p)
         cid = f.start(node, node.bundle(["sh", "-c", "while :; do cat /tmp/go 2>/dev/null && echo x >/etc/late; sleep 0.05; done"]), "early")
         subprocess.run([f.KUBEFENCE, "denials", "--turn-on"], check=True, stdout=subprocess.DEVNULL)
         with open("/run/kubefence/started", "r+b") as started:  # what was noted there is long overwritten

@@ -140,7 +140,9 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 	}
 	o->json = l.output == OUTPUT_JSON;
 	o->brief = l.output == OUTPUT_SHORT;
-	if (arguments.n && !take_pod(arguments.v[0], &o->argument)) {
+	if (arguments.n && !strstr(self->arguments, "POD"))
+		o->argument = arguments.v[0];
+	else if (arguments.n && !take_pod(arguments.v[0], &o->argument)) {
 		*ret_status =
 			kf_command_usage("'%s' is no pod: give POD or pod/POD; the pods of a "
 					 "Deployment or Job are found with 'kubectl get pods'",

@@ -10,6 +10,7 @@
 #include "cli/print.h"
 #include "kubefence/commands.h"
 #include "kubefence/denials/denials.h"
+#include "kubefence/learn/denied.h"
 #include "kubefence/learn/watch.h"
 #include "kubefence/learn/world.h"
 #include "kubefence/try/run.h"
@@ -29,12 +30,13 @@
 struct learn_options {
 	struct try_options run; /* first: TRY_ROWS */
 	const char *to, *from, *seen, *pod, *namespace_, *kept;
-	bool allow_sensitive;
+	bool allow_sensitive, enforce;
 };
 
 struct learner {
 	struct learn_options *o;
 	struct learn_watch watch;
+	struct learn_denied denied;
 	struct kf_seccomp policy;
 	struct kf_learn learn;
 	struct learn_world world;
@@ -135,10 +137,29 @@ static int before_run(void *ctx, const struct try_stage *stage, struct try_conta
 {
 	struct learner *l = ctx;
 
+	if (l->o->enforce)
+		return learn_denied_start(&l->denied, err);
 	if (learn_watch_start(stage->dir, &l->watch, err) < 0)
 		return -1;
 	learn_watch_policy(&l->watch, &l->policy);
 	c->seccomp = &l->policy;
+	return 0;
+}
+
+/* Of what the command was denied; nothing is written if that was nothing. */
+static int take_denied(struct learner *l, const struct try_stage *stage, bool *ret_any,
+		       struct kf_err *err)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(FEED_MAX);
+	char pid_file[PATH_MAX];
+	size_t lines = 0;
+
+	(void)snprintf(pid_file, sizeof(pid_file), "%s/" TRY_PID_FILE, stage->dir);
+	if (learn_denied_finish(&l->denied, pid_file, &text, err) < 0 ||
+	    (text.n && kf_learn_read(&l->learn, text.p, text.n, "the kernel's audit log", NULL,
+				     NULL, &lines, err) < 0))
+		return -1;
+	*ret_any = lines > 0;
 	return 0;
 }
 
@@ -147,7 +168,18 @@ static int after_run(void *ctx, const struct try_stage *stage, const struct try_
 {
 	struct learner *l = ctx;
 
-	(void)stage;
+	if (l->o->enforce) {
+		bool any;
+
+		if (take_denied(l, stage, &any, err) < 0)
+			return -1;
+		if (!any) {
+			kf_print_line(stderr, "nothing was denied under %s: no profile is written",
+				      l->world.base.name);
+			return 0;
+		}
+		return learn_world_container(&l->world, c, err) < 0 ? -1 : make_profile(l, err);
+	}
 	return learn_watch_finish(&l->watch, &l->learn, err) < 0 ||
 			       learn_world_container(&l->world, c, err) < 0
 		       ? -1
@@ -163,9 +195,11 @@ static int learn_command(struct learner *l)
 		o->run.profile = BASE;
 	if (learn_world_init(&l->world, &o->run) != KF_EXIT_OK)
 		return KF_EXIT_FAILED;
-	o->run.plain = true;
-	o->run.profile = NULL;
-	o->run.dirs.n = 0;
+	if (!o->enforce) {
+		o->run.plain = true;
+		o->run.profile = NULL;
+		o->run.dirs.n = 0;
+	}
 	return try_run(&o->run, &hooks);
 }
 
@@ -268,6 +302,8 @@ static int check_line(const struct learn_options *o)
 	if (feed == (o->run.ncommand > 0))
 		return kf_command_usage("give one of: a COMMAND to run, --pod POD that was denied "
 					"something on this node, --from FILE with denials");
+	if (feed && o->enforce)
+		return kf_command_usage("--enforce runs a COMMAND");
 	if (!feed && o->namespace_)
 		return kf_command_usage("--namespace is of --pod, and chooses among the denials of "
 					"--from");
@@ -313,6 +349,9 @@ static const struct kf_option options[] = {
 	TRY_ROW('p', "profile", "PROFILE", STRING, profile,
 		"profile to build on, a name or a file NAME.json (default: " BASE ", or what "
 		"the first denial was under)"),
+	OPTION(0, "enforce", NULL, SET, enforce,
+	       "run COMMAND in the sandbox of PROFILE, and learn from what the kernel's audit log "
+	       "says was denied (Linux 6.15)"),
 	OPTION(0, "seen", "FILE", STRING, seen,
 	       "write there what was used as well, a JSON object a line, for --from"),
 	OPTION(0, "allow-sensitive", NULL, SET, allow_sensitive,
@@ -339,7 +378,9 @@ const struct kf_command kf_cmd_learn = {
 	.about = "Runs COMMAND as a container of this machine, watches which files and ports it\n"
 		 "uses, and writes a profile with what PROFILE lacks of that: directories where\n"
 		 "these are hardly more than what was used in them, and no keys or tokens. The\n"
-		 "container is not sandboxed meanwhile: run only what you trust, and let a pod's\n"
+		 "container is not sandboxed meanwhile, unless --enforce is given: run only what "
+		 "you\n"
+		 "trust, and let a pod's\n"
 		 "denials (--pod) tell of the rest. Nothing that COMMAND writes to the root file\n"
 		 "system stays. Needs root.",
 	.after = "The exit status is COMMAND's own, or 0 with --pod and --from; 1 if no profile "

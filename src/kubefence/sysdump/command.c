@@ -3,6 +3,7 @@
  */
 #include "base/cleanup.h"
 #include "cli/print.h"
+#include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
 #include "kubefence/commands.h"
 #include "kubefence/sysdump/sysdump.h"
@@ -112,6 +113,9 @@ const struct kf_command kf_cmd_sysdump = {
 	.run = run_sysdump,
 };
 
+/* Stands for the namespace that the chart is in. */
+static const char chart_namespace[] = "kube-system";
+
 #define GET(what) "kubectl", "get", what, "-o", "json"
 
 static const struct kf_sysdump_part cluster_parts[] = {
@@ -125,41 +129,57 @@ static const struct kf_sysdump_part cluster_parts[] = {
 	{"policies.json", {GET("validatingadmissionpolicies"), "-l", KF_PART_OF_US}, NULL},
 	{"events.json", {GET("events"), "-A"}, NULL},
 	{"logs-plugin.txt",
-	 {"kubectl", "logs", "-A", "-l", KF_PART_OF_US ",app.kubernetes.io/component=plugin",
-	  "--tail=2000", "--prefix", "--max-log-requests=1000", "--all-containers"},
+	 {"kubectl", "logs", "-n", chart_namespace, "-l",
+	  KF_PART_OF_US ",app.kubernetes.io/component=plugin", "--tail=2000", "--prefix",
+	  "--max-log-requests=1000", "--all-containers"},
 	 NULL},
 	{"logs-node-setup.txt",
-	 {"kubectl", "logs", "-A", "-l", KF_PART_OF_US ",app.kubernetes.io/component=node-setup",
-	  "--tail=2000", "--prefix", "--max-log-requests=1000", "--all-containers"},
+	 {"kubectl", "logs", "-n", chart_namespace, "-l",
+	  KF_PART_OF_US ",app.kubernetes.io/component=node-setup", "--tail=2000", "--prefix",
+	  "--max-log-requests=1000", "--all-containers"},
 	 NULL},
 	{"logs-denials.txt",
-	 {"kubectl", "logs", "-A", "-l", KF_PART_OF_US ",app.kubernetes.io/component=denials",
-	  "--tail=2000", "--prefix", "--max-log-requests=1000", "--all-containers"},
+	 {"kubectl", "logs", "-n", chart_namespace, "-l",
+	  KF_PART_OF_US ",app.kubernetes.io/component=denials", "--tail=2000", "--prefix",
+	  "--max-log-requests=1000", "--all-containers"},
 	 NULL},
 };
 
 static int run_cluster_sysdump(const struct kf_command *self, int argc, char **argv)
 {
+	static const struct kf_cluster_query ours = {
+		.what = "pods", .selector = KF_PART_OF_US, .all = true};
 	struct kf_sysdump_part parts[KF_ARRAY_SIZE(cluster_parts)];
+	struct json_object *pods = NULL, *first;
 	struct kf_cluster_options o;
+	const char *namespace_;
 	char name[256];
 	int status;
 
 	if (!kf_cluster_parse(self, argc, argv, &o, &status))
 		return status;
 	memcpy(parts, cluster_parts, sizeof(parts));
+	/* Without the right to see them the parts say so. */
+	(void)kf_cluster_get(&o, &ours, &pods, KF_ERR_IGNORED);
+	first = kf_kube_length(kf_kube_at(pods, "items"))
+			? json_object_array_get_idx(kf_kube_at(pods, "items"), 0)
+			: NULL;
+	namespace_ = first ? kf_kube_string(first, "metadata.namespace") : chart_namespace;
 	for (size_t i = 0; i < KF_ARRAY_SIZE(parts); i++) {
 		size_t n = 0;
 
-		while (parts[i].argv[n])
-			n++;
+		for (; parts[i].argv[n]; n++)
+			if (parts[i].argv[n] == chart_namespace)
+				parts[i].argv[n] = namespace_;
 		for (size_t k = 0; strcmp(parts[i].argv[0], SELF) != 0 && k < o.npassed &&
 				   n + 1 < KF_ARRAY_SIZE(parts[i].argv);
 		     k++)
 			parts[i].argv[n++] = o.passed[k];
 	}
 	name_archive("cluster", name, sizeof(name));
-	return finish_dump(o.argument ? o.argument : name, parts, KF_ARRAY_SIZE(parts));
+	status = finish_dump(o.argument ? o.argument : name, parts, KF_ARRAY_SIZE(parts));
+	json_object_put(pods);
+	return status;
 }
 
 const struct kf_command kf_cmd_cluster_sysdump = {

@@ -295,13 +295,14 @@ static void delete_container(const char *runtime, const char *root, const char *
 static int run_bundle(const struct try_stage *stage, const char *runtime,
 		      const struct try_container *c, struct kf_err *err)
 {
-	char root[PATH_MAX], bundle[PATH_MAX];
+	char root[PATH_MAX], bundle[PATH_MAX], pid_file[PATH_MAX];
 	KF_CLOSE int dir = -1;
 	pid_t pid, parent = getpid();
 	int status;
 
 	(void)snprintf(root, sizeof(root), "%s/runc", stage->dir);
 	(void)snprintf(bundle, sizeof(bundle), "%s/bundle", stage->dir);
+	(void)snprintf(pid_file, sizeof(pid_file), "%s/" TRY_PID_FILE, stage->dir);
 	if (mkdir(bundle, 0700) < 0)
 		return kf_fail_sys(err, "create '%s'", bundle);
 	dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -320,8 +321,8 @@ static int run_bundle(const struct try_stage *stage, const char *runtime,
 		(void)signal(SIGQUIT, SIG_DFL);
 		if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent)
 			_exit(KF_EXIT_FAILED);
-		execlp(runtime, runtime, "--root", root, "run", "--bundle", bundle, c->id,
-		       (char *)NULL);
+		execlp(runtime, runtime, "--root", root, "run", "--bundle", bundle, "--pid-file",
+		       pid_file, c->id, (char *)NULL);
 		(void)kf_command_fail("cannot execute '%s': %s; install it or name another one "
 				      "with --runtime",
 				      runtime, strerror(errno));

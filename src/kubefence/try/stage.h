@@ -8,6 +8,8 @@
 
 /* The place of one "kubefence try": a tmpfs in a mount namespace of its own, so that nothing is
  * left behind, however the command ends. */
+#define TRY_PID_FILE "pid" /* in it: of the container's first process */
+
 struct try_stage {
 	char dir[64]; /* mount point; outside of the namespace an empty directory in /tmp */
 	pid_t owner;  /* who removes it */

@@ -4,6 +4,7 @@
 The kernel sends its audit log to the machine's own network namespace alone, so this cluster lives in it."""
 import json
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -250,7 +251,46 @@ def pod_events(t: Tap, i: Told) -> None:
         p.wait()
 
 
-PARTS = (turned_off, turned_on, attribution, follow, events, rights, walk, pod_events)
+# Where each is put; none may come out.
+PLANTED = {where: f"planted-{where}-7f3a" for where in ("env", "secret", "annotation", "token", "configmap", "event", "registry", "node", "argument")}
+
+
+def sysdump(t: Tap, i: Told) -> None:
+    """Bug reports of a cluster and of a node that have secrets everywhere."""
+    k, out = i.k, i.k.c.dir
+    token = "ghp_" + PLANTED["token"].replace("-", "") * 2
+    k.apply([
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "planted", "namespace": SYSTEM, "labels": {"app.kubernetes.io/part-of": "kubefence"}},
+         "stringData": {"plain": PLANTED["secret"]}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "planted", "namespace": SYSTEM, "labels": {"app.kubernetes.io/part-of": "kubefence"}},
+         "data": {"settings.toml": f'password = "{PLANTED["configmap"]}"\n', "login": f"https://u:{PLANTED['configmap']}@example.org/"}},
+        {"apiVersion": "v1", "kind": "Event", "metadata": {"name": "planted", "namespace": TEAM}, "type": "Warning", "reason": "Failed",
+         "involvedObject": {"kind": "Pod", "namespace": TEAM, "name": "web"}, "message": f"login with token {token} and password={PLANTED['event']} failed"},
+    ])  # fmt: skip
+    k.kubectl("annotate", "node", NODE, f"example.org/bootstrap={PLANTED['node']}")
+    k.kubectl("set", "env", "-n", SYSTEM, "daemonset/kf-kubefence-denials", f"PLAIN_NAME={PLANTED['env']}")
+    k.kubectl("patch", "-n", SYSTEM, "daemonset", "kf-kubefence-denials", "-p", json.dumps(
+        {"spec": {"template": {"metadata": {"annotations": {"example.org/note": PLANTED["annotation"]}}}}}))
+    k.kubectl("rollout", "status", "-n", SYSTEM, "daemonset/kf-kubefence-denials", "--timeout=120s")
+    i.feed()
+    t.ok(i.lines("web", "-n", TEAM) is not None, "the feed is replaced, and read on")
+    i.k.c.sh(f"printf '%s\\n' \"[plugins.'io.containerd.cri.v1.images'.registry.configs.'example.org'.auth]\" "
+             f"\"  password = '{PLANTED['registry']}'\" >>/etc/containerd/config.toml")
+    r = i.nono("sysdump", str(out / "cluster.tar"))
+    t.ok(r.code == 0, "kubectl nono sysdump", r)
+    r = i.k.c.sh(f"export PATH={i.k.c.bin}:$PATH; {node.BIN}/kubefence sysdump --file {out}/node.tar", check=False)
+    t.ok(r.code == 0, "kubefence sysdump", r)
+    for name, needs in (("cluster", ("nodes.json", "pods.json", "events.json", "logs-denials.txt")), ("node", ("doctor.txt", "denials.jsonl", "containerd-config.txt"))):
+        with tarfile.open(out / f"{name}.tar") as tar:
+            files = {m.name.split("/")[-1]: tar.extractfile(m).read().decode(errors="replace") for m in tar if m.isfile()}
+        t.ok(all(files.get(x, "").strip() for x in needs) and '"denials' not in files.get("x", ""), f"{name}: it has what a report needs", {x: len(files.get(x, "")) for x in files})
+        t.equal([(x, where) for x, text in files.items() for where, secret in {**PLANTED, "token": token}.items() if secret in text], [],
+                f"{name}: nothing of what was planted is in it")
+        failed = [(x, text[-300:]) for x, text in files.items() if "ended with" in text and name == "cluster"]
+        t.equal(failed, [], f"{name}: kubectl answers all that is asked")
+
+
+PARTS = (turned_off, turned_on, attribution, follow, events, rights, walk, pod_events, sysdump)
 
 
 def run(t: Tap) -> None:
