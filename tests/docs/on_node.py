@@ -47,7 +47,6 @@ def files(where: Path) -> None:
     (where / "old.json").write_text('{"extends": "strict"}')
     (where / "new.json").write_text('{"extends": "default"}')
     (where / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
-    (where / "denials.jsonl").write_text(json.dumps(DENIAL) + "\n")
     (where / "Makefile").write_text("all:\n\tcat /etc/hostname >/dev/null\n")
     unpack(images.busybox(), where / "unpacked-image")
     (where / "out").mkdir()
@@ -60,6 +59,7 @@ def run(t: Tap, pages: list[str]) -> None:
     with auditlog.ours(), c:  # a page turns the audit log on
         Systemctl(c)
         c.load(images.busybox())
+        c.write("/run/kubefence/denials/log", json.dumps(DENIAL) + "\n")  # as the feed of a node keeps them
         path = f"{node.BIN}:{tools.program('runc').parent}:{c.bin}:{os.environ['PATH']}"
         for file in sorted({b.file for b in commands.every()}):
             todo = [x for b in commands.every() if b.file == file and not b.reason for x in zip(b.places(), b.commands()) if x[0] == "node"]

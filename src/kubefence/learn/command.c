@@ -378,14 +378,12 @@ const struct kf_command kf_cmd_learn = {
 	.about = "Runs COMMAND as a container of this machine, watches which files and ports it\n"
 		 "uses, and writes a profile with what PROFILE lacks of that: directories where\n"
 		 "these are hardly more than what was used in them, and no keys or tokens. The\n"
-		 "container is not sandboxed meanwhile, unless --enforce is given: run only what "
-		 "you\n"
-		 "trust, and let a pod's\n"
-		 "denials (--pod) tell of the rest. Nothing that COMMAND writes to the root file\n"
-		 "system stays. Needs root.",
-	.after = "The exit status is COMMAND's own, or 0 with --pod and --from; 1 if no profile "
-		 "was written,\n"
-		 "2 if this command line is wrong.",
+		 "container is not sandboxed meanwhile, unless --enforce is given: run only what\n"
+		 "you trust, and let a pod's denials (--pod) tell of the rest. Nothing that "
+		 "COMMAND\n"
+		 "writes to the root file system stays. Needs root.",
+	.after = "The exit status is COMMAND's own, or 0 with --pod and --from; 1 if no profile\n"
+		 "was written, 2 if this command line is wrong.",
 	.options = options,
 	.style = KF_OPTIONS_STOP,
 	.run = run_learn,
