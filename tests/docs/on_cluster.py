@@ -80,7 +80,7 @@ class Reader:
         elif command.startswith("kubectl run hello"):
             k.kubectl("delete", "pod", "hello", "--ignore-not-found", "--wait=true")
         elif "rolebinding" in command:
-            k.kubectl("create", "namespace", "agents", check=False)
+            k.kubectl("create", "namespace", command.split(" -n ")[1].split()[0], check=False)
         elif command.startswith("helm uninstall"):
             k.kubectl("delete", "pods", "--all", "--wait=true")
         if ("POD" in command or place == "pod") and "POD_IP" not in command and k.kubectl("get", "pod", "reader", check=False).code:
