@@ -49,6 +49,8 @@ PLAYED = {
                              {f'kubefence_denials_{k}_total{{instance="n"}}': "5x90" for k in ("lost", "unseen", "untold")}),
     "KubefenceDenialsMany": ({'kubefence_denials_total{instance="n",profile="p",kind="file"}': "0+6000x90"},
                              {'kubefence_denials_total{instance="n",profile="p",kind="file"}': "0+60x90"}),
+    "KubefenceEgressNotServing": ({'nono_egress_pods{instance="n",serving="false"}': "1x90"}, {'nono_egress_pods{instance="n",serving="true"}': "5x90",
+                                                                                           'nono_egress_pods{instance="n",serving="false"}': "0x90"}),
 }
 
 
@@ -99,9 +101,10 @@ def panels(t: Tap) -> None:
     # What our programs have, by their source.
     source = "".join(p.read_text() for p in (ROOT / "src").rglob("*.[ch]"))
     have = set(re.findall(r'"(nono_nri_\w+)', source))
+    have |= set(re.findall(r"# TYPE (nono_egress_\w+)", source))
     have |= {f"kubefence_denials_{n}" for n in re.findall(r'put_counter\(out, "(\w+)"', source)} | {"kubefence_denials_total"}
     have |= {f"kubefence_denials_{n}_total" for n in re.findall(r'METRIC\(\w+, "(\w+)"', source)}
-    wanted = set(re.findall(r"\b(?:nono_nri|kubefence)_\w+", " ".join(expr for _, expr in asked) + RULES.read_text()))
+    wanted = set(re.findall(r"\b(?:nono_nri|nono_egress|kubefence)_\w+", " ".join(expr for _, expr in asked) + RULES.read_text()))
     unknown = {w for w in wanted if re.sub(r"_(bucket|sum|count)$", "", w) not in have and w not in have}
     t.equal(unknown, set(), "every metric that is asked for exists")
 
