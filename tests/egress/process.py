@@ -237,8 +237,10 @@ def again(t: Tap, place: Place) -> None:
         with tempfile.TemporaryDirectory(prefix="kf-egress-bin-") as d:
             shutil.copy(build.meson(name, target, setup=setup) / target, d)
             p = subprocess.run([Path(__file__).parent / "run", "quick", "hosts", "routes", *([] if name == "asan" else ["process"])], capture_output=True, text=True,
-                               env={**os.environ, "KUBEFENCE_BIN": d, "UBSAN_OPTIONS": "halt_on_error=1"})
-        t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", p.stdout[-3000:] + p.stderr[-2000:])
+                               # Nobody may look into a worker's memory, LeakSanitizer neither, which a worker's orderly end would start.
+                               env={**os.environ, "KUBEFENCE_BIN": d, "UBSAN_OPTIONS": "halt_on_error=1", "ASAN_OPTIONS": "detect_leaks=0"})
+        wrong = [x for x in re.split(r"^(?=ok |not ok |# \w+: )", p.stdout, flags=re.MULTILINE) if x.startswith("not ok")]
+        t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", "".join(wrong) + p.stderr[-2000:])
 
 
 QUICK = (confined, layouts, memory, parent, full, flood)
