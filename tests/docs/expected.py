@@ -55,6 +55,8 @@ EXPECTED = (
     Expected("kubectl exec POD -- nono why", "denied: write /etc/x", (0, 1)),
     Expected("kubectl exec reader -- sh -c 'nono why --path /repos", "denied", (0, 1)),
     # The kernel's log does not reach the namespace of this cluster; tests/e2e cluster denied has one that it reaches.
+    # Reviews are off: docs/review.md switches them on later.
+    Expected("kubectl nono diff POD", "review.enabled=true", (0, 1)),
     Expected("kubectl nono suggest", "/etc|no denial of pod", (0, 1)),
 )
 
