@@ -18,6 +18,9 @@ DENIAL = {"time": "2026-11-28T18:55:32", "namespace": "team", "pod": "builder-0"
           "rule": {"filesystem": {"grant": [{"path": "/srv/cache/x", "access": "r"}]}}}
 
 
+BUILD = '{"extends": "strict", "filesystem": {"write": ["/srv/cache"]}}'
+
+
 def unpack(image: images.Image, to: Path) -> None:
     """The files of an image, as a user unpacks them."""
     to.mkdir()
@@ -43,7 +46,7 @@ def jsonc(page: str, n: int) -> str:
 def files(where: Path) -> None:
     """What the pages say that the reader has."""
     (where / "mine.json").write_text(jsonc("docs/egress-pods.md", 0))
-    (where / "build.json").write_text('{"extends": "strict", "filesystem": {"write": ["/srv/cache"]}}')
+    (where / "build.json").write_text(BUILD)
     (where / "old.json").write_text('{"extends": "strict"}')
     (where / "new.json").write_text('{"extends": "default"}')
     (where / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
@@ -71,4 +74,8 @@ def run(t: Tap, pages: list[str]) -> None:
             for _, command in todo:
                 if "--to build.json" in command:
                     (where / "build.json").unlink(missing_ok=True)
+                elif "diff strict build.json" in command:  # of a program that needs more than ours
+                    (where / "build.json").write_text(BUILD)
                 play(t, file, command, lambda argv, at=where: c.inside(["env", "-C", at, *argv]), {}, env={"PATH": path, "HOME": str(where)}, deadline=300)
+                if "profile init trainer" in command:  # the reader writes what the page shows into it
+                    (where / "trainer.json").write_text(jsonc("docs/profiles.md", 0))
