@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A path and a few names. */
 #define INFO_MAX 16384
 #define HEADER	 "kubefence-review 1\n"
 

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 
 #define PATCH_FILE_MAX (256 * 1024)
+#define ESCAPED_MAX    (4 * PATH_MAX) /* \xNN for each byte of a path */
 
 /* What a kind is called for people and for programs. */
 static const struct {
@@ -88,7 +89,7 @@ static void show_patch(const struct review_session *s, const struct kf_review_ch
 	KF_FREE char *old = NULL, *new = NULL;
 	size_t nold = 0, nnew = 0;
 	const bool existed = c->kind != KF_REVIEW_ADDED;
-	struct kf_buf name = KF_BUF_INIT(4 * PATH_MAX);
+	struct kf_buf name = KF_BUF_INIT(ESCAPED_MAX);
 
 	if (!S_ISREG(c->mode) || (c->kind != KF_REVIEW_ADDED && c->kind != KF_REVIEW_CONTENT) ||
 	    !read_text(s->upper, c->path, &new, &nnew) ||
