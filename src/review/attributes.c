@@ -104,7 +104,8 @@ static bool has_name(const struct attribute_list *list, const char *name)
 
 int kf_review_copy_attributes(int from, int to, bool privilege, struct kf_err *err)
 {
-	KF_FREE struct attribute_list *want = NULL, *have = NULL;
+	KF_FREE struct attribute_list *want = NULL;
+	KF_FREE struct attribute_list *have = NULL;
 	bool unused;
 
 	/* What has capabilities already loses them where they are not to be copied. */
