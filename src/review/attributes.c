@@ -102,20 +102,29 @@ static bool has_name(const struct attribute_list *list, const char *name)
 	return false;
 }
 
-int kf_review_copy_attributes(int from, int to, bool privilege, struct kf_err *err)
+/* What @to has and @want has not; capabilities, too, where they are not to be copied. */
+static int remove_others(int to, const struct attribute_list *want, struct kf_err *err)
 {
-	KF_FREE struct attribute_list *want = NULL;
 	KF_FREE struct attribute_list *have = NULL;
 	bool unused;
 
-	/* What has capabilities already loses them where they are not to be copied. */
-	if (list_names(from, privilege, &want, &unused, err) < 0 ||
-	    list_names(to, true, &have, &unused, err) < 0)
+	if (list_names(to, true, &have, &unused, err) < 0)
 		return -1;
 	for (size_t i = 0; i < have->n; i++)
 		if (!has_name(want, have->names[i]) && fremovexattr(to, have->names[i]) < 0 &&
 		    errno != ENODATA)
 			return kf_fail_sys(err, "remove the attribute '%s'", have->names[i]);
+	return 0;
+}
+
+int kf_review_copy_attributes(int from, int to, bool privilege, struct kf_err *err)
+{
+	KF_FREE struct attribute_list *want = NULL;
+	bool unused;
+
+	if (list_names(from, privilege, &want, &unused, err) < 0 ||
+	    remove_others(to, want, err) < 0)
+		return -1;
 	for (size_t i = 0; i < want->n; i++) {
 		const char *name = want->names[i];
 		const ssize_t n = fgetxattr(from, name, want->value, sizeof(want->value));
