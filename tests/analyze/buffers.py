@@ -15,7 +15,6 @@ GROW = re.compile(r"\b(?:realloc|reallocarray|realloc_array|getline|getdelim|ope
 GROWS = {
     "src/base/buf.c": (1, "kf_buf's own max"),
     "src/kata/effective.c": (1, "files of one directory, as many as the host lists"),
-    "src/kubefence/cluster/logs.c": (1, "a line of kubectl's own output"),
     "src/review/freeze.c": (1, "a line of the kernel's mountinfo"),
     "src/review/scan.c": (2, "names and changes of one volume, at most KF_REVIEW_CHANGES_MAX"),
     "src/flat/flat.c": (1, "rules of one text, which is at most KF_LIMIT_POLICY_TEXT"),

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Some hundred thousand denials. */
 #define TEXT_MAX   ((size_t)64 * 1024 * 1024)
 /* A path of PATH_MAX, escaped. */
 #define LINE_BYTES (16 * 1024)
