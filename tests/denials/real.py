@@ -243,7 +243,11 @@ def learned(t: Tap) -> None:
         got = json.loads((node.dir / "learned.json").read_text())
         t.equal((got["extends"], [g["path"] for g in got["filesystem"]["grant"]]), ("default", ["/srv/data"]), "... the rest is what it was denied")
         node.delete(cid)
+        # What others are denied all the time must not keep it from seeing the end.
+        noise = f.start(node, node.bundle(["sh", "-c", "while :; do echo x >/etc/x; done 2>/dev/null"]), "noise")
+        wait_until(lambda: any(x.get("pod") == "noise" for x in feed.ours()), "the noise")
         enforced(t, node)
+        node.delete(noise)
     finally:
         node.close()
         feed.close()
@@ -254,7 +258,7 @@ def enforced(t: Tap, node: Node) -> None:
     def run(command: str, profile: str, script: str) -> subprocess.CompletedProcess:
         to = ("--to", "enforced.json", "--enforce") if command == "learn" else ()
         return subprocess.run([f.KUBEFENCE, command, "--profile", profile, *to, "--rootfs", node.base, "--", "sh", "-c", script],
-                              cwd=node.dir, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+                              cwd=node.dir, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
 
     (node.base / "srv/data").mkdir(parents=True)
     script = "echo x >/srv/data/x && echo done; echo x >/etc/x; exit 3"

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "cli/print.h"
+#include "denial/audit.h"
 #include "denial/feed.h"
 #include "denial/kernel.h"
 
@@ -27,7 +28,8 @@
 #define LINE_BYTES (16 * 1024)
 #define PID_MAX	   32
 #define TICK_MS	   20
-/* The last records may still be on their way: so long nothing may come before that is the end. */
+/* The last records may still be on their way: the end is when so long nothing has come, or when
+ * what comes happened so long after the command, on a node where something is always denied. */
 #define QUIET_MS   1000
 
 struct denied_reader {
@@ -35,15 +37,21 @@ struct denied_reader {
 	struct kf_feed *feed;
 	struct kf_buf text;
 	uint64_t now;
-	bool record; /* one has come in this round */
+	bool record;	 /* one has come in this round */
+	uint64_t latest; /* when what a record tells of happened, since 1970 */
 };
 
-static uint64_t read_clock(void)
+static uint64_t read_ms(clockid_t clock)
 {
 	struct timespec ts = {0};
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	(void)clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t read_clock(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
 }
 
 /* Sandboxes take the place of containers: each is called by its process. */
@@ -83,19 +91,22 @@ static void keep_denial(void *ctx, const struct kf_denial *denial, uint64_t now)
 static void take_record(void *ctx, unsigned type, const char *text)
 {
 	struct denied_reader *r = ctx;
+	struct kf_audit_record record;
 
 	r->record = true;
+	if (kf_audit_parse(type, text, &record) && record.ms > r->latest)
+		r->latest = record.ms;
 	kf_feed_take(r->feed, type, text, r->now);
 }
 
-/* Until the other end of @control is closed and nothing comes any more. */
+/* Until the other end of @control is closed and nothing from before that comes any more. */
 static int read_log(struct denied_reader *r, int audit, int control, struct kf_err *err)
 {
 	struct pollfd fds[] = {{.fd = audit, .events = POLLIN}, {.fd = control, .events = POLLIN}};
-	uint64_t last = read_clock();
+	uint64_t last = read_clock(), end = 0;
 	bool ending = false, overrun;
 
-	while (!ending || r->now - last < QUIET_MS) {
+	while (!ending || (r->now - last < QUIET_MS && r->latest < end + QUIET_MS)) {
 		if (poll(fds, ending ? 1 : 2, TICK_MS) < 0 && errno != EINTR)
 			return kf_fail_sys(err, "poll");
 		r->now = read_clock();
@@ -105,7 +116,11 @@ static int read_log(struct denied_reader *r, int audit, int control, struct kf_e
 		kf_feed_tick(r->feed, r->now);
 		if (r->record || (!ending && fds[1].revents))
 			last = r->now;
-		ending = ending || fds[1].revents;
+		if (!ending && fds[1].revents) {
+			ending = true;
+			end = read_ms(CLOCK_REALTIME);
+			r->latest = 0;
+		}
 	}
 	kf_feed_flush(r->feed, r->now);
 	if (kf_feed_counter(r->feed, KF_FEED_LOST))
