@@ -23,6 +23,12 @@ SH = "arg=/bin/sh"
 ENTER, LEAVE = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
+def end_by_signals() -> None:
+    """Who starts the tests in the background ignores some, and what is ignored is inherited."""
+    for sig in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(sig, signal.SIG_DFL)
+
+
 class Terminal:
     """A program on a pseudo-terminal of our own, and what it has written there."""
 
@@ -30,7 +36,7 @@ class Terminal:
         self.main, side = pty.openpty()
         self.resize(rows, columns)
         self.modes = termios.tcgetattr(self.main)
-        self.process = subprocess.Popen(command, stdin=side, stdout=side, stderr=side, process_group=0,
+        self.process = subprocess.Popen(command, stdin=side, stdout=side, stderr=side, process_group=0, preexec_fn=end_by_signals,
                                         env={**{k: v for k, v in os.environ.items() if k != "NO_COLOR"}, "TERM": "xterm", **env})
         os.close(side)
         self.text = b""
