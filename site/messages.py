@@ -37,6 +37,7 @@ OTHER = {
     **dict.fromkeys(("strstr", "strcmp", "strncmp"), "compared with what others wrote"),
     **dict.fromkeys(("kf_toml_parse", "kf_fd_slurp", "kf_learn_read", "X509_LOOKUP_meth_new"), "names an object within a message"),
     **dict.fromkeys(("add_example", "add_candidate"), "an example, a completion"),
+    "kf_json_put_string": "a value of JSON",
     "_Static_assert": "of the compiler",
 }
 # Files whose tables of literals are parts of messages; those whose are not, and why.

@@ -88,6 +88,7 @@
 		.help = "take profiles of DIR before the built-in ones; may be repeated" \
 	}
 
-enum kf_output { KF_OUTPUT_TEXT, KF_OUTPUT_JSON };
+/* The last one only where a command says so. */
+enum kf_output { KF_OUTPUT_TEXT, KF_OUTPUT_JSON, KF_OUTPUT_OCSF };
 
 #endif

@@ -13,6 +13,7 @@ import time
 import feed as f
 from feed import Feed, Node, auditlog, box, wait_until
 from lib_guard import own_mount_namespace
+from pymodules import need
 from tap import Tap
 
 import attacks  # noqa: E402
@@ -251,6 +252,38 @@ def learned(t: Tap) -> None:
     finally:
         node.close()
         feed.close()
+
+
+def framework(t: Tap) -> None:
+    """Denials as events of the Open Cybersecurity Schema Framework, by a model of it that others wrote."""
+    node = Node(shutil.which("runc"))
+    feed = subprocess.Popen([f.KUBEFENCE, "denials", "-o", "ocsf", "--directory", str(node.dir / "kept")], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    try:
+        for line in feed.stderr:
+            if "started" in line:
+                break
+        cid = f.start(node, node.bundle(["sleep", "1000000"]), "framework")
+        f.enter(node, cid, ["sh", "-c", "echo x >/etc/x"], bare=False)
+        for line in feed.stdout:
+            event = json.loads(line)
+            if event.get("resources", [{}])[0].get("name") == "framework":
+                break
+        want = {"category_uid": 2, "class_uid": 2004, "type_uid": 200401, "activity_id": 1, "disposition_id": 2, "count": 1}
+        t.equal({k: event[k] for k in want}, want, "a denial is a finding that was blocked")
+        t.equal((event["resources"][0]["namespace"], event["evidences"][0]["process"]["name"], event["evidences"][0]["file"]["path"],
+                 event["unmapped"]["profile"]), ("space", "sh", "/etc", "default"), "... of this pod, process, place and profile")
+        if ALL:
+            need("py-ocsf-models==0.10.0")
+            from py_ocsf_models.events.findings.detection_finding import DetectionFinding
+            made = DetectionFinding.model_validate(event)
+            t.equal((made.metadata.product.name, made.resources[0].name, made.finding_info.title),
+                    ("kubefence", "framework", "A sandbox has refused something"), "... which a model of the framework takes")
+        node.delete(cid)
+    finally:
+        feed.terminate()
+        feed.wait()
+        node.close()
 
 
 def enforced(t: Tap, node: Node) -> None:
@@ -522,7 +555,7 @@ def main() -> int:
     if box.landlock_abi() < 7:
         t.skip("denials in the audit log", "the kernel's Landlock logs none (ABI 7, Linux 6.15, does)")
         return t.done()
-    cases = [short_lives, learned, restart, seccomp, flood, memory, delayed, waits, matrix]
+    cases = [short_lives, learned, framework, restart, seccomp, flood, memory, delayed, waits, matrix]
     wanted = sys.argv[2:]
     try:
         with f.turned_on():

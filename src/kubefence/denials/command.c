@@ -40,7 +40,7 @@ static int run_denials(const struct kf_command *self, int argc, char **argv)
 		return kf_command_usage("--turn-on and --turn-off exclude each other");
 	if (l.on || l.off)
 		return turn_audit(l.on);
-	l.options.json = l.output == KF_OUTPUT_JSON;
+	l.options.output = (enum kf_output)l.output;
 	/* Results are on stdout. */
 	kf_log_init(KF_LOG_TEXT, KF_LOG_INFO, "kubefence");
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -56,7 +56,15 @@ const struct kf_command kf_cmd_denials = {
 		 "its number.  'kubefence logs' shows what was told.  See docs/denials.md.",
 	.options =
 		(const struct kf_option[]){
-			KF_OPT_OUTPUT(struct denials_line, output),
+			{
+				.name = "output",
+				.letter = 'o',
+				.kind = KF_OPTION_WORD,
+				.value = "text|json|ocsf",
+				KF_OPTION_AT(struct denials_line, output),
+				.help = "for people (default), for programs, or for what collects "
+					"events of the Open Cybersecurity Schema Framework",
+			},
 			{
 				.name = "listen",
 				.kind = KF_OPTION_STRING,

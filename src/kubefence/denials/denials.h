@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "config/denials.h"
 #include "denial/denial.h"
+#include "kubefence/options.h"
 
 #include <stdbool.h>
 
@@ -20,7 +21,7 @@ struct kf_denials_options {
 	const char *dir;    /* KF_DENIALS_DIR */
 	const char *listen; /* for metrics; NULL: none */
 	bool events;	    /* tell the pods' Kubernetes Events */
-	bool json;
+	enum kf_output output;
 	unsigned window; /* seconds */
 };
 

@@ -208,12 +208,15 @@ static void on_line(void *ctx, const struct kf_denial *denial)
 		return;
 	if (kf_denials_file_add(&d->file, text.p, text.n, &err) < 0 && !d->file_errors++)
 		kf_log(KF_LOG_WARN, "not-kept", {"error", err.msg});
-	if (d->options->json) {
-		(void)kf_print_raw(stdout, text.p, text.n);
-		(void)fflush(stdout);
-	} else {
-		print_sentence(denial);
+	if (d->options->output == KF_OUTPUT_OCSF) {
+		kf_buf_reset(&text);
+		kf_denial_ocsf(denial, &text);
 	}
+	if (d->options->output == KF_OUTPUT_TEXT)
+		print_sentence(denial);
+	else if (!text.failed)
+		(void)kf_print_raw(stdout, text.p, text.n);
+	(void)fflush(stdout);
 	kf_denials_events_tell(&d->events, denial);
 }
 
