@@ -251,6 +251,39 @@ def pod_events(t: Tap, i: Told) -> None:
         p.wait()
 
 
+def looks(t: Tap, i: Told) -> None:
+    """Pods that cannot start, and pods with rights against which the sandbox is no boundary: what explain, doctor and one look say."""
+    k = i.k
+    first = {**pods.container("first", "true"), "image": "localhost/none:1"}
+    k.apply({**pods.pod("stuck", initContainers=[first]), "metadata": {"name": "stuck", "namespace": OTHER}})
+    k.apply({**pods.pod("nowhere", nodeSelector={"example.org/none": "x"}), "metadata": {"name": "nowhere", "namespace": OTHER}})
+    k.apply({**pods.pod("host", hostNetwork=True, main={"securityContext": {"privileged": True}}), "metadata": {"name": "host", "namespace": OTHER}})
+    k.wait_pod("host", namespace=OTHER)
+
+    def explained(pod: str, words: str, *more: str) -> Result:
+        return wait_until(lambda: (r := i.nono("explain", pod, "-n", OTHER, *more, user="alice")).code == 0 and words in r.out and r, f"explain {pod}: {words}", 60)
+
+    r = explained("stuck", "container first cannot start: ErrImageNeverPull")
+    t.ok("first: profile default" in r.out and "main: profile default" in r.out, "explain: an init container that cannot start is named, with the reason", r.out)
+    t.ok(explained("nowhere", "no node takes it: ").code == 0, "explain: a pod that no node takes says why")
+    r = explained("host", "hostNetwork: the pod shares that with its node")
+    t.ok("container main is privileged: no boundary against it" in r.out, "explain: what undoes a sandbox is warned about", r.out)
+    for pod, sign in (("stuck", "×"), ("nowhere", "×"), ("host", "‼"), ("again", "√")):
+        r = i.nono("explain", pod, "-n", OTHER, "-o", "short", user="alice")
+        t.ok(r.out.startswith(f"{sign} {OTHER}/{pod}: profile ") and r.out.count("\n") == 1, f"explain -o short: {pod} at one look", r.out)
+    r = i.nono("doctor")
+    t.ok("1 privileged, 1 in their node's namespaces, such as team-b/host" in r.out, "doctor counts pods with such rights, and names one", r.out)
+    r = i.nono("doctor", "-o", "short")
+    t.ok("‼ sandboxed pods have no rights beyond the sandbox" in r.out and "√ nodes are ready for sandboxed pods" in r.out, "doctor -o short: the cluster at one look", r.out)
+    r = i.nono("status", "-o", "short")
+    t.ok("√ nodes: 1 of 1 ready" in r.out and "‼ pods:" in r.out, "status -o short: nodes and pods at one look", r.out)
+    r = i.nono("status", "-o", "short", "-n", OTHER, user="alice")
+    t.ok("‼ nodes: not known with these rights" in r.out, "... with the rights of one namespace", r.out)
+    r = i.k.c.sh(f"{node.BIN}/kubefence doctor", check=False)
+    t.ok("√ Landlock is available" in r.out and "√ denials can be audited" in r.out, "kubefence doctor: the node at one look", r.out)
+    k.kubectl("delete", "pod", "-n", OTHER, "stuck", "nowhere", "host", "--wait=false")
+
+
 # Where each is put; none may come out.
 PLANTED = {where: f"planted-{where}-7f3a" for where in ("env", "secret", "annotation", "token", "configmap", "event", "registry", "node", "argument")}
 
@@ -290,7 +323,7 @@ def sysdump(t: Tap, i: Told) -> None:
         t.equal(failed, [], f"{name}: kubectl answers all that is asked")
 
 
-PARTS = (turned_off, turned_on, attribution, follow, events, rights, walk, pod_events, sysdump)
+PARTS = (turned_off, turned_on, attribution, follow, events, rights, walk, pod_events, looks, sysdump)
 
 
 def run(t: Tap) -> None:
