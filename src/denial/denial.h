@@ -71,7 +71,8 @@ bool kf_denial_same(const struct kf_denial *a, const struct kf_denial *b);
 
 /* Append one line of JSON. */
 void kf_denial_json(const struct kf_denial *denial, struct kf_buf *out);
-/* Append one line of JSON as the Open Cybersecurity Schema Framework has it, a Detection Finding. */
+/* Append one line of JSON as the Open Cybersecurity Schema Framework has it, a Detection Finding.
+ */
 void kf_denial_ocsf(const struct kf_denial *denial, struct kf_buf *out);
 /* Append the denial as a sentence without its end, not escaped. */
 void kf_denial_sentence(const struct kf_denial *denial, struct kf_buf *out);
