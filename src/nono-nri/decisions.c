@@ -14,41 +14,37 @@ static const char *const words[] = {
 	[KF_DECISION_REFUSE] = "refuse",
 };
 
-void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind what,
-			const char *profile, const char *reason)
+/* The count of that; a new one if there are less than @max, else NULL. */
+static struct kf_decision_count *find_count(struct kf_decisions *d, enum kf_decision_kind what,
+					    const char *profile, const char *reason, size_t max)
 {
-	struct kf_decision_count *c = decisions->v, *end = decisions->v + decisions->n;
+	struct kf_decision_count *c = d->v, *end = d->v + d->n;
 
-	profile = profile ? profile : "";
 	while (c < end && (c->what != what || strcmp(c->profile, profile) != 0 ||
 			   strcmp(c->reason, reason) != 0))
 		c++;
-	if (c == end && decisions->n == KF_DECISIONS_MAX) {
-		/* The last one stands for all others. */
-		c--;
-		(void)snprintf(c->profile, sizeof(c->profile), "other");
-		(void)snprintf(c->reason, sizeof(c->reason), "other");
-	} else if (c == end) {
-		c->what = what;
-		(void)snprintf(c->profile, sizeof(c->profile), "%s", profile);
-		(void)snprintf(c->reason, sizeof(c->reason), "%s", reason);
-		decisions->n++;
-	}
-	c->n++;
+	if (c < end)
+		return c;
+	if (d->n >= max)
+		return NULL;
+	c->what = what;
+	(void)snprintf(c->profile, sizeof(c->profile), "%s", profile);
+	(void)snprintf(c->reason, sizeof(c->reason), "%s", reason);
+	d->n++;
+	return c;
 }
 
-void kf_decisions_remember(struct kf_decisions *decisions, bool guard, const char *namespace_,
-			   const char *pod, const char *container, const char *reason)
+void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind what,
+			const char *profile, const char *reason)
 {
-	struct kf_refused_lately *r =
-		&decisions->lately[decisions->nlately++ % KF_DECISIONS_LATELY];
+	struct kf_decision_count *c =
+		find_count(decisions, what, profile ? profile : "", reason, KF_DECISIONS_MAX);
 
-	r->time = time(NULL);
-	r->guard = guard;
-	(void)snprintf(r->namespace_, sizeof(r->namespace_), "%s", namespace_);
-	(void)snprintf(r->pod, sizeof(r->pod), "%s", pod);
-	(void)snprintf(r->container, sizeof(r->container), "%s", container);
-	(void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
+	/* A refusal that has no place must not count as a start. */
+	if (!c)
+		c = find_count(decisions, what, "other", "other", KF_ARRAY_SIZE(decisions->v));
+	if (c)
+		c->n++;
 }
 
 /* Names of profiles and words of ours need no escapes. */

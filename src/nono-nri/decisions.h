@@ -10,10 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Profiles times reasons, as many as any node meets; what comes beyond is counted as "other". */
+/* Profiles times reasons, as many as any node meets; what comes beyond is counted as "other",
+ * for which each kind has a place. */
 #define KF_DECISIONS_MAX 256
 
-enum kf_decision_kind { KF_DECISION_INJECT, KF_DECISION_REFUSE, KF_DECISION_GUARD_REFUSE };
+enum kf_decision_kind {
+	KF_DECISION_INJECT,
+	KF_DECISION_REFUSE,
+	KF_DECISION_GUARD_REFUSE,
+	KF_DECISION_NKINDS
+};
 
 struct kf_decision_count {
 	enum kf_decision_kind what;
@@ -32,7 +38,7 @@ struct kf_refused_lately {
 };
 
 struct kf_decisions {
-	struct kf_decision_count v[KF_DECISIONS_MAX];
+	struct kf_decision_count v[KF_DECISIONS_MAX + KF_DECISION_NKINDS];
 	size_t n;
 	struct kf_refused_lately lately[KF_DECISIONS_LATELY];
 	size_t nlately; /* in all; the last one is at (nlately - 1) % KF_DECISIONS_LATELY */
