@@ -47,6 +47,20 @@ void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind wh
 		c->n++;
 }
 
+void kf_decisions_remember(struct kf_decisions *decisions, bool guard, const char *namespace_,
+			   const char *pod, const char *container, const char *reason)
+{
+	struct kf_refused_lately *r =
+		&decisions->lately[decisions->nlately++ % KF_DECISIONS_LATELY];
+
+	r->time = time(NULL);
+	r->guard = guard;
+	(void)snprintf(r->namespace_, sizeof(r->namespace_), "%s", namespace_);
+	(void)snprintf(r->pod, sizeof(r->pod), "%s", pod);
+	(void)snprintf(r->container, sizeof(r->container), "%s", container);
+	(void)snprintf(r->reason, sizeof(r->reason), "%s", reason);
+}
+
 /* Names of profiles and words of ours need no escapes. */
 static void put_counts(const struct kf_decisions *d, bool guard, struct kf_buf *out)
 {
