@@ -195,17 +195,31 @@ struct kf_text kf_ours_line(const char *text, size_t offset)
 	return (struct kf_text){text + start, strcspn(text + start, "\r\n")};
 }
 
+/* The next line of @text behind @at, without its indentation and its end. */
+static struct kf_text next_line(struct kf_text text, size_t *at)
+{
+	struct kf_text line;
+
+	*at += strspn(text.p + *at, " \t\r\n");
+	line = (struct kf_text){text.p + *at, strcspn(text.p + *at, "\r\n")};
+	*at += line.n;
+	return line;
+}
+
+/* Whether @text has @line, however it is indented: programs that write TOML indent as they like. */
 static bool has_line(struct kf_text text, struct kf_text line)
 {
-	const char *p = text.p, *end = p + text.n;
+	size_t at = 0;
 
-	while (p < end) {
-		size_t n = strcspn(p, "\r\n");
+	while (line.n && strchr(" \t", *line.p)) {
+		line.p++;
+		line.n--;
+	}
+	while (at < text.n) {
+		struct kf_text other = next_line(text, &at);
 
-		if (n == line.n && memcmp(p, line.p, n) == 0)
+		if (other.n == line.n && memcmp(other.p, line.p, line.n) == 0)
 			return true;
-		p += n;
-		p += strspn(p, "\r\n");
 	}
 	return false;
 }
@@ -222,17 +236,37 @@ bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line)
 	return line.n && has_line(o->m->ours, line) && !has_line(o->m->original, line);
 }
 
-/* Whether the file still has our layout: a line that leads to the guard is as we wrote it. */
+/* Whether the line of @n in @doc is the one that our text has at the same place. */
+static bool is_line_of_ours(const struct kf_ours *o, const struct kf_toml_doc *doc,
+			    const struct kf_toml_node *n)
+{
+	const char *path[KF_TOML_DEPTH_MAX + 1];
+	const struct kf_toml_node *ours =
+		kf_toml_path(n, path) ? kf_ours_find(o->ours.root, path) : NULL;
+	struct kf_text a, b;
+
+	if (!ours)
+		return false;
+	a = kf_ours_line(doc->text, n->begin.offset);
+	b = kf_ours_line(o->m->ours.p, ours->begin.offset);
+	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+/* Whether the file still has our layout: a line that leads to the guard is as we wrote it.  A copy
+ * that somebody made of it before we saw the file has his layout. */
 static bool in_our_layout(const struct kf_ours *o, const struct kf_toml_doc *doc)
 {
 	const struct kf_toml_node *h = NULL;
 
-	while (!o->m->beside && (h = kf_ours_next(doc->root, h)))
+	while (!o->m->beside && (h = kf_ours_next(doc->root, h))) {
+		if (!in_journal(o->m->journal, h->key))
+			continue;
 		for (const struct kf_toml_node *n = h; n; n = kf_toml_walk(n, h, true))
 			if (n->kind == KF_TOML_STRING &&
 			    (kf_node_guard_handler(n->string) || is_vm_config(n->string)) &&
-			    kf_ours_has_line(o, kf_ours_line(doc->text, n->begin.offset)))
+			    is_line_of_ours(o, doc, n))
 				return true;
+	}
 	return false;
 }
 
@@ -482,6 +516,19 @@ static bool is_fate(const struct kf_ours *o, const struct kf_ours_value *v,
 	return back || (v->fate == KF_OURS_EITHER && kept);
 }
 
+/* Whether @v, which was @was in @now and is @is in @after, was taken from a handler of @after that
+ * we only spelled out: that stays as a whole or goes as a whole. */
+static bool is_half_gone(const struct kf_ours *o, const struct kf_ours_value *v,
+			 const struct kf_toml_doc *now, const struct kf_toml_node *was,
+			 const struct kf_toml_doc *after, const struct kf_toml_node *is)
+{
+	const char *handler = v->path[handler_depth(v->path) - 1];
+	const struct kf_toml_node *ours = find_handler(o->ours.root, handler);
+
+	return ours && !is_guarded(ours) && find_handler(after->root, handler) && was &&
+	       !(is && kf_toml_same(now, was, after, is));
+}
+
 int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 		  const struct kf_toml_doc *after, struct kf_err *err)
 {
@@ -509,9 +556,9 @@ int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,
 		if (add_ignored(&at, end, v->path, err) < 0 ||
 		    (was && kf_toml_path(was, path) && add_ignored(&at, end, path, err) < 0))
 			return -1;
-		if (handler_depth(v->path) && v->fate == KF_OURS_EITHER)
-			continue;
-		if (!is_fate(o, v, now, was, after, is))
+		if (handler_depth(v->path) && v->fate == KF_OURS_EITHER
+			    ? is_half_gone(o, v, now, was, after, is)
+			    : !is_fate(o, v, now, was, after, is))
 			return kf_fail(err, EBUSY,
 				       "'%s' does not have the value that it was to have",
 				       v->ours->key);

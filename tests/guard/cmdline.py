@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard reads a command line as the runtime behind it does: random ones, written in every way that a runtime takes,
-and in some that it should not.  Whatever ran, ran in the sandbox.  SEED=N repeats a run."""
-import os
+and in some that it should not.  Whatever ran, ran in the sandbox.  KF_SEED=N repeats a run."""
 import random
 import shutil
 import sys
 
 from parts import main
 
-SEED = int(os.environ.get("SEED") or int.from_bytes(os.urandom(3), "big"))
+from lib import seed
+
+SEED = seed.choose()
 LINES = {"quick": 40, "all": 1000}
 ODD = 0.04  # so much of everything, else no line is right
 # What a reader may take for nothing, in front of a word and behind it.

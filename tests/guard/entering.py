@@ -13,6 +13,7 @@ from pathlib import Path
 from lib_guard import DEADLINE, RECORDS, Node, answers, PROBE, SANDBOXED
 from parts import main
 
+from lib import seed
 from lib.wait import wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -100,15 +101,15 @@ def the_same_from_the_start(t, node):
 def whatever_the_workload_does(t, node):
     """A property: after random acts, what enters reaches nothing that the first process cannot."""
     node.profile("default", *RULES)
-    start, wrong, failed, lost = int(os.environ.get("SEED", "1")), [], 0, 0
+    start, wrong, failed, lost = seed.choose(), [], 0, 0
     c, used = Container(node), 0
-    for seed in range(start, start + SEQUENCES):
+    for nth in range(start, start + SEQUENCES):
         if used == 50:  # afresh, from time to time: acts pile up
             c.close()
             c, used = Container(node), 0
         used += 1
-        c.ask(f"acts {seed} {1 + seed % 40}")
-        r = c.exec("actor", "probe", file=bool(seed % 2), **({"cwd": "/"} if seed % 2 else {}))
+        c.ask(f"acts {nth} {1 + nth % 40}")
+        r = c.exec("actor", "probe", file=bool(nth % 2), **({"cwd": "/"} if nth % 2 else {}))
         first = c.ask("probe")
         got = r.out.rstrip()
         if len(got) != len(first):
@@ -116,7 +117,7 @@ def whatever_the_workload_does(t, node):
             continue
         lost += len(more(first, got))
         if extra := more(got, first):
-            wrong.append(f"SEED={seed}: {extra}")
+            wrong.append(f"KF_SEED={nth}: {extra}")
     c.close()
     t.equal(wrong[:3], [], f"{SEQUENCES} sequences of acts, from seed {start}: an exec reaches no more than the first process")
     t.ok(failed <= SEQUENCES // 4, f"{SEQUENCES - failed} of the execs started, so it says something", failed)

@@ -12,7 +12,9 @@ from hostile import EVIL, bind
 from lib_guard import PROBE, SANDBOXED, answers
 from parts import main
 
-SEED = 19
+from lib import seed
+
+SEED = seed.choose()
 SAMPLE = 25  # of what is not refused before the runtime runs
 # Where the launcher is reached, or what it reads.
 TARGETS = ("/proc", "/proc/self", "/proc/self/fd", "/proc/self/fd/3", "/proc/thread-self/fd", "/proc/1", "/proc/1/fd", "/proc/mounts", "/proc/self/mounts",

@@ -19,6 +19,8 @@ from pathlib import Path
 from lib_guard import DEADLINE, ROOT
 from parts import main, runtimes
 
+from lib import seed
+
 LEVELS = ("restricted", "runtime-default", "none")
 ALLOW, LOG, ERRNO, NOTIFY = "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_ERRNO", "SCMP_ACT_NOTIFY"
 ARCH = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}[os.uname().machine]
@@ -28,7 +30,7 @@ LIES = [{"action": ERRNO, "errnoRet": e} for e in (0, 1, 2, 117)] + [{"action": 
 VALUES = (0, 1, 3, 22, 38, 0x6B666E6F)
 CONDITIONS = [("SCMP_CMP_EQ", v, 0) for v in VALUES] + [("SCMP_CMP_NE", 0, 0), ("SCMP_CMP_NE", 1, 0), ("SCMP_CMP_GE", 1, 0), ("SCMP_CMP_GT", 1000000, 0), ("SCMP_CMP_LT", 1000, 0),
               ("SCMP_CMP_LE", 22, 0), ("SCMP_CMP_MASKED_EQ", 1, 1), ("SCMP_CMP_MASKED_EQ", 0xFF, 22)]
-SEED = int(os.environ.get("SEED", 19))
+SEED = seed.choose()
 QUICK, SECONDS_MAX = 24, int(os.environ.get("SECONDS_MAX", 1200))
 ETC, SOCKET, TOKEN, DONE = 1, 2, 4, 40
 CALL_SECONDS = 10  # a process that a lie makes hang did not run
@@ -272,7 +274,7 @@ def honest_policies_run(t, node):
 
 
 def every_lie(t, node):
-    """call x answer x condition x level, in an order that SEED decides; each call with each answer and no condition comes first."""
+    """call x answer x condition x level, in an order that KF_SEED decides; each call with each answer and no condition comes first."""
     agent, calls, start = prepare(t, node), launcher_calls(), time.monotonic()
     everything = [(c, a, cond, level) for c in calls for a in LIES for level in LEVELS for cond in [None] + [(i, k) for i in range(6) for k in CONDITIONS]]
     rnd = random.Random(f"{SEED}{node.name}")

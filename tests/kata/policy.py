@@ -2,7 +2,6 @@
 """The agent's policy, judged by the real OPA: what may start in a machine, and every way around that we know."""
 import copy
 import json
-import os
 import random
 import re
 import shutil
@@ -11,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import requests
+from lib import seed
 from trees import BIN, KataNode
 
 PROFILES = ["default", "claude-code"]
@@ -305,7 +305,7 @@ def run(t, tools, everything: bool) -> None:
             t.ok(all(g is want for g in answers), f"policy: the same in {name}: {len(answers)} {'allowed' if want else 'refused'}")
     every_request(t, opa, policy, engines)
     hostile = lies(policy)
-    random.Random(int(os.environ.get("SEED", 19))).shuffle(hostile)
+    random.Random(seed.choose()).shuffle(hostile)
     for name, ask in engines:
         some = hostile if everything and "regorus" in name else hostile[:600]
         wrong = [c for c, got in zip(some, ask(policy, some)) if got is not False]

@@ -32,6 +32,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from lib import seed
 from node_root import GUARD, NRI, NodeRoot, place, runtimes, without_ours
 
 MACHINES = Path(__file__).resolve().parent / "machines"
@@ -232,10 +233,10 @@ def one(t, tools, name: str, m: dict, thorough: bool) -> None:
 LEFT = ("/var/lib/rancher/", "/var/lib/k0s/", "/etc/k0s/", "/var/snap/", "/opt/cri/", "/etc/kube/", "/usr/bin/crio")
 
 
-def with_leftovers(m: dict, others: list[dict], seed: int) -> dict:
+def with_leftovers(m: dict, others: list[dict], start: int) -> dict:
     """@m with a random part of what the others are made of, none of it running: files, stopped units, sockets
     that nobody serves, and processes of containers on the machine."""
-    dice = random.Random(seed)
+    dice = random.Random(start)
     m = copy.deepcopy(m)
     own = str(m["expect"]) + str(m.get("args", "")) + str(m.get("unit", ""))
     for o in others:
@@ -261,13 +262,13 @@ def with_leftovers(m: dict, others: list[dict], seed: int) -> dict:
 def leftovers(t, tools, machines: dict[str, dict], rounds: int) -> None:
     """What is left behind on a node never changes which runtime it is."""
     able = {n: m for n, m in machines.items() if m.get("systemd", True) and m.get("unit") and m.get("process") and "refused" not in m}
-    seed = int(os.environ.get("KUBEFENCE_SEED", random.randrange(1 << 30)))
-    print(f"# leftovers: KUBEFENCE_SEED={seed}")
+    start = seed.choose()
+    print(f"# leftovers: KF_SEED={start}")
     for turn in range(rounds):
-        for name, m in able.items() if rounds > 1 else random.Random(seed).sample(sorted(able.items()), 6):
-            x = with_leftovers(m, [o for n, o in machines.items() if n != name], seed + turn)
+        for name, m in able.items() if rounds > 1 else random.Random(start).sample(sorted(able.items()), 6):
+            x = with_leftovers(m, [o for n, o in machines.items() if n != name], start + turn)
             with Machine(x, tools) as n:
-                planned(t, f"{name} with leftovers ({seed + turn})", n, m["expect"], m.get("args", []))
+                planned(t, f"{name} with leftovers ({start + turn})", n, m["expect"], m.get("args", []))
 
 
 def run(t, tools, everything: bool) -> None:

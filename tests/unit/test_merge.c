@@ -27,6 +27,11 @@
 	"version = 3\n[" RT ".own]\n  runtime_type = \"r\"\n  options.BinaryName = \"" GUARD \
 	".own\"\n"
 
+/* What somebody made of our handler, in another layout, before we wrote the file again. */
+#define COPY                                                                                    \
+	"[" RT ".copied]\nruntime_type = \"r\"\n[" RT ".copied.options]\nBinaryName = \"" GUARD \
+	"\"\n"
+
 static struct kf_text text(const char *s)
 {
 	return (struct kf_text){s, strlen(s)};
@@ -125,6 +130,11 @@ static void values_that_we_had_replaced_come_back(void **state)
 		{"switched on by themselves, the file written anew", OFF, ON,
 		 "version = 3\n[" NRI "]\n  disable = false\n",
 		 "version = 3\n[" NRI "]\n  disable = false\n"},
+		{"the file written anew beside a copy of ours", OFF, ON COPY,
+		 "version = 3\n[" NRI "]\ndisable = false\nsocket_path = \"/s\"\n[" RT
+		 ".nono-runc]\nruntime_type = \"r\"\n[" RT
+		 ".nono-runc.options]\nBinaryName = \"" GUARD "\"\n" COPY,
+		 "version = 3\n[" NRI "]\ndisable = true\n"},
 		{"another value of ours made theirs", OFF, ON,
 		 "version = 3\n[" NRI
 		 "]\n  disable = false\n  socket_path = \"/t\"\n" HANDLER OPTIONS,
@@ -203,6 +213,63 @@ static void ours_is_found_where_somebody_else_brought_it(void **state)
 	run_cases(cases, KF_ARRAY_SIZE(cases), true, "[" NRI "]\ndisable = true\n");
 }
 
+/* containerd 1.x drops its built-in runtimes for a file that has any, so we spell those out.  The
+ * owner then orders the sections anew: in whichever order, what we spelled out does not end as half
+ * a runtime, and his sections stay. */
+static void what_we_spelled_out_stays_whole_or_goes_whole(void **state)
+{
+	enum { NSECTIONS = 6, NORDERS = 720 };
+	static const char head[] = "version = 2\n";
+	static const char *const sections[NSECTIONS] = {
+		"[grpc]\n  gid = 6\n",
+		"[plugins.'io.containerd.grpc.v1.cri'.containerd]\n  default_runtime_name = "
+		"'runc'\n",
+		"[" OLD ".runc]\n  base_runtime_spec = \"\"\n  runtime_type = \"r\"\n",
+		"[" OLD ".runc.options]\n  BinaryName = \"\"\n  SystemdCgroup = true\n",
+		"[" OLD ".nono-runc]\n  runtime_type = \"r\"\n",
+		"[" OLD ".nono-runc.options]\n  BinaryName = \"" GUARD "\"\n",
+	};
+	static struct kf_journal journal = {.nhandlers = 1,
+					    .handlers = {{.name = "nono-runc", .created = true}}};
+	char original[512], ours[1024];
+
+	(void)state;
+	(void)snprintf(original, sizeof(original), "%s%s%s", head, sections[0], sections[1]);
+	(void)snprintf(ours, sizeof(ours), "%s%s%s%s%s", original, sections[2], sections[3],
+		       sections[4], sections[5]);
+	for (size_t order = 0; order < NORDERS; order++) {
+		const struct kf_merge m = {.name = "f",
+					   .original = text(original),
+					   .ours = text(ours),
+					   .journal = &journal};
+		struct kf_buf now = KF_BUF_INIT(8192), out = KF_BUF_INIT(8192);
+		struct kf_err err = {0};
+		bool used[NSECTIONS] = {0}, found, kept;
+
+		kf_buf_adds(&now, head);
+		for (size_t left = NSECTIONS, rest = order; left; rest /= left--) {
+			size_t nth = rest % left, at = 0;
+
+			while (used[at] || nth--)
+				at++;
+			used[at] = true;
+			kf_buf_adds(&now, sections[at]);
+		}
+		if (kf_merge_back(&m, text(now.p), &out, &found, &err) < 0)
+			fail_msg("%s: %s", now.p, err.msg);
+		kf_buf_add(&out, "", 1);
+		assert_null(strstr(out.p, "nono"));
+		assert_non_null(strstr(out.p, sections[0]));
+		assert_non_null(strstr(out.p, sections[1]));
+		kept = strstr(out.p, sections[2]);
+		if (kept != (strstr(out.p, sections[3]) != NULL) ||
+		    kept != (strstr(out.p, "runtimes.runc") != NULL))
+			fail_msg("half of it is left:\n%s", out.p);
+		kf_buf_done(&now);
+		kf_buf_done(&out);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +277,7 @@ int main(void)
 		cmocka_unit_test(values_that_we_had_replaced_come_back),
 		cmocka_unit_test(ours_is_known_in_any_layout),
 		cmocka_unit_test(ours_is_found_where_somebody_else_brought_it),
+		cmocka_unit_test(what_we_spelled_out_stays_whole_or_goes_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
