@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/json/json.c against json-c: what it takes means the same to both, what it writes too, and
- * what json-c refuses it refuses.  Texts are made at random and broken at random; KF_SEED=N repeats a
- * run. */
+ * what json-c refuses it refuses.  Texts are made at random and broken at random; KF_SEED=N repeats
+ * a run. */
 #include "base/cleanup.h"
 #include "kf_test.h"
 #include "json/json.h"
