@@ -47,7 +47,7 @@ MESSAGE_TABLES = {
     "src/image/boot.c", "src/kata/image.c", "src/kata/verify.c", "src/kube/client.c", "src/kube/marks.c", "src/kubefence/agent/agent.c",
     "src/kubefence/kata/install.c", "src/kubefence/kata/status.c", "src/kubefence/kata/kata.h", "src/learn/learn.c", "src/grants/*.c",
     "src/sandbox/*.c", "src/plan/*.c", "src/nri/dispatch.c", "src/nono-nri/main.c", "src/nono-nri/plugin.c", "src/nono-nri/setup.c",
-    "src/egress-node/pods.c", "src/nono-egress/worker/*.c", "src/profile/keys.c", "src/profile/check.c", "src/config/config.c",
+    "src/egress-node/pod.c", "src/egress-node/pods.c", "src/nono-egress/worker/*.c", "src/profile/keys.c", "src/profile/check.c", "src/config/config.c",
     "src/explain/explain.c", "src/observe/http.c", "src/confine/filter.c", "src/seccomp/seccomp.h", "src/json/jsonc.c", "src/kubefence/learn/world.c",
     "src/kata/keys.c", "src/review/scan.c",
 }

@@ -212,6 +212,32 @@ def ends(t: Tap, f: Field, parent: Parent) -> None:
     t.ok("a" not in parent.workers(), "after a restart it is not there")
 
 
+def waited(t: Tap, f: Field, parent: Parent) -> None:
+    """What a restarted parent cannot open yet, as the kubelet's directories after a boot, it waits for; the pod stays closed."""
+    pod, secret, away = f.pod("w"), f.dir / "agent-keys", f.dir / "away"
+    secret.mkdir()
+    (secret / "key").write_text("sk")
+    text = rules(*HOSTS, "secret agent-keys", "route /api https://ok.test", "credential 0 key x-api-key plain")
+    t.equal(parent.open(pod, text, [secret]), "new", "a pod with a Secret is opened")
+    record = DIR / f"pods/{os.stat(pod.path).st_ino}"
+    parent.stop(signal.SIGKILL)
+    secret.rename(away)
+    parent.start()
+    wait_until(lambda: "agent-keys" in parent.log.read_text()[parent.at:], "the parent to miss the Secret")
+    out, why = attempt(pod, WAYS["TCP to a raw address"])
+    t.ok(not out and record.exists() and "w" not in parent.workers(), "without the Secret the pod stays closed, has no worker, and is not forgotten", why)
+    away.rename(secret)
+    wait_until(lambda: "w" in parent.workers() and "200" in pod.connect(), "the pod to be served")
+    t.ok(True, "... and is served when it is there")
+    pod.delete()
+    wait_until(lambda: not record.exists(), "the pod's end")
+    for name, contents in {"1": b"egress-pod 1\nnonsense\n", "2": b""}.items():
+        (DIR / "pods" / name).write_bytes(contents)
+    parent.stop()
+    parent.start()
+    t.equal([p.name for p in (DIR / "pods").iterdir()], [], "records that say nothing are removed")
+
+
 MANY = 200
 
 
@@ -261,6 +287,7 @@ def main() -> int:
         t.case("confined", confined, t, f, parent)
         t.case("again", again, t, f, parent)
         t.case("ends", ends, t, f, parent)
+        t.case("waited", waited, t, f, parent)
         if "all" in sys.argv:
             t.case("many", many, t, f, parent)
         if t.failed:
