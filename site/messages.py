@@ -25,7 +25,7 @@ MESSAGES = {
         "kf_diag_error", "kf_diag_warning", "bad", "mistake", "wrong", "fail_path", "fail_here", "fail_at", "entry_error", "fail_untyped",
         "kf_doctor_say", "set_result", "report_finding", "report_skip", "kf_command_fail", "kf_command_usage", "nri_fail", "nri_error_set",
         "nri_failed", "kf_log", "kf_ext4_fail", "add_warning", "refuse_container", "refuse_entry", "refuse_choice", "refuse_option", "break_worker", "give_up",
-        "pod_broken", "set_reason", "kf_agent_claim", "kf_agent_take_api", "report_part", "say", "kf_nono_print", "kf_report_say",
+        "kf_pod_broken", "set_reason", "kf_agent_claim", "kf_agent_take_api", "report_part", "say", "kf_nono_print", "kf_report_say",
         "kf_report_finish", "fprintf", "kf_print_text", "kf_agent_plugin_said", "kf_print_line", "reply_text", "add_reply",
         "kf_arena_printf", "kf_buf_add_line", "fputs"), SAID),
 }
