@@ -1,22 +1,22 @@
 {{/* SPDX-License-Identifier: Apache-2.0 */}}
 {{- define "kubefence.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimAll "-." -}}
 {{- end -}}
 
 {{- define "kubefence.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 50 | trimAll "-." -}}
 {{- else if contains (include "kubefence.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 50 | trimAll "-." -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "kubefence.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "kubefence.name" .) | trunc 50 | trimAll "-." -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Selector labels of one component: (dict "root" $ "component" "plugin") */}}
 {{- define "kubefence.selector" -}}
-app.kubernetes.io/name: {{ include "kubefence.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "kubefence.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -48,6 +48,15 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: kubefence
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Labels or annotations of the administrator's, without those that the object has of ours: (dict "theirs" ... "ours" YAML) */}}
+{{- define "kubefence.further" -}}
+{{- range $key, $value := .theirs }}
+{{- if not (hasKey ($.ours | fromYaml) $key) }}
+{{ dict $key $value | toYaml }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "kubefence.image" -}}
@@ -95,6 +104,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* The launcher on the host; the plugin takes a path only as it is written when it is plain. */}}
+{{- define "kubefence.launcher" -}}
+{{- clean .Values.config.nonoBinPath -}}
+{{- end -}}
+
 {{/* The NRI socket as the plugin sees it, and as it is on the host. */}}
 {{- define "kubefence.socket" -}}
 {{- default "/var/run/nri/nri.sock" .Values.config.socketPath -}}
@@ -115,13 +129,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 imagePullSecrets: {{ toJson . }}
 {{- end }}
 {{- with .root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
-nodeSelector:
-  kubernetes.io/os: linux
-  {{- with .root.Values.nodeSelector }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+nodeSelector: {{- merge (dict "kubernetes.io/os" "linux") .root.Values.nodeSelector | toYaml | nindent 2 }}
 affinity:
   nodeAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:
@@ -141,7 +151,7 @@ runAsGroup: 0
 capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- with .Values.seLinuxType }}
-seLinuxOptions: {type: {{ . }}}
+seLinuxOptions: {type: {{ . | quote }}}
 {{- end }}
 {{- end -}}
 
@@ -170,6 +180,12 @@ seLinuxOptions: {type: {{ . }}}
 {{- end -}}
 {{- if and .Values.admission.enabled (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail (printf "admission.enabled needs Kubernetes 1.30, this is %s: set admission.enabled to false (offline: helm template --kube-version)" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- if not (or .Values.image.tag .Values.image.digest) -}}
+{{- fail "image.tag and image.digest are both empty: set one of them" -}}
+{{- end -}}
+{{- if and .Values.denials.enabled .Values.egress.enabled (eq (int .Values.denials.port) (int .Values.egress.metricsPort)) -}}
+{{- fail (printf "denials.port and egress.metricsPort are both %d, and both are ports of the node: set another one" (int .Values.denials.port)) -}}
 {{- end -}}
 {{- range $name, $_ := .Values.profiles -}}
 {{- if not (regexMatch "^[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}$" $name) -}}
