@@ -51,14 +51,17 @@ int kf_child_start(int type, void (*run)(const void *ctx, int fd), const void *c
 	return 0;
 }
 
-void kf_child_stop(struct kf_child *child)
+int kf_child_stop(struct kf_child *child)
 {
+	int status = 0;
+
 	if (child->fd < 0)
-		return;
+		return 0;
 	(void)close(child->fd);
 	child->fd = -1;
-	while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		;
+	return status;
 }
 
 ssize_t kf_child_send(int to, const struct iovec *parts, size_t n, int fd)

@@ -19,8 +19,9 @@ struct kf_child {
  * returns, and is killed when this process ends. */
 int kf_child_start(int type, void (*run)(const void *ctx, int fd), const void *ctx,
 		   struct kf_child *ret, struct kf_err *err);
-/* Close the socket, which is the process's reason to end, and wait for that. */
-void kf_child_stop(struct kf_child *child);
+/* Close the socket, which is the process's reason to end, and wait for that.  Returns how it has
+ * ended, as wait(2) has it; 0 also if there was none. */
+int kf_child_stop(struct kf_child *child);
 /* In a process that was forked: end it when @parent ends. */
 void kf_child_bind(pid_t parent);
 

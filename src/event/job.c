@@ -93,7 +93,7 @@ int kf_jobs_start(const struct kf_job_kind *kinds, size_t nkinds, const void *ct
 
 void kf_jobs_stop(struct kf_jobs *jobs)
 {
-	kf_child_stop(&jobs->starter);
+	(void)kf_child_stop(&jobs->starter);
 }
 
 static void job_done(struct kf_job *job)

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NAME "settings"
@@ -148,9 +149,22 @@ int kf_helper_start(struct kf_helper *helper, struct kf_err *err)
 
 void kf_helper_stop(struct kf_helper *helper)
 {
-	kf_child_stop(&helper->child);
+	(void)kf_child_stop(&helper->child);
 	free(helper->socket_path);
 	helper->socket_path = NULL;
+}
+
+void kf_helper_lost(struct kf_helper *helper, struct kf_err *ret_why)
+{
+	const int status = kf_child_stop(&helper->child);
+
+	helper->ended = true;
+	if (WIFSIGNALED(status))
+		(void)kf_fail(ret_why, EPIPE, "the helper was killed by signal %d",
+			      WTERMSIG(status));
+	else
+		(void)kf_fail(ret_why, EPIPE, "the helper has ended with status %d",
+			      WEXITSTATUS(status));
 }
 
 /* *ret_fd: what came with the answer, or -1. */
@@ -161,11 +175,10 @@ static int ask_helper(const struct kf_helper *helper, uint32_t what, const void 
 	const int fd = helper->child.fd;
 	struct kf_err answer = {0};
 
-	if (kf_write_all(fd, &request, sizeof(request), err) < 0 ||
-	    kf_write_all(fd, text, n, err) < 0)
-		return kf_fail_wrap(err, "nono-nri's helper has ended; restart nono-nri");
-	if (kf_child_receive(fd, &answer, sizeof(answer), MSG_WAITALL, ret_fd) !=
-	    (ssize_t)sizeof(answer))
+	if (helper->ended || kf_write_all(fd, &request, sizeof(request), KF_ERR_IGNORED) < 0 ||
+	    kf_write_all(fd, text, n, KF_ERR_IGNORED) < 0 ||
+	    kf_child_receive(fd, &answer, sizeof(answer), MSG_WAITALL, ret_fd) !=
+		    (ssize_t)sizeof(answer))
 		return kf_fail(err, EPIPE, "nono-nri's helper has ended; restart nono-nri");
 	answer.msg[sizeof(answer.msg) - 1] = '\0';
 	return answer.code ? kf_fail(err, answer.code, "%s", answer.msg) : 0;
@@ -179,7 +192,7 @@ int kf_publish_settings(const struct kf_helper *helper, const struct kf_settings
 
 	if (kf_settings_text_format(settings, &text, err) < 0)
 		return -1;
-	if (helper->child.fd < 0)
+	if (helper->child.fd < 0 && !helper->ended)
 		return write_settings(helper->node_dir, text.p, text.n, err);
 	return ask_helper(helper, WRITE_SETTINGS, text.p, text.n, &none, err);
 }
@@ -188,7 +201,7 @@ int kf_helper_connect(const struct kf_helper *helper, int *ret_fd, struct kf_err
 {
 	int fd = -1;
 
-	if (helper->child.fd < 0)
+	if (helper->child.fd < 0 && !helper->ended)
 		return connect_to(helper->socket_path, ret_fd, err);
 	if (ask_helper(helper, CONNECT, "", 0, &fd, err) < 0)
 		return -1;

@@ -7,6 +7,8 @@
 #include "event/child.h"
 #include "plan/settings.h"
 
+#include <stdbool.h>
+
 /* The process that does two things for the plugin which Landlock cannot allow it alone.  To
  * replace the settings for the guard: the guard's program lies below the same directory.  To
  * connect to the runtime's NRI socket again: before ABI 9 whoever may connect to one socket may
@@ -16,11 +18,15 @@ struct kf_helper {
 	const char *node_dir; /* where the settings are; "" = nowhere */
 	char *socket_path;
 	struct kf_child child; /* without one this process does the work itself */
+	bool ended;	       /* ... unless it had one: then nobody can do it any more */
 };
 
 /* Start it, before this process is confined; it ends with this one, or with kf_helper_stop(). */
 int kf_helper_start(struct kf_helper *helper, struct kf_err *err);
 void kf_helper_stop(struct kf_helper *helper);
+/* Its end of the socket was closed, though this process did not stop it: say in *ret_why how it has
+ * ended.  Once this process is confined, it cannot start another one. */
+void kf_helper_lost(struct kf_helper *helper, struct kf_err *ret_why);
 /* What it does to itself; exposed for tests. */
 int kf_helper_confine(const struct kf_helper *helper, struct kf_err *err);
 /* What the plugin needs to ask it. */

@@ -49,6 +49,7 @@ struct daemon {
 	unsigned current; /* which is the former */
 	struct kf_http *http, *local;
 	struct kf_watch *watch, *handlers; /* what people write, and what the guard has */
+	struct event *helper_end;
 	int status;
 };
 
@@ -369,6 +370,45 @@ static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
 	return 0;
 }
 
+/* Confined, this process can neither start another helper nor do its work.  Whoever started it -
+ * systemd, the kubelet - starts both anew.  A runtime that has started us does not: without us its
+ * containers would start bare, and only settings that change need the helper. */
+static void lose_helper(evutil_socket_t fd, short what, void *ctx)
+{
+	struct daemon *d = ctx;
+	struct kf_plugin *p = &d->plugin;
+	struct kf_err why;
+
+	(void)fd;
+	(void)what;
+	kf_helper_lost(&p->helper, &why);
+	if (!p->adopted) {
+		kf_log(KF_LOG_ERROR, "helper-ended", {"reason", why.msg},
+		       {"remedy", "nono-nri ends, to be started anew with another helper"});
+		(void)event_base_loopbreak(p->base);
+		return;
+	}
+	kf_log(KF_LOG_ERROR, "helper-ended", {"reason", why.msg},
+	       {"remedy", "restart the container runtime; until then the settings for the guard "
+			  "stay as they are"});
+	if (p->node_dir[0])
+		p->unpublished = "the helper, which writes the settings for the guard, has ended; "
+				 "restart the container runtime";
+}
+
+static int start_helper(struct daemon *d, struct kf_err *err)
+{
+	struct kf_helper *helper = &d->plugin.helper;
+
+	if (kf_helper_start(helper, err) < 0)
+		return -1;
+	/* It says nothing unless it is asked, and then the answer is read at once. */
+	d->helper_end = event_new(d->plugin.base, helper->child.fd, EV_READ, lose_helper, d);
+	if (!d->helper_end || event_add(d->helper_end, NULL) < 0)
+		return kf_fail(err, ENOMEM, "cannot wait for the helper");
+	return 0;
+}
+
 /* Stage 1: command line and configuration, the profiles that it leads to.  Stage 2: state
  * directory, sockets, watches, the helper.  Stage 3: confined; only then do others talk
  * to us. */
@@ -407,7 +447,7 @@ static int start_daemon(struct daemon *d, bool adopted, struct kf_err *err)
 	watch_files(d, p->setup.config.profiles_dir);
 	/* What the runtime answers is read by the loop, in stage 3. */
 	nri_plugin_start(d->nri[0]);
-	if (kf_helper_start(&p->helper, err) < 0)
+	if (start_helper(d, err) < 0)
 		return -1;
 	return kf_plugin_confine(&d->options, p, adopted, err);
 }
@@ -427,6 +467,8 @@ static void stop_daemon(struct daemon *d)
 	for (unsigned i = 0; i < KF_ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);
+	if (d->helper_end)
+		event_free(d->helper_end);
 	if (d->plugin.base)
 		event_base_free(d->plugin.base);
 	kf_helper_stop(&d->plugin.helper);

@@ -32,7 +32,7 @@ sys.path[:0] = [HERE, os.path.dirname(HERE)]
 
 from lib import images, node, tools  # noqa: E402
 from lib.containerd import Containerd  # noqa: E402
-from lib.cri import CriError, Timeout, wait_until  # noqa: E402
+from lib.cri import DEADLINE, CriError, Timeout, wait_until  # noqa: E402
 from lib.pods import Container, Pod  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 
@@ -224,6 +224,16 @@ def killed_at_each_point(n: Node, out: Outcome) -> None:
     out.note = f"{(point - 1) // step} points"
     if point < 20:
         out.created["odd: too few points"] += 1
+
+
+@fault("plugin's helper killed, runtime killed and started again")
+def helper_killed(n: Node, out: Outcome) -> None:
+    n.plugin.send_helper(signal.SIGKILL)
+    if n.plugin.process.wait(DEADLINE) != 1 or not n.plugin.entries("helper-ended", level="error"):
+        out.created["odd: the plugin did not say what it ended for"] += 1
+    creations(n, out, 1)
+    n.c.restart(signal.SIGKILL)
+    creations(n, out, 1)
 
 
 @fault("plugin hangs (SIGSTOP)")

@@ -106,6 +106,11 @@ class Plugin:
     def send(self, sig: int) -> None:
         self.process.send_signal(sig)
 
+    def send_helper(self, sig: int) -> None:
+        """To the process that the plugin has started to connect for it."""
+        pid, = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        os.kill(int(pid), sig)
+
     def stop(self, sig: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(sig)

@@ -7,6 +7,7 @@ import resource
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -131,6 +132,13 @@ class Node:
             raise AssertionError(f"{line}: {answer}\n{self.log.read_text()[-2000:]}")
         return answer
 
+    def ask(self, path: str) -> str:
+        """What the plugin's own socket answers, with its head."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.state / ".http"))
+            s.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            return b"".join(iter(lambda: s.recv(65536), b"")).decode()
+
     def entries(self, msg: str = "", **keys) -> list[dict]:
         return log_entries(self.log.read_text(errors="replace"), msg, **keys)
 
@@ -143,6 +151,12 @@ class Node:
 
 def resident_kib(p: subprocess.Popen) -> int:
     return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{p.pid}/status").read_text())[1])
+
+
+def helper(p: subprocess.Popen) -> int:
+    """The process that writes settings and connects for the plugin."""
+    pid, = Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().split()
+    return int(pid)
 
 
 def threads(p: subprocess.Popen) -> int:
