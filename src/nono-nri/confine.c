@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "confine/confine.h"
 #include "event/watch.h"
+#include "nono-nri/guard_refused.h"
 #include "nono-nri/status.h"
 #include "nri/calls.h"
 #include "observe/http.h"
@@ -21,10 +22,12 @@
 #define LOG_SOCKET "/dev/log"
 
 static const struct kf_calls *const calls[] = {
-	&kf_libc_calls,	  &kf_event_calls,	 &kf_file_calls,      &kf_http_calls,
-	&kf_state_calls,  &kf_watch_calls,	 &kf_watch_new_calls, &nri_plugin_calls,
-	&kf_helper_calls, &kf_plugin_page_calls, &kf_syslog_calls, /* last: only if the log goes
-								      there */
+	&kf_libc_calls,		 &kf_event_calls,
+	&kf_file_calls,		 &kf_http_calls,
+	&kf_state_calls,	 &kf_watch_calls,
+	&kf_watch_new_calls,	 &nri_plugin_calls,
+	&kf_helper_calls,	 &kf_plugin_page_calls,
+	&kf_guard_refused_calls, &kf_syslog_calls, /* last: only if the log goes there */
 };
 
 static void directory_of(const char *path, char ret[static PATH_MAX])

@@ -47,13 +47,14 @@ void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind wh
 		c->n++;
 }
 
-void kf_decisions_remember(struct kf_decisions *decisions, bool guard, const char *namespace_,
-			   const char *pod, const char *container, const char *reason)
+void kf_decisions_remember(struct kf_decisions *decisions, bool guard, int64_t when,
+			   const char *namespace_, const char *pod, const char *container,
+			   const char *reason)
 {
 	struct kf_refused_lately *r =
 		&decisions->lately[decisions->nlately++ % KF_DECISIONS_LATELY];
 
-	r->time = time(NULL);
+	r->time = when;
 	r->guard = guard;
 	(void)snprintf(r->namespace_, sizeof(r->namespace_), "%s", namespace_);
 	(void)snprintf(r->pod, sizeof(r->pod), "%s", pod);

@@ -47,9 +47,10 @@ struct kf_decisions {
 /* @profile may be NULL; @reason is a word of ours: of kf_plan's, or the guard's command. */
 void kf_decisions_count(struct kf_decisions *decisions, enum kf_decision_kind what,
 			const char *profile, const char *reason);
-/* Remember a refusal. */
-void kf_decisions_remember(struct kf_decisions *decisions, bool guard, const char *namespace_,
-			   const char *pod, const char *container, const char *reason);
+/* Remember a refusal of @when, seconds since 1970. */
+void kf_decisions_remember(struct kf_decisions *decisions, bool guard, int64_t when,
+			   const char *namespace_, const char *pod, const char *container,
+			   const char *reason);
 /* Append the metrics nono_nri_decisions_total and nono_nri_guard_refused_total. */
 void kf_decisions_format(const struct kf_decisions *decisions, struct kf_buf *out);
 

@@ -324,7 +324,7 @@ static void name_node(struct daemon *d)
 		       (int)(kf_path_base(d->options.guard_dir) - d->options.guard_dir),
 		       d->options.guard_dir);
 	(void)kf_mkdir_parents(p->refused_dir, 0700, KF_ERR_IGNORED);
-	p->guard_refused = kf_guard_refused_new(p->refused_dir);
+	p->guard_refused = kf_guard_refused_new(p->refused_dir, p->state.dirfd);
 }
 
 static int make_loop(struct daemon *d, struct kf_err *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plugin's metrics that are no row of observe/metrics.h, since each has labels of its own. */
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "nono-nri/guard_refused.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/programs.h"
@@ -87,7 +88,7 @@ static void put_program(struct kf_buf *out, const char *name, const char *versio
 }
 
 /* The same container, refused for the same reason, comes again and again. */
-static void count_guard(void *ctx, const struct kf_refused *refused)
+static void count_guard(void *ctx, const struct kf_refused *refused, bool known)
 {
 	struct kf_plugin *p = ctx;
 	struct timespec t = {0};
@@ -101,17 +102,24 @@ static void count_guard(void *ctx, const struct kf_refused *refused)
 			       (uint64_t)t.tv_sec * 1000000 + 1, &times, &first);
 	if (!first)
 		return;
-	kf_decisions_count(&p->decisions, KF_DECISION_GUARD_REFUSE,
-			   kf_profile_name_valid(refused->profile) ? refused->profile : "",
-			   strcmp(refused->command, "exec") == 0 ? "exec" : "create");
-	kf_decisions_remember(&p->decisions, true, refused->namespace_, refused->pod,
+	if (!known)
+		kf_decisions_count(&p->decisions, KF_DECISION_GUARD_REFUSE,
+				   kf_profile_name_valid(refused->profile) ? refused->profile : "",
+				   strcmp(refused->command, "exec") == 0 ? "exec" : "create");
+	kf_decisions_remember(&p->decisions, true, refused->time, refused->namespace_, refused->pod,
 			      refused->container, refused->reason);
 }
 
 void kf_plugin_read_guard_refused(struct kf_plugin *plugin)
 {
-	if (plugin->guard_refused)
-		kf_guard_refused_read(plugin->guard_refused, count_guard, plugin);
+	struct kf_err err;
+
+	if (!plugin->guard_refused ||
+	    kf_guard_refused_read(plugin->guard_refused, count_guard, plugin, &err) == 0)
+		return;
+	kf_metric_inc(&plugin->metrics, KF_METRIC_STATE_ERRORS);
+	kf_log(KF_LOG_WARN, "state-not-written", {"error", err.msg},
+	       {"effect", "after a restart, refusals of the guard may be counted twice, or not"});
 }
 
 void kf_plugin_metrics(struct kf_plugin *plugin, struct kf_buf *out)

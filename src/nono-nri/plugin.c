@@ -301,8 +301,8 @@ static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerReque
 	if (log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason)) {
 		kf_decisions_count(&p->decisions, KF_DECISION_REFUSE,
 				   plan->profile ? plan->profile->name : NULL, plan->code);
-		kf_decisions_remember(&p->decisions, false, req->pod->pod_namespace, req->pod->name,
-				      req->container->name, reason);
+		kf_decisions_remember(&p->decisions, false, time(NULL), req->pod->pod_namespace,
+				      req->pod->name, req->container->name, reason);
 	}
 	return nri_fail(err, NRI_FAILED_PRECONDITION, "%s", reason);
 }

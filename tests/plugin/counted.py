@@ -3,11 +3,13 @@
 import json
 import random
 import re
+import signal
 import time
 import urllib.request
 
 from lib.tap import Tap
 
+import harness
 from flood import free_port
 from harness import DEADLINE, Node
 
@@ -61,9 +63,8 @@ def guard_refused(t: Tap) -> None:
         refused = n.dir / "refused"
         refused.mkdir(mode=0o700)
         log = refused / "log"
-        log.write_text(line(uid="before"))
         n.start("--listen", f"127.0.0.1:{port}")
-        t.equal(counted(), {}, "what was refused before is not counted again")
+        t.equal(counted(), {}, "control: nothing was refused")
         with open(log, "a", encoding="utf-8") as f:
             for attempt in range(30):
                 f.write(line(id=f"c-{attempt}"))
@@ -93,3 +94,50 @@ def guard_refused(t: Tap) -> None:
         t.equal(last, {strict: 5, entered: 1, 'command="create",profile=""': 1}, "what is no line of the guard's, or no profile's name, is no label")
         log.unlink()
         t.equal(counted(), last, "no file: nothing more")
+
+
+def not_told_twice(t: Tap) -> None:
+    """What the guard refuses while no plugin runs is counted by the next one, and what was counted is not again."""
+    def counted() -> int:
+        return sum(metrics(port, "nono_nri_guard_refused_total").values())
+
+    def shown() -> list[str]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=DEADLINE) as f:
+            return [r["pod"] for r in json.load(f)["refused"]]
+
+    port = free_port()
+    with Node() as n:
+        log = n.dir / "refused/log"
+        log.parent.mkdir(mode=0o700)
+
+        def write(*uids: str) -> None:
+            with open(log, "a", encoding="utf-8") as f:
+                f.writelines(line(uid=uid, pod=f"pod-{uid}") for uid in uids)
+
+        def restart(sig: int) -> None:
+            harness.end(n.plugins[-1], sig)
+            n.start("--listen", f"127.0.0.1:{port}")
+
+        write("a", "b", "a")
+        n.start("--listen", f"127.0.0.1:{port}")
+        t.equal(counted(), 2, "the first plugin counts what was refused before it")
+        pods = ["b", "a"]
+        for sig in (signal.SIGTERM, signal.SIGKILL):
+            write("a")
+            restart(sig)
+            t.equal((counted(), shown()), (0, [f"pod-{p}" for p in pods]), f"after {sig.name}: what was counted is not again, however often it is tried, and is shown")
+            write("c" + sig.name)
+            t.equal(counted(), 1, f"after {sig.name}: what comes then is")
+            log.rename(log.with_name("log.1"))
+            write("d" + sig.name)
+            restart(sig)
+            t.equal(counted(), 1, f"after {sig.name}: what was refused meanwhile, in the next file, is counted")
+            pods[:0] = ["d" + sig.name, "c" + sig.name]
+        (n.state / ".refused").unlink()
+        (n.state / ".refused").mkdir()
+        restart(signal.SIGTERM)
+        t.equal(counted(), 0, "a position that cannot be kept: nothing is counted that may have been")
+        e = n.wait_entry("state-not-written", level="warn")
+        t.ok(".refused" in e["error"], "... and the log says so", e)
+        write("e")
+        t.equal(counted(), 1, "... but what comes then is")
