@@ -4,6 +4,7 @@
 Each case is one request; most are dry runs, which go through admission like any other."""
 import copy
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -251,8 +252,25 @@ def controllers(t: Tap, k: Cluster) -> None:
     k.kubectl("delete", "deployment", "-n", "boxed", "d")
 
 
+PROFILE, OF_CONTAINER, OF_VOLUME = "nono.sh/profile", "nono.sh/profile.main", "nono.sh/volume.v"
+# (keys on the workload, keys in its template, those that are misplaced, those that mean nothing)
+WORKLOADS = [
+    *(((key,), (), (key,), ()) for key in (PROFILE, OF_CONTAINER, OF_VOLUME)),
+    *(((), (key,), (), ()) for key in (PROFILE, OF_CONTAINER, OF_VOLUME)),
+    *(((key,), (key,), (), ()) for key in (PROFILE, OF_CONTAINER, OF_VOLUME)),
+    ((OF_CONTAINER, OF_VOLUME), (PROFILE, OF_VOLUME), (OF_CONTAINER,), ()),
+    ((PROFILE, OF_VOLUME), (), (PROFILE, OF_VOLUME), ()),
+    (("nono.sh/profle",), (), (), ("nono.sh/profle",)),
+    ((), ("nono.sh/profle",), (), ("nono.sh/profle",)),
+    (("nono.sh/profle",), ("nono.sh/profle", PROFILE), (), ("nono.sh/profle",)),
+    ((PROFILE, "nono.sh/Profile"), ("nono.sh/volumes.v",), (PROFILE,), ("nono.sh/Profile", "nono.sh/volumes.v")),
+    (("nono.shx/profile", "example.org/nono.sh"), ("nono.shx/profile",), (), ()),
+    ((), (), (), ()),
+]  # fmt: skip
+
+
 def workloads(t: Tap, k: Cluster) -> None:
-    """The annotation belongs to the pods, not to what makes them."""
+    """Annotations belong to the pods, not to what makes them; what is wrong is warned of by name, and refused nowhere."""
     template = {"metadata": {"labels": {"app": "w"}}, "spec": {**pod()["spec"], "restartPolicy": "Never"}}
     always = {**template, "spec": {**template["spec"], "restartPolicy": "Always"}}
     selector = {"selector": {"matchLabels": {"app": "w"}}}
@@ -260,13 +278,20 @@ def workloads(t: Tap, k: Cluster) -> None:
              ("apps/v1", "StatefulSet", {**selector, "serviceName": "w", "template": always}), ("apps/v1", "DaemonSet", {**selector, "template": always}),
              ("batch/v1", "Job", {"template": template}), ("batch/v1", "CronJob", {"schedule": "1 1 1 1 1", "jobTemplate": {"spec": {"template": template}}}))
     for api, kind, spec in kinds:
-        for where, warned in (("object", True), ("template", False), ("both", False), ("neither", False)):
+        path = "spec.jobTemplate.spec.template" if kind == "CronJob" else "spec.template"
+        for outer, inner, misplaced, unknown in WORKLOADS:
             what = copy.deepcopy({"apiVersion": api, "kind": kind, "metadata": {"name": "w"}, "spec": spec})
-            inner = what["spec"]["jobTemplate"]["spec"]["template"] if kind == "CronJob" else what["spec"]["template"]
-            for meta in [what["metadata"]] * (where in ("object", "both")) + [inner["metadata"]] * (where in ("template", "both")):
-                meta["annotations"] = {"nono.sh/profile": "strict"}
+            template = what["spec"]["jobTemplate"]["spec"]["template"] if kind == "CronJob" else what["spec"]["template"]
+            what["metadata"]["annotations"], template["metadata"]["annotations"] = dict.fromkeys(outer, "strict"), dict.fromkeys(inner, "strict")
             r = create(k, what)
-            t.ok(r.code == 0 and ("into the metadata of its pod template" in r.err) == warned, f"{kind}, annotated: {where}: {'warned of' if warned else 'fine'}", r.err)
+            want = [(keys, words) for keys, words in (
+                (set(misplaced), f"is on the {kind}, where it has no effect: put it into the metadata of its pod template ({path}.metadata.annotations)"),
+                (set(unknown), f"{UNKNOWN}, nono.sh/profile.CONTAINER and nono.sh/volume.NAME: correct or remove it")) if keys]
+            # A map of CEL's has no order.
+            warned = [(set(keys.split(", ")), words) for keys, words in
+                      re.findall(r"^Warning: .*?: annotation ([^\s,]+(?:, [^\s,]+)*) (.*)$", r.err, re.MULTILINE)]
+            t.ok(r.code == 0 and warned == want,
+                 f"{kind} with {' '.join(outer) or 'nothing'}, its template with {' '.join(inner) or 'nothing'}: {'warned of' if want else 'fine'}", r.err)
 
 
 def updates(t: Tap, k: Cluster) -> None:
