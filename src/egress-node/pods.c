@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "egress-node/trusted.h"
 #include "event/watch.h"
 
 #include <event2/event.h>
@@ -177,6 +178,12 @@ static bool same_rules(const struct kf_egress_pod *a, const struct kf_egress_pod
 	return true;
 }
 
+static int keep_trusted(const struct kf_pods *pods, struct kf_egress_pod *about, struct kf_err *err)
+{
+	return kf_trusted_keep(about, pods->options.resolvers, pods->options.nresolvers,
+			       KF_TRUSTED_CONF, err);
+}
+
 /* Two containers of one pod share its network, hence its rules. */
 static int open_again(struct kf_pod *pod, const struct kf_egress_pod *about, kf_pods_answer *answer,
 		      void *ctx, struct kf_err *err)
@@ -210,8 +217,8 @@ static int open_new(struct kf_pods *pods, struct kf_egress_pod *about, int *fds,
 {
 	struct kf_pod *pod;
 
-	if (kf_pod_check_namespace(about, fds[0], err) < 0 || watch_end(pods, about, err) < 0 ||
-	    new_mark(&about->mark, err) < 0)
+	if (kf_pod_check_namespace(about, fds[0], err) < 0 || keep_trusted(pods, about, err) < 0 ||
+	    watch_end(pods, about, err) < 0 || new_mark(&about->mark, err) < 0)
 		return -1;
 	pod = add_pod(pods, about, err);
 	if (!pod)
@@ -277,7 +284,8 @@ static int adopt_record(struct kf_pods *pods, const char *name, bool *ret_void, 
 		return kf_fail(err, ENOENT, "the pod has gone");
 	}
 	*ret_void = false;
-	pod = add_pod(pods, &about, err);
+	/* A pod that asks others than before stays closed, and nobody serves it. */
+	pod = keep_trusted(pods, &about, err) < 0 ? NULL : add_pod(pods, &about, err);
 	if (!pod) {
 		kf_egress_pod_done(&about);
 		return -1;

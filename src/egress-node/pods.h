@@ -23,6 +23,8 @@ struct kf_pods_options {
 	const char *ca;		   /* certificates, PEM */
 	const char *const *refuse; /* "RANGE WORD", each a line of the rules */
 	unsigned nrefuse;
+	const char *const *resolvers; /* addresses of name servers that pods may have */
+	unsigned nresolvers;
 	unsigned connections; /* of one pod */
 	uid_t first_uid;      /* each worker has its own, from this one on */
 	uint16_t port;

@@ -9,6 +9,7 @@
 #include "egress-node/confine.h"
 #include "egress-node/netns.h"
 #include "egress-node/pods.h"
+#include "egress-node/trusted.h"
 #include "egress/pod.h"
 #include "egress/rules.h"
 #include "egress/worker.h"
@@ -43,7 +44,8 @@
 struct serve_options {
 	const char *dir, *worker, *ca, *listen;
 	const char *refuse_v[REFUSE_MAX];
-	struct kf_option_list refuse;
+	const char *resolver_v[KF_TRUSTED_MAX];
+	struct kf_option_list refuse, resolvers;
 	unsigned connections, first_uid;
 	enum kf_log_level level;
 	bool text;
@@ -259,6 +261,9 @@ static const struct kf_option table[] = {
 	OPTION("refuse", "RANGE=WORD", EACH, refuse,
 	       "addresses that no name may lead to unless a profile has a range as narrow, such as "
 	       "192.0.2.10/32=api-server; may be repeated.  The node's own are always among them"),
+	OPTION("resolver", "ADDRESS", EACH, resolvers,
+	       "name server that pods may have; may be repeated.  Those of this program's own "
+	       "/etc/resolv.conf are always among them"),
 	{
 		.name = "connections",
 		.kind = KF_OPTION_NUMBER,
@@ -315,6 +320,18 @@ static int read_refuse(char *const *texts, size_t n, struct kf_err *err)
 	return r < 0 ? kf_fail_wrap(err, "--refuse") : 0;
 }
 
+static int check_resolvers(const struct kf_option_list *list, struct kf_err *err)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!kf_trusted_valid(list->v[i]))
+			return kf_fail(
+				err, EINVAL,
+				"--resolver '%.64s' is not the address of a name server; one "
+				"on the loopback would be the pod's own",
+				list->v[i]);
+	return 0;
+}
+
 /* A pod on a cluster is told where the API server is. */
 static void refuse_api_server(struct serve_options *o)
 {
@@ -363,6 +380,8 @@ static int start_server(struct server *s, struct serve_options *o, struct kf_err
 		.ca = o->ca,
 		.refuse = o->refuse.v,
 		.nrefuse = (unsigned)o->refuse.n,
+		.resolvers = o->resolvers.v,
+		.nresolvers = (unsigned)o->resolvers.n,
 		.connections = o->connections,
 		.first_uid = o->first_uid,
 		.port = KF_EGRESS_PORT,
@@ -437,10 +456,12 @@ static int run_serve(const struct kf_command *self, int argc, char **argv)
 	int status;
 
 	o.refuse = (struct kf_option_list)KF_OPTION_LIST(o.refuse_v);
+	o.resolvers = (struct kf_option_list)KF_OPTION_LIST(o.resolver_v);
 	if (!kf_command_parse(self, argc, argv, &o, &arguments, &status))
 		return status;
 	refuse_api_server(&o);
-	if (read_refuse((char **)(uintptr_t)o.refuse.v, o.refuse.n, &err) < 0)
+	if (read_refuse((char **)(uintptr_t)o.refuse.v, o.refuse.n, &err) < 0 ||
+	    check_resolvers(&o.resolvers, &err) < 0)
 		return kf_command_usage("%s", err.msg);
 	kf_log_init(o.text ? KF_LOG_TEXT : KF_LOG_JSON, o.level, "nono-egress");
 	(void)signal(SIGPIPE, SIG_IGN);

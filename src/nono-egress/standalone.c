@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "cli/print.h"
 #include "egress/rules.h"
+#include "egress/servers.h"
 #include "nono-egress/give.h"
 
 #include <arpa/inet.h>
@@ -180,23 +181,18 @@ static int find_servers(struct run_parts *parts, struct kf_err *err)
 {
 	KF_FREE char *text = NULL;
 	KF_CLOSE int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
+	const char *found[SERVERS_MAX];
 	size_t n = 0;
-	unsigned count = 0;
-	char *rest;
+	unsigned count;
 
 	if (fd < 0)
 		return kf_fail_sys(err, "open '" RESOLV_CONF "'; or name one by --resolver");
 	if (kf_fd_slurp(fd, RESOLV_CONF, KF_LIMIT_CONFIG, &text, NULL, err) < 0)
 		return -1;
-	rest = text;
-	for (char *line; (line = strsep(&rest, "\n"));) {
-		char server[INET6_ADDRSTRLEN + 1];
-
-		if (sscanf(line, "nameserver %46[0-9a-fA-F:.]", server) == 1 &&
-		    count++ < SERVERS_MAX)
-			n += (size_t)snprintf(parts->servers + n, sizeof(parts->servers) - n,
-					      "%s%s", n ? "," : "", server);
-	}
+	count = kf_egress_servers(text, found, SERVERS_MAX);
+	for (unsigned i = 0; i < count; i++)
+		n += (size_t)snprintf(parts->servers + n, sizeof(parts->servers) - n, "%s%.*s",
+				      n ? "," : "", INET6_ADDRSTRLEN, found[i]);
 	if (!n)
 		return kf_fail(err, ENOENT, "'" RESOLV_CONF "' names no server; use --resolver");
 	return 0;

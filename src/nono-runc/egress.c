@@ -13,6 +13,7 @@
 #include "base/sha256.h"
 #include "egress/pod.h"
 #include "egress/rules.h"
+#include "egress/servers.h"
 #include "flat/flat.h"
 #include "flat/launcher.h"
 #include "nono-runc/pinned.h"
@@ -269,33 +270,22 @@ static int remove_secrets(const struct pod_egress *p, struct kf_plan *plan, stru
 static int read_resolvers(struct pod_egress *p, struct kf_err *err)
 {
 	const struct kf_view *view = &p->in->oci->view;
+	const char *found[KF_EGRESS_RESOLVERS];
 	KF_FREE char *text = NULL;
+	unsigned n;
 
 	for (size_t i = 0; i < view->nmounts; i++)
 		if (strcmp(view->mounts[i].destination, "/etc/resolv.conf") == 0 && !text &&
 		    kf_file_slurp(AT_FDCWD, view->mounts[i].source, RESOLV_MAX, &text, NULL, err) <
 			    0)
 			return -1;
-	for (char *line = text, *next; line && p->nresolvers < KF_EGRESS_RESOLVERS; line = next) {
-		static const char word[] = "nameserver";
-		size_t n;
-
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		line += strspn(line, " \t");
-		if (strncmp(line, word, sizeof(word) - 1) != 0)
-			continue;
-		line += sizeof(word) - 1;
-		n = strspn(line, " \t");
-		if (!n)
-			continue;
-		line += n;
-		p->resolvers[p->nresolvers] =
-			kf_arena_printf(p->in->arena, "%.*s", (int)strcspn(line, " \t%#;"), line);
-		if (!p->resolvers[p->nresolvers++])
+	n = text ? kf_egress_servers(text, found, KF_EGRESS_RESOLVERS) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		p->resolvers[i] = kf_arena_strdup(p->in->arena, found[i]);
+		if (!p->resolvers[i])
 			return kf_fail_nomem(err, "resolvers");
 	}
+	p->nresolvers = n;
 	return p->nresolvers
 		       ? 0
 		       : kf_fail(err, EINVAL,

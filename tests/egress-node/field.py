@@ -213,8 +213,11 @@ class Field:
                 for address in (INTERNET, INTERNET6, OTHER, "10.244.0.0"):
                     if address != "10.244.0.0":
                         self._forward(address, listen, target)
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                self._dns(kind)
+            # One of somebody's who would like to be asked.
+            self.foreign = Names()
+            for address, names in ((DNS, self.names), (OTHER, self.foreign)):
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    self._dns(kind, address, names)
         return self
 
     def __exit__(self, *_) -> None:
@@ -260,17 +263,17 @@ class Field:
 
         threading.Thread(target=serve, daemon=True).start()
 
-    def _dns(self, kind: int) -> None:
+    def _dns(self, kind: int, address: str, names: Names) -> None:
         s = socket.socket(socket.AF_INET, kind)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((DNS, 53))
+        s.bind((address, 53))
         self.forwards.append(s)
 
         def udp() -> None:
             while True:
                 try:
                     query, peer = s.recvfrom(4096)
-                    s.sendto(self.names.answer(query, "udp"), peer)
+                    s.sendto(names.answer(query, "udp"), peer)
                 except IndexError:
                     pass  # no query
                 except OSError:
@@ -298,7 +301,7 @@ class Parent:
     def __init__(self, field: Field, *options: str, worker: str = "") -> None:
         self.field = field
         self.log = field.dir / f"parent-{len(list(field.dir.glob('parent-*')))}.log"
-        self.words = [str(BROKER), "serve", "--ca", f"{field.dir}/ca.pem", "--log-level", "debug", *options]
+        self.words = [str(BROKER), "serve", "--ca", f"{field.dir}/ca.pem", "--log-level", "debug", *(options or ("--resolver", DNS))]
         if worker:
             self.words += ["--worker", worker]
         self.start()
@@ -325,9 +328,9 @@ class Parent:
         if refused := [x for x in self.log.read_text().splitlines() if "refused system call" in x]:
             raise RuntimeError("\n".join(refused))
 
-    def text(self, pod: Pod, rule_text: str, secrets=(), path: str = "", inode: int = 0) -> bytes:
+    def text(self, pod: Pod, rule_text: str, secrets=(), path: str = "", inode: int = 0, resolvers=(DNS,)) -> bytes:
         return ("egress-pod 1\n" f"pod ns/{pod.name}/{pod.uid}\nnetns {path or pod.path}\ninode {inode or os.stat(pod.path).st_ino}\n"
-                f"resolver {DNS}\n" + "".join(f"secret {s}\n" for s in secrets) + f"rules\n{rule_text}").encode()
+                + "".join(f"resolver {r}\n" for r in resolvers) + "".join(f"secret {s}\n" for s in secrets) + f"rules\n{rule_text}").encode()
 
     def send(self, packet: bytes, fds=()) -> str:
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -73,7 +73,7 @@ class Place(Installed):
         shutil.copy(self.f.dir / "ca.pem", c.dir / "ca.pem")
         self.f.names.names.update({"node.test": [NODE_IP], "api-server.test": [SERVICE_IP], "metadata.test": ["169.254.169.254"]})
         super()._load()
-        values = {"egress": {"enabled": True, "ca": str(c.dir / "ca.pem"), "kubeletDir": f"{self.k.data}/kubelet"},
+        values = {"egress": {"enabled": True, "resolvers": [DNS], "ca": str(c.dir / "ca.pem"), "kubeletDir": f"{self.k.data}/kubelet"},
                   "profiles": {"agent": PROFILE, "other": {"extends": "default", "network": {"allow_domain": ["other.test"]}}}}
         self.file = c.dir / "values.json"
         self.file.write_text(json.dumps(values))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from field import BIN, DIR, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
+from field import BIN, DIR, DNS, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 
@@ -241,6 +241,43 @@ def waited(t: Tap, f: Field, parent: Parent) -> None:
 MANY = 200
 
 
+def name_servers(t: Tap, f: Field, parent: Parent) -> None:
+    """A pod's owner chooses the pod's name servers, and so where a name would lead."""
+    f.foreign.names["ok.test"] = [OTHER]
+    pod = f.pod("servers")
+    foreign = (OTHER, f"::ffff:{OTHER}", f"0:0:0:0:0:ffff:{OTHER}", INTERNET6, INTERNET, pod.address, pod.address6, "127.0.0.1", "127.0.0.53", "127.255.255.254", "::1", "::ffff:127.0.0.1", "0.0.0.0",
+               "::", "::ffff:0.0.0.0", "010.96.0.10", "10.96.10", "174063626", f"{DNS}:53", f"[{DNS}]", f"{DNS},{OTHER}", "10.96.0.1", "10.96.0.100", "nothing")
+    lists = [[a] for a in foreign] + [[a, b] for a in foreign for b in foreign] + [[a, b, OTHER] for a in foreign for b in (INTERNET, "::1")]
+    took = []
+    for resolvers in [*lists, []]:
+        try:
+            took.append((resolvers, parent.open(pod, rules(*HOSTS), resolvers=resolvers)))
+        except Refused as e:
+            if "egress.resolvers" not in str(e) and not any("," in r for r in resolvers):
+                took.append((resolvers, str(e)))
+    t.equal(took, [], f"{len(lists)} lists of name servers of which the node trusts none are refused, and the refusal says how to trust one")
+    t.ok("nono-egress" not in pod.nft(), "... and nothing was done to the pod", pod.nft())
+    t.equal(parent.open(pod, rules(*HOSTS), resolvers=[OTHER, f"::ffff:{DNS}", "127.0.0.1"]), "new", "of several name servers those count that the node trusts")
+    answer, out = pod.watched(pod.connect)
+    t.ok("200" in answer and {x for x in out if x[2] == 53} == {("udp", DNS, 53)} and ("tcp", OTHER, 443) not in out, "... and no other is asked", (answer, out))
+    # The same with a node that trusts the other one.
+    parent.stop()
+    with Parent(f, "--resolver", OTHER) as other:
+        t.ok("servers" not in other.workers() and "egress-not-taken-up" in other.log.read_text(), "a pod whose name servers are trusted no longer is not served", other.workers())
+        gone, why = attempt(pod, WAYS["TCP to a raw address"])
+        t.ok(not gone, "... and stays closed", why)
+        control = f.pod("control")
+        t.equal(other.open(control, rules(*HOSTS), resolvers=[OTHER]), "new", "control: a name server that the administrator names is taken")
+        _, out = control.watched(control.connect)
+        t.ok(("tcp", OTHER, 443) in out, "control: it decides where the name leads", out)
+    control.delete()
+    parent.start()
+    for what in ("127.0.0.1", "::1", "0.0.0.0", "::", "dns.test", ""):
+        p = subprocess.run([parent.words[0], "serve", "--resolver", what], capture_output=True, text=True, timeout=60)
+        t.ok(p.returncode == 2 and "name server" in p.stderr, f"--resolver '{what}' is refused", p)
+    pod.delete()
+
+
 def many(t: Tap, f: Field, parent: Parent) -> None:
     """Two hundred pods, in each of which a process tries to get out without pause, while the parent is killed and comes back."""
     subprocess.run(["gcc", "-static", "-O1", "-o", f"{f.dir}/ways", f"{HERE}/ways.c"], check=True)
@@ -288,6 +325,7 @@ def main() -> int:
         t.case("again", again, t, f, parent)
         t.case("ends", ends, t, f, parent)
         t.case("waited", waited, t, f, parent)
+        t.case("name_servers", name_servers, t, f, parent)
         if "all" in sys.argv:
             t.case("many", many, t, f, parent)
         if t.failed:
