@@ -155,12 +155,14 @@ static int remove_sections(const struct kf_ours *o, struct kf_text now, struct k
 	if (kf_lines_split(now.p, now.n, &lines) < 0)
 		return kf_fail_nomem(err, "merge");
 	while (i < lines.n) {
+		const struct kf_text header = {lines.v[i].p, lines.v[i].n};
 		bool ours = is_header(&lines.v[i]);
 
 		for (end = i; end < lines.n && (end == i || !is_header(&lines.v[end])); end++)
-			ours = ours &&
-			       (is_silent(&lines.v[end]) ||
-				kf_ours_wrote(o, (struct kf_text){lines.v[end].p, lines.v[end].n}));
+			ours = ours && (is_silent(&lines.v[end]) ||
+					kf_ours_wrote_under(o, header,
+							    (struct kf_text){lines.v[end].p,
+									     lines.v[end].n}));
 		if (ours)
 			drop_empty_line(out);
 		for (; i < end; i++)

@@ -206,19 +206,50 @@ static struct kf_text next_line(struct kf_text text, size_t *at)
 	return line;
 }
 
-/* Whether @text has @line, however it is indented: programs that write TOML indent as they like. */
-static bool has_line(struct kf_text text, struct kf_text line)
+/* @line without its indentation, since programs that write TOML indent as they like, and its end.
+ */
+static struct kf_text trim_line(struct kf_text line)
 {
-	size_t at = 0;
-
 	while (line.n && strchr(" \t", *line.p)) {
 		line.p++;
 		line.n--;
 	}
+	while (line.n && strchr("\r\n", line.p[line.n - 1]))
+		line.n--;
+	return line;
+}
+
+static bool is_same_line(struct kf_text a, struct kf_text b)
+{
+	return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+/* Whether @text has @line, however it is indented. */
+static bool has_line(struct kf_text text, struct kf_text line)
+{
+	size_t at = 0;
+
+	line = trim_line(line);
+	while (at < text.n)
+		if (is_same_line(next_line(text, &at), line))
+			return true;
+	return false;
+}
+
+/* Whether @text has @line in the section that @header begins. */
+static bool has_line_under(struct kf_text text, struct kf_text header, struct kf_text line)
+{
+	bool inside = false;
+	size_t at = 0;
+
+	header = trim_line(header);
+	line = trim_line(line);
 	while (at < text.n) {
 		struct kf_text other = next_line(text, &at);
 
-		if (other.n == line.n && memcmp(other.p, line.p, line.n) == 0)
+		if (other.n && *other.p == '[')
+			inside = is_same_line(other, header);
+		if (inside && is_same_line(other, line))
 			return true;
 	}
 	return false;
@@ -231,9 +262,12 @@ bool kf_ours_has_line(const struct kf_ours *o, struct kf_text line)
 
 bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line)
 {
-	while (line.n && strchr("\r\n", line.p[line.n - 1]))
-		line.n--;
-	return line.n && has_line(o->m->ours, line) && !has_line(o->m->original, line);
+	return trim_line(line).n && has_line(o->m->ours, line) && !has_line(o->m->original, line);
+}
+
+bool kf_ours_wrote_under(const struct kf_ours *o, struct kf_text header, struct kf_text line)
+{
+	return kf_ours_wrote(o, header) && has_line_under(o->m->ours, header, line);
 }
 
 /* Whether the line of @n in @doc is the one that our text has at the same place. */

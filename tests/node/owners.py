@@ -85,9 +85,10 @@ class Owner:
         """A new value where there is one, a new table behind everything where there is none."""
         now = root.read(CONFIG).decode()
         gid = rnd.randrange(10, 99)
-        at = now.find("[grpc]")
-        if at >= 0 and re.search(r"^ *gid = \d+$", now[at:], re.M):
-            now = now[:at] + re.sub(r"^( *)gid = \d+$", rf"\1gid = {gid} {text}", now[at:], count=1, flags=re.M)
+        # In its table, or dotted from the top, with the remarks that he made there before.
+        anew, there = re.subn(r"^( *grpc\.|\[grpc\]\n(?:(?!\[).*\n)*? *)gid = \d+( #.*)?$", rf"\g<1>gid = {gid}\g<2> {text}", now, count=1, flags=re.M)
+        if there:
+            now = anew
         elif "grpc" not in tomllib.loads(now):
             now += ("" if now.endswith("\n") else "\n") + f"[grpc]\n  gid = {gid} {text}\n"
         else:

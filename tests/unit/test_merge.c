@@ -140,6 +140,8 @@ static void values_that_we_had_replaced_come_back(void **state)
 		 "]\n  disable = false\n  socket_path = \"/t\"\n" HANDLER OPTIONS,
 		 "version = 3\n[" NRI "]\n  disable = true\n  socket_path = \"/t\"\n"},
 		{"ours twice: the value comes back all the same", OFF, ON, ON HANDLER OPTIONS, OFF},
+		{"ours twice, with a line that theirs has as well", THEIRS, THEIRS HANDLER OPTIONS,
+		 THEIRS HANDLER OPTIONS HANDLER OPTIONS, THEIRS},
 		{"a handler of theirs gets its program back", THEIRS, THEIRS_ON,
 		 "# new\n" THEIRS_ON, "# new\n" THEIRS},
 		{"a handler of theirs, written again", THEIRS, THEIRS_ON,
