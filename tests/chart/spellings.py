@@ -70,9 +70,14 @@ def nest(flat: dict) -> dict:
     return out
 
 
+def values_text(flat: dict) -> str:
+    """A file of values."""
+    return json.dumps(nest(flat))
+
+
 def template(helm: str, flat: dict, release: str = "t") -> subprocess.CompletedProcess:
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as f:
-        json.dump(nest(flat), f)
+        f.write(values_text(flat))
         f.flush()
         return subprocess.run([helm, "template", release, CHART, "-n", "kube-system", "--kube-version", "1.36.0", "--api-versions", MAP, "-f", f.name],
                               capture_output=True, text=True, timeout=60)

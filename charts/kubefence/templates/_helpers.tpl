@@ -123,8 +123,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if eq .Values.nodeSetup.nri.pluginPath $default }}{{ .Values.hostPaths.nriPlugins }}{{ else }}{{ .Values.nodeSetup.nri.pluginPath }}{{ end -}}
 {{- end -}}
 
-{{/* What every pod of the chart has: (dict "root" $ "component" ...) */}}
+{{/* What every pod of the chart has: (dict "root" $ "account" its service account, if not the default one).
+     Each names its account: the API server keeps a second, older field with the name, which an upgrade that leaves the
+     name out does not clear. */}}
 {{- define "kubefence.podSpec" -}}
+serviceAccountName: {{ .account | default "default" | quote }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}

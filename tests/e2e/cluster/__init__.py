@@ -2,7 +2,7 @@
 """The product on a real Kubernetes; each part boots one of its own."""
 from lib.tap import Tap
 
-from . import admission, chart, denied, given, holds, migrate, monitored, starts, upgrade
+from . import admission, chart, denied, given, holds, migrate, monitored, starts, upgrade, values
 
 PARTS = {
     "admission": admission.run,
@@ -14,6 +14,7 @@ PARTS = {
     "monitored": monitored.run,
     "starts": starts.run,
     "upgrade": upgrade.run,
+    "values": values.run,
 }
 
 
