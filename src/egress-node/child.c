@@ -59,7 +59,8 @@ static int make_sockets(const struct kf_pod_worker *w, uint32_t kind, unsigned n
 		want[i] = kinds[kind];
 	if (kf_netns_sockets(w->netns, want, n, ret, err) < 0)
 		return -1;
-	for (unsigned i = 0; i < n; i++) {
+	/* On the node's own network nobody asks for the mark, and it might be one of somebody's. */
+	for (unsigned i = 0; i < n && w->netns >= 0; i++) {
 		if (setsockopt(ret[i], SOL_SOCKET, SO_MARK, &w->mark, sizeof(w->mark)) == 0)
 			continue;
 		(void)kf_fail_sys(err, "mark a socket");

@@ -16,8 +16,8 @@ struct kf_pod_worker;
 
 struct kf_pod_worker_options {
 	const char *program, *ca, *pod;
-	int netns;     /* borrowed while the worker lives */
-	uint32_t mark; /* of its sockets */
+	int netns;     /* of its sockets, borrowed while the worker lives; -1: this process's own */
+	uint32_t mark; /* of these; not set on those of this process's namespace */
 	const int *listeners;
 	unsigned nlisteners;
 	const int *secrets;

@@ -29,7 +29,7 @@ int kf_netns_sockets(int netns, const struct kf_netns_socket *want, size_t n, in
 	size_t made = 0;
 	int error = 0;
 
-	if (setns(netns, CLONE_NEWNET) < 0)
+	if (netns >= 0 && setns(netns, CLONE_NEWNET) < 0)
 		return kf_fail_sys(err, "enter the pod's network namespace");
 	for (; made < n; made++) {
 		ret[made] = socket(want[made].family, want[made].type | SOCK_CLOEXEC,
@@ -40,7 +40,7 @@ int kf_netns_sockets(int netns, const struct kf_netns_socket *want, size_t n, in
 		}
 	}
 	/* Whatever this process did next would be done in the pod's namespace. */
-	if (setns(home, CLONE_NEWNET) < 0)
+	if (netns >= 0 && setns(home, CLONE_NEWNET) < 0)
 		abort();
 	if (!error)
 		return 0;

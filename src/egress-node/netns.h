@@ -14,8 +14,9 @@ struct kf_netns_socket {
 /* Remember the namespace that this process is in.  Once, before all else. */
 int kf_netns_init(struct kf_err *err);
 
-/* Make @n sockets in the network namespace @netns.  All or none.  The process, which has one
- * thread, is there only in between; if it cannot come back, it ends. */
+/* Make @n sockets in the network namespace @netns; -1: in the one that this process is in.  All or
+ * none.  The process, which has one thread, is there only in between; if it cannot come back, it
+ * ends. */
 int kf_netns_sockets(int netns, const struct kf_netns_socket *want, size_t n, int *ret,
 		     struct kf_err *err);
 

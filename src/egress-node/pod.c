@@ -290,7 +290,7 @@ static int start_worker(struct kf_pod *pod, struct kf_err *err)
 						.program = options->worker,
 						.ca = options->ca,
 						.pod = pod->about.name,
-						.netns = pod->netns,
+						.netns = options->from_here ? -1 : pod->netns,
 						.mark = pod->about.mark,
 						.listeners = pod->listeners,
 						.nlisteners = pod->nlisteners,

@@ -28,6 +28,7 @@ struct kf_pods_options {
 	unsigned connections; /* of one pod */
 	uid_t first_uid;      /* each worker has its own, from this one on */
 	uint16_t port;
+	bool from_here; /* workers reach hosts from this process's network, not from the pod's */
 };
 
 struct kf_pods;

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/dir.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "egress-node/confine.h"
 #include "egress-node/netns.h"
@@ -48,7 +49,8 @@ struct serve_options {
 	struct kf_option_list refuse, resolvers;
 	unsigned connections, first_uid;
 	enum kf_log_level level;
-	bool text;
+	unsigned ready;
+	bool text, from_here;
 };
 
 struct server {
@@ -256,8 +258,8 @@ static const struct kf_option table[] = {
 	       "(default: " KF_EGRESS_DIR ")"),
 	OPTION("worker", "PATH", PLACE, worker, "program of a pod's worker (default: this one)"),
 	OPTION("ca", "FILE", PLACE, ca,
-	       "certificates of the authorities that upstreams are verified with (default: "
-	       "/etc/ssl/certs/ca-certificates.crt)"),
+	       "certificates of the authorities that upstreams are verified with "
+	       "(default: " KF_EGRESS_CA ")"),
 	OPTION("refuse", "RANGE=WORD", EACH, refuse,
 	       "addresses that no name may lead to unless a profile has a range as narrow, such as "
 	       "192.0.2.10/32=api-server; may be repeated.  The node's own are always among them"),
@@ -291,6 +293,19 @@ static const struct kf_option table[] = {
 		KF_OPTION_AT(struct serve_options, level),
 		.call = take_level,
 		.help = "(default: info)",
+	},
+	OPTION("from-here", NULL, SET, from_here,
+	       "workers reach hosts from this program's own network, not from the pod's, and trust "
+	       "the pod's name servers: for a container of who starts this program, whose network "
+	       "leads nowhere, as that of 'kubefence try'"),
+	{
+		.name = "ready-fd",
+		.kind = KF_OPTION_NUMBER,
+		.value = "N",
+		.min = 3,
+		.max = INT_MAX,
+		KF_OPTION_AT(struct serve_options, ready),
+		.help = "write a line to this descriptor, and close it, when pods are served",
 	},
 	OPTION("text", NULL, SET, text, "log text to stderr instead of JSON lines to stdout"),
 	{0},
@@ -385,6 +400,7 @@ static int start_server(struct server *s, struct serve_options *o, struct kf_err
 		.connections = o->connections,
 		.first_uid = o->first_uid,
 		.port = KF_EGRESS_PORT,
+		.from_here = o->from_here,
 	};
 	const struct kf_http_source source = {.not_ready = not_ready,
 					      .connection = show_pods,
@@ -438,6 +454,17 @@ static void log_ready(const struct server *s)
 	kf_log(KF_LOG_INFO, "egress-ready", {"pods", n});
 }
 
+/* Whoever started this program and waits for it is told. */
+static int tell_ready(unsigned fd, struct kf_err *err)
+{
+	static const char line[] = "ready\n";
+	const int r = fd ? kf_write_all((int)fd, line, sizeof(line) - 1, err) : 0;
+
+	if (fd)
+		(void)close((int)fd);
+	return r;
+}
+
 static int run_serve(const struct kf_command *self, int argc, char **argv)
 {
 	const struct rlimit files = {FILES_MAX, FILES_MAX};
@@ -445,7 +472,7 @@ static int run_serve(const struct kf_command *self, int argc, char **argv)
 	struct serve_options o = {
 		.dir = KF_EGRESS_DIR,
 		.worker = "/proc/self/exe",
-		.ca = "/etc/ssl/certs/ca-certificates.crt",
+		.ca = KF_EGRESS_CA,
 		.listen = "",
 		.connections = KF_EGRESS_CONNECTIONS,
 		.first_uid = FIRST_UID,
@@ -468,6 +495,8 @@ static int run_serve(const struct kf_command *self, int argc, char **argv)
 	(void)umask(077);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	status = start_server(&server, &o, &err);
+	if (status == 0)
+		status = tell_ready(o.ready, &err);
 	if (status == 0) {
 		log_ready(&server);
 		status = event_base_dispatch(server.base);

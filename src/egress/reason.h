@@ -62,5 +62,7 @@ struct kf_egress_reason_text {
 
 /* Never NULL. */
 const struct kf_egress_reason_text *kf_egress_reason(enum kf_egress_reason reason);
+/* The one with that word, as records have it; NULL if there is none. */
+const struct kf_egress_reason_text *kf_egress_reason_of(const char *word);
 
 #endif

@@ -542,6 +542,19 @@ void kf_egress_rules_of_policy(const char *text, size_t n, struct kf_buf *out)
 	}
 }
 
+void kf_egress_rules_whole(const char *text, size_t n, struct kf_buf *out)
+{
+	const char *begin = memchr(text, '\n', n);
+	const char *name = begin ? begin + 1 : text;
+	const char *end = memchr(name, '\n', n - (size_t)(name - text));
+
+	kf_buf_adds(out, KF_EGRESS_HEADER);
+	kf_buf_add(out, name, end ? (size_t)(end - name) : 0);
+	kf_buf_adds(out, "\n");
+	kf_egress_rules_of_policy(text, n, out);
+	kf_egress_rules_seal(out);
+}
+
 void kf_egress_rules_seal(struct kf_buf *text)
 {
 	char sum[KF_SHA256_HEX + 1];

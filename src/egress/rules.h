@@ -131,6 +131,8 @@ void kf_egress_rules_done(struct kf_egress_rules *rules);
 /* Append the lines for the broker that the flat policy text of a profile has (flat/flat.h), without
  * header and name. */
 void kf_egress_rules_of_policy(const char *text, size_t n, struct kf_buf *out);
+/* Append the rules of the profile with that policy text, whole and sealed. */
+void kf_egress_rules_whole(const char *text, size_t n, struct kf_buf *out);
 /* Append the line with the checksum to @text, all of which is the rules so far. */
 void kf_egress_rules_seal(struct kf_buf *text);
 /* Check header, characters and checksum; *ret_body is how much lies before the checksum's line.

@@ -36,6 +36,8 @@
  * Environment and working directory do not matter. */
 
 #define KF_EGRESS_CONNECTIONS 1024
+/* Where Debian and many others have the certificates of the authorities. */
+#define KF_EGRESS_CA	      "/etc/ssl/certs/ca-certificates.crt"
 
 /* The worker makes no socket: the filter of its system calls has no socket(2).  It asks, and is
  * given sockets that are made in the pod's network namespace, marked so that the rules there let

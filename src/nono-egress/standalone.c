@@ -32,7 +32,6 @@
 #define BACKLOG	     1024
 #define SERVERS_MAX  3 /* that resolv.conf(5) counts */
 #define SERVERS_TEXT 256
-#define CA_FILE	     "/etc/ssl/certs/ca-certificates.crt"
 #define RESOLV_CONF  "/etc/resolv.conf"
 
 struct run_options {
@@ -63,7 +62,7 @@ static const struct kf_option run_table[] = {
 	 .kind = KF_OPTION_STRING,
 	 .value = "FILE",
 	 KF_OPTION_AT(struct run_options, ca),
-	 .help = "Certificates of authorities for routes (" CA_FILE ")."},
+	 .help = "Certificates of authorities for routes (" KF_EGRESS_CA ")."},
 	{.name = "resolver",
 	 .kind = KF_OPTION_STRING,
 	 .value = "ADDRESS,...",
@@ -114,18 +113,6 @@ static bool has_sum(const char *text, size_t n)
 	return line && strncmp(line + 1, "sum ", 4) == 0;
 }
 
-/* The rules of the compiled profile @file, whose other lines are the launcher's. */
-static void take_policy(const char *file, size_t n, struct kf_buf *out)
-{
-	const char *name = strchr(file, '\n') + 1;
-
-	kf_buf_adds(out, KF_EGRESS_HEADER);
-	kf_buf_add(out, name, strcspn(name, "\n"));
-	kf_buf_adds(out, "\n");
-	kf_egress_rules_of_policy(file, n, out);
-	kf_egress_rules_seal(out);
-}
-
 static int load_rules(const char *path, struct run_parts *parts, struct kf_err *err)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(2 * KF_LIMIT_EGRESS_RULES);
@@ -137,8 +124,9 @@ static int load_rules(const char *path, struct run_parts *parts, struct kf_err *
 		return kf_fail_sys(err, "open '%s'", path);
 	if (kf_fd_slurp(fd, path, KF_LIMIT_POLICY_TEXT, &file, &n, err) < 0)
 		return -1;
-	if (strncmp(file, POLICY, strlen(POLICY)) == 0 && strchr(file, '\n')) {
-		take_policy(file, n, &text);
+	if (strncmp(file, POLICY, strlen(POLICY)) == 0) {
+		/* The other lines are the launcher's. */
+		kf_egress_rules_whole(file, n, &text);
 	} else {
 		kf_buf_add(&text, file, n);
 		if (!has_sum(file, n))
@@ -412,7 +400,7 @@ static int run_command(const struct kf_command *self, int argc, char **argv)
 {
 	struct run_options o = {
 		.listen = "127.0.0.1:0",
-		.ca = CA_FILE,
+		.ca = KF_EGRESS_CA,
 		.records = "/dev/null",
 		.connections = KF_EGRESS_CONNECTIONS,
 	};

@@ -3,17 +3,14 @@
 key that only the broker has.  While the agent's own tool runs a command, the key is looked for in each process's memory,
 environment and command line, and in every file that the container wrote or was given; the control is the same turn with
 the key where it is without a broker, in the environment, and there it is found."""
-import base64
 import json
 import os
-import re
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "guard"), str(HERE.parent / "agents")]
 from field import BIN, INTERNET, Field, Parent, inside, own_place, sh  # noqa: E402
 from guard import Place  # noqa: E402
+from seek import look, spellings  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 from agents import AGENTS, PYTHON  # noqa: E402
@@ -29,7 +27,6 @@ import packages  # noqa: E402
 KEY = "sk-ant-api03-the-key-that-only-the-broker-has-4711"
 TLS_PORT, PLAIN_PORT = 8443, 8080
 UID = 1000
-PAGE = os.sysconf("SC_PAGE_SIZE")
 # What the agent's tool runs: it says that it does, and is done when the test has looked around.
 TASK = "touch /work/at-work\nn=0\nwhile [ ! -e /work/go ] && [ $n -lt 900 ]; do sleep 0.1; n=$((n+1)); done\necho done >/work/done\n"
 
@@ -104,81 +101,6 @@ class Model:
             b.shutdown(socket.SHUT_WR)
         except (OSError, ValueError):
             pass
-
-
-def spellings(key: str) -> list[bytes]:
-    """The key, and what it looks like in a password."""
-    return [key.encode(), *(base64.b64encode(("x" * n + key).encode())[8:-8] for n in range(3))]
-
-
-def present(pid: str) -> Iterator[tuple[int, int, str]]:
-    """Runs of pages that the process has, of each mapping that can be read: agents reserve a hundred times as much."""
-    mappings, span = [], None
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if m := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)", line):
-            span = (int(m[1], 16), int(m[2], 16), m[4]) if m[3].startswith("r") and not m[4].startswith("[v") else None
-        elif span and (m := re.match(r"(?:Rss|Swap): +([0-9]+) kB", line)) and int(m[1]):
-            mappings.append(span)
-            span = None
-    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pages:
-        for first, last, name in mappings:
-            at, begin = first // PAGE, None
-            pages.seek(8 * at)
-            while at < last // PAGE:
-                data = pages.read(8 * min(last // PAGE - at, 1 << 20))
-                if not data:
-                    break
-                for i in range(0, len(data), 8):
-                    there = data[i + 7] & 0xC0  # present, or swapped
-                    if there and begin is None:
-                        begin = at
-                    elif not there and begin is not None:
-                        yield begin * PAGE, at * PAGE, name
-                        begin = None
-                    at += 1
-            if begin is not None:
-                yield begin * PAGE, at * PAGE, name
-
-
-def in_process(pid: str, needles: list[bytes]) -> list[str]:
-    """Where the process has one of @needles."""
-    found = [name for name in ("environ", "cmdline") if any(n in Path(f"/proc/{pid}/{name}").read_bytes() for n in needles)]
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
-        tail = b""
-        for first, last, name in present(pid):
-            try:
-                mem.seek(first)
-                part = mem.read(last - first)
-            except (OSError, ValueError):  # it has gone meanwhile
-                continue
-            if any(n in tail + part for n in needles):
-                found.append(f"memory {name}")
-            tail = part[-200:]
-    return found
-
-
-def look(init: int, places: list[Path], needles: list[bytes]) -> tuple[list[str], int]:
-    """Where the key is: in processes of the container's PID namespace, and in files.  And how many processes there were."""
-    namespace, found, n = os.readlink(f"/proc/{init}/ns/pid"), [], 0
-    for d in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(d / "ns/pid") != namespace:
-                continue
-        except OSError:  # it has ended, or is the machine's own
-            continue
-        try:
-            name = (d / "comm").read_text().strip()
-            found += [f"{name}: {where}" for where in in_process(d.name, needles)]
-            n += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    for place in places:
-        for top, _, files in os.walk(place):
-            for name in files:
-                path = Path(top, name)
-                if path.is_file() and not path.is_symlink() and any(x in path.read_bytes() for x in needles):
-                    found.append(str(path))
-    return found, n
 
 
 def profile(place: Place, f: Field, agent: str, broker: bool) -> str:

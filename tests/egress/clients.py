@@ -7,14 +7,13 @@ import io
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 from pathlib import Path
 
+from forge import TlsServer, git_handler
 from harness import HERE, KEY, PASSWORD, Broker, Place, wait_until
 
 sys.path.append(str(HERE.parent / "agents"))
@@ -35,17 +34,6 @@ def run(t: Tap, b: Broker, place: Place, what: str, *words, want: str = "", cwd=
     p = subprocess.run(list(map(str, words)), capture_output=True, text=True, env=environment(b, place, **more), cwd=cwd, timeout=300)
     t.ok(p.returncode == 0 and want in p.stdout, what, p)
     return p
-
-
-class TlsServer(http.server.ThreadingHTTPServer):
-    """An HTTPS server with a handler of its own."""
-
-    def __init__(self, place: Place, handler) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(place.dir / "server.pem")
-        self.socket = context.wrap_socket(self.socket, server_side=True)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 def languages(t: Tap, place: Place) -> None:
@@ -96,41 +84,7 @@ def git(t: Tap, place: Place) -> None:
     subprocess.run(["git", "init", "-q", "--bare", project / "repo.git"], check=True, env=env)
     subprocess.run(["git", "-C", project / "repo.git", "config", "http.receivepack", "true"], check=True, env=env)
     asked: list[tuple[str, str]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            path, _, query = self.path.partition("?")
-            asked.append((self.path, self.headers.get("Authorization", "")))
-            body = b""
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                while n := int(self.rfile.readline(), 16):
-                    body += self.rfile.read(n)
-                    self.rfile.readline()
-                self.rfile.readline()
-            else:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            cgi = {"GIT_PROJECT_ROOT": str(project), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
-                   "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)), "REMOTE_USER": "x", **env}
-            if encoding := self.headers.get("Content-Encoding"):
-                cgi["HTTP_CONTENT_ENCODING"] = encoding
-            out = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=cgi).stdout
-            head, _, answer = out.partition(b"\r\n\r\n")
-            fields = dict(x.split(": ", 1) for x in head.decode().split("\r\n"))
-            self.send_response(int(fields.pop("Status", "200 OK").split()[0]))
-            for k, v in fields.items():
-                self.send_header(k, v)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        do_POST = do_GET
-
-        def log_message(self, *_) -> None:
-            pass
-
-    server = TlsServer(place, Handler)
+    server = TlsServer(place.dir / "server.pem", git_handler(project, env, asked))
     port = server.server_address[1]
     rules = place.rules(f"host git.test {port}", f"route /forge https://git.test:{port}", "credential 0 password Authorization basic x-token")
     with Broker(place, rules) as b:
@@ -166,7 +120,7 @@ def index(place: Place, root: Path) -> tuple[TlsServer, int, list[str], str]:
         def log_message(self, *_) -> None:
             pass
 
-    server = TlsServer(place, functools.partial(Handler, directory=str(root)))
+    server = TlsServer(place.dir / "server.pem", functools.partial(Handler, directory=str(root)))
     port = server.server_address[1]
     return server, port, tokens, place.rules(f"host packages.test {port}", f"route /index https://packages.test:{port}", "credential 0 key authorization bearer")
 

@@ -16,6 +16,7 @@
 
 /* The egress broker's log (egress-node/serve.c). */
 #define KF_EGRESS_LOG	 "/run/kubefence/egress/connections.log"
+#define KF_EGRESS_LINES	 (64 * 1024) /* a piece of it and one line, which has 2 KiB */
 
 struct kf_denials_options {
 	const char *dir;    /* KF_DENIALS_DIR */
@@ -67,5 +68,9 @@ struct kf_denials_egress {
 void kf_denials_egress_read(struct kf_denials_egress *egress, struct kf_who_table *owners,
 			    void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx);
 void kf_denials_egress_close(struct kf_denials_egress *egress);
+/* Call @refused for each refusal in the whole log @path, which nobody writes any more. */
+int kf_denials_egress_all(const char *path,
+			  void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
+			  struct kf_err *err);
 
 #endif

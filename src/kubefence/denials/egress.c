@@ -88,31 +88,41 @@ static void open_log(struct kf_denials_egress *e)
 	e->begun = true;
 }
 
+/* As read(2), and take the lines that are complete by now. */
+static ssize_t read_piece(struct kf_denials_egress *e, struct kf_who_table *owners,
+			  void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx)
+{
+	char piece[PIECE];
+	char *at, *end;
+	ssize_t n = read(e->fd, piece, sizeof(piece));
+
+	if (n <= 0)
+		return n;
+	kf_buf_add(&e->rest, piece, (size_t)n);
+	for (at = e->rest.p; at && (end = strchr(at, '\n')); at = end + 1) {
+		*end = '\0';
+		take_line(at, owners, refused, ctx);
+	}
+	if (e->rest.failed) {
+		kf_buf_reset(&e->rest);
+	} else if (at && at != e->rest.p) {
+		e->rest.n -= (size_t)(at - e->rest.p);
+		memmove(e->rest.p, at, e->rest.n + 1);
+	}
+	return n;
+}
+
 void kf_denials_egress_read(struct kf_denials_egress *e, struct kf_who_table *owners,
 			    void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx)
 {
-	char piece[PIECE];
 	ssize_t n = 0;
 
 	if (!e->begun)
 		open_log(e);
 	for (unsigned i = 0; i < PIECES && e->fd >= 0; i++) {
-		char *at, *end;
-
-		n = read(e->fd, piece, sizeof(piece));
+		n = read_piece(e, owners, refused, ctx);
 		if (n <= 0)
 			break;
-		kf_buf_add(&e->rest, piece, (size_t)n);
-		for (at = e->rest.p; at && (end = strchr(at, '\n')); at = end + 1) {
-			*end = '\0';
-			take_line(at, owners, refused, ctx);
-		}
-		if (e->rest.failed) {
-			kf_buf_reset(&e->rest);
-		} else if (at && at != e->rest.p) {
-			e->rest.n -= (size_t)(at - e->rest.p);
-			memmove(e->rest.p, at, e->rest.n + 1);
-		}
 	}
 	/* All of the old one has been read when a new one is looked for. */
 	if (n <= 0)
@@ -124,4 +134,24 @@ void kf_denials_egress_close(struct kf_denials_egress *e)
 	if (e->fd >= 0)
 		(void)close(e->fd);
 	kf_buf_done(&e->rest);
+}
+
+int kf_denials_egress_all(const char *path,
+			  void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
+			  struct kf_err *err)
+{
+	struct kf_denials_egress e = {
+		.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
+		.begun = true,
+		.rest = KF_BUF_INIT(KF_EGRESS_LINES),
+	};
+	struct kf_who_table owners = {0};
+	ssize_t n = -1;
+
+	while (e.fd >= 0 && (n = read_piece(&e, &owners, refused, ctx)) > 0)
+		;
+	if (n < 0)
+		(void)kf_fail_sys(err, "read '%s'", path);
+	kf_denials_egress_close(&e);
+	return n < 0 ? -1 : 0;
 }

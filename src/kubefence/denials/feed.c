@@ -29,7 +29,6 @@
 #define LINE_MAX_SIZE (16 * 1024)		/* a path of PATH_MAX, escaped */
 #define STATE_MAX     ((size_t)8 * 1024 * 1024) /* a line for each sandbox of the table */
 #define CGROUP_MAX    8192
-#define EGRESS_LINES  (64 * 1024) /* a piece of the broker's log and one line, which has 2 KiB */
 #define PROFILES_MAX  64
 #define CONTAINER_ID  64
 
@@ -513,7 +512,7 @@ int kf_denials_run(const struct kf_denials_options *options, struct kf_err *err)
 	d->options = options;
 	d->audit = d->notes.records = d->notes.started = d->events.fd = -1;
 	d->file = (struct kf_denials_file){.dirfd = -1, .fd = -1};
-	d->egress = (struct kf_denials_egress){.fd = -1, .rest = KF_BUF_INIT(EGRESS_LINES)};
+	d->egress = (struct kf_denials_egress){.fd = -1, .rest = KF_BUF_INIT(KF_EGRESS_LINES)};
 	d->fold.options = folding;
 	d->fold.options.window = options->window * 1000;
 	d->fold.owners = d->events.owners = &d->owners;

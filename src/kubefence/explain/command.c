@@ -288,14 +288,7 @@ static int broker_rules(const struct explain_options *o, struct kf_egress_rules 
 	struct kf_buf text = KF_BUF_INIT(KF_LIMIT_EGRESS_RULES);
 	int r;
 
-	kf_buf_addf(&text, KF_EGRESS_HEADER "name %s\n", o->compiled.name);
-	for (size_t i = 0; i < o->compiled.nrules; i++) {
-		const struct kf_rule *rule = &o->compiled.rules[i];
-
-		if (rule->kind == KF_RULE_EGRESS && strcmp(rule->arg, KF_EGRESS_ELSEWHERE) != 0)
-			kf_buf_addf(&text, "%s\n", rule->arg);
-	}
-	kf_egress_rules_seal(&text);
+	kf_egress_rules_whole(o->compiled.text, o->compiled.n, &text);
 	r = text.failed ? kf_fail_nomem(err, "egress rules")
 			: kf_egress_rules_parse(text.p, text.n, ret, err);
 	kf_buf_done(&text);

@@ -13,6 +13,7 @@
 #include "kubefence/learn/denied.h"
 #include "kubefence/learn/watch.h"
 #include "kubefence/learn/world.h"
+#include "kubefence/try/egress.h"
 #include "kubefence/try/run.h"
 
 #include <errno.h>
@@ -146,6 +147,12 @@ static int before_run(void *ctx, const struct try_stage *stage, struct try_conta
 	return 0;
 }
 
+/* A refusal of the egress broker, as a line like those of the kernel's. */
+static void add_refusal(void *ctx, const struct kf_denial *denial)
+{
+	kf_denial_json(denial, ctx);
+}
+
 /* Of what the command was denied; nothing is written if that was nothing. */
 static int take_denied(struct learner *l, const struct try_stage *stage, bool *ret_any,
 		       struct kf_err *err)
@@ -156,8 +163,12 @@ static int take_denied(struct learner *l, const struct try_stage *stage, bool *r
 
 	(void)snprintf(pid_file, sizeof(pid_file), "%s/" TRY_PID_FILE, stage->dir);
 	if (learn_denied_finish(&l->denied, pid_file, &text, err) < 0 ||
-	    (text.n && kf_learn_read(&l->learn, text.p, text.n, "the kernel's audit log", NULL,
-				     NULL, &lines, err) < 0))
+	    try_egress_refused(stage, add_refusal, &text, err) < 0)
+		return -1;
+	if (text.failed)
+		return kf_fail_nomem(err, "what was denied");
+	if ((text.n && kf_learn_read(&l->learn, text.p, text.n, "what was denied", NULL, NULL,
+				     &lines, err) < 0))
 		return -1;
 	*ret_any = lines > 0;
 	return 0;

@@ -122,6 +122,16 @@ static struct kf_json *mounts_json(struct maker *m, const struct try_container *
 	return mounts;
 }
 
+static struct kf_json *masked_json(struct maker *m, const struct try_container *c)
+{
+	struct kf_json *list =
+		kf_json_new_strings(&m->arena, masked_paths, KF_ARRAY_SIZE(masked_paths));
+
+	for (size_t i = 0; list && i < c->nmasked; i++)
+		append_value(m, list, kf_json_new_string(&m->arena, c->masked[i]));
+	return list;
+}
+
 static struct kf_json *linux_json(struct maker *m, const struct try_container *c)
 {
 	struct kf_json *linux_ = make_value(m, KF_JSON_OBJECT), *list = make_value(m, KF_JSON_LIST);
@@ -130,10 +140,12 @@ static struct kf_json *linux_json(struct maker *m, const struct try_container *c
 		struct kf_json *ns = make_value(m, KF_JSON_OBJECT);
 
 		set_string(m, ns, "type", namespaces[i]);
+		if (c->netns && strcmp(namespaces[i], "network") == 0)
+			set_string(m, ns, "path", c->netns);
 		append_value(m, list, ns);
 	}
 	set_value(m, linux_, "namespaces", list);
-	set_strings(m, linux_, "maskedPaths", masked_paths, KF_ARRAY_SIZE(masked_paths));
+	set_value(m, linux_, "maskedPaths", masked_json(m, c));
 	set_strings(m, linux_, "readonlyPaths", readonly_paths, KF_ARRAY_SIZE(readonly_paths));
 	if (c->seccomp)
 		set_value(m, linux_, "seccomp", kf_oci_seccomp_new(c->seccomp, &m->arena));

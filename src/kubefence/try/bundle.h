@@ -30,6 +30,9 @@ struct try_container {
 	size_t nmounts;
 	const struct kf_view_annotation *annotations;
 	size_t nannotations;
+	const char **masked; /* paths in it to be covered, besides the runtime's own */
+	size_t nmasked;
+	const char *netns;		  /* file of its network namespace; NULL = a new one */
 	const struct kf_seccomp *seccomp; /* NULL = none */
 };
 

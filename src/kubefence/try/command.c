@@ -40,7 +40,8 @@ const struct kf_command kf_cmd_try = {
 	.about = "Runs COMMAND as a sandboxed container of this machine, without containerd or a\n"
 		 "cluster: plays the container runtime to a real nono-nri process, applies its\n"
 		 "answer and runs the result. Nothing that COMMAND writes to the root file\n"
-		 "system stays. Needs root.",
+		 "system stays. A profile with hosts has the egress broker, as on a node; which\n"
+		 "hosts it refused is told at the end. Needs root.",
 	.after = "The exit status is the command's own; 1 if it could not be run, 2 if this\n"
 		 "command line is wrong.",
 	.options = options,

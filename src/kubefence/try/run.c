@@ -11,6 +11,7 @@
 #include "cli/print.h"
 #include "config/runtime_text.h"
 #include "flat/launcher.h"
+#include "kubefence/try/egress.h"
 #include "kubefence/try/nri.h"
 #include "plan/plan.h"
 
@@ -60,6 +61,7 @@ void try_options_init(struct try_options *o)
 	o->env = (struct kf_option_list)KF_OPTION_LIST(o->env_v);
 	o->volumes = (struct kf_option_list)KF_OPTION_LIST(o->volumes_v);
 	o->dirs = (struct kf_option_list)KF_OPTION_LIST(o->dirs_v);
+	o->secrets = (struct kf_option_list)KF_OPTION_LIST(o->secrets_v);
 }
 
 /* Check the options.  KF_EXIT_OK, or the exit code. */
@@ -68,28 +70,42 @@ static int check_run(const struct try_options *o)
 	for (size_t i = 0; i < o->env.n; i++)
 		if (!strchr(o->env.v[i], '=') || *o->env.v[i] == '=')
 			return kf_command_usage("--env '%s': must be KEY=VALUE", o->env.v[i]);
-	if (o->plain && (o->profile || o->dirs.n || o->no_guard))
+	for (size_t i = 0; i < o->secrets.n; i++) {
+		const char *dir = strchr(o->secrets.v[i], '=');
+
+		if (!dir || dir == o->secrets.v[i] || !dir[1])
+			return kf_command_usage("--secret '%s': must be NAME=DIR", o->secrets.v[i]);
+	}
+	if (o->plain && (o->profile || o->dirs.n || o->no_guard || o->secrets.n || o->ca))
 		return kf_command_usage("--plain runs without the sandbox; it goes with neither "
-					"--profile, --dir nor --no-guard");
+					"--profile, --dir, --no-guard, --secret nor --ca");
+	if (o->no_guard && (o->secrets.n || o->ca))
+		return kf_command_usage("--secret and --ca are for the egress broker, which needs "
+					"the guard; they do not go with --no-guard");
 	return KF_EXIT_OK;
 }
 
-/* Compile the profile if it is not one that the launcher brings. */
-static int compile_own(struct try_options *o, struct kf_profiles *profiles)
+/* Compile the profile, also one that the launcher brings: whether it has hosts is to be known. */
+static int compile_profile(struct try_options *o, struct kf_profiles *profiles)
 {
 	const char *what = o->profile ? o->profile : "default";
 	struct kf_err err;
 	int r;
 
-	if (!o->dirs.n && !kf_profiles_is_file(what))
+	if (o->plain)
 		return KF_EXIT_OK;
+	o->own = o->dirs.n || kf_profiles_is_file(what);
 	if (kf_profiles_add_dirs(profiles, &o->dirs, &err) < 0)
 		return kf_command_fail("%s", err.msg);
-	r = kf_profiles_compile(profiles, what, &o->own, &err);
+	r = kf_profiles_compile(profiles, what, &o->compiled, &err);
 	if (kf_profiles_report(profiles) == 0 && r < 0)
 		return kf_command_fail("%s", err.msg);
-	if (r == 0)
-		o->profile = o->own.name;
+	if (r == 0 && o->own)
+		o->profile = o->compiled.name;
+	if (r == 0 && (o->secrets.n || o->ca) && !try_egress_needed(&o->compiled))
+		return kf_command_usage("--secret and --ca are for the egress broker, and profile "
+					"'%s' has neither hosts nor credentials",
+					o->compiled.name);
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
 }
 
@@ -175,7 +191,8 @@ static int describe_container(const struct try_options *o, const struct try_stag
 		.args = kf_arena_calloc(arena, (size_t)o->ncommand, sizeof(*c->args)),
 		.nargs = (size_t)o->ncommand,
 		.env = kf_arena_calloc(arena, nenv + o->env.n + 1, sizeof(*c->env)),
-		.mounts = kf_arena_calloc(arena, try_nbase_mounts + TRY_VOLUMES_MAX + 1,
+		/* More: a token, and what the egress broker needs. */
+		.mounts = kf_arena_calloc(arena, try_nbase_mounts + TRY_VOLUMES_MAX + 2,
 					  sizeof(*c->mounts)),
 		.nmounts = try_nbase_mounts,
 		.annotations = annotation,
@@ -243,22 +260,25 @@ static int publish_own(const struct try_stage *stage, const struct kf_compiled *
 }
 
 /* Start the plugin with a configuration, ask it about the container, and put its answer into @c. */
-static int ask_plugin(const struct try_stage *stage, const struct kf_compiled *own,
+static int ask_plugin(const struct try_stage *stage, const struct try_options *o,
 		      const char *node_dir, struct try_container *c, struct kf_arena *arena,
 		      struct try_nri **ret, struct kf_err *err)
 {
+	const struct kf_compiled *profile = &o->compiled;
 	const char *socket_path = kf_arena_printf(arena, "%s/nri.sock", stage->dir);
 	const char *config = kf_arena_printf(arena,
 					     "runtime_classes = [\"" TRY_HANDLER "\"]\n"
 					     "default_profile = \"%s\"\n"
 					     "nono_bin_path = \"%s/nono/nono\"\n"
-					     "socket_path = \"%s\"\n",
-					     own->name ? own->name : "default", stage->dir,
-					     socket_path ? socket_path : "");
+					     "socket_path = \"%s\"\n"
+					     "egress = %s\n",
+					     o->own ? profile->name : "default", stage->dir,
+					     socket_path ? socket_path : "",
+					     try_egress_needed(profile) ? "true" : "false");
 
 	if (!socket_path || !config)
 		return kf_fail_nomem(err, "try");
-	if (own->name && publish_own(stage, own, arena, err) < 0)
+	if (o->own && publish_own(stage, profile, arena, err) < 0)
 		return -1;
 	if (try_stage_program(stage, "nono", "nono/nono", err) < 0 ||
 	    try_stage_program(stage, "nono-bwrap", "nono/" KF_LAUNCHER_INNER "/bwrap", err) < 0 ||
@@ -339,40 +359,61 @@ static int run_bundle(const struct try_stage *stage, const char *runtime,
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_all(const struct try_options *o, const struct try_hooks *hooks,
-		   struct try_stage *stage, struct kf_arena *arena, struct try_container *c,
-		   struct try_nri **ret_nri, struct kf_err *err)
-{
-	const char *runtime = o->runtime, *node_dir = "";
-	int status;
+/* What one run has started. */
+struct try_running {
+	struct try_stage stage;
+	struct try_container c;
+	struct try_nri *nri;
+	struct try_egress egress;
+};
 
-	if (try_stage_init(stage, err) < 0 || try_stage_rootfs(stage, o->rootfs, err) < 0 ||
-	    describe_container(o, stage, arena, c, err) < 0)
-		return -1;
-	if (hooks && hooks->before(hooks->ctx, stage, c, err) < 0)
-		return -1;
-	if (!o->plain && !o->no_guard) {
-		node_dir = kf_arena_printf(arena, "%s/" GUARD_DIR, stage->dir);
+/* The sandbox, as on a node: the guard in front of the runtime, the egress broker if the profile
+ * has hosts, and the plugin's answer. */
+static int add_sandbox(const struct try_options *o, struct try_running *r, struct kf_arena *arena,
+		       const char **ret_runtime, struct kf_err *err)
+{
+	const char *node_dir = "";
+
+	if (!o->no_guard) {
+		node_dir = kf_arena_printf(arena, "%s/" GUARD_DIR, r->stage.dir);
 		if (!node_dir)
 			return kf_fail_nomem(err, "try");
-		if (set_up_guard(stage, node_dir, o->runtime, arena, &runtime, err) < 0)
+		if (set_up_guard(&r->stage, node_dir, o->runtime, arena, ret_runtime, err) < 0)
+			return -1;
+		if (try_egress_needed(&o->compiled) &&
+		    try_egress_start(&r->stage, o, &r->c, arena, &r->egress, err) < 0)
 			return -1;
 	}
-	if (!o->plain && ask_plugin(stage, &o->own, node_dir, c, arena, ret_nri, err) < 0)
+	return ask_plugin(&r->stage, o, node_dir, &r->c, arena, &r->nri, err);
+}
+
+static int run_all(const struct try_options *o, const struct try_hooks *hooks,
+		   struct try_running *r, struct kf_arena *arena, struct kf_err *err)
+{
+	const char *runtime = o->runtime;
+	int status;
+
+	if (try_stage_init(&r->stage, err) < 0 || try_stage_rootfs(&r->stage, o->rootfs, err) < 0 ||
+	    describe_container(o, &r->stage, arena, &r->c, err) < 0)
 		return -1;
-	status = run_bundle(stage, runtime, c, err);
-	if (hooks && status >= 0 && hooks->after(hooks->ctx, stage, c, err) < 0)
+	if (hooks && hooks->before(hooks->ctx, &r->stage, &r->c, err) < 0)
 		return -1;
-	return status;
+	if (!o->plain && add_sandbox(o, r, arena, &runtime, err) < 0)
+		return -1;
+	status = run_bundle(&r->stage, runtime, &r->c, err);
+	try_egress_stop(&r->egress);
+	if (status < 0)
+		return -1;
+	if (hooks)
+		return hooks->after(hooks->ctx, &r->stage, &r->c, err) < 0 ? -1 : status;
+	return try_egress_report(&r->stage, err) < 0 ? -1 : status;
 }
 
 int try_run(struct try_options *o, const struct try_hooks *hooks)
 {
-	KF_CLEANUP(try_stage_done) struct try_stage stage = {.owner = 0};
 	KF_CLEANUP(kf_profiles_done) struct kf_profiles profiles;
 	KF_CLEANUP(kf_arena_done) struct kf_arena arena;
-	struct try_container c = {.id = ""};
-	struct try_nri *nri = NULL;
+	struct try_running r = {.c = {.id = ""}};
 	struct kf_err err = {0};
 	int status;
 
@@ -380,10 +421,12 @@ int try_run(struct try_options *o, const struct try_hooks *hooks)
 	kf_profiles_init(&profiles);
 	status = check_run(o);
 	if (status == KF_EXIT_OK)
-		status = compile_own(o, &profiles);
+		status = compile_profile(o, &profiles);
 	if (status != KF_EXIT_OK)
 		return status;
-	status = run_all(o, hooks, &stage, &arena, &c, &nri, &err);
-	try_nri_stop(nri, &c);
+	status = run_all(o, hooks, &r, &arena, &err);
+	try_egress_stop(&r.egress);
+	try_nri_stop(r.nri, &r.c);
+	try_stage_done(&r.stage);
 	return status < 0 ? kf_command_fail("%s", err.msg) : status;
 }

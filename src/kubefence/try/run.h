@@ -3,6 +3,7 @@
 #ifndef KF_KUBEFENCE_TRY_RUN_H
 #define KF_KUBEFENCE_TRY_RUN_H
 
+#include "egress/worker.h"
 #include "kubefence/options.h"
 #include "kubefence/profile/find.h"
 #include "kubefence/try/bundle.h"
@@ -10,18 +11,20 @@
 
 #define TRY_VOLUMES_MAX 32
 #define TRY_ENV_MAX	256
+#define TRY_SECRETS_MAX 32
 
 struct try_user {
 	uint32_t uid, gid;
 };
 
 struct try_options {
-	const char *profile, *rootfs, *workdir, *runtime;
+	const char *profile, *rootfs, *workdir, *runtime, *ca;
 	struct try_user user;
-	const char *env_v[TRY_ENV_MAX], *volumes_v[TRY_VOLUMES_MAX], *dirs_v[KF_PROFILE_DIRS_MAX];
-	struct kf_option_list env, volumes, dirs;
-	struct kf_compiled
-		own; /* a profile of a file or of --dir; name NULL: one that is built in */
+	const char *env_v[TRY_ENV_MAX], *volumes_v[TRY_VOLUMES_MAX], *dirs_v[KF_PROFILE_DIRS_MAX],
+		*secrets_v[TRY_SECRETS_MAX];
+	struct kf_option_list env, volumes, dirs, secrets;
+	struct kf_compiled compiled; /* the profile; unless it is --plain */
+	bool own;		     /* it is one of a file or of --dir */
 	bool token, plain, no_guard;
 	char **command;
 	int ncommand;
@@ -63,6 +66,13 @@ struct try_hooks {
 			"mount host directory SRC at DST; may be repeated"),              \
 		TRY_ROW(0, "token", NULL, SET, token,                                     \
 			"mount a service-account token as the kubelet does"),             \
+		TRY_ROW(0, "secret", "NAME=DIR", EACH, secrets,                           \
+			"the files of DIR are the keys of the Secret NAME, which the "    \
+			"profile's credentials name; the container does not get them; "   \
+			"may be repeated"),                                               \
+		TRY_ROW(0, "ca", "FILE", STRING, ca,                                      \
+			"certificates of the authorities that the egress broker trusts "  \
+			"(default: " KF_EGRESS_CA ")"),                                   \
 		TRY_ROW(0, "runtime", "PROGRAM", STRING, runtime, "OCI runtime (default: runc)")
 
 /* For the row "user". */

@@ -90,28 +90,24 @@ static int make_parent(const struct try_stage *stage, const char *name, struct k
 	return kf_mkdir_parents(path, 0755, err);
 }
 
-int try_stage_program(const struct try_stage *stage, const char *name, const char *to,
-		      struct kf_err *err)
+/* The bytes go from file to file, and not through our memory: a key may be among them. */
+int try_stage_copy(const struct try_stage *stage, const char *from, const char *to, mode_t mode,
+		   struct kf_err *err)
 {
-	char self[PATH_MAX], from[PATH_MAX + NAME_MAX], path[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	KF_CLOSE int in = -1;
+	KF_CLOSE int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	KF_CLOSE int out = -1;
+	char path[PATH_MAX];
 	struct stat st;
 
-	if (n < 0)
-		return kf_fail_sys(err, "read /proc/self/exe");
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	(void)snprintf(from, sizeof(from), "%s/%s", self, name);
+	if (in < 0 || fstat(in, &st) < 0)
+		return kf_fail_sys(err, "open '%s'", from);
+	if (!S_ISREG(st.st_mode))
+		return kf_fail(err, EINVAL, "'%s' is not a file", from);
 	if (make_parent(stage, to, err) < 0)
 		return -1;
 	(void)snprintf(path, sizeof(path), "%s/%s", stage->dir, to);
-	in = open(from, O_RDONLY | O_CLOEXEC);
-	if (in < 0 || fstat(in, &st) < 0)
-		return kf_fail_sys(err, "program '%s' beside kubefence", from);
-	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-	if (out < 0 || fchmod(out, 0755) < 0)
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	if (out < 0 || fchmod(out, mode) < 0)
 		return kf_fail_sys(err, "create '%s'", path);
 	for (off_t left = st.st_size; left > 0;) {
 		ssize_t sent = sendfile(out, in, NULL, (size_t)left);
@@ -121,6 +117,19 @@ int try_stage_program(const struct try_stage *stage, const char *name, const cha
 		left -= sent;
 	}
 	return 0;
+}
+
+int try_stage_program(const struct try_stage *stage, const char *name, const char *to,
+		      struct kf_err *err)
+{
+	char self[PATH_MAX], from[PATH_MAX + NAME_MAX];
+
+	if (!kf_own_directory(self, sizeof(self)))
+		return kf_fail_sys(err, "read /proc/self/exe");
+	(void)snprintf(from, sizeof(from), "%s/%s", self, name);
+	return try_stage_copy(stage, from, to, 0755, err) < 0
+		       ? kf_fail_wrap(err, "a program that is needed beside kubefence")
+		       : 0;
 }
 
 int try_stage_file(const struct try_stage *stage, const char *name, const char *text,

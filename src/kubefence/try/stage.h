@@ -22,6 +22,10 @@ void try_stage_done(struct try_stage *stage);
 /* Make @dir/rootfs: an overlay over @lower, which is not changed. */
 int try_stage_rootfs(const struct try_stage *stage, const char *lower, struct kf_err *err);
 
+/* Copy the file @from to the stage as @to (relative; its directory is made). */
+int try_stage_copy(const struct try_stage *stage, const char *from, const char *to, mode_t mode,
+		   struct kf_err *err);
+
 /* Copy program @name from the directory of our own executable to the stage as
  * @to (relative), mode 0755. */
 int try_stage_program(const struct try_stage *stage, const char *name, const char *to,
