@@ -89,9 +89,8 @@ static const char *find_line(const char *text, size_t n, const char *key)
 	return "";
 }
 
-/* Whom the record is about, if its line @key is @value. */
-static bool read_record(int dir, const char *name, const char *key, const char *value, char **text,
-			struct kf_started *ret)
+/* Whom the record is about, in strings that *text holds. */
+static bool read_record(int dir, const char *name, char **text, struct kf_started *ret)
 {
 	size_t n;
 
@@ -100,8 +99,6 @@ static bool read_record(int dir, const char *name, const char *key, const char *
 	for (size_t i = 0; i < n; i++)
 		if ((*text)[i] == '\n')
 			(*text)[i] = '\0';
-	if (strcmp(find_line(*text, n, key), value) != 0)
-		return false;
 	*ret = (struct kf_started){
 		.pid = (pid_t)strtol(find_line(*text, n, "pid"), NULL, 10),
 		.id = find_line(*text, n, "id"),
@@ -114,45 +111,77 @@ static bool read_record(int dir, const char *name, const char *key, const char *
 	return true;
 }
 
-/* Look for the record whose line @key is @value. */
-static struct kf_who *search_records(struct kf_who_table *table, int records, const char *key,
-				     const char *value)
+/* Whom records are looked for, and what was found. */
+struct search {
+	struct kf_who_table *table;
+	pid_t pid;	/* the container's first process, or 0 */
+	const char *id; /* the container, or NULL */
+	struct kf_who **ret;
+	size_t n, max;
+};
+
+static void take_record(struct search *s, const struct kf_started *started)
+{
+	struct kf_who *who;
+
+	if ((s->pid && started->pid != s->pid) || (s->id && strcmp(started->id, s->id) != 0))
+		return;
+	who = kf_who_get(s->table, started);
+	if (who)
+		s->ret[s->n++] = who;
+}
+
+/* Read all records until there are as many containers as are wanted. */
+static void search_records(int records, struct search *s)
 {
 	int fd = records < 0 ? -1 : openat(records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct kf_who *who = NULL;
 	struct dirent *e;
 
 	if (!dir) {
 		if (fd >= 0)
 			(void)close(fd);
-		return NULL;
+		return;
 	}
-	while (!who && (e = readdir(dir))) {
+	while (s->n < s->max && (e = readdir(dir))) {
 		struct kf_started started;
 		KF_FREE char *text = NULL;
 
-		if (e->d_name[0] != '.' &&
-		    read_record(dirfd(dir), e->d_name, key, value, &text, &started))
-			who = kf_who_get(table, &started);
+		if (e->d_name[0] != '.' && read_record(dirfd(dir), e->d_name, &text, &started))
+			take_record(s, &started);
 	}
 	(void)closedir(dir);
-	return who;
 }
 
 struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid)
 {
-	char text[KF_STARTED_SIZE], value[16];
+	char text[KF_STARTED_SIZE];
 	struct kf_started started;
+	struct kf_who *who = NULL;
 
 	if (notes->started >= 0 && kf_started_read(notes->started, pid, text, &started))
 		return kf_who_get(table, &started);
-	(void)snprintf(value, sizeof(value), "%d", pid);
-	return search_records(table, notes->records, "pid", value);
+	if (pid > 0)
+		search_records(notes->records,
+			       &(struct search){.table = table, .pid = pid, .ret = &who, .max = 1});
+	return who;
 }
 
 struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_notes *notes,
 			      const char *id)
 {
-	return search_records(table, notes->records, "id", id);
+	struct kf_who *who = NULL;
+
+	search_records(notes->records,
+		       &(struct search){.table = table, .id = id, .ret = &who, .max = 1});
+	return who;
+}
+
+size_t kf_who_find_all(struct kf_who_table *table, const struct kf_who_notes *notes,
+		       struct kf_who **ret, size_t max)
+{
+	struct search s = {.table = table, .ret = ret, .max = max};
+
+	search_records(notes->records, &s);
+	return s.n;
 }

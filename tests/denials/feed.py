@@ -71,6 +71,10 @@ class Feed:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1])
 
+    def reads(self) -> int:
+        """How often it has read something."""
+        return int(next(line for line in Path(f"/proc/{self.process.pid}/io").read_text().splitlines() if line.startswith("syscr")).split()[1])
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         self.reader.join()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import feed as f
 from feed import Feed, Node, auditlog, box, wait_until
@@ -322,6 +323,35 @@ def restart(t: Tap) -> None:
         feed.close()
 
 
+def many_known(t: Tap) -> None:
+    """A feed that starts on a full node reads what the guard noted once, not once for each sandbox that it knows."""
+    n = 1000
+    os.makedirs("/run/kubefence", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=700", "known", "/run/kubefence"], check=True)  # in this namespace
+    try:
+        records, kept = Path("/run/kubefence/guard"), Path("/run/kubefence/kept")
+        for directory in (records, kept):
+            directory.mkdir()
+        for i in range(n):
+            (records / f"record-{i}").write_text(f"root /r\nid {i:064x}\nbundle /b\nruntime /r\nprofile default\nlabel \npid {10_000_000 + i}\n"
+                                                 f"namespace many\npod pod-{i}\nuid uid-{i}\ncontainer main\n")
+        # One of each container, and as many of containers that are gone.
+        sandboxes = {f"{i + 1:x} {20_000_000 + i} {i:064x}" for i in range(2 * n)}
+        (kept / "sandboxes").write_text("".join(f"{line}\n" for line in sorted(sandboxes)))
+        feed = Feed(directory=str(kept))
+        reads = feed.reads()
+        m = feed.metrics()
+        feed.stop()
+        feed.close()
+        # Whose a sandbox of another test's is, it may look up some times besides.
+        t.ok(n <= reads < 50 * n, f"{n} containers, {2 * n} sandboxes: records are not read for each sandbox", reads)
+        t.ok(m["kubefence_denials_sandboxes"] >= 2 * n, "... and all sandboxes are known", m)
+        t.equal(set((kept / "sandboxes").read_text().splitlines()), {f"{i + 1:x} {20_000_000 + i} {i:064x}" for i in range(n)},
+                "... to be those of the containers that are there, for the feed after it, too")
+    finally:
+        subprocess.run(["umount", "-l", "/run/kubefence"], check=True)
+
+
 def late_reader(t: Tap) -> None:
     """Audit is turned on, and the feed started, long after the container: the guard's record says whose it is."""
     node = Node(shutil.which("runc"))
@@ -555,7 +585,7 @@ def main() -> int:
     if box.landlock_abi() < 7:
         t.skip("denials in the audit log", "the kernel's Landlock logs none (ABI 7, Linux 6.15, does)")
         return t.done()
-    cases = [short_lives, learned, framework, restart, seccomp, flood, memory, delayed, waits, matrix]
+    cases = [short_lives, learned, framework, restart, many_known, seccomp, flood, memory, delayed, waits, matrix]
     wanted = sys.argv[2:]
     try:
         with f.turned_on():

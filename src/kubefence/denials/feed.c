@@ -405,14 +405,26 @@ static int open_inputs(struct denials *d, struct kf_err *err)
 	return 0;
 }
 
+static struct kf_who *find_known(void *ctx, const char *id)
+{
+	struct denials *d = ctx;
+
+	return kf_who_known(&d->owners, id);
+}
+
 static void load_state(struct denials *d)
 {
+	static struct kf_who *there[KF_WHO_MAX];
 	KF_FREE char *text = NULL;
+	size_t n;
 
 	open_notes(d);
+	n = kf_who_find_all(&d->owners, &d->notes, there, KF_WHO_MAX);
 	if (kf_file_slurp(d->file.dirfd, KF_DENIALS_STATE, STATE_MAX, &text, NULL,
 			  KF_ERR_IGNORED) == 0)
-		kf_feed_load(d->feed, text, find_id);
+		kf_feed_load(d->feed, text, find_known);
+	while (n)
+		kf_who_drop(&d->owners, there[--n]);
 }
 
 static int watch_inputs(struct denials *d, struct kf_err *err)
