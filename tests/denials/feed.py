@@ -121,7 +121,8 @@ def start(node: Node, b, name: str, **kw) -> str:
 
 
 def enter(node: Node, cid: str, args: list[str], until: str = "", caps=None, cwd: str = "/", bare: bool = False) -> str:
-    """What @args, entered as a runtime's shim does it, print until a line has @until in it, or until they end."""
+    """What @args, entered as a runtime's shim does it, print until a line has @until in it, or until they end.  They may take as
+    long as they like while they print something now and then."""
     node.n += 1
     process, pid_file, out = (node.dir / f"{what}{node.n}" for what in ("process", "pid", "out"))
     spec = {"args": args, "cwd": cwd, "env": ["PATH=/bin", "HOME=/root"], "user": {"uid": 0, "gid": 0}}
@@ -139,7 +140,9 @@ def enter(node: Node, cid: str, args: list[str], until: str = "", caps=None, cwd
         text = out.read_text()
         return (until and until in text) or not alive(pid)
 
-    wait_until(ended, f"{args} in {cid}: {out.read_text()!r}", 4 * DEADLINE)
+    while not ended():
+        size = out.stat().st_size
+        wait_until(lambda: ended() or out.stat().st_size > size, f"{args} in {cid}: {out.read_text()!r}", 4 * DEADLINE)
     return out.read_text()
 
 
