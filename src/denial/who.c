@@ -112,7 +112,7 @@ static bool read_record(int dir, const char *name, char **text, struct kf_starte
 }
 
 /* Whom records are looked for, and what was found. */
-struct search {
+struct record_search {
 	struct kf_who_table *table;
 	pid_t pid;	/* the container's first process, or 0 */
 	const char *id; /* the container, or NULL */
@@ -120,7 +120,7 @@ struct search {
 	size_t n, max;
 };
 
-static void take_record(struct search *s, const struct kf_started *started)
+static void take_record(struct record_search *s, const struct kf_started *started)
 {
 	struct kf_who *who;
 
@@ -132,7 +132,7 @@ static void take_record(struct search *s, const struct kf_started *started)
 }
 
 /* Read all records until there are as many containers as are wanted. */
-static void search_records(int records, struct search *s)
+static void search_records(int records, struct record_search *s)
 {
 	int fd = records < 0 ? -1 : openat(records, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -162,8 +162,9 @@ struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes
 	if (notes->started >= 0 && kf_started_read(notes->started, pid, text, &started))
 		return kf_who_get(table, &started);
 	if (pid > 0)
-		search_records(notes->records,
-			       &(struct search){.table = table, .pid = pid, .ret = &who, .max = 1});
+		search_records(
+			notes->records,
+			&(struct record_search){.table = table, .pid = pid, .ret = &who, .max = 1});
 	return who;
 }
 
@@ -173,14 +174,14 @@ struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_no
 	struct kf_who *who = NULL;
 
 	search_records(notes->records,
-		       &(struct search){.table = table, .id = id, .ret = &who, .max = 1});
+		       &(struct record_search){.table = table, .id = id, .ret = &who, .max = 1});
 	return who;
 }
 
 size_t kf_who_find_all(struct kf_who_table *table, const struct kf_who_notes *notes,
 		       struct kf_who **ret, size_t max)
 {
-	struct search s = {.table = table, .ret = ret, .max = max};
+	struct record_search s = {.table = table, .ret = ret, .max = max};
 
 	search_records(notes->records, &s);
 	return s.n;
