@@ -44,8 +44,8 @@ struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes
 /* The container with the ID @id, if it is still there. */
 struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_notes *notes,
 			      const char *id);
-/* All containers that are there, at most @max, each with a reference; returns their number.  Each of
- * the functions above reads all records: who has many to find reads them once with this one, and
+/* All containers that are there, at most @max, each with a reference; returns their number.  Each
+ * of the functions above reads all records: who has many to find reads them once with this one, and
  * asks kf_who_known(). */
 size_t kf_who_find_all(struct kf_who_table *table, const struct kf_who_notes *notes,
 		       struct kf_who **ret, size_t max);
