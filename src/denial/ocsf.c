@@ -1,44 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A denial as an event of the Open Cybersecurity Schema Framework (schema.ocsf.io), for systems
- * that collect such events from everywhere: a Detection Finding of version 1.3. */
+ * that collect such events from everywhere: a Detection Finding. */
 #include "denial/denial.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "observe/ocsf.h"
 
 #include <string.h>
 
-#define SENTENCE_MAX  4096 /* a path, a process and a few words */
-#define CATEGORY      2	   /* Findings */
-#define CLASS	      2004 /* Detection Finding */
-#define ACTIVITY      1	   /* Create */
-#define SEVERITY      2	   /* Low: the attempt has failed */
-#define STATUS_NEW    1
-#define ACTION_DENIED 2
-#define DISPOSITION   2 /* Blocked */
-#define TYPE_REGULAR  1
-#define TYPE_UNKNOWN  0
-
-static void put_text(struct kf_buf *out, const char *key, const char *value)
-{
-	if (*value)
-		kf_json_put_string(out, key, value);
-}
-
-static void put_product(struct kf_buf *out)
-{
-	kf_json_open(out, "metadata", '{');
-	kf_json_put_string(out, "version", "1.3.0");
-	kf_json_open(out, "profiles", '[');
-	kf_json_put_string(out, NULL, "security_control");
-	kf_json_close(out, ']');
-	kf_json_open(out, "product", '{');
-	kf_json_put_string(out, "name", "kubefence");
-	kf_json_put_string(out, "vendor_name", "kubefence");
-	kf_json_put_string(out, "version", KF_VERSION);
-	kf_json_close(out, '}');
-	kf_json_close(out, '}');
-}
+#define SENTENCE_MAX 4096 /* a path, a process and a few words */
+#define TYPE_REGULAR 1
+#define TYPE_UNKNOWN 0
 
 /* The same thing denied again has the same uid. */
 static void put_finding(struct kf_buf *out, const struct kf_denial *d)
@@ -59,20 +32,6 @@ static void put_finding(struct kf_buf *out, const struct kf_denial *d)
 	kf_json_close(out, '}');
 }
 
-static void put_resource(struct kf_buf *out, const struct kf_who *who)
-{
-	if (!who)
-		return;
-	kf_json_open(out, "resources", '[');
-	kf_json_open(out, NULL, '{');
-	kf_json_put_string(out, "type", "Pod");
-	put_text(out, "uid", who->uid);
-	put_text(out, "name", who->pod);
-	put_text(out, "namespace", who->namespace_);
-	kf_json_close(out, '}');
-	kf_json_close(out, ']');
-}
-
 static void put_file(struct kf_buf *out, const char *path, int type)
 {
 	const char *slash = strrchr(path, '/');
@@ -89,7 +48,7 @@ static void put_evidence(struct kf_buf *out, const struct kf_denial *d)
 	kf_json_open(out, "evidences", '[');
 	kf_json_open(out, NULL, '{');
 	kf_json_open(out, "process", '{');
-	put_text(out, "name", d->process);
+	kf_ocsf_put(out, "name", d->process);
 	if (d->pid)
 		kf_json_put_number(out, "pid", d->pid);
 	if (*d->exe)
@@ -100,7 +59,7 @@ static void put_evidence(struct kf_buf *out, const struct kf_denial *d)
 	if (d->port) {
 		kf_json_open(out, "dst_endpoint", '{');
 		if (d->kind == KF_DENIAL_EGRESS)
-			put_text(out, "hostname", d->path);
+			kf_ocsf_put(out, "hostname", d->path);
 		kf_json_put_number(out, "port", d->port);
 		kf_json_close(out, '}');
 	}
@@ -117,13 +76,8 @@ static void put_evidence(struct kf_buf *out, const struct kf_denial *d)
 static void put_unmapped(struct kf_buf *out, const struct kf_denial *d)
 {
 	kf_json_open(out, "unmapped", '{');
-	if (d->who) {
-		put_text(out, "container", d->who->container);
-		put_text(out, "container_id", d->who->id);
-		put_text(out, "profile", d->who->profile);
-	}
-	put_text(out, "what", d->what);
-	put_text(out, "blockers", d->blockers);
+	kf_ocsf_put(out, "what", d->what);
+	kf_ocsf_put(out, "blockers", d->blockers);
 	if (!d->untold)
 		(void)kf_denial_rule(d, "rule", out);
 	kf_json_close(out, '}');
@@ -131,31 +85,25 @@ static void put_unmapped(struct kf_buf *out, const struct kf_denial *d)
 
 void kf_denial_ocsf(const struct kf_denial *d, struct kf_buf *out)
 {
-	static const struct {
-		const char *key;
-		long long value;
-	} fixed[] = {
-		{"category_uid", CATEGORY},   {"class_uid", CLASS},
-		{"activity_id", ACTIVITY},    {"type_uid", CLASS * 100 + ACTIVITY},
-		{"severity_id", SEVERITY},    {"status_id", STATUS_NEW},
-		{"action_id", ACTION_DENIED}, {"disposition_id", DISPOSITION},
-	};
 	KF_CLEANUP(kf_buf_done) struct kf_buf sentence = KF_BUF_INIT(SENTENCE_MAX);
+	struct kf_ocsf event = {
+		.class = KF_OCSF_DETECTION_FINDING, .denied = true, .ms = d->ms, .count = d->count};
 
 	kf_denial_sentence(d, &sentence);
 	out->failed |= sentence.failed;
-	kf_json_open(out, NULL, '{');
-	for (size_t i = 0; i < KF_ARRAY_SIZE(fixed); i++)
-		kf_json_put_number(out, fixed[i].key, fixed[i].value);
-	kf_json_put_number(out, "time", (long long)d->ms);
-	kf_json_put_number(out, "count", (long long)d->count);
-	kf_json_put_string(out, "message", sentence.failed ? "" : sentence.p);
-	put_product(out);
+	event.message = sentence.failed ? "" : sentence.p;
+	if (d->who) {
+		event.namespace_ = d->who->namespace_;
+		event.pod = d->who->pod;
+		event.uid = d->who->uid;
+		event.container = d->who->container;
+		event.container_id = d->who->id;
+		event.profile = d->who->profile;
+	}
+	kf_ocsf_open(out, &event);
 	put_finding(out, d);
-	put_resource(out, d->who);
 	if (!d->untold)
 		put_evidence(out, d);
 	put_unmapped(out, d);
-	kf_json_close(out, '}');
-	kf_buf_adds(out, "\n");
+	kf_ocsf_close(out);
 }

@@ -48,7 +48,8 @@ struct daemon {
 	struct nri_plugin *nri[2];
 	unsigned current; /* which is the former */
 	struct kf_http *http, *local;
-	struct kf_watch *watch, *handlers; /* what people write, and what the guard has */
+	/* What people write, what the guard has, and what it refuses. */
+	struct kf_watch *watch, *handlers, *refused;
 	struct event *helper_end;
 	int status;
 };
@@ -360,6 +361,30 @@ static void watch_guard(struct daemon *d)
 		       {"remedy", "the runtime is asked to tell of every container's end instead"});
 }
 
+/* Otherwise it is read when somebody asks for it. */
+static void read_refused(void *ctx)
+{
+	kf_plugin_read_guard_refused(ctx);
+}
+
+static int export_decisions(struct daemon *d, bool adopted, struct kf_err *err)
+{
+	struct kf_plugin *p = &d->plugin;
+
+	if (!d->options.ocsf)
+		return 0;
+	if (adopted)
+		return kf_fail(err, EINVAL,
+			       "--ocsf: a plugin that the runtime starts has no output");
+	p->exports = true;
+	if (!*p->refused_dir)
+		return 0;
+	if (kf_watch_new(p->base, SETTLE_MS, read_refused, p, &d->refused, err) < 0 ||
+	    kf_watch_add(d->refused, p->refused_dir, NULL, err) < 0)
+		return kf_fail_wrap(err, "--ocsf: what the guard refuses");
+	return 0;
+}
+
 static int connect_runtime(void *ctx, int *ret_fd, struct nri_error *nerr)
 {
 	const struct kf_plugin *p = ctx;
@@ -443,6 +468,8 @@ static int start_daemon(struct daemon *d, bool adopted, struct kf_err *err)
 	if (new_connection(d, 0, &nerr) < 0)
 		return kf_fail(err, EINVAL, "%s", nerr.message);
 	publish_settings(p);
+	if (export_decisions(d, adopted, err) < 0)
+		return -1;
 	watch_guard(d);
 	watch_files(d, p->setup.config.profiles_dir);
 	/* What the runtime answers is read by the loop, in stage 3. */
@@ -460,6 +487,7 @@ static void stop_daemon(struct daemon *d)
 	kf_http_free(d->local);
 	kf_watch_free(d->watch);
 	kf_watch_free(d->handlers);
+	kf_watch_free(d->refused);
 	kf_plugin_records_done(&d->plugin);
 	kf_lives_free(d->plugin.lives);
 	kf_guard_refused_free(d->plugin.guard_refused);
@@ -496,6 +524,9 @@ static int run_daemon(struct daemon *d, bool adopted)
 	} else {
 		kf_log(KF_LOG_INFO, "started", {"version", KF_VERSION},
 		       {"config", d->options.config});
+		/* What was refused while no plugin ran. */
+		if (d->plugin.exports)
+			kf_plugin_read_guard_refused(&d->plugin);
 		(void)event_base_dispatch(d->plugin.base);
 	}
 	stop_daemon(d);

@@ -2,6 +2,7 @@
 /* The plugin's metrics that are no row of observe/metrics.h, since each has labels of its own. */
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "nono-nri/export.h"
 #include "nono-nri/guard_refused.h"
 #include "nono-nri/plugin.h"
 #include "nono-nri/programs.h"
@@ -87,19 +88,37 @@ static void put_program(struct kf_buf *out, const char *name, const char *versio
 	kf_buf_adds(out, "\"} 1\n");
 }
 
+static void export_guard(const struct kf_plugin *p, const struct kf_refused *refused,
+			 unsigned times)
+{
+	kf_plugin_export(p, &(const struct kf_export){.by = "nono-runc",
+						      .operation = refused->command,
+						      .reason = refused->reason,
+						      .ms = refused->time * 1000,
+						      .count = times,
+						      .profile = refused->profile,
+						      .namespace_ = refused->namespace_,
+						      .pod = refused->pod,
+						      .uid = refused->uid,
+						      .container = refused->container,
+						      .container_id = refused->id});
+}
+
 /* The same container, refused for the same reason, comes again and again. */
 static void count_guard(void *ctx, const struct kf_refused *refused, bool known)
 {
 	struct kf_plugin *p = ctx;
 	struct timespec t = {0};
 	unsigned times;
-	bool first;
+	bool first, told;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	/* A container of no pod is told from others by its ID. */
-	(void)kf_refusals_tell(&p->guard_refusals, *refused->uid ? refused->uid : refused->id,
-			       refused->container, refused->id, refused->reason,
-			       (uint64_t)t.tv_sec * 1000000 + 1, &times, &first);
+	told = kf_refusals_tell(&p->guard_refusals, *refused->uid ? refused->uid : refused->id,
+				refused->container, refused->id, refused->reason,
+				(uint64_t)t.tv_sec * 1000000 + 1, &times, &first);
+	if (told && !known)
+		export_guard(p, refused, times);
 	if (!first)
 		return;
 	if (!known)

@@ -44,6 +44,14 @@ static const struct kf_option table[] = {
 			"that the runtime starts logs to syslog",
 	},
 	{
+		.name = "ocsf",
+		.kind = KF_OPTION_SET,
+		KF_OPTION_AT(struct kf_plugin_options, ocsf),
+		.help = "decisions, and what the guard refuses, to stdout as events of the Open "
+			"Cybersecurity Schema Framework, beside the log; not for a plugin that the "
+			"runtime starts",
+	},
+	{
 		.name = "log-level",
 		.kind = KF_OPTION_CALL,
 		.value = KF_LOG_LEVELS,

@@ -18,6 +18,7 @@ struct kf_plugin_options {
 	const char *listen;	 /* ADDRESS:PORT of health and metrics; "" = none */
 	unsigned page;		 /* an enum kf_http_audience: who sees the page there */
 	bool json;
+	bool ocsf; /* decisions are events on stdout, too */
 	enum kf_log_level level;
 	bool help, version; /* print that and end */
 };

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "nono-nri/export.h"
 #include "nono-nri/library.h"
 #include "nono-nri/lives.h"
 #include "nono-nri/view.h"
@@ -270,22 +271,51 @@ static uint64_t read_clock(void)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+/* Tell those who collect events what was decided about a container. */
+static void export_decision(const struct kf_plugin *p, const Nri__PodSandbox *pod,
+			    const Nri__Container *container, struct kf_export *decision)
+{
+	decision->by = KF_PLUGIN_NAME;
+	decision->handler = pod->runtime_handler;
+	decision->namespace_ = pod->pod_namespace;
+	decision->pod = pod->name;
+	decision->uid = pod->uid;
+	decision->container = container->name;
+	decision->container_id = container->id;
+	kf_plugin_export(p, decision);
+}
+
+/* What is told of a request that is refused. */
+struct refusal {
+	enum kf_log_level level;
+	const char *msg, *operation, *profile, *code;
+};
+
 /* Tell of a refusal, once for each container of a pod and each
  * reason; the runtime is asked for the same container again and again.  Returns whether it is a new
  * one. */
-static bool log_refusal(struct kf_plugin *p, enum kf_log_level level, const char *msg,
-			const Nri__PodSandbox *pod, const Nri__Container *container,
-			const char *reason)
+static bool tell_refusal(struct kf_plugin *p, const struct refusal *refusal,
+			 const Nri__PodSandbox *pod, const Nri__Container *container,
+			 const char *reason)
 {
+	enum kf_log_level level = refusal->level;
+	struct kf_export decision = {.operation = refusal->operation,
+				     .reason = reason,
+				     .code = refusal->code,
+				     .profile = refusal->profile};
 	char repeated[16] = "";
 	unsigned times;
 	bool first;
 
-	if (!kf_refusals_tell(&p->refusals, pod->uid, container->name, container->id, reason,
-			      read_clock(), &times, &first))
+	if (kf_refusals_tell(&p->refusals, pod->uid, container->name, container->id, reason,
+			     read_clock(), &times, &first)) {
+		decision.count = times;
+		export_decision(p, pod, container, &decision);
+	} else {
 		level = KF_LOG_DEBUG;
+	}
 	(void)snprintf(repeated, sizeof(repeated), "%u", times);
-	kf_log(level, msg, {"decision", "refuse"}, {"reason", reason},
+	kf_log(level, refusal->msg, {"decision", "refuse"}, {"reason", reason},
 	       {"container_id", container->id}, {"container", container->name},
 	       {"namespace", pod->pod_namespace}, {"pod", pod->name},
 	       {"runtime_handler", pod->runtime_handler},
@@ -297,10 +327,15 @@ static bool log_refusal(struct kf_plugin *p, enum kf_log_level level, const char
 static int refuse_container(struct kf_plugin *p, const Nri__CreateContainerRequest *req,
 			    const struct kf_plan *plan, const char *reason, struct nri_error *err)
 {
+	const struct refusal refusal = {.level = KF_LOG_WARN,
+					.msg = "refused",
+					.operation = "CreateContainer",
+					.profile = plan->profile ? plan->profile->name : NULL,
+					.code = plan->code};
+
 	kf_metric_inc(&p->metrics, KF_METRIC_REFUSED);
-	if (log_refusal(p, KF_LOG_WARN, "refused", req->pod, req->container, reason)) {
-		kf_decisions_count(&p->decisions, KF_DECISION_REFUSE,
-				   plan->profile ? plan->profile->name : NULL, plan->code);
+	if (tell_refusal(p, &refusal, req->pod, req->container, reason)) {
+		kf_decisions_count(&p->decisions, KF_DECISION_REFUSE, refusal.profile, plan->code);
 		kf_decisions_remember(&p->decisions, false, time(NULL), req->pod->pod_namespace,
 				      req->pod->name, req->container->name, reason);
 	}
@@ -344,6 +379,8 @@ static void after_answer(void *ctx)
 {
 	struct kf_plugin *p = ctx;
 	const Nri__CreateContainerRequest *req = p->injected.request;
+	struct kf_export decision = {
+		.operation = "CreateContainer", .count = 1, .profile = p->injected.profile};
 
 	if (!req)
 		return;
@@ -352,6 +389,7 @@ static void after_answer(void *ctx)
 	kf_decisions_count(&p->decisions, KF_DECISION_INJECT, p->injected.profile, "");
 	log_container(KF_LOG_INFO, "injected", req->pod, req->container, "inject",
 		      p->features.adjust_args ? NULL : "by_guard", p->injected.profile);
+	export_decision(p, req->pod, req->container, &decision);
 	kf_plugin_record(p, req->pod, req->container, p->injected.profile, NULL, false);
 }
 
@@ -467,6 +505,9 @@ static int check_adjusted(struct kf_plugin *p, const Nri__ValidateContainerAdjus
 static int validate_container(void *ctx, const Nri__ValidateContainerAdjustmentRequest *req,
 			      struct nri_reply *reply, struct nri_error *nerr)
 {
+	static const struct refusal refusal = {.level = KF_LOG_ERROR,
+					       .msg = "validate-refused",
+					       .operation = "ValidateContainerAdjustment"};
 	struct kf_plugin *p = ctx;
 	struct kf_err err;
 	int r;
@@ -479,13 +520,15 @@ static int validate_container(void *ctx, const Nri__ValidateContainerAdjustmentR
 	if (r == 0)
 		return 0;
 	kf_metric_inc(&p->metrics, KF_METRIC_VALIDATE_REFUSED);
-	(void)log_refusal(p, KF_LOG_ERROR, "validate-refused", req->pod, req->container, err.msg);
+	(void)tell_refusal(p, &refusal, req->pod, req->container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 
 static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Container *container,
 			   struct nri_error *nerr)
 {
+	static const struct refusal refusal = {
+		.level = KF_LOG_ERROR, .msg = "start-refused", .operation = "StartContainer"};
 	struct kf_plugin *p = ctx;
 	struct kf_view view;
 	struct kf_err err;
@@ -506,7 +549,7 @@ static int start_container(void *ctx, const Nri__PodSandbox *pod, const Nri__Con
 		return 0;
 	}
 	kf_metric_inc(&p->metrics, KF_METRIC_START_REFUSED);
-	(void)log_refusal(p, KF_LOG_ERROR, "start-refused", pod, container, err.msg);
+	(void)tell_refusal(p, &refusal, pod, container, err.msg);
 	return nri_fail(nerr, NRI_FAILED_PRECONDITION, "%s", err.msg);
 }
 

@@ -64,6 +64,7 @@ struct kf_plugin {
 	struct nri_features features;
 	uint32_t events;	 /* subscribed to */
 	bool adopted;		 /* there is this one connection */
+	bool exports;		 /* decisions, as events (export.h) */
 	bool connected;		 /* registered and synchronised */
 	bool ended;		 /* the runtime that started us has gone */
 	struct kf_life *records; /* state entries to be written, in order */

@@ -71,6 +71,10 @@ class Feed:
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith("VmHWM")).split()[1])
 
+    def cpu(self) -> float:
+        """Seconds of a CPU that it has used."""
+        return int(Path(f"/proc/{self.process.pid}/schedstat").read_text().split()[0]) / 1e9
+
     def reads(self) -> int:
         """How often it has read something."""
         return int(next(line for line in Path(f"/proc/{self.process.pid}/io").read_text().splitlines() if line.startswith("syscr")).split()[1])

@@ -30,7 +30,7 @@ PREFIXES = {
     "node": "kf_node kf_journal kf_merge kf_ours kf_payload kf_predecessor kf_transaction kf_beside kf_crio kf_containerd kf_fingerprint",
     "kata": "kf_kata",
     "image": "kf_ext4 kf_image",
-    "observe": "kf_http kf_metric kf_metrics kf_state",
+    "observe": "kf_http kf_metric kf_metrics kf_ocsf kf_state",
     "kube": "kf_kube kf_marks",
     "egress": "kf_egress",
     "egress-node": "kf_pod kf_netns kf_pods kf_serve_command kf_table kf_trail kf_trusted",
