@@ -17,18 +17,22 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LOCK	   ".lock"
 /* The paths that were made for a container, one a line. */
 #define RECORD_MAX (1024 * 1024)
 #define SELF	   "/proc/self/exe"
+/* Of a file system that answers. */
+#define ASIDE_MS   5000
 
 /* How a placeholder is told from what others left empty: 2001-02-03 04:05:06.070809 UTC. */
 static const struct timespec sign = {.tv_sec = 981173106, .tv_nsec = 70809000};
@@ -36,8 +40,9 @@ static const struct timespec sign = {.tv_sec = 981173106, .tv_nsec = 70809000};
 struct placing {
 	struct kf_oci *oci;
 	int rootfs, bundle;
-	struct kf_buf record; /* "DEV INO PATH" lines, what is to be removed some day */
-	int empty;	      /* the working directory is; -1: not looked yet */
+	int records;	       /* KF_READONLY_DIR */
+	const char *in, *name; /* the bundle, and the container's record */
+	int empty;	       /* the working directory is; -1: not looked yet */
 	struct kf_err *err;
 };
 
@@ -247,6 +252,39 @@ static bool is_empty(int dirfd)
 	return empty;
 }
 
+/* The mount namespace that paths are looked up in; 0 if that cannot be told. */
+static unsigned long long mount_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
+}
+
+/* The container's record: "bundle NAMESPACE PATH", then "DEV INO PATH" of what is to be removed
+ * some day.  A container of this name that exists keeps what it has. */
+static int add_to_record(struct placing *w, const struct stat *st, const char *dir,
+			 const char *name)
+{
+	KF_CLOSE int fd = openat(w->records, w->name,
+				 O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct kf_buf text = KF_BUF_INIT(RECORD_MAX);
+	struct stat record;
+	int r = -1;
+
+	if (fd < 0 || fstat(fd, &record) < 0)
+		return kf_fail_sys(w->err, "open " KF_READONLY_DIR "/%s", w->name);
+	if (!record.st_size)
+		kf_buf_addf(&text, "bundle %llu %s\n", mount_namespace(), w->in);
+	kf_buf_addf(&text, "%llu %llu %s/%s\n", (unsigned long long)st->st_dev,
+		    (unsigned long long)st->st_ino, dir, name);
+	if (text.failed || (size_t)record.st_size + text.n > RECORD_MAX)
+		(void)kf_fail(w->err, E2BIG, "too many placeholders for 'fs readonly'");
+	else
+		r = kf_write_all(fd, text.p, text.n, w->err);
+	kf_buf_done(&text);
+	return r;
+}
+
 /* Remember that @name in @dir, if it is a placeholder, needs to be removed. */
 static int remember_place(struct placing *w, int dir, const char *name)
 {
@@ -265,37 +303,50 @@ static int remember_place(struct placing *w, int dir, const char *name)
 	path[n] = '\0';
 	if (strchr(path, '\n'))
 		return kf_fail(w->err, EINVAL, "the volume's path '%s' has a line break", path);
-	kf_buf_addf(&w->record, "%llu %llu %s/%s\n", (unsigned long long)st.st_dev,
-		    (unsigned long long)st.st_ino, path, name);
-	return 0;
+	return add_to_record(w, &st, path, name);
 }
 
-/* See to it that there is something at @path to be made read-only; what the hook is
- * to do if there is nothing. */
-static int place_one(struct placing *w, const struct kf_oci_readonly *r,
-		     enum kf_readonly_absent *ret)
+static int open_records(struct kf_err *err)
 {
-	const char *name = kf_path_base(r->path);
-	KF_CLOSE int dir = -1;
-	struct spot spot;
+	int dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0 && errno == ENOENT && kf_mkdir_parents(KF_READONLY_DIR, 0700, err) < 0)
+		return -1;
+	if (dir < 0)
+		dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return dir < 0 ? kf_fail_sys(err, "open " KF_READONLY_DIR) : dir;
+}
+
+/* Until it is closed nobody else makes or removes a placeholder on the file system @dev, whose
+ * number is the place of the lock in the file.  One lock for all would be held by whoever waits for
+ * a file system that does not answer: the node's other containers are not to wait with him. */
+static int lock_system(int records, dev_t dev, struct kf_err *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = openat(records, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	lock.l_start = (off_t)(dev & INT64_MAX);
+	if (fd < 0)
+		return kf_fail_sys(err, "open " KF_READONLY_DIR "/" LOCK);
+	while (fcntl(fd, F_OFD_SETLKW, &lock) < 0) {
+		if (errno == EINTR)
+			continue;
+		(void)close(fd);
+		return kf_fail_sys(err, "lock " KF_READONLY_DIR "/" LOCK);
+	}
+	return fd;
+}
+
+/* With the lock of its file system: see to it that there is something at @name in @dir. */
+static int fill_place(struct placing *w, const struct kf_oci_readonly *r, int dir, const char *name,
+		      bool volume, enum kf_readonly_absent *ret)
+{
 	struct stat st;
 
-	*ret = KF_ABSENT_FINE;
-	/* Nothing grants writing to "/" itself. */
-	if (name == r->path + 1)
-		return 0;
-	if (find_spot(w, r->path, &spot) < 0)
-		return -1;
-	dir = spot.dir;
-	if (spot.fixed)
-		return 0;
-	*ret = spot.fresh ? r->directory ? KF_ABSENT_DIR : KF_ABSENT_FILE : KF_ABSENT_PARENT;
-	if (dir < 0)
-		return 0;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISLNK(st.st_mode) && check_link(w, dir, name, r->path) < 0)
 			return -1;
-		return spot.volume ? remember_place(w, dir, name) : 0;
+		return volume ? remember_place(w, dir, name) : 0;
 	}
 	if (errno != ENOENT)
 		return kf_fail_sys(w->err, "stat '%s'", r->path);
@@ -315,38 +366,40 @@ static int place_one(struct placing *w, const struct kf_oci_readonly *r,
 		*ret = KF_ABSENT_FINE;
 		return 0;
 	}
-	return spot.volume ? remember_place(w, dir, name) : 0;
+	return volume ? remember_place(w, dir, name) : 0;
 }
 
-static int open_records(struct kf_err *err)
+/* See to it that there is something at @path to be made read-only; what the hook is
+ * to do if there is nothing. */
+static int place_one(struct placing *w, const struct kf_oci_readonly *r,
+		     enum kf_readonly_absent *ret)
 {
-	int dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	const char *name = kf_path_base(r->path);
+	KF_CLOSE int dir = -1, lock = -1;
+	struct spot spot;
+	struct stat st;
 
-	if (dir < 0 && errno == ENOENT && kf_mkdir_parents(KF_READONLY_DIR, 0700, err) < 0)
+	*ret = KF_ABSENT_FINE;
+	/* Nothing grants writing to "/" itself. */
+	if (name == r->path + 1)
+		return 0;
+	if (find_spot(w, r->path, &spot) < 0)
 		return -1;
+	dir = spot.dir;
+	if (spot.fixed)
+		return 0;
+	*ret = spot.fresh ? r->directory ? KF_ABSENT_DIR : KF_ABSENT_FILE : KF_ABSENT_PARENT;
 	if (dir < 0)
-		dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return dir < 0 ? kf_fail_sys(err, "open " KF_READONLY_DIR) : dir;
-}
-
-/* Until it is closed nobody else makes or removes a placeholder. */
-static int lock_records(int dir, struct kf_err *err)
-{
-	int fd = openat(dir, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-
-	if (fd < 0)
-		return kf_fail_sys(err, "open " KF_READONLY_DIR "/" LOCK);
-	while (flock(fd, LOCK_EX) < 0) {
-		if (errno == EINTR)
-			continue;
-		(void)close(fd);
-		return kf_fail_sys(err, "lock " KF_READONLY_DIR "/" LOCK);
-	}
-	return fd;
+		return 0;
+	if (fstat(dir, &st) < 0)
+		return kf_fail_sys(w->err, "stat the directory of '%s'", r->path);
+	if (spot.volume && (lock = lock_system(w->records, st.st_dev, w->err)) < 0)
+		return -1;
+	return fill_place(w, r, dir, name, spot.volume, ret);
 }
 
 /* Call @fn with each record, its text and its name, until it returns true.  Also true if there is
- * one that cannot be read: who knows what it says. */
+ * one that cannot be read: who knows what it says.  One that goes meanwhile says nothing. */
 static bool each_record(int dirfd, bool (*fn)(int dirfd, const char *name, char *text, void *ctx),
 			void *ctx)
 {
@@ -360,13 +413,14 @@ static bool each_record(int dirfd, bool (*fn)(int dirfd, const char *name, char 
 	fd = -1;
 	while (!found && (errno = 0, e = readdir(d))) {
 		KF_FREE char *text = NULL;
+		struct kf_err why;
 
 		if (e->d_name[0] == '.')
 			continue;
-		if (kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
+		if (kf_file_slurp(dirfd, e->d_name, RECORD_MAX, &text, NULL, &why) == 0)
 			found = fn(dirfd, e->d_name, text, ctx);
 		else
-			failed = true;
+			failed |= why.code != ENOENT;
 	}
 	failed |= !found && errno != 0;
 	(void)closedir(d);
@@ -393,40 +447,46 @@ static bool needs_place(int dirfd, const char *name, char *text, void *ctx)
 	return false;
 }
 
-/* Remove what @line names, if it still is what we made. */
-static void remove_placeholder(const char *line)
+/* Remove what @line names, if it still is what we made and no container needs it.  The lock is that
+ * of the file system that is there now, once it has answered. */
+static void remove_placeholder(int records, const struct needed *needed)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
+	const char *where = needed->line + needed->n;
 	unsigned long long dev, ino;
-	char path[PATH_MAX];
-	KF_CLOSE int dir = -1;
+	KF_CLOSE int dir = -1, lock = -1;
+	char path[PATH_MAX], *name;
 	struct stat st;
-	int at = 0;
-	char *name;
 
-	if (sscanf(line, "%llu %llu %n", &dev, &ino, &at) != 2 || line[at] != '/' ||
-	    strlen(line + at) >= sizeof(path))
+	if (sscanf(needed->line, "%llu %llu ", &dev, &ino) != 2 || *where != '/' ||
+	    strlen(where) >= sizeof(path))
 		return;
-	memcpy(path, line + at, strlen(line + at) + 1);
+	memcpy(path, where, strlen(where) + 1);
 	name = strrchr(path, '/');
 	*name++ = '\0';
 	dir = (int)syscall(SYS_openat2, AT_FDCWD, *path ? path : "/", &how, sizeof(how));
-	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev ||
+	if (dir < 0 || fstat(dir, &st) < 0 || st.st_dev != dev)
+		return;
+	lock = lock_system(records, st.st_dev, KF_ERR_IGNORED);
+	if (lock < 0 || each_record(records, needs_place, (void *)(uintptr_t)needed) ||
+	    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev ||
 	    st.st_ino != ino || !is_placeholder(name, &st))
 		return;
 	/* A directory that is not empty stays. */
 	(void)unlinkat(dir, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 }
 
-/* With the lock held: drop record @name and the placeholders that only it needs. */
+/* Drop record @name and the placeholders that only it needs.  The record goes first: of two that
+ * end at once, the one that is later at a placeholder has to see that nobody needs it. */
 static bool drop_record(int dirfd, const char *name, char *text, void *ctx)
 {
 	char *next = strchr(text, '\n');
 
 	(void)ctx;
+	(void)unlinkat(dirfd, name, 0);
 	for (char *line = next ? next + 1 : NULL; line && *line; line = next) {
 		struct needed needed = {.line = line, .except = name};
 		const char *space;
@@ -439,59 +499,76 @@ static bool drop_record(int dirfd, const char *name, char *text, void *ctx)
 		if (!space)
 			continue;
 		needed.n = (size_t)(space + 1 - line);
-		if (!each_record(dirfd, needs_place, &needed))
-			remove_placeholder(line);
+		remove_placeholder(dirfd, &needed);
 	}
-	(void)unlinkat(dirfd, name, 0);
 	return false;
 }
 
-/* The mount namespace that paths are looked up in; 0 if that cannot be told. */
-static unsigned long long mount_namespace(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/mnt", &st) < 0 ? 0 : st.st_ino;
-}
-
-/* Drop records of containers that never came to be or were not deleted: their bundles
- * are gone.  The first line is "bundle NAMESPACE PATH"; in another namespace we could not
- * see it. */
-static bool drop_stale(int dirfd, const char *name, char *text, void *ctx)
+/* Whether the container of a record never came to be or was not deleted: its bundle is gone.  The
+ * first line is "bundle NAMESPACE PATH"; in another namespace we could not see it. */
+static bool is_stale(int dirfd, const char *name, char *text, void *ctx)
 {
 	char *end = strchr(text, '\n');
 	unsigned long long ns;
 	struct stat st;
 	int at = 0;
+	bool gone;
 
+	(void)dirfd;
+	(void)name;
+	(void)ctx;
 	if (!end || sscanf(text, "bundle %llu %n", &ns, &at) != 1 || !at || !ns ||
 	    ns != mount_namespace())
 		return false;
 	*end = '\0';
-	if (lstat(text + at, &st) < 0 && errno == ENOENT) {
-		*end = '\n';
-		(void)drop_record(dirfd, name, text, ctx);
-	}
-	return false;
+	gone = lstat(text + at, &st) < 0 && errno == ENOENT;
+	*end = '\n';
+	return gone;
 }
 
-static int write_record(struct placing *w, int dirfd, const char *bundle, const char *name)
+static bool drop_stale(int dirfd, const char *name, char *text, void *ctx)
 {
-	KF_FREE char *old = NULL, *text = NULL;
-	struct kf_buf whole = KF_BUF_INIT(RECORD_MAX);
+	return is_stale(dirfd, name, text, ctx) && drop_record(dirfd, name, text, ctx);
+}
 
-	if (w->record.failed)
-		return kf_fail_nomem(w->err, KF_READONLY_DIR);
-	if (!w->record.n)
-		return 0;
-	/* A container of this name that exists keeps what it has. */
-	if (kf_file_slurp(dirfd, name, RECORD_MAX, &old, NULL, KF_ERR_IGNORED) < 0)
-		kf_buf_addf(&whole, "bundle %llu %s\n", mount_namespace(), bundle);
-	kf_buf_addf(&whole, "%s%.*s", old ? old : "", (int)w->record.n, w->record.p);
-	text = kf_buf_take(&whole);
-	if (!text)
-		return kf_fail_nomem(w->err, KF_READONLY_DIR);
-	return kf_file_replace(dirfd, name, text, strlen(text), 0600, w->err);
+static void drop_all_stale(int dirfd, void *ctx)
+{
+	(void)each_record(dirfd, drop_stale, ctx);
+}
+
+/* Nothing that somebody waits for the end of is kept open. */
+static int keep_open(int fd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), kept = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	for (int i = 0; i < 3; i++)
+		(void)dup2(null, i);
+	if (kept > 3)
+		(void)syscall(SYS_close_range, 3, kept - 1, 0);
+	(void)syscall(SYS_close_range, kept + 1, ~0U, 0);
+	return kept;
+}
+
+/* Have another process do @fn, with volumes of whoever's, and wait for it as long as a file system
+ * takes that answers.  One that does not is waited for by that process alone. */
+static void do_aside(int dirfd, void (*fn)(int dirfd, void *ctx), void *ctx)
+{
+	struct pollfd end = {.events = POLLIN};
+	pid_t child = fork();
+
+	if (child == 0) {
+		fn(keep_open(dirfd), ctx);
+		_exit(0);
+	}
+	if (child < 0)
+		return;
+	end.fd = (int)syscall(SYS_pidfd_open, child, 0);
+	if (end.fd >= 0) {
+		while (poll(&end, 1, ASIDE_MS) < 0 && errno == EINTR)
+			;
+		(void)close(end.fd);
+	}
+	(void)waitpid(child, NULL, WNOHANG);
 }
 
 static int place_all(struct placing *w, const struct kf_oci_readonly *v, size_t n,
@@ -532,16 +609,15 @@ int kf_readonly_prepare(struct kf_oci *oci, const struct kf_profile_info *profil
 	struct placing w = {
 		.oci = oci,
 		.rootfs = rootfs_fd,
-		.record = KF_BUF_INIT(RECORD_MAX),
+		.in = bundle,
 		.empty = -1,
 		.err = err,
 	};
-	KF_CLOSE int bundle_fd = -1, dir = -1, lock = -1;
+	KF_CLOSE int bundle_fd = -1, dir = -1;
 	char name[KF_RECORD_NAME];
 	struct kf_oci_readonly *v;
 	const char **args;
 	size_t n;
-	int r;
 
 	if (!profile->nreadonly)
 		return 0;
@@ -554,28 +630,30 @@ int kf_readonly_prepare(struct kf_oci *oci, const struct kf_profile_info *profil
 	w.bundle = bundle_fd = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (bundle_fd < 0)
 		return kf_fail_sys(err, "open '%s'", bundle);
-	if ((dir = open_records(err)) < 0 || (lock = lock_records(dir, err)) < 0)
+	w.records = dir = open_records(err);
+	if (dir < 0)
 		return -1;
-	(void)each_record(dir, drop_stale, NULL);
-	/* The record also if that fails in the middle: what was made is to go. */
-	r = place_all(&w, v, n, args + 2);
-	if (write_record(&w, dir, bundle, name) < 0)
-		r = -1;
-	kf_buf_done(&w.record);
-	return r < 0 ? -1 : add_hook(&w, bundle, args, n + 2);
+	w.name = name;
+	if (each_record(dir, is_stale, NULL))
+		do_aside(dir, drop_all_stale, NULL);
+	return place_all(&w, v, n, args + 2) < 0 ? -1 : add_hook(&w, bundle, args, n + 2);
+}
+
+static void drop_named(int dirfd, void *ctx)
+{
+	KF_FREE char *text = NULL;
+
+	if (kf_file_slurp(dirfd, ctx, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
+		(void)drop_record(dirfd, ctx, text, NULL);
 }
 
 void kf_readonly_release(const char *root, const char *id)
 {
 	KF_CLOSE int dir = open(KF_READONLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	KF_CLOSE int lock = -1;
 	char name[KF_RECORD_NAME];
-	KF_FREE char *text = NULL;
 
 	if (dir < 0 || kf_guard_record_name(root, id, name, KF_ERR_IGNORED) < 0 ||
 	    faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	lock = lock_records(dir, KF_ERR_IGNORED);
-	if (lock >= 0 && kf_file_slurp(dir, name, RECORD_MAX, &text, NULL, KF_ERR_IGNORED) == 0)
-		(void)drop_record(dir, name, text, NULL);
+	do_aside(dir, drop_named, name);
 }

@@ -21,7 +21,11 @@
  * each container that names those it needs; the last one's "delete" removes them.
  * A placeholder is known by its size and time of change: one
  * that was left behind (the node lost its power) belongs to the next container
- * that is created over it, and goes with that. */
+ * that is created over it, and goes with that.
+ *
+ * Whose volumes answer and whose do not, pods decide (NFS): no lock is held for more than one
+ * file system, and what is on others' volumes is removed by a process that nobody waits for long.
+ */
 #define KF_READONLY_DIR	 "/run/kubefence/readonly"
 #define KF_READONLY_HOOK "kubefence-readonly"
 

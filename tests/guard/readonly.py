@@ -2,11 +2,14 @@
 """`fs readonly`, attacked from inside; the same attack under the same profile without those rules is the control."""
 import os
 import shutil
+import struct
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lib_guard import BIN, PLACEHOLDERS as OURS, Bundle
+from lib_guard import BIN, DEADLINE, PLACEHOLDERS as OURS, Bundle
+from lib.wait import wait_until
 from parts import main
 
 BASE = ("fs rx-root", "fs r /proc", "fs rw /dev/null", "fs rwx $WORKDIR", "fs rwx ~")
@@ -193,6 +196,97 @@ def nothing_is_left(t, node):
     shutil.rmtree(gone.dir)
     node.delete(node.start(bundle(node, "kept", image=TREE)))
     t.equal(names(*dirs), clean, "what a container left whose bundle is gone goes with the next creation on the node")
+
+
+def at_the_same_time(t, node):
+    """Containers come and go over the same volumes, in whatever order: their placeholders are there as long as one of them is."""
+    profiles(node)
+    all_ = [volumes(node, f"-{i}") for i in range(3)]
+    clean = names(*(d for v in all_ for d in v.values()))
+    # Each one's two volumes are of two others as well.
+    bundles = [bundle(node, "kept", volumes={"/work": all_[i % 3]["/work"], "/home/user": all_[i // 3 % 3]["/home/user"]}) for i in range(18)]
+    ids, lacking = [node.id() for _ in bundles], []
+
+    def live(i: int) -> None:
+        node.start(bundles[i], cid=ids[i])
+        for m in bundles[i].config["mounts"][-2:]:
+            lacking.extend(str(p) for p in (Path(m["source"]) / n for n in {"/work": (".mcp.json", "settings")}.get(m["destination"], (".bashrc",))) if not p.exists())
+        node.delete(ids[i])
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(live, range(len(bundles))))
+    t.equal(lacking, [], "each container has its placeholders while it lives")
+    t.equal(names(*(d for v in all_ for d in v.values())), clean, "and with the last one they are gone")
+
+
+class Silent:
+    """A file system that answers nothing but what its root is, as one on a network whose server has stopped."""
+
+    def __init__(self, at: Path) -> None:
+        self.at, self.asked = at, threading.Event()
+        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+        subprocess.run(["mount", "-i", "-t", "fuse", "-o", f"fd={self.fd},rootmode=40000,user_id=0,group_id=0,allow_other", "silent", at],
+                       pass_fds=[self.fd], check=True)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while True:
+            try:
+                request = os.read(self.fd, 1 << 20)
+            except OSError:  # unmounted
+                return
+            _, what, unique = struct.unpack_from("=IIQ", request)
+            if what == 26:  # INIT
+                answer = struct.pack("=IIIIHHI", 7, 31, 65536, 0, 16, 12, 65536) + bytes(40)
+            elif what == 3:  # GETATTR, of the root
+                answer = struct.pack("=QII", 3600, 0, 0) + struct.pack("=QQQQQQIIIIIIIIII", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40755, 2, 0, 0, 0, 4096, 0)
+            else:
+                self.asked.set()
+                continue
+            os.write(self.fd, struct.pack("=IiQ", 16 + len(answer), 0, unique) + answer)
+
+    def close(self) -> None:
+        """Whoever waits for it is told that it is gone."""
+        subprocess.run(["umount", "-f", "-l", self.at], check=False)
+        os.close(self.fd)
+
+
+def volumes_that_do_not_answer(t, node):
+    """A pod's owner can mount a volume whose server stops; the node's other containers must not wait with that pod."""
+    profiles(node)
+    v, other, gone = volumes(node), volumes(node, "-other"), volumes(node, "-gone")
+    clean = names(*v.values(), *other.values())
+    before, last = node.start(bundle(node, "kept", volumes=v)), node.start(bundle(node, "kept", volumes=gone))
+    stale = bundle(node, "kept", volumes=other)
+    node.delete(node.start(stale), bare=True)
+    shutil.rmtree(stale.dir)
+    (node.dir / "silent").mkdir()
+    silent, over = Silent(node.dir / "silent"), None
+    stuck = subprocess.Popen(node.command("create", "--bundle", bundle(node, "kept", volumes={"/work": silent.at}).dir, node.id()),
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        t.ok(silent.asked.wait(DEADLINE), "a container is created on a volume that does not answer")
+        cid = node.start(bundle(node, "kept", volumes=other))
+        t.ok(stuck.poll() is None, "meanwhile another one is created, the first one waits", stuck.poll())
+        t.equal((node.delete(cid).code, node.delete(before).code), (0, 0), "and containers are deleted")
+        t.equal(names(*v.values(), *other.values()), clean, "with their placeholders, and those that a lost container has left")
+        # One that is there already, and its volume stops.
+        on_disk, over = gone["/work"].stat().st_dev, Silent(gone["/work"])
+        for r in OURS.iterdir():  # as if the placeholders had been made there
+            if r.name != ".lock" and str(gone["/work"]) in r.read_text():
+                r.write_text(r.read_text().replace(f"\n{on_disk} ", f"\n{gone['/work'].stat().st_dev} "))
+        t.equal(node.delete(last).code, 0, "a container is deleted whose volume does not answer any more")
+        t.ok(over.asked.is_set(), "... which was asked")
+        cid = node.start(bundle(node, "kept", volumes=v))
+        t.equal((node.delete(cid).code, names(*v.values())), (0, [p for p in clean if str(v["/work"]) + "/" in p or str(v["/home/user"]) + "/" in p]),
+                "and others go on")
+    finally:
+        silent.close()
+        if over:
+            over.close()
+        stuck.wait(DEADLINE)
+    wait_until(lambda: subprocess.run(["pgrep", "-f", str(node.guard_path)], stdout=subprocess.DEVNULL, check=False).returncode == 1, "the end of what waited")
+    t.ok(True, "nothing of the guard's stays when the volumes are gone")
 
 
 def where_nothing_is_made(t, node):
@@ -387,5 +481,5 @@ def agents(t, node):
             t.equal(left, [str(v["/home/user"] / ".claude"), str(v["/home/user"] / ".claude.json")],
                     f"claude-code, {way}: and nothing is left but its own state")
 
-main([attacks_in_the_image, attacks_on_volumes, mounting, nothing_is_left, where_nothing_is_made, symlinks, a_neighbour_that_swaps,
+main([attacks_in_the_image, attacks_on_volumes, mounting, nothing_is_left, at_the_same_time, volumes_that_do_not_answer, where_nothing_is_made, symlinks, a_neighbour_that_swaps,
       other_users, shared_propagation, pins_are_no_volumes, without_the_guard, agents])
