@@ -34,12 +34,19 @@ static const struct family {
 	},
 };
 
-/* Annotations of crun's: with them the container's program or its filter would come from another
- * place than process.args and linux.seccomp. */
-static const char *const refused_annotations[] = {
-	"module.wasm.image/variant",
-	"run.oci.handler",
-	"run.oci.seccomp_bpf_data",
+/* Annotations of crun's.  Those of the first kind have the container's program or its filter come
+ * from another place than process.args and linux.seccomp.  With the others crun, as the node's
+ * root, opens a file or loads a library that the pod names; for a container without hooks it would
+ * open none, but we add one. */
+static const struct {
+	const char *key, *does;
+} refused_annotations[] = {
+	{"module.wasm.image/variant", "start something else than the sandboxed process"},
+	{"run.oci.handler", "start something else than the sandboxed process"},
+	{"run.oci.seccomp_bpf_data", "start something else than the sandboxed process"},
+	{"run.oci.hooks.stdout", "write to a file of the node's"},
+	{"run.oci.hooks.stderr", "write to a file of the node's"},
+	{"run.oci.seccomp.plugins", "load a library of the node's"},
 };
 
 static int read_member(struct kf_json *obj, const char *where, const char *key,
@@ -159,12 +166,41 @@ static const char *pod_annotation(const struct kf_oci *oci, const char *key)
 	return value ? value : "";
 }
 
+/* A runtime writes its own family over whatever the pod has of it, and lets annotations of the
+ * other one through where its configuration does.  So what both say is the runtime's word, and of
+ * what they say differently one half is the pod's. */
+static int read_family(struct kf_oci *oci, const struct family *f, bool first, struct kf_err *err)
+{
+	struct kf_view *view = &oci->view;
+	const struct {
+		const char *key, **value;
+	} names[] = {
+		{f->namespace_, &view->namespace_},
+		{f->pod, &view->pod},
+		{f->pod_uid, &view->pod_uid},
+		{f->container, &view->container},
+	};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(names); i++) {
+		const char *value = pod_annotation(oci, names[i].key);
+
+		if (!first && strcmp(value, *names[i].value) != 0)
+			return kf_fail(err, EPERM,
+				       "annotations of containerd and of CRI-O contradict each "
+				       "other (%s): the pod has some of a runtime that is not "
+				       "this node's; remove them from the pod",
+				       names[i].key);
+		*names[i].value = value;
+	}
+	return 0;
+}
+
 static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 {
 	struct kf_view *view = &oci->view;
 	struct kf_view_annotation *v;
 	struct kf_json *map;
-	bool sandbox = false, other = false;
+	bool sandbox = false, other = false, first = true;
 	size_t n = 0;
 
 	if (read_member(oci->root, "config.json", "annotations", KF_JSON_OBJECT, &map, err) < 0)
@@ -193,10 +229,9 @@ static int read_annotations(struct kf_oci *oci, struct kf_err *err)
 			sandbox = true;
 		else
 			other = true;
-		view->namespace_ = pod_annotation(oci, f->namespace_);
-		view->pod = pod_annotation(oci, f->pod);
-		view->pod_uid = pod_annotation(oci, f->pod_uid);
-		view->container = pod_annotation(oci, f->container);
+		if (read_family(oci, f, first, err) < 0)
+			return -1;
+		first = false;
 	}
 	oci->pause = sandbox && !other;
 	return 0;
@@ -215,11 +250,10 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 			       "hooks.startContainer would run a program of the image outside the "
 			       "sandbox; use a createContainer hook, whose program is the host's");
 	for (size_t i = 0; i < KF_ARRAY_SIZE(refused_annotations); i++)
-		if (kf_view_annotation(&oci->view, refused_annotations[i]))
+		if (kf_view_annotation(&oci->view, refused_annotations[i].key))
 			return kf_fail(err, EPERM,
-				       "annotation %s makes the runtime start something else than "
-				       "the sandboxed process; remove it from the pod",
-				       refused_annotations[i]);
+				       "annotation %s makes the runtime %s; remove it from the pod",
+				       refused_annotations[i].key, refused_annotations[i].does);
 	return 0;
 }
 

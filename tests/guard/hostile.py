@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
-from lib_guard import DEADLINE, PROBE, SANDBOXED, answers
+from lib_guard import DEADLINE, PROBE, SANDBOXED, answers, summed
 from parts import main
 
 # Written by a program of the attacker's that runs instead of the launcher.
@@ -165,6 +168,51 @@ def readers_that_disagree(t, node):
         t.ok(r.code == 255 and "RAN" not in r.out, "process file with such keys: refused", r)
 
 
+REFUSED = ("run.oci.handler", "module.wasm.image/variant", "run.oci.seccomp_bpf_data", "run.oci.hooks.stdout", "run.oci.hooks.stderr", "run.oci.seccomp.plugins")
+HARMLESS = {
+    "run.oci.crun.checkpoint.enabled": "said by 'features'", "run.oci.crun.commit": "likewise", "run.oci.crun.version": "likewise", "run.oci.crun.wasm": "likewise",
+    "run.oci.delegate-cgroup": "a cgroup below the container's", "run.oci.systemd.subgroup": "likewise",
+    "run.oci.systemd.force_cgroup_v1": "compared with the destinations of mounts", "run.oci.keep_original_groups": "groups are no part of the sandbox",
+    "run.oci.mount_context_type": "one of four words", "run.oci.pidfd_receiver": "a descriptor of the container's own process",
+    "run.oci.seccomp.receiver": "the pod's own listener", "run.oci.seccomp_fail_unknown_syscall": "stricter", "run.oci.timens_offset": "a clock",
+    "org.criu.config": "for checkpoints, which the node's root makes", "krun.o": "a file of the compiler's",
+}
+# containerd's and CRI-O's words for the same.
+FAMILIES = (
+    ("io.kubernetes.cri.container-type", "io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri.sandbox-name", "io.kubernetes.cri.sandbox-uid",
+     "io.kubernetes.cri.container-name"),
+    ("io.kubernetes.cri-o.ContainerType", "io.kubernetes.pod.namespace", "io.kubernetes.pod.name", "io.kubernetes.pod.uid", "io.kubernetes.container.name"),
+)
+
+
+def parts_of(program):
+    """@program and the libraries of its own that it is linked with."""
+    libraries = re.findall(r"(/\S*libcrun\S*)", subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout)
+    return [Path(program), *map(Path, libraries)]
+
+
+def contradict(t, node):
+    """Which pod it is, and so which profiles it gets, is the runtime's word and not an annotation's."""
+    node.write("settings", summed(f"kubefence-settings 1\nhandler {node.handler}\ndefault strict\nlauncher {node.launcher}\n"
+                                  "namespace trusted default -\nseccomp restricted\nexec sandbox\n"))
+    real = ("container", "team", "pod", "1-2", "main")
+    for own, others in ((0, 1), (1, 0)):
+        for n in range(1, 32) if "all" in sys.argv else (1, 3, 30, 31):  # which of the other family's the pod has
+            forged = {FAMILIES[others][i]: ("container", "trusted", "x", "3-4", "y")[i] for i in range(5) if n >> i & 1}
+            b = node.bundle(["sh", "-c", "echo RAN $NONO_PROFILE"])
+            b.config["annotations"] = {**forged, **dict(zip(FAMILIES[own], real))}
+            r = node.run(b.write())
+            if n & 1:
+                t.ok(r.code == 1 and "contradict" in r.err and "RAN" not in r.out, f"annotations of the other runtime ({own}, {n}): refused", r)
+            else:
+                t.equal(r.out, "RAN strict\n", f"annotations of the other runtime without its type ({own}, {n}) say nothing")
+    for own in (0, 1):
+        b = node.bundle(["sh", "-c", "echo RAN $NONO_PROFILE"])
+        b.config["annotations"] = dict(zip(FAMILIES[own], ("container", "trusted", "x", "3-4", "y")))
+        t.equal(node.run(b.write()).out, "RAN default\n", f"control: the runtime's own decide ({own})")
+    node.settings()
+
+
 def hooks_and_annotations(t, node):
     marker = node.dir / "marker"
     b = node.bundle([], {"/evil": EVIL})
@@ -174,10 +222,21 @@ def hooks_and_annotations(t, node):
     b.config["hooks"] = {"createContainer": [{"path": "/bin/touch", "args": ["touch", str(marker)]}]}
     sandboxed(t, node, b, "a hook of the host")
     t.ok(marker.exists(), "and it ran")
-    for key, value in (("run.oci.handler", "wasm"), ("module.wasm.image/variant", "compat"), ("run.oci.seccomp_bpf_data", "AAAA")):
+    for key in REFUSED:
         b = node.bundle([])
-        b.config["annotations"] = {key: value}
+        b.config["annotations"] = {key: str(node.dir / "by-annotation")}
         refused(t, node, b, key, f"annotation {key}")
+    t.ok(not (node.dir / "by-annotation").exists(), "and nothing was done by one")
+    if node.is_crun:
+        found = set(re.findall(rb"(?:run\.oci|module\.wasm|krun|org\.criu)\.[a-z0-9_./-]+[a-z0-9_]", b"".join(p.read_bytes() for p in parts_of(node.runtime))))
+        unknown = {f.decode() for f in found} - set(REFUSED) - set(HARMLESS)
+        t.ok({b"run.oci.handler", b"run.oci.hooks.stderr"} <= found and not unknown, "each annotation that this crun knows is refused or harmless", unknown)
+        b = node.bundle(["true"])
+        b.config["annotations"] = {"run.oci.hooks.stderr": str(node.dir / "by-annotation")}
+        b.config["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo of the pod >&2"]}]}
+        r = node.run(b.write(), bare=True)
+        t.equal((node.dir / "by-annotation").read_text() if r.code == 0 else r, "of the pod\n", "control: with a hook, as ours is one, crun writes where the pod says")
+    contradict(t, node)
     own = node.id()
     for what, annotations in {
         "a sandbox of another ID": {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "x" * 64},
