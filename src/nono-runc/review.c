@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "nono-runc/mounted.h"
 #include "nono-runc/record.h"
 #include "oci/volume.h"
 #include "plan/volumes.h"
@@ -232,7 +233,38 @@ static int review_volume(const struct reviewing *r, const struct kf_plan_review 
 	return found || *review->paths ? 0 : check_known(r, review);
 }
 
-/* A volume that is reviewed at one path must not be there at another one as it is. */
+/* A volume that is reviewed at one path must not be there at another one as it is, neither as a
+ * whole nor in part (subPath), nor with what it lies in. */
+static int check_others(const struct reviewing *r, const char *volume, const char *lower)
+{
+	const struct kf_view *view = &r->oci->view;
+	struct kf_guard_mounted reviewed;
+
+	if (kf_guard_mounted(lower, &reviewed, r->err) < 0)
+		return -1;
+	for (size_t i = 0; i < view->nmounts; i++) {
+		const char *source = view->mounts[i].source;
+		bool shares;
+
+		if (*source != '/')
+			continue;
+		if (kf_guard_mounted_shares(source, &reviewed, &shares, r->err) < 0) {
+			/* The runtime will say so. */
+			if (r->err->code == ENOENT || r->err->code == ENOTDIR)
+				continue;
+			return -1;
+		}
+		if (shares)
+			return kf_fail(r->err, EPERM,
+				       "volume '%s' is reviewed, and this container has it, or a "
+				       "part of it, as it is at '%.120s', too: name all paths in "
+				       "the annotation, " KF_ANNOTATION_VOLUME
+				       "%s: review:/PATH:/PATH",
+				       volume, view->mounts[i].destination, volume);
+	}
+	return 0;
+}
+
 static int check_rest(const struct reviewing *r)
 {
 	const struct kf_view *view = &r->oci->view;
@@ -242,7 +274,6 @@ static int check_rest(const struct reviewing *r)
 	while (kf_plan_review_next(view, &at, &review, KF_ERR_IGNORED) > 0) {
 		KF_CLEANUP(kf_review_info_done) struct kf_review_info info = {0};
 		KF_CLOSE int dirfd = -1;
-		struct stat st;
 
 		if (kf_review_lock(view->pod_uid, review.volume, false, &dirfd, r->err) < 0 ||
 		    kf_review_info_read(dirfd, view->pod_uid, review.volume, &info, r->err) < 0) {
@@ -250,17 +281,8 @@ static int check_rest(const struct reviewing *r)
 				continue;
 			return -1;
 		}
-		for (size_t i = 0; i < view->nmounts; i++)
-			if (view->mounts[i].source[0] == '/' &&
-			    stat(view->mounts[i].source, &st) == 0 && st.st_dev == info.dev &&
-			    st.st_ino == info.ino)
-				return kf_fail(
-					r->err, EPERM,
-					"volume '%s' is reviewed, and this container has it as it "
-					"is at '%.120s', too: name all paths in the "
-					"annotation, " KF_ANNOTATION_VOLUME
-					"%s: review:/PATH:/PATH",
-					review.volume, view->mounts[i].destination, review.volume);
+		if (check_others(r, review.volume, info.lower) < 0)
+			return -1;
 	}
 	return 0;
 }

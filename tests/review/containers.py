@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which containers get an overlay, what they share, and what is refused; beside each the same without the annotation."""
 import subprocess
+from pathlib import Path
 
 from lib_review import KEPT, RUN, Pod, kubefence
 
@@ -102,6 +103,41 @@ def by_path(t, node, mode):
         node.delete(third)
 
 
+def in_parts(t, node, mode):
+    """A volume is reached in part, and with what it lies in, by other paths and mounts, as the kubelet makes them for a subPath."""
+    top = node.dir / "srv/pods data"
+    where = top / "volume"
+    for d in (where / "sub/deep", top / "beside", top / "volume2", top / "links"):
+        d.mkdir(parents=True)
+    (where / "file").touch()
+    (top / "links/to").symlink_to(where / "sub")
+    kubelets = top / "volume-subpaths"
+    mounted = {"whole": where, "part": where / "sub", "deep": where / "sub/deep", "beside": top / "beside"}
+    for name, source in mounted.items():
+        (kubelets / name).mkdir(parents=True)
+        subprocess.run(["mount", "--bind", source, kubelets / name], check=True)
+    try:
+        sources = {where: True, where / "sub": True, where / "sub/deep": True, where / "file": True, top: True, node.dir: True, Path("/"): True, top / "links/to": True,
+                   top / "links/to/deep": True, kubelets / "whole": True, kubelets / "whole/sub": True, kubelets / "part": True, kubelets / "part/deep": True,
+                   kubelets / "deep": True, top / "beside": False, top / "volume2": False, kubelets / "beside": False, top / "links": False, kubelets: True}
+        for reviewed in (where, kubelets / "whole", where / "sub", kubelets / "part"):
+            part = reviewed in (where / "sub", kubelets / "part")
+            for source, refused in sources.items():
+                if part and source == where / "file":
+                    refused = False
+                with Pod(node, volume=reviewed, value="review:/work", start=False) as pod:
+                    b = pod.bundle()
+                    kind = "dir" if source.is_dir() else "file"
+                    b.config["mounts"].append({"destination": f"/tmp/{kind}", "type": "bind", "source": str(source), "options": ["rbind", "rprivate", "rw"]})
+                    r = node.call("create", "--bundle", b.write().dir, cid := node.id())
+                    t.ok(r.code != 0 and f"as it is at '/tmp/{kind}'" in r.err if refused else r.code == 0,
+                         f"{reviewed.relative_to(node.dir)} is reviewed, {source} is mounted: {'refused' if refused else 'starts'}", f"{r}")
+                    node.delete(cid)
+    finally:
+        for name in mounted:
+            subprocess.run(["umount", kubelets / name], check=True)
+
+
 def limited(t, node, mode):
     node.settings(log="review 8\n")
     with Pod(node) as pod:
@@ -115,4 +151,4 @@ def limited(t, node, mode):
 
 
 CASES = (kept_apart, refused)
-ALL = (nothing_left, by_path, limited)
+ALL = (nothing_left, by_path, in_parts, limited)
