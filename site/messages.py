@@ -49,7 +49,7 @@ MESSAGE_TABLES = {
     "src/sandbox/*.c", "src/plan/*.c", "src/nri/dispatch.c", "src/nono-nri/main.c", "src/nono-nri/plugin.c", "src/nono-nri/setup.c",
     "src/egress-node/pod.c", "src/egress-node/pods.c", "src/nono-egress/worker/*.c", "src/profile/keys.c", "src/profile/check.c", "src/config/config.c",
     "src/explain/explain.c", "src/observe/http.c", "src/confine/filter.c", "src/seccomp/seccomp.h", "src/json/jsonc.c", "src/kubefence/learn/world.c",
-    "src/kata/keys.c", "src/review/scan.c",
+    "src/kata/keys.c", "src/oci/view.c", "src/review/scan.c",
 }
 OTHER_TABLES = {
     "src/kata/agent_policy.c": "comments of the policy", "src/profile/schema.c": "the schema of profiles", "src/cli/complete.c": "scripts",

@@ -97,7 +97,7 @@ static int place_on(const struct mount_line *m, const char *path, struct kf_guar
 	return 0;
 }
 
-static bool overlap(const struct kf_guard_mounted *a, const struct kf_guard_mounted *b)
+static bool share_tree(const struct kf_guard_mounted *a, const struct kf_guard_mounted *b)
 {
 	return strcmp(a->device, b->device) == 0 &&
 	       (kf_path_under(a->path, b->path) || kf_path_under(b->path, a->path));
@@ -133,7 +133,7 @@ static int read_mounts(const char *path, struct kf_guard_mounted *ret_own,
 			found = true;
 		} else if (r == 0 && with && kf_path_under(m.point, real)) {
 			r = place_on(&m, m.point, &other, err);
-			*ret_below |= r == 0 && overlap(&other, with);
+			*ret_below |= r == 0 && share_tree(&other, with);
 		}
 	}
 	if (r == 0 && ferror(mounts))
@@ -155,6 +155,6 @@ int kf_guard_mounted_shares(const char *path, const struct kf_guard_mounted *wit
 
 	if (read_mounts(path, &own, with, &below, err) < 0)
 		return -1;
-	*ret = below || overlap(&own, with);
+	*ret = below || share_tree(&own, with);
 	return 0;
 }

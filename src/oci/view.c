@@ -41,12 +41,14 @@ static const struct family {
 static const struct {
 	const char *key, *does;
 } refused_annotations[] = {
-	{"module.wasm.image/variant", "start something else than the sandboxed process"},
-	{"run.oci.handler", "start something else than the sandboxed process"},
-	{"run.oci.seccomp_bpf_data", "start something else than the sandboxed process"},
-	{"run.oci.hooks.stdout", "write to a file of the node's"},
-	{"run.oci.hooks.stderr", "write to a file of the node's"},
-	{"run.oci.seccomp.plugins", "load a library of the node's"},
+	{"module.wasm.image/variant",
+	 "makes the runtime start something else than the sandboxed process"},
+	{"run.oci.handler", "makes the runtime start something else than the sandboxed process"},
+	{"run.oci.seccomp_bpf_data",
+	 "makes the runtime start something else than the sandboxed process"},
+	{"run.oci.hooks.stdout", "makes the runtime write to a file of the node's"},
+	{"run.oci.hooks.stderr", "makes the runtime write to a file of the node's"},
+	{"run.oci.seccomp.plugins", "makes the runtime load a library of the node's"},
 };
 
 static int read_member(struct kf_json *obj, const char *where, const char *key,
@@ -251,8 +253,7 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 			       "sandbox; use a createContainer hook, whose program is the host's");
 	for (size_t i = 0; i < KF_ARRAY_SIZE(refused_annotations); i++)
 		if (kf_view_annotation(&oci->view, refused_annotations[i].key))
-			return kf_fail(err, EPERM,
-				       "annotation %s makes the runtime %s; remove it from the pod",
+			return kf_fail(err, EPERM, "annotation %s %s; remove it from the pod",
 				       refused_annotations[i].key, refused_annotations[i].does);
 	return 0;
 }
