@@ -109,6 +109,21 @@ def schema(tap) -> None:
     tap.ok(accepted > 10 and rejected > 3, "the schema rejects unknown keys and wrong types", f"{accepted} accepted, {rejected} rejected")
 
 
+def hosts(tap, d: str) -> None:
+    """A profile without hosts has no broker: then ports decide, as the kernel sees them."""
+    for network, open_ports, by in (({}, {22, 443}, ""), ({"block": True}, set(), "net block"), ({"connect_port": [443, 8443]}, {443}, "net connect 443"),
+                                    ({"block": True, "connect_port": [22]}, {22}, "net ")):  # fmt: skip
+        with open(f"{d}/hosts.json", "w", encoding="ascii") as f:
+            json.dump({"extends": "default", "network": network}, f)
+        for port in (22, 443):
+            status, out, _ = kubefence("explain", f"{d}/hosts.json", "--host", f"192.0.2.1:{port}")
+            tap.ok((status == 0, "allowed" in out) == (port in open_ports, port in open_ports) and by in out,
+                   f"explain --host: {network} names no host, and port {port} is {'open' if port in open_ports else 'closed'}", out)
+    with open(f"{d}/hosts.json", "w", encoding="ascii") as f:
+        json.dump({"extends": "default", "network": {"allow_domain": ["example.com"]}}, f)
+    tap.equal([kubefence("explain", f"{d}/hosts.json", "--host", h)[0] for h in ("example.com", "example.org")], [0, 1], "explain --host: a profile with hosts lets these be reached and no others")
+
+
 def netpol(tap, d: str) -> None:
     with open(f"{d}/Net_Work.json", "w", encoding="ascii") as f:
         f.write('{"network": {"allow_domain": ["api.example.com", "*.example.org"], "enforced_by": "network-policy", "connect_port": [443, 8443]}}')
@@ -157,5 +172,5 @@ def examples(tap) -> None:
 
 def run(tap) -> None:
     with tempfile.TemporaryDirectory(prefix="kf-profiles.") as d:
-        for fn, args in ((builtins, ()), (files, (d,)), (explain, (d,)), (schema, ()), (netpol, (d,)), (examples, ())):
+        for fn, args in ((builtins, ()), (files, (d,)), (explain, (d,)), (schema, ()), (hosts, (d,)), (netpol, (d,)), (examples, ())):
             tap.case(f"cli {fn.__name__}", fn, tap, *args)

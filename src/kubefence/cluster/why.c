@@ -155,11 +155,11 @@ const struct kf_command kf_cmd_cluster_why = {
 	.arguments = "POD",
 	.min = 1,
 	.max = 1,
-	.about = "Says for each host whether the pod's profile lets the egress broker reach it, "
-		 "and\n"
-		 "which line of which file decides.  This is what the profile says now; a pod "
-		 "keeps\n"
-		 "the rules that it was started with.",
+	.about = "Says for each host whether the pod's profile lets it be reached, through the "
+		 "egress\n"
+		 "broker if the profile names hosts, and which line of which file decides.  This "
+		 "is\n"
+		 "what the profile says now; a pod keeps the rules that it was started with.",
 	.after = "Exit status: 0 all allowed, 1 one is not, or an error; 2 usage.",
 	.options = kf_cluster_why_opts,
 	.run = run_why,

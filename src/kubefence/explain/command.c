@@ -337,18 +337,25 @@ static const struct kf_rule *deciding_rule(const struct explain_options *o,
 	return NULL;
 }
 
+/* What is said of a host. */
+struct host_answer {
+	bool allowed;
+	const char *why; /* "": the rule says it */
+	const struct kf_rule *rule;
+};
+
 static void print_host(const struct explain_options *o, const char *asked,
-		       enum kf_egress_reason reason, const struct kf_rule *rule, struct kf_buf *out)
+		       const struct host_answer *a, struct kf_buf *out)
 {
-	const char *why = reason ? kf_egress_reason(reason)->text : "";
+	const struct kf_rule *rule = a->rule;
 
 	if (o->output == KF_OUTPUT_JSON) {
 		struct kf_buf part = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
 
 		kf_json_open(out, NULL, '{');
 		kf_json_put_string(out, "host", asked);
-		kf_json_put_bool(out, "allowed", !reason);
-		kf_json_put_string(out, "why", why);
+		kf_json_put_bool(out, "allowed", a->allowed);
+		kf_json_put_string(out, "why", a->why);
 		if (rule) {
 			rule_text(rule, &part);
 			kf_json_put_string(out, "rule", part.p);
@@ -362,9 +369,9 @@ static void print_host(const struct explain_options *o, const char *asked,
 	}
 	kf_buf_adds(out, "host ");
 	kf_buf_add_escaped(out, asked);
-	kf_buf_adds(out, reason ? ": DENIED" : ": allowed");
-	if (reason)
-		kf_buf_addf(out, "\n    %s", why);
+	kf_buf_adds(out, a->allowed ? ": allowed" : ": DENIED");
+	if (*a->why)
+		kf_buf_addf(out, "\n    %s", a->why);
 	if (rule) {
 		kf_buf_adds(out, "\n    by '");
 		rule_text(rule, out);
@@ -393,6 +400,45 @@ static bool split_host(const char *asked, size_t *ret_n, unsigned *ret_port)
 	return *ret_port >= 1 && *ret_port <= UINT16_MAX;
 }
 
+/* Whether pods of the profile have the broker as their only way out. */
+static bool has_broker(const struct explain_options *o)
+{
+	for (size_t i = 0; i < o->compiled.nrules; i++) {
+		const struct kf_rule *rule = &o->compiled.rules[i];
+
+		if (rule->kind == KF_RULE_EGRESS && strcmp(rule->arg, KF_EGRESS_ELSEWHERE) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Without the broker a host is as open as its port. */
+static struct host_answer decide_port(const struct explain_options *o, unsigned port)
+{
+	const struct kf_rule *closes = NULL;
+
+	for (size_t i = 0; i < o->compiled.nrules; i++) {
+		const struct kf_rule *rule = &o->compiled.rules[i];
+
+		if (rule->kind == KF_RULE_NET_CONNECT && port >= rule->port &&
+		    port <= rule->port_last)
+			return (struct host_answer){
+				true, "the profile names no hosts: all are open on this port",
+				rule};
+		if (!closes &&
+		    (rule->kind == KF_RULE_NET_BLOCK || rule->kind == KF_RULE_NET_CONNECT))
+			closes = rule;
+	}
+	if (!closes)
+		return (struct host_answer){
+			true, "the profile names no hosts and closes no port: all are open", NULL};
+	return (struct host_answer){false,
+				    closes->kind == KF_RULE_NET_BLOCK
+					    ? "the profile closes the network"
+					    : "the profile opens other ports only",
+				    closes};
+}
+
 static enum kf_egress_reason decide_host(const struct kf_egress_rules *rules, const char *asked,
 					 char name[static KF_EGRESS_NAME_MAX + 1])
 {
@@ -410,6 +456,20 @@ static enum kf_egress_reason decide_host(const struct kf_egress_rules *rules, co
 	return kf_egress_decide_tunnel(rules, name, (uint16_t)port);
 }
 
+static struct host_answer answer_host(const struct explain_options *o,
+				      const struct kf_egress_rules *rules, const char *asked)
+{
+	char name[KF_EGRESS_NAME_MAX + 1];
+	enum kf_egress_reason reason = decide_host(rules, asked, name);
+	unsigned port;
+	size_t n;
+
+	if (!has_broker(o) && reason != KF_EGRESS_WHY_NAME_FORM && split_host(asked, &n, &port))
+		return decide_port(o, port);
+	return (struct host_answer){!reason, reason ? kf_egress_reason(reason)->text : "",
+				    deciding_rule(o, rules, name)};
+}
+
 static int explain_hosts(struct explain_options *o, struct kf_buf *out)
 {
 	struct kf_egress_rules rules;
@@ -419,11 +479,10 @@ static int explain_hosts(struct explain_options *o, struct kf_buf *out)
 	if (broker_rules(o, &rules, &err) < 0)
 		return kf_command_fail("%s", err.msg);
 	for (size_t i = 0; i < o->hosts.n; i++) {
-		char name[KF_EGRESS_NAME_MAX + 1];
-		enum kf_egress_reason reason = decide_host(&rules, o->hosts.v[i], name);
+		struct host_answer a = answer_host(o, &rules, o->hosts.v[i]);
 
-		print_host(o, o->hosts.v[i], reason, deciding_rule(o, &rules, name), out);
-		all &= !reason;
+		print_host(o, o->hosts.v[i], &a, out);
+		all &= a.allowed;
 	}
 	kf_egress_rules_done(&rules);
 	return all ? KF_EXIT_OK : KF_EXIT_FAILED;
