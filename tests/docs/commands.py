@@ -32,6 +32,7 @@ REASONS = {
     "operator": "needs the types of Prometheus' operator; tests/e2e cluster monitored has them",
     "packages": "would install into this machine; tests/packages runs the same into a directory: 'run quick'",
     "review": "needs a pod whose changes wait for a review; tests/review runs these commands on such pods",
+    "uninstalling": "needs an uninstall that failed; tests/e2e cluster chart has one, and runs these commands",
     "suite": "a run of the tests themselves, or a long part of them",
 }
 

@@ -248,10 +248,11 @@ static void restore_classes(struct cleanup *c, struct kf_cleanup_class *classes,
 		       err.code != EACCES && monotonic_time() < deadline)
 			(void)nanosleep(&pause, NULL);
 		if (r < 0)
-			kf_print_line(stderr,
-				      "RuntimeClass %s could not be made again: %s; 'helm upgrade' "
-				      "makes it",
-				      classes[i].name, err.msg);
+			kf_print_line(
+				stderr,
+				"RuntimeClass %s could not be made again: %s; 'helm rollback' "
+				"to the last revision makes it",
+				classes[i].name, err.msg);
 		else if (classes[i].object)
 			kf_print_line(stdout, "RuntimeClass %s: there again", classes[i].name);
 	}
@@ -352,7 +353,8 @@ static int run_cleanup(const struct kf_command *self, int argc, char **argv)
 			"%s%s", err.msg,
 			err.code == ETIMEDOUT
 				? "; delete the pods named above, and what makes them anew, then "
-				  "uninstall again; the nodes are set up again until then"
+				  "uninstall again; the nodes are set up again until then, and "
+				  "'helm rollback' to the last revision keeps them so"
 				: "");
 	kf_print_line(stdout, "all nodes are cleaned up");
 	return KF_EXIT_OK;

@@ -351,8 +351,25 @@ def uninstall(t: Tap, i: Installed) -> None:
          "... the RuntimeClass is there again, Helm's as before", there)
     t.equal(k.exec("inuse", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", "... the pod lives on, exec sandboxed")
     t.equal(i.systemctl.restarts, restarts, f"... and {i.runtime} was left alone")
+    kept(t, i)
+    second = threading.Thread(target=lambda: results.append(i.helm("uninstall", "kf", check=False)))
+    second.start()
+    second.join()
+    t.ok(results[1].code != 0, "... and a later uninstall is refused as the first", results[1].out)
     k.kubectl("delete", "pod", "inuse", "crashing", "--wait=true", "--grace-period=1")
     gone(t, i, "")
+
+
+def kept(t: Tap, i: Installed) -> None:
+    """Who gives up uninstalling goes on with the release, by what the job's log and the page say."""
+    revision = json.loads(i.helm("history", "kf", "-o", "json"))[-1]["revision"]
+    r = i.helm("upgrade", "kf", str(CHART), check=False)
+    t.ok(r.code != 0 and "no deployed releases" in r.err, "control: Helm upgrades no release that is half uninstalled", r.err)
+    r = i.helm("rollback", "kf", str(revision), check=False)
+    t.ok(r.code == 0, "... it rolls it back to its last revision", r.err)
+    r = i.helm("upgrade", "kf", str(CHART), values=("nodeSetup.cleanupTimeout=45",), check=False)
+    t.ok(r.code == 0, "... and upgrades it then", r.err)
+    i.wait_ready()
 
 
 def gone(t: Tap, i: Installed, line: str) -> None:
