@@ -25,6 +25,7 @@ def run(t, tools, everything: bool) -> None:
         found = checks(out)
         t.ok(code == 1 and found["the node is set up"]["result"] == "error" and found["Landlock is available"]["result"] == "success",
              "a node that is not set up: exit 1, and which check failed", out)
+        t.ok("nothing is sandboxed here" in found["the plugin runs"]["error"], "... without guard and plugin nothing sandboxes", found["the plugin runs"])
         t.ok(found["its version allows plugin and guard"]["result"] == "warning" and "only the guard" in found["its version allows plugin and guard"]["error"],
              "an old runtime is a warning that says what it allows", out)
         code, out, _ = doctor("-o", "json", "--pre", root=n.dir)
@@ -58,6 +59,8 @@ def run(t, tools, everything: bool) -> None:
         n.path("/opt/nono-nri/profiles/aider").unlink()
         n.path("/opt/nono-nri/profiles").rmdir()
         n.node("install")
+        _, out, _ = doctor("-o", "json", root=n.dir)
+        t.ok("given last" in checks(out)["the plugin runs"]["error"], "control: once it is set up the guard goes on without the plugin", out)
         n.path(GUARD).unlink()
         code, out, _ = doctor("-o", "json", root=n.dir)
         found = checks(out)["every handler of runc's type has the guard"]

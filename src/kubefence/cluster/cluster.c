@@ -46,6 +46,13 @@ struct cluster_line {
 #define OPTIONS                                                                        \
 	OPTION('n', "namespace", "NAMESPACE", options.namespace_,                      \
 	       "of the pods (default: all, or kubectl's own for one pod)"),            \
+		{                                                                      \
+			.letter = 'A',                                                 \
+			.name = "all-namespaces",                                      \
+			.kind = KF_OPTION_SET,                                         \
+			KF_OPTION_AT(struct cluster_line, options.everywhere),         \
+			.help = "all, and an error if they may not be seen",           \
+		},                                                                     \
 		OPTION(0, "context", "NAME", context, "kubectl's"),                    \
 		OPTION(0, "kubeconfig", "FILE", kubeconfig, "kubectl's"),              \
 	{                                                                              \
@@ -149,6 +156,13 @@ bool kf_cluster_parse(const struct kf_command *self, int argc, char **argv,
 					 arguments.v[0]);
 		return false;
 	}
+	if (o->everywhere && o->argument && strstr(self->arguments, "POD")) {
+		*ret_status = kf_command_usage("--all-namespaces: a pod is in one namespace: name "
+					       "it with -n");
+		return false;
+	}
+	if (o->everywhere)
+		o->namespace_ = NULL;
 	o->more = arguments.n > 1 ? arguments.v + 1 : NULL;
 	*ret = *o;
 	return true;
@@ -344,14 +358,16 @@ int kf_cluster_pods(const struct kf_cluster_options *options, struct json_object
 		return 0;
 	if (err->code != EACCES)
 		return -1;
-	if (!options->namespace_ && kf_cluster_get(options, &own, ret, err) == 0)
+	if (!options->namespace_ && !options->everywhere &&
+	    kf_cluster_get(options, &own, ret, err) == 0)
 		return 0;
-	return err->code != EACCES
-		       ? -1
-		       : kf_fail(err, EACCES,
-				 "pods of %s may not be seen with these rights: name a "
-				 "namespace whose pods you may see with -n",
-				 options->namespace_ ? options->namespace_ : "kubectl's namespace");
+	return err->code != EACCES ? -1
+				   : kf_fail(err, EACCES,
+					     "pods of %s may not be seen with these rights: name a "
+					     "namespace whose pods you may see with -n",
+					     options->namespace_   ? options->namespace_
+					     : options->everywhere ? "all namespaces"
+								   : "kubectl's namespace");
 }
 
 int kf_cluster_load(const struct kf_cluster_options *options, struct kf_cluster *ret,

@@ -26,6 +26,7 @@ struct kf_cluster_options {
 	const char *passed[KF_KUBECTL_PASSED]; /* for kubectl: --context and the like */
 	size_t npassed;
 	const char *namespace_; /* NULL: kubectl's own, or all */
+	bool everywhere;	/* all namespaces, or an error */
 	bool json, brief, follow;
 	const char *volume, *expect; /* of a review */
 	bool patch, keep_privilege;

@@ -71,12 +71,24 @@ static bool is_running(const struct kf_doctor *d, const char *name)
 	return found;
 }
 
+/* What holds while the plugin does not answer. */
+static const char *without_plugin(struct kf_doctor *d)
+{
+	KF_FREE char *text = NULL;
+	struct kf_err err;
+	size_t n;
+
+	return d->found && kf_host_read(&d->node.host, KF_NODE_SETTINGS, KF_LIMIT_CONFIG, &text, &n,
+					&err) == 0
+		       ? "the guard sandboxes with the settings it was given last"
+		       : "no guard was given settings either: nothing is sandboxed here";
+}
+
 static enum kf_doctor_result check_plugin(struct kf_doctor *d)
 {
 	if (!d->found || !is_running(d, "nono-nri"))
-		return kf_doctor_say(d, KF_DOCTOR_WARNING,
-				     "nono-nri does not run on this node; the guard sandboxes with "
-				     "the settings it was given last");
+		return kf_doctor_say(d, KF_DOCTOR_WARNING, "nono-nri does not run on this node; %s",
+				     without_plugin(d));
 	return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
 }
 
@@ -90,8 +102,7 @@ static enum kf_doctor_result check_connected(struct kf_doctor *d)
 	kf_agent_plugin_do(&d->node.host, &result);
 	if (kf_agent_plugin_judge(&result, why, sizeof(why)))
 		return kf_doctor_say(d, KF_DOCTOR_OK, "%s", "");
-	return kf_doctor_say(d, KF_DOCTOR_WARNING,
-			     "%s; the guard sandboxes with the settings it was given last", why);
+	return kf_doctor_say(d, KF_DOCTOR_WARNING, "%s; %s", why, without_plugin(d));
 }
 
 /* The version that one of our programs on the node says of itself; "" if it does not. */

@@ -421,6 +421,10 @@ def developers(t: Tap, k: Cluster) -> None:
     r = wait_until(lambda: (r := nono("dev", "status")).code == 0 and r, "RBAC", 30)
     t.ok("mine" in r.out and "strict" in r.out and "bare" not in r.out and "nodes: not known with these rights" in r.out and "Forbidden" not in r.err,
          "edit in one namespace: status shows its pods, and what is not known", r)
+    r = nono("dev", "status", "-A")
+    t.ok(r.code == 1 and not r.out and "all namespaces" in r.err, "... status -A does not pass one namespace for all", r)
+    r = nono("viewer", "status", "-A")
+    t.ok(r.code == 0 and "mine" in r.out, "control: who may see all gets all", r)
     r = nono("dev", "explain", "pod/mine")
     t.ok(r.code == 0 and "profile strict (annotation nono.sh/profile.CONTAINER)" in r.out and "nodes may not be read" in r.out, "... explain tells the profile", r)
     r = nono("dev", "explain", "new", "-n", "default")
