@@ -98,6 +98,7 @@ class Pod:
         cwd: str = "",
         mounts: Iterable[tuple[str, ...]] = (),
         annotations: dict[str, str] | None = None,
+        labels: dict[str, str] | None = None,
         tty: bool = False,
         stdin: bool = False,
         user: int | None = None,
@@ -133,6 +134,7 @@ class Pod:
                 {"host_path": str(m[0]), "container_path": m[1], "readonly": "ro" in m[2:]} for m in mounts
             ],
             "annotations": annotations or {},
+            "labels": labels or {},
             "log_path": f"{name}.log",
             "tty": tty,
             "stdin": stdin,
