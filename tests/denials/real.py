@@ -448,6 +448,7 @@ def flood(t: Tap) -> None:
     node, feed = Node(shutil.which("runc")), Feed()
     try:
         b = node.bundle(["sleep", "1000000"], image={"/bin/flood": f.compile_c(FLOOD, node.dir / "flood")})
+        f.at_full_speed(b)
         node.profile("flood", "fs rx-root", "fs rw /tmp")
         node.settings(default="flood")
         cid = f.start(node, b, "flood")
@@ -566,6 +567,7 @@ def memory(t: Tap) -> None:
     node, feed = Node(shutil.which("runc")), Feed()
     try:
         b = node.bundle(["sleep", "1000000"], image={"/bin/flood": f.compile_c(FLOOD, node.dir / "flood")})
+        f.at_full_speed(b)
         cid = f.start(node, b, "flood")
         high = []
         for _ in range(4):
