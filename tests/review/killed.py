@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from lib.cri import wait_pid
-from lib_review import BIN, KEPT, Pod, committed, differences, tree
+from lib.wait import wait_until
+from lib_review import BIN, KEPT, Pod, cgroup2, committed, differences, tree
 from random_tree import Changes
 
 DEADLINE = 60
@@ -117,6 +118,7 @@ def while_stopped(t, node, mode):
             time.sleep(0.05)
         now, frozen = state(pod), (pod.store.parent / "frozen").read_text()
         t.ok(stage and now in ("FROZEN", "1"), "while a commit works the pod's processes are stopped", f"{stage} {now}")
+        t.equal(frozen.split("/")[-1].strip(), "cgroup.freeze" if cgroup2() else "freezer.state", "... by the cgroups that the runtime uses")
         command = children(p.pid)[0]
         worker = children(command)[0]
         os.kill(command, signal.SIGKILL)
@@ -146,5 +148,21 @@ def while_stopped(t, node, mode):
         assert re.match(r"committed \d+ changes", r.out)
 
 
+def one_moment(t, node, mode):
+    """What was written one after the other is committed as it was at one moment, while the pod writes on."""
+    with Pod(node, start=False) as pod:
+        pod.start(["sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/work/a; echo $i >/work/b; done"])
+        torn, numbers = [], []
+        for _ in range(10):
+            wait_until(lambda: (pod.seen / "b").exists() and int((pod.seen / "b").read_text() or 0) > (numbers or [0])[-1], "the pod to write on")
+            r = pod.kubefence("commit")
+            a, b = ((pod.volume / n).read_text().strip() for n in "ab")
+            numbers.append(int(a or b))
+            # A file is empty for a moment before it has the next number.
+            if r.code or (a and b and int(a) - int(b) not in (0, 1)):
+                torn.append((r, a, b))
+        t.ok(not torn and numbers == sorted(set(numbers)), "commits of a pod that writes on: each has one moment, and the pod goes on", f"{torn} {numbers}")
+
+
 CASES = (at_each_call,)
-ALL = (while_stopped,)
+ALL = (while_stopped, one_moment)

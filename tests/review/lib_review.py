@@ -27,6 +27,15 @@ def kubefence(command: str, *args, prefix=(), **kw) -> Result:
     return Result(p.returncode, p.stdout, p.stderr)
 
 
+def use_cgroup2() -> None:
+    """In this mount namespace, the machine's cgroups of the second version in the place where a machine that has no others has them."""
+    subprocess.run(["mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"], check=True)
+
+
+def cgroup2() -> bool:
+    return os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+
+
 class Pod:
     def __init__(self, node: Node, *, plugin: str = "kubernetes.io~empty-dir", value: str = "review", volume: Path | None = None,
                  start: bool = True, fill=None):
@@ -49,6 +58,8 @@ class Pod:
         b.config["annotations"].update({
             "io.kubernetes.cri.sandbox-uid": self.uid, "io.kubernetes.cri.sandbox-name": self.name,
             "io.kubernetes.cri.sandbox-namespace": "team", **({"nono.sh/volume.work": self.value} if reviewed else {}), **(annotations or {})})
+        if cgroup2():  # controllers may be with the first version
+            b.config["linux"]["resources"] = {"devices": b.config["linux"]["resources"]["devices"]}
         # What the kubelet mounts into every container.
         log = self.dir / "containers/main/0"
         log.parent.mkdir(parents=True, exist_ok=True)
