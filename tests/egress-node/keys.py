@@ -20,7 +20,7 @@ from field import BIN, INTERNET, Field, Parent, inside, own_place, sh  # noqa: E
 from guard import Place  # noqa: E402
 from seek import look, spellings  # noqa: E402
 from lib.tap import Tap  # noqa: E402
-from lib.wait import wait_until  # noqa: E402
+from lib.wait import Timeout, wait_until  # noqa: E402
 from agents import AGENTS, PYTHON  # noqa: E402
 import packages  # noqa: E402
 
@@ -149,11 +149,15 @@ def turn(t: Tap, f: Field, place: Place, model: Model, agent: str, broker: bool)
                            for source, to, mode in (*((s, d, "ro") for s, d in volumes.items()), (home, "/home/agent", "rw"), (work, "/work", "rw"))]
     b.write()
     cid, results = place.node.id(), []
-    runner = threading.Thread(target=lambda: results.append(place.node.call("run", "--bundle", b.dir, cid, timeout=400)))
+    runner = threading.Thread(target=lambda: results.append(place.node.call("run", "--bundle", b.dir, cid, timeout=1500)))
     before = len(model.heads)
     runner.start()
     try:
-        wait_until(lambda: (work / "at-work").exists() or results, f"{agent}'s tool to run", 240)
+        try:
+            wait_until(lambda: (work / "at-work").exists() or results, f"{agent}'s tool to run", 900)
+        except Timeout:  # what it said meanwhile is told
+            place.node.call("kill", cid, "KILL")
+            runner.join(60)
         if results:
             t.ok(False, f"{agent}: its turn", f"{results[0].out[-2500:]}{results[0].err[-2500:]}")
             return

@@ -66,9 +66,10 @@ def config(where: str | os.PathLike, args: list[str], *, flavour: str = "contain
             options = [o for o in m["options"] if not o.endswith("bind") and o != "rprivate"]
             m.update(type="tmpfs", source="shm", options=[*options, "mode=1777", "size=65536k"])
     linux = spec["linux"]
-    # There is no sandbox whose namespaces could be joined, and no kubelet's cgroup.
+    # There is no sandbox whose namespaces could be joined, and no kubelet's cgroup.  The shares of the CPU are a best-effort
+    # pod's among pods: beside everything else of a busy machine they would be a thousandth of it, and next to nothing.
     linux["namespaces"] = [{"type": n["type"]} for n in linux["namespaces"]]
-    del linux["cgroupsPath"]
+    del linux["cgroupsPath"], linux["resources"]["cpu"]["shares"]
     if linux["resources"].get("pids", {}).get("limit", 1) <= 0:
         del linux["resources"]["pids"]  # no limit; crun 1.8 cannot write it
     if not seccomp:
