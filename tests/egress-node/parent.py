@@ -13,7 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 from field import BIN, DIR, DNS, INTERNET, INTERNET6, OTHER, PORT, Field, Parent, Refused, inside, own_place, rules, sh  # noqa: E402
 from lib.tap import Tap  # noqa: E402
-from lib.wait import wait_until  # noqa: E402
+from lib.wait import DEADLINE, wait_until  # noqa: E402
 
 HOSTS = ("host ok.test 443", "host *.wild.test 443", "host ok.test 80", "host inner.test 443", "ask #sandbox")
 # Ways out that a process with all of root's rights but raw sockets has; each prints "out" if it got an answer.
@@ -72,7 +72,7 @@ def inbound(t: Tap, f: Field) -> None:
     for listener in listeners:
         address = listener.getsockname()[0]
         with inside(f"/run/netns/{f.world}"):
-            c = socket.create_connection((address, 8080), timeout=30)
+            c = socket.create_connection((address, 8080), timeout=DEADLINE)
         s, _ = listener.accept()
         s.sendall(b"ready")
         t.equal(c.recv(5), b"ready", f"who comes from outside, as a probe does, is answered ({address})")

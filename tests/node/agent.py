@@ -310,7 +310,7 @@ def killed(t, api, marks, agent) -> None:
     start = api.nodes["n2"]["metadata"]["annotations"]["nono.sh/uninstall"]
     wait_until(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > start.split(" since ")[1], "the clock to go on")
     second = agent.c.spawn(agent.command("cleanup", "--timeout", "60"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = first.communicate(timeout=30)[0]
+    said = first.communicate(timeout=DEADLINE)[0]
     t.ok(first.returncode == 1 and "another uninstallation" in said, "taken over: the earlier one ends and says so", said)
     t.ok(all("cancelled" not in str(n["metadata"]["annotations"]) for n in api.nodes.values()), "taken over: ... and takes nothing back")
     second.kill()

@@ -8,6 +8,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from lib.wait import DEADLINE
+
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
 GUARD = "/opt/kubefence/bin/nono-runc"
@@ -88,7 +90,7 @@ class NodeRoot:
     def raw_dump(self) -> str:
         what = ["--config", self.config_at, "config", "dump"] if self.path(self.config_at).exists() else ["config", "default"]
         p = subprocess.run(["chroot", self.dir, self.at, *what],
-                           capture_output=True, text=True, timeout=30)
+                           capture_output=True, text=True, timeout=DEADLINE)
         if p.returncode:
             raise RuntimeError(f"config dump: {p.stderr}")
         return p.stdout
