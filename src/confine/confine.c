@@ -132,7 +132,7 @@ int kf_confine_bounds(struct kf_err *err)
 	return drop_bounds(0, err);
 }
 
-static int drop_capabilities(uint64_t keep, struct kf_err *err)
+int kf_confine_capabilities(uint64_t keep, struct kf_err *err)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
@@ -163,7 +163,7 @@ int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret
 	struct kf_confined out = {.filter = KF_CONFINE_FILTER};
 
 	if (enter_domain(confinement, &out, err) < 0 ||
-	    drop_capabilities(confinement->capabilities, err) < 0)
+	    kf_confine_capabilities(confinement->capabilities, err) < 0)
 		return -1;
 	/* The filter comes last, since it forbids the calls that the other steps need. */
 	if (out.filter && kf_confine_filter(confinement->calls, confinement->ncalls, err) < 0)

@@ -56,6 +56,9 @@ int kf_confine(const struct kf_confinement *confinement, struct kf_confined *ret
 /* Empty the bounding set of capabilities, if this process may.  kf_confine() does it, too; a
  * process that becomes another user before has to do it as root. */
 int kf_confine_bounds(struct kf_err *err);
+/* Give up all capabilities but those of @keep, a bit for each: now, and as far as this process may
+ * empty its bounding set, for what it executes. */
+int kf_confine_capabilities(uint64_t keep, struct kf_err *err);
 
 /* The system calls that every program needs: memory, signals, clocks, standard descriptors, exit.
  */

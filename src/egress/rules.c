@@ -466,6 +466,8 @@ static int read_body(struct rules_parser *p, char *next)
 		char *line = next;
 
 		next = strchr(line, '\n');
+		if (!next)
+			return bad(p, "cut short");
 		*next++ = '\0';
 		if (p->line == 2) {
 			if (strncmp(line, "name ", 5) != 0 || !kf_profile_name_valid(line + 5))
@@ -552,6 +554,29 @@ void kf_egress_rules_whole(const char *text, size_t n, struct kf_buf *out)
 	kf_buf_add(out, name, end ? (size_t)(end - name) : 0);
 	kf_buf_adds(out, "\n");
 	kf_egress_rules_of_policy(text, n, out);
+	kf_egress_rules_seal(out);
+}
+
+static bool has_text(const char *text, size_t n, const char *part)
+{
+	return memmem(text, n, part, strlen(part)) != NULL;
+}
+
+void kf_egress_close_policy(const char *text, size_t n, bool broker, const char *more,
+			    struct kf_buf *out)
+{
+	const size_t tail = sizeof(SUM) - 1 + KF_SHA256_HEX + 1;
+
+	if (n < tail) {
+		out->failed = true;
+		return;
+	}
+	kf_buf_add(out, text, n - tail);
+	if (!has_text(text, n, "\nnet block\n"))
+		kf_buf_adds(out, "net tcp\n");
+	if (broker && has_text(text, n, "\nnet connect "))
+		kf_buf_addf(out, "net connect %d\n", KF_EGRESS_PORT);
+	kf_buf_adds(out, more);
 	kf_egress_rules_seal(out);
 }
 

@@ -54,6 +54,7 @@
 #define KF_EGRESS_PLACEHOLDER "nono-egress-adds-the-key"
 /* The port in a pod, unless something there listens on it. */
 #define KF_EGRESS_PORT	      3128
+#define KF_EGRESS_PORT_TEXT   "3128"
 
 struct kf_egress_range {
 	struct kf_egress_range *next;
@@ -138,6 +139,12 @@ void kf_egress_rules_seal(struct kf_buf *text);
 /* Check header, characters and checksum; *ret_body is how much lies before the checksum's line.
  * Whoever adds lines (the parent: "refuse" for its node) takes that much and seals again. */
 int kf_egress_rules_check(const char *text, size_t n, size_t *ret_body, struct kf_err *err);
+
+/* Append the policy text of a container in a network that is closed, sealed: that of its profile,
+ * and that no socket may be made that no rule sees.  @broker: its own profile has hosts, so that it
+ * reaches the broker's port, whichever ports it is limited to.  @more: further lines. */
+void kf_egress_close_policy(const char *text, size_t n, bool broker, const char *more,
+			    struct kf_buf *out);
 
 /* The environment of a program whose broker listens on @port of the loopback: proxies, and what the
  * routes say.  Calls @set for each; what the program has already is for the caller to leave. */

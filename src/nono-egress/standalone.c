@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nono-egress run: the broker for one command on this machine.  The worker is the one that pods
- * have; this process plays its parent, with sockets that have no mark.  Nothing here closes the
- * command's other ways out: that is for the sandbox it runs in. */
+ * have; this process plays its parent, with sockets that have no mark.  With --close the command
+ * is started in a network of its own (closed.c), and its listener comes from there; else nothing
+ * here closes its other ways out. */
 #include "nono-egress/standalone.h"
 
 #include "base/cleanup.h"
@@ -10,6 +11,7 @@
 #include "cli/print.h"
 #include "egress/rules.h"
 #include "egress/servers.h"
+#include "nono-egress/closed.h"
 #include "nono-egress/give.h"
 
 #include <arpa/inet.h>
@@ -39,6 +41,7 @@ struct run_options {
 	const char *secret_dirs[KF_LIMIT_EGRESS_DIRS];
 	struct kf_option_list secrets;
 	unsigned uid, gid, connections;
+	bool close;
 };
 
 static const struct kf_option run_table[] = {
@@ -52,7 +55,13 @@ static const struct kf_option run_table[] = {
 	 .kind = KF_OPTION_STRING,
 	 .value = "ADDRESS:PORT",
 	 KF_OPTION_AT(struct run_options, listen),
-	 .help = "Where to listen (127.0.0.1:0, which is any free port)."},
+	 .help = "Where to listen (127.0.0.1:0, which is any free port; with --close "
+		 "127.0.0.1:3128, as in a pod)."},
+	{.name = "close",
+	 .kind = KF_OPTION_SET,
+	 KF_OPTION_AT(struct run_options, close),
+	 .help = "Close COMMAND's other ways out: it runs in a network of its own, in which there "
+		 "is the broker and nothing else.  Without root this needs user namespaces."},
 	{.name = "secrets",
 	 .kind = KF_OPTION_EACH,
 	 .value = "DIR",
@@ -188,7 +197,10 @@ static int find_servers(struct run_parts *parts, struct kf_err *err)
 
 static int open_parts(const struct run_options *o, struct run_parts *parts, struct kf_err *err)
 {
-	if (load_rules(o->rules, parts, err) < 0 || open_listener(o->listen, parts, err) < 0)
+	if (load_rules(o->rules, parts, err) < 0)
+		return -1;
+	/* With --close it comes from the command's network. */
+	if (!o->close && open_listener(o->listen, parts, err) < 0)
 		return -1;
 	if (o->resolver)
 		(void)snprintf(parts->servers, sizeof(parts->servers), "%s", o->resolver);
@@ -303,18 +315,63 @@ static pid_t start_worker(const struct run_options *o, struct run_parts *parts, 
 	return pid < 0 ? (pid_t)kf_fail_sys(err, "start the worker") : pid;
 }
 
+static _Noreturn void exec_command(const struct run_parts *parts, char **argv)
+{
+	kf_egress_environment(&parts->rules, parts->port, set_variable, NULL);
+	(void)execvp(argv[0], argv);
+	(void)kf_command_fail("run '%s': %s", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
 static pid_t start_command(const struct run_parts *parts, char **argv, struct kf_err *err)
 {
 	pid_t pid = start_child();
 
 	if (pid < 0)
 		return (pid_t)kf_fail_sys(err, "start '%s'", argv[0]);
-	if (pid == 0) {
-		kf_egress_environment(&parts->rules, parts->port, set_variable, NULL);
-		(void)execvp(argv[0], argv);
-		(void)kf_command_fail("run '%s': %s", argv[0], strerror(errno));
-		_exit(errno == ENOENT ? 127 : 126);
+	if (pid == 0)
+		exec_command(parts, argv);
+	return pid;
+}
+
+/* In the child: make its network and the listener there, and wait until the broker serves. */
+static _Noreturn void become_closed(const struct run_options *o, struct run_parts *parts,
+				    char **argv, int channel)
+{
+	struct kf_err err;
+	char serves;
+
+	if (kf_closed_enter(&err) < 0 || open_listener(o->listen, parts, &err) < 0 ||
+	    kf_closed_send(channel, parts->listener, &err) < 0) {
+		(void)kf_command_fail("%s", err.msg);
+		_exit(KF_EXIT_FAILED);
 	}
+	close_parts(parts);
+	if (read(channel, &serves, 1) != 1)
+		_exit(KF_EXIT_FAILED);
+	exec_command(parts, argv);
+}
+
+/* Start the command as far as that; it goes on when a byte comes over *ret_channel. */
+static pid_t start_closed(const struct run_options *o, struct run_parts *parts, char **argv,
+			  int *ret_channel, struct kf_err *err)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return (pid_t)kf_fail_sys(err, "socket pair");
+	pid = start_child();
+	if (pid == 0) {
+		(void)close(pair[0]);
+		become_closed(o, parts, argv, pair[1]);
+	}
+	(void)close(pair[1]);
+	*ret_channel = pair[0];
+	if (pid < 0)
+		return (pid_t)kf_fail_sys(err, "start '%s'", argv[0]);
+	if (kf_closed_receive(pair[0], &parts->listener, err) < 0)
+		return (pid_t)kf_fail_wrap(err, "the command was not started; why is above");
 	return pid;
 }
 
@@ -368,17 +425,28 @@ static bool is_ready(int control)
 static int run_parts(const struct run_options *o, struct run_parts *parts,
 		     const struct kf_arguments *arguments, struct kf_err *err)
 {
-	KF_CLOSE int control = -1, pidfd = -1;
-	pid_t worker = start_worker(o, parts, &control, err), pid = worker;
+	KF_CLOSE int control = -1, pidfd = -1, channel = -1;
+	pid_t worker, pid = 0;
 	int status;
 
+	if (o->close) {
+		pid = start_closed(o, parts, arguments->v, &channel, err);
+		if (pid < 0)
+			return -1;
+	}
+	worker = start_worker(o, parts, &control, err);
 	if (worker < 0)
 		return -1;
 	close_parts(parts);
 	if (!is_ready(control))
 		return kf_fail(err, ECHILD, "the broker did not begin");
-	if (arguments->n) {
+	if (!arguments->n)
+		pid = worker;
+	else if (!o->close)
 		pid = start_command(parts, arguments->v, err);
+	else if (send(channel, "", 1, MSG_NOSIGNAL) != 1)
+		return kf_fail_sys(err, "the command ended before it began");
+	if (pid != worker) {
 		/* The terminal's signals are the command's. */
 		(void)signal(SIGINT, SIG_IGN);
 		(void)signal(SIGQUIT, SIG_IGN);
@@ -399,7 +467,6 @@ static int run_parts(const struct run_options *o, struct run_parts *parts,
 static int run_command(const struct kf_command *self, int argc, char **argv)
 {
 	struct run_options o = {
-		.listen = "127.0.0.1:0",
 		.ca = KF_EGRESS_CA,
 		.records = "/dev/null",
 		.connections = KF_EGRESS_CONNECTIONS,
@@ -415,6 +482,10 @@ static int run_command(const struct kf_command *self, int argc, char **argv)
 		return status;
 	if (!o.rules || !o.uid != !o.gid)
 		return kf_command_usage("needs --rules, and --uid together with --gid");
+	if (o.close && !arguments.n)
+		return kf_command_usage("--close is about a COMMAND");
+	if (!o.listen)
+		o.listen = o.close ? "127.0.0.1:" KF_EGRESS_PORT_TEXT : "127.0.0.1:0";
 	status = open_parts(&o, &parts, &err);
 	if (status == 0)
 		status = run_parts(&o, &parts, &arguments, &err);
@@ -431,8 +502,7 @@ const struct kf_command kf_broker_run = {
 	.max = 1 << 20,
 	.about = "Runs COMMAND with the environment by which it finds the broker, and ends as it\n"
 		 "does.  Without COMMAND the broker's URL is printed, and it serves until it is\n"
-		 "ended.  The command can still go around the broker: run it in a sandbox that\n"
-		 "leaves it no other way.",
+		 "ended.  The command can still go around the broker, but with --close.",
 	.options = run_table,
 	.style = KF_OPTIONS_STOP,
 	.run = run_command,

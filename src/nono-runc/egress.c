@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/path.h"
-#include "base/sha256.h"
 #include "egress/pod.h"
 #include "egress/rules.h"
 #include "egress/servers.h"
@@ -296,31 +295,14 @@ static int read_resolvers(struct pod_egress *p, struct kf_err *err)
 
 /* ---- what the launcher and the program get ---- */
 
-static bool has_line(const struct kf_profile_text *policy, const char *begin)
-{
-	return memmem(policy->text, policy->n, begin, strlen(begin)) != NULL;
-}
-
 /* The table in the namespace sees TCP and UDP; what else a socket can be, the launcher closes. */
 static int close_policy(const struct pod_egress *p, struct kf_profile_text *policy,
 			struct kf_err *err)
 {
-	const size_t tail = strlen("sum ") + KF_SHA256_HEX + 1;
 	struct kf_buf out = KF_BUF_INIT(KF_LIMIT_POLICY_TEXT);
-	char sum[KF_SHA256_HEX + 1];
 	char *copy;
 
-	if (policy->n < tail)
-		return kf_fail(err, EINVAL, "policy: cut short");
-	kf_buf_add(&out, policy->text, policy->n - tail);
-	if (!has_line(policy, "\nnet block\n"))
-		kf_buf_adds(&out, "net tcp\n");
-	if (p->in->plan->egress && has_line(policy, "\nnet connect "))
-		kf_buf_addf(&out, "net connect %d\n", KF_EGRESS_PORT);
-	if (!out.failed) {
-		kf_sha256_hex(out.p, out.n, sum);
-		kf_buf_addf(&out, "sum %s\n", sum);
-	}
+	kf_egress_close_policy(policy->text, policy->n, p->in->plan->egress, "", &out);
 	copy = out.failed ? NULL : kf_arena_alloc(p->in->arena, out.n + 1);
 	if (copy) {
 		memcpy(copy, out.p, out.n);
@@ -329,7 +311,9 @@ static int close_policy(const struct pod_egress *p, struct kf_profile_text *poli
 		policy->n = out.n;
 	}
 	kf_buf_done(&out);
-	return copy ? 0 : kf_fail(err, E2BIG, "policy: too long with its rules for the network");
+	return copy ? 0
+		    : kf_fail(err, E2BIG,
+			      "policy: cut short, or too long with its rules for the network");
 }
 
 static void add_env(void *ctx, const char *name, const char *value)

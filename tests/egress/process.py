@@ -165,6 +165,48 @@ def parent(t: Tap, place: Place) -> None:
         t.equal(b.process.wait(60), 0, "a worker ends in order when it is told to")
 
 
+CLOSED = r"""
+echo devices $(tail -n +3 /proc/net/dev | cut -d: -f1)
+echo caps $(sed -n 's/^CapBnd:\t//p' /proc/self/status)
+echo broker $(curl -s -o /dev/null -w '%{http_code}' http://ok.test:$PORT/x)
+echo direct $(curl -s --noproxy '*' -o /dev/null -w '%{http_code}' http://127.0.0.1:$PORT/x)
+echo back $(nsenter --net=$OUTSIDE echo yes 2>/dev/null)
+exit 7
+"""
+LEAD_OUT = (12, 13, 16, 19, 21)  # NET_ADMIN, NET_RAW, SYS_MODULE, SYS_PTRACE, SYS_ADMIN
+
+
+def closed(t: Tap, place: Place) -> None:
+    """--close: the command has a network of its own, whoever starts it."""
+    with tempfile.TemporaryDirectory(dir=place.dir) as d:
+        os.chmod(d, 0o755)
+        rules, program = Path(d, "rules"), Path(d, "nono-egress")
+        rules.write_text(place.rules())
+        shutil.copy(BROKER, program)
+        words = [program, "run", "--rules", rules, "--resolver", place.names.address, "--ca", place.dir / "ca.pem", "--secrets", place.keys]
+        env = {**os.environ, "PORT": str(place.plain.port), "OUTSIDE": f"/proc/{os.getpid()}/ns/net"}
+        for who, become in (("root", []), ("somebody", ["setpriv", f"--reuid={UID}", f"--regid={GID}", "--clear-groups"])):
+            def start(*more, script: str = CLOSED, become: list = become) -> tuple[subprocess.CompletedProcess, dict[str, str]]:
+                p = subprocess.run([*map(str, (*become, *words, *more)), "--", "sh", "-c", script], env=env, capture_output=True, text=True, timeout=120)
+                return p, {k: v for k, _, v in (x.partition(" ") for x in p.stdout.splitlines())}
+
+            p, said = start("--close")
+            t.ok(p.returncode == 7 and said["devices"] == "lo" and said["broker"] == "200", f"--close, as {who}: a host is reached by the broker", p)
+            t.ok(said["direct"] == "000" and not said["back"], f"--close, as {who}: ... and by nothing else", p)
+            if who == "root":  # of another user they are about the user namespace alone
+                t.ok(not any(int(said["caps"], 16) >> cap & 1 for cap in LEAD_OUT), "--close, as root: no capability that leads out", p)
+            p, said = start()
+            t.ok(said["broker"] == said["direct"] == "200" and said["back"] == ("yes" if who == "root" else ""), f"control: without --close, as {who}", p)
+            p, _ = start("--close", script="echo ran; kill -9 $$")
+            t.ok(p.returncode == 128 + signal.SIGKILL and p.stdout == "ran\n", f"--close, as {who}: it ends as the command does", p)
+            p, _ = start("--close", "--listen", "127.0.0.1:1x", script="echo ran")
+            t.ok(p.returncode == 1 and "ADDRESS:PORT" in p.stderr and not p.stdout, f"--close, as {who}: without its listener nothing runs", p)
+            p, _ = start("--close", "--secrets", place.dir / "ca.pem", script="echo ran")
+            t.ok(p.returncode == 1 and "ca.pem" in p.stderr and not p.stdout, f"--close, as {who}: without its broker nothing runs", p)
+    p = subprocess.run([BROKER, "run", "--close", "--rules", "/dev/null"], capture_output=True, text=True)
+    t.ok(p.returncode == 2 and "--close is about a COMMAND" in p.stderr, "--close without a command is a mistake", p)
+
+
 def full(t: Tap, place: Place) -> None:
     """There are only so many connections; who waits without a request makes room."""
     with Broker(place, "", "--connections", "20") as b:
@@ -243,5 +285,5 @@ def again(t: Tap, place: Place) -> None:
         t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", "".join(wrong) + p.stderr[-2000:])
 
 
-QUICK = (confined, layouts, memory, parent, full, flood)
+QUICK = (confined, closed, layouts, memory, parent, full, flood)
 ALL = (cost, again)

@@ -34,7 +34,7 @@ PREFIXES = {
     "kube": "kf_kube kf_marks",
     "egress": "kf_egress",
     "egress-node": "kf_pod kf_netns kf_pods kf_serve_command kf_table kf_trail kf_trusted",
-    "nono-egress": "kf_broker",
+    "nono-egress": "kf_broker kf_closed",
     "nono-egress/worker": "kf_worker",
     "denial": "kf_audit kf_bucket kf_denial kf_domains kf_feed kf_fold kf_serials kf_who",
     "enter": "kf_enter",

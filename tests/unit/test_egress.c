@@ -8,6 +8,7 @@
 #include "egress/decide.h"
 #include "egress/dns.h"
 #include "egress/name.h"
+#include "egress/reason.h"
 #include "kf_test.h"
 
 #include <arpa/inet.h>
@@ -309,6 +310,68 @@ static void test_answers_of_name_servers(void **state)
 			 KF_EGRESS_DNS_FAULT);
 }
 
+/* A profile's policy with these @lines, sealed. */
+static void make_policy(const char *lines, struct kf_buf *out)
+{
+	kf_buf_addf(out, "nono-policy 1\nname mine\n%s", lines);
+	kf_egress_rules_seal(out);
+}
+
+static void test_a_policy_has_its_rules(void **state)
+{
+	KF_CLEANUP(kf_buf_done) struct kf_buf policy = KF_BUF_INIT(1 << 16);
+	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(1 << 16);
+	struct kf_egress_rules r;
+	struct kf_err err;
+
+	(void)state;
+	make_policy("fs rx /usr\negress elsewhere\negress host a.test 443\n", &policy);
+	kf_egress_rules_whole(policy.p, policy.n, &text);
+	assert_int_equal(kf_egress_rules_parse(text.p, text.n, &r, &err), 0);
+	assert_string_equal(r.profile, "mine");
+	assert_string_equal(r.hosts->name, "a.test");
+	assert_null(r.hosts->next);
+	kf_egress_rules_done(&r);
+	/* No policy at all is no rules. */
+	kf_buf_reset(&text);
+	kf_egress_rules_whole("x", 1, &text);
+	assert_int_equal(kf_egress_rules_parse(text.p, text.n, &r, &err), -1);
+}
+
+static void test_a_policy_is_closed(void **state)
+{
+	static const struct {
+		const char *lines, *more, *want;
+		bool broker;
+	} rows[] = {
+		{"fs rx /usr\n", "", "fs rx /usr\nnet tcp\n", true},
+		{"net block\n", "", "net block\n", true},
+		{"net connect 443\n", "", "net connect 443\nnet tcp\nnet connect 3128\n", true},
+		{"net connect 443\n", "", "net connect 443\nnet tcp\n", false},
+		{"fs rx /usr\n", "fs deny /k\n", "fs rx /usr\nnet tcp\nfs deny /k\n", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KF_ARRAY_SIZE(rows); i++) {
+		KF_CLEANUP(kf_buf_done) struct kf_buf policy = KF_BUF_INIT(1 << 16);
+		KF_CLEANUP(kf_buf_done) struct kf_buf want = KF_BUF_INIT(1 << 16);
+		KF_CLEANUP(kf_buf_done) struct kf_buf closed = KF_BUF_INIT(1 << 16);
+
+		make_policy(rows[i].lines, &policy);
+		make_policy(rows[i].want, &want);
+		kf_egress_close_policy(policy.p, policy.n, rows[i].broker, rows[i].more, &closed);
+		assert_false(closed.failed);
+		assert_string_equal(closed.p, want.p);
+	}
+}
+
+static void test_reasons_by_their_words(void **state)
+{
+	(void)state;
+	assert_ptr_equal(kf_egress_reason_of("host"), kf_egress_reason(KF_EGRESS_WHY_HOST));
+	assert_null(kf_egress_reason_of("nonsense"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -320,6 +383,9 @@ int main(void)
 		cmocka_unit_test(test_any_line_that_allows_counts),
 		cmocka_unit_test(test_longest_route_serves),
 		cmocka_unit_test(test_answers_of_name_servers),
+		cmocka_unit_test(test_a_policy_has_its_rules),
+		cmocka_unit_test(test_a_policy_is_closed),
+		cmocka_unit_test(test_reasons_by_their_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
