@@ -299,6 +299,11 @@ def enforced(t: Tap, node: Node) -> None:
     t.equal((got["extends"], [g["path"] for g in got["filesystem"]["grant"]]), ("strict", ["/srv/data"]), "... what it was denied is learned")
     t.ok("done" in run("try", "./enforced.json", script).stdout, "... which is enough")
     (node.dir / "enforced.json").unlink()
+    (node.dir / "hosts.json").write_text(json.dumps({"extends": "default", "network": {"allow_domain": ["ok.test"]}}))
+    p = run("learn", "./hosts.json", "wget -q -O - http://other.test:8080/; echo x >/etc/x")
+    got = json.loads((node.dir / "enforced.json").read_text())
+    t.equal((got["extends"], got["network"]["allow_domain"]), ("hosts", [{"domain": "other.test", "ports": [8080]}]), "... a host that the broker refused as well")
+    (node.dir / "enforced.json").unlink()
     p = run("learn", "strict", "echo done")
     t.ok(p.returncode == 0 and "nothing was denied under strict" in p.stderr and not (node.dir / "enforced.json").exists(), "... of nothing, nothing is written", p)
 

@@ -61,12 +61,13 @@ def in_process(pid: str, needles: list[bytes]) -> list[str]:
     return found
 
 
-def look(init: int, places: list[Path], needles: list[bytes]) -> tuple[list[str], int]:
-    """Where the key is: in processes of the container's PID namespace, and in files.  And how many processes there were."""
-    namespace, found, n = os.readlink(f"/proc/{init}/ns/pid"), [], 0
+def look(init: int, places: list[Path], needles: list[bytes], kind: str = "pid") -> tuple[list[str], int]:
+    """Where the key is: in processes of the container's PID namespace, or of another @kind, and in files.  And how many
+    processes there were."""
+    namespace, found, n = os.readlink(f"/proc/{init}/ns/{kind}"), [], 0
     for d in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(d / "ns/pid") != namespace:
+            if os.readlink(d / "ns" / kind) != namespace:
                 continue
         except OSError:  # it has ended, or is the machine's own
             continue

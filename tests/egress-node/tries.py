@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """tries.py quick|all: "kubefence try" of profiles with hosts and keys, on a machine of the test's: its network is the
 "internet" of field.py, whose name server is in its /etc/resolv.conf."""
+import ctypes
 import json
 import os
 import re
@@ -13,15 +14,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-from field import BIN, DNS, INTERNET, INTERNET6, Field, inside, own_place, sh  # noqa: E402
+from field import BIN, DNS, INTERNET, INTERNET6, Field, inside, libc, own_place, sh  # noqa: E402
 from forge import TlsServer, git_handler  # noqa: E402
 from harness import PASSWORD  # noqa: E402
+import matrix  # noqa: E402
 from seek import look, spellings  # noqa: E402
 from lib.tap import Tap  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 
 KEY = "sk-the-key-that-only-the-broker-has-0815"
 GIT_PORT = 8444
+CLONE_NEWUSER = 0x10000000
+UID = 54321
 CA = "/field/ca.pem"
 MINE = {
     "extends": "default",
@@ -47,6 +51,16 @@ class Laptop:
             (self.keys / name).write_text(value + "\n")
             (self.keys / name).chmod(0o600)
         self.profile("mine", MINE)
+        # Somebody who is not root, with a home, and keys in it.
+        self.home, self.bin = f.dir / "home", f.dir / "bin"
+        self.own_keys = self.home / "keys"
+        self.work = self.home / "project"
+        self.work.mkdir(parents=True)
+        shutil.copytree(self.keys, self.own_keys)
+        self.bin.mkdir()
+        for name in ("kubefence", "nono", "nono-egress"):
+            shutil.copy(BIN / name, self.bin)
+        sh("chown", "-R", f"{UID}:{UID}", self.home)
         (f.dir / "resolv.conf").write_text(f"nameserver {DNS}\n")
         sh("mount", "--bind", f.dir / "resolv.conf", os.path.realpath("/etc/resolv.conf"))
         f.names.names["git.test"] = [INTERNET]
@@ -61,6 +75,16 @@ class Laptop:
                 "--ca", f"{self.f.dir}/ca.pem", *(["--secret", f"agent-keys={self.keys}"] if keys else []),
                 "-v", f"{self.shown}:/field:ro", "-e", f"CURL_CA_BUNDLE={CA}", "-e", f"GIT_SSL_CAINFO={CA}", "-e", "HOME=/tmp", *map(str, words),
                 "--", "sh", "-c", script]
+
+    def alone_words(self, *words, script: str = "", profile: str = "mine", keys: bool = True, uid: int = UID) -> list[str]:
+        """The same without a container, as somebody who is not root."""
+        return ["nsenter", f"--net=/run/netns/{self.f.world}", "setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--",
+                "env", f"HOME={self.home}", "MODEL_KEY=of-the-shell", str(self.bin / "kubefence"), "try", "--no-container", "-p", f"{self.f.dir}/{profile}.json",
+                "--ca", f"{self.f.dir}/ca.pem", *(["--secret", f"agent-keys={self.own_keys}"] if keys else []),
+                "-e", f"CURL_CA_BUNDLE={self.shown}/ca.pem", *map(str, words), "--", "sh", "-c", script]
+
+    def alone(self, script: str, *words, **more) -> subprocess.CompletedProcess:
+        return subprocess.run(self.alone_words(*words, script=script, **more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, cwd=self.work)
 
     def run(self, script: str, *words, **more) -> subprocess.CompletedProcess:
         return subprocess.run(self.words(*words, script=script, **more), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
@@ -137,7 +161,7 @@ def keys(t: Tap, m: Laptop) -> None:
         try:
             wait_until(lambda: (work / "at-work").exists() or p.poll() is not None, "the command")
             init = first_of(p.pid)
-            return (*look(init, [Path(f"/proc/{init}/root/{d}") for d in (str(m.f.dir), "field", "work", "dev/shm", "nono")], spellings(KEY)), "")
+            return (*look(init, [Path(f"/proc/{init}/root/{d}") for d in (str(m.keys), "field", "work", "dev/shm", "nono")], spellings(KEY)), "")
         finally:
             (work / "go").touch()
             out, err = p.communicate(timeout=300)
@@ -156,9 +180,9 @@ def keys(t: Tap, m: Laptop) -> None:
     t.ok(any("environ" in x for x in found) and any("memory" in x for x in found), "control: one that is given it has it", f"{n} processes: {found}")
 
 
-def first_of(pid: int) -> int:
-    """The first process of the container that process @pid runs."""
-    own = os.readlink("/proc/self/ns/pid")
+def first_of(pid: int, kind: str = "pid", own: int = 0) -> int:
+    """The first process below @pid that is in another namespace of that kind than this one, or than the one with inode @own."""
+    own = own or os.stat(f"/proc/self/ns/{kind}").st_ino
 
     def children(p: int) -> list[int]:
         try:
@@ -169,7 +193,7 @@ def first_of(pid: int) -> int:
     def found(p: int) -> int:
         for c in children(p):
             try:
-                if os.readlink(f"/proc/{c}/ns/pid") != own:
+                if os.stat(f"/proc/{c}/ns/{kind}").st_ino != own:
                     return c
             except OSError:
                 continue
@@ -178,6 +202,113 @@ def first_of(pid: int) -> int:
         return 0
 
     return wait_until(lambda: found(pid), "the container's first process")
+
+
+ALONE = f"""
+mark() {{ printf "\n== %s\n" $1; }}
+mark env; env
+mark allowed; curl -sS https://ok.test/x
+mark refused; curl -sS http://other.test/
+mark raw; curl -sS --noproxy '*' --resolve ok.test:443:{INTERNET} https://ok.test/ 2>&1 && echo OPEN
+mark route; curl -sS -o /dev/null -w '%{{http_code}}' $API_BASE_URL/none
+mark keys; cat ../keys/model 2>&1
+mark back; nsenter --net=/proc/1/ns/net true 2>&1 && echo OPEN
+mark end; touch at-work; n=0; while [ ! -e go ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done; exit 7
+"""
+
+
+def alone(t: Tap, m: Laptop) -> None:
+    """Without a container, and without root."""
+    m.profile("mine", {**MINE, "workdir": {"access": "readwrite"}})
+    before = len(m.f.tls.requests)
+
+    def turn(script: str, *words) -> tuple:
+        for name in ("at-work", "go"):
+            (m.work / name).unlink(missing_ok=True)
+        p = subprocess.Popen(m.alone_words(*words, script=script), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=m.work)
+        try:
+            wait_until(lambda: (m.work / "at-work").exists() or p.poll() is not None, "the command")
+            shell = first_of(p.pid, "net", os.stat(f"/run/netns/{m.f.world}").st_ino)
+            return p, *look(shell, [], spellings(KEY), "net")
+        finally:
+            (m.work / "go").touch()
+            texts[:] = p.communicate(timeout=300)
+
+    texts: list[str] = []
+    p, found, n = turn(ALONE)
+    out, err = texts
+    said = marked(subprocess.CompletedProcess([], p.returncode, out, err))
+    t.ok(p.returncode == 7 and "end" in said, "alone: the command ends with its own status", out + err)
+    t.ok('"head"' in said["allowed"], "alone: an allowed host is reached", out + err)
+    t.ok("does not allow this host" in said["refused"] and "the platform team" in said["refused"], "alone: another one is refused, and told whom to ask", said)
+    t.ok("refused: other.test:80: the profile does not allow this host" in err and "what the command writes stays" in err, "alone: ... which is told at the end", err)
+    control = subprocess.run(["nsenter", f"--net=/run/netns/{m.f.world}", "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "sh", "-c",
+                              f"curl -sS --cacert {m.shown}/ca.pem --resolve ok.test:443:{INTERNET} https://ok.test/; cat {m.own_keys}/model"],
+                             capture_output=True, text=True, timeout=300)
+    t.ok("OPEN" not in said["raw"] and '"head"' in control.stdout, "alone: everything else is closed; control: this user reaches it outside", f"{said['raw']} {control}")
+    t.ok("OPEN" not in said["back"], "alone: no way back into the machine's network", said["back"])
+    heads = b"".join(h for h, _ in m.f.tls.requests[before:])
+    t.ok(said["route"].strip() == "204" and KEY.encode() in heads, "alone: a route's request arrives with the key", f"{said['route']} {heads}")
+    t.ok(KEY not in said["keys"] and "ermission denied" in said["keys"] and KEY in control.stdout,
+         "alone: the command cannot read the key; control: its user can", f"{said['keys']} {control}")
+    t.ok(n >= 1 and not found, "alone: the key is nowhere in the command's processes", f"{n}: {found}")
+    _, found, n = turn(ALONE.split("mark env")[0] + "mark end" + ALONE.split("mark end")[1], "-e", f"HELD={KEY}")
+    t.ok(any("environ" in x for x in found), "control: alone: where one is given it, it is found", f"{n}: {found}")
+    env = dict(x.split("=", 1) for x in said["env"].splitlines() if "=" in x)
+    t.ok("MODEL_KEY" not in env and env.get("HOME") == str(m.home) and env.get("API_KEY") == "nono-egress-adds-the-key",
+         "alone: what else the shell's environment has does not reach it", env)
+
+
+def without_namespaces() -> None:
+    """A user namespace in which no further one may be made stands for a machine that lets no user have one."""
+    r, w = os.pipe()
+    pid = os.getpid()
+    if not (helper := os.fork()):
+        os.read(r, 1)
+        for name in ("uid_map", "gid_map"):
+            Path(f"/proc/{pid}/{name}").write_text("0 0 65536")
+        os._exit(0)
+    if libc.unshare(CLONE_NEWUSER):
+        raise OSError(ctypes.get_errno(), "unshare")
+    os.write(w, b"x")
+    os.waitpid(helper, 0)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def alone_mistakes(t: Tap, m: Laptop) -> None:
+    m.profile("inside", {**MINE, "filesystem": {"read": [str(m.own_keys / "model")]}})
+    m.profile("plain", {"extends": "default", "workdir": {"access": "readwrite"}})
+    for what, p, code, says in (
+            ("an option of containers", m.alone("echo ran", "--token"), 2, "--token is about a container"),
+            ("a credential without its Secret", m.alone("echo ran", keys=False), 1, "--secret agent-keys=DIR"),
+            ("a key that this user cannot read", m.alone("echo ran", "--secret", f"agent-keys={m.keys}", keys=False), 1, "Permission denied"),
+            ("a profile that grants the key", m.alone("echo ran", profile="inside"), 1, "where the keys of --secret would be")):
+        t.ok(p.returncode == code and says in p.stderr and "ran" not in p.stdout, f"alone: {what}: told, and nothing runs", p)
+    words = [x for x in m.alone_words(script="echo ran") if x != "--no-container"]
+    p = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    t.ok(p.returncode == 1 and "needs root" in p.stderr and "--no-container" in p.stderr, "without root a container is refused, and what goes is named", p)
+    p = subprocess.run(m.alone_words(script="echo ran")[2:], capture_output=True, text=True, timeout=300, cwd=m.work, preexec_fn=without_namespaces)
+    t.ok(p.returncode == 1 and "user.max_user_namespaces" in p.stderr and "ran" not in p.stdout, "alone: a machine without user namespaces: told which setting", p)
+    words = m.alone_words(script="echo ran; echo x >made", profile="plain", keys=False)
+    del words[words.index("--ca"):words.index("--ca") + 2]
+    p = subprocess.run(words[2:], capture_output=True, text=True, timeout=300, cwd=m.work, preexec_fn=without_namespaces)
+    t.ok(p.stdout == "ran\n" and (m.work / "made").exists(), "alone: a profile without hosts needs none", p)
+
+
+def ways(t: Tap, m: Laptop) -> None:
+    """Every way out that tests of pods try."""
+    subprocess.run(["gcc", "-static", "-O1", "-o", m.shown / "ways", HERE / "ways.c"], check=True)
+
+    def told(text: str) -> dict[str, str]:
+        return {w: rest for w, _, rest in (x.partition(" ") for x in text.splitlines()) if w in matrix.WAYS}
+
+    script = " ".join(["/field/ways", *matrix.ARGS[1:], "1"])
+    control = told(m.outside(m.shown / "ways", *matrix.ARGS[1:], "1").stdout)
+    leads = {w for w, how in control.items() if how == "sent"}
+    t.ok(leads >= {"tcp", "tcp6", "udp", "udp6", "dns"}, "control: from the machine these lead out", control)
+    for who, p in (("in a container", m.run(script)), ("alone", m.alone(script.replace("/field", str(m.shown))))):
+        said = told(p.stdout)
+        t.ok(set(said) >= leads and "sent" not in said.values(), f"{who}: every way is closed", f"{said} {p}")
 
 
 def mistakes(t: Tap, m: Laptop) -> None:
@@ -244,7 +375,7 @@ def main() -> int:
     own_place()
     with Field() as f:
         m = Laptop(f)
-        for case in (hosts, keys, mistakes, *((git, learns) if mode == "all" else ())):
+        for case in (hosts, keys, mistakes, alone, alone_mistakes, *((git, learns, ways) if mode == "all" else ())):
             begin = time.monotonic()
             t.case(case.__name__, case, t, m)
             print(f"# {case.__name__}: {time.monotonic() - begin:.1f} s", flush=True)

@@ -68,9 +68,9 @@ struct kf_denials_egress {
 void kf_denials_egress_read(struct kf_denials_egress *egress, struct kf_who_table *owners,
 			    void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx);
 void kf_denials_egress_close(struct kf_denials_egress *egress);
-/* Call @refused for each refusal in the whole log @path, which nobody writes any more. */
-int kf_denials_egress_all(const char *path,
-			  void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
-			  struct kf_err *err);
+/* Call @refused for each refusal in the log that is open at @fd, from where that is; nobody writes
+ * it any more. */
+int kf_denials_egress_all(int fd, void (*refused)(void *ctx, const struct kf_denial *denial),
+			  void *ctx, struct kf_err *err);
 
 #endif

@@ -136,22 +136,16 @@ void kf_denials_egress_close(struct kf_denials_egress *e)
 	kf_buf_done(&e->rest);
 }
 
-int kf_denials_egress_all(const char *path,
-			  void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
-			  struct kf_err *err)
+int kf_denials_egress_all(int fd, void (*refused)(void *ctx, const struct kf_denial *denial),
+			  void *ctx, struct kf_err *err)
 {
 	struct kf_denials_egress e = {
-		.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC),
-		.begun = true,
-		.rest = KF_BUF_INIT(KF_EGRESS_LINES),
-	};
+		.fd = fd, .begun = true, .rest = KF_BUF_INIT(KF_EGRESS_LINES)};
 	struct kf_who_table owners = {0};
-	ssize_t n = -1;
+	ssize_t n;
 
-	while (e.fd >= 0 && (n = read_piece(&e, &owners, refused, ctx)) > 0)
+	while ((n = read_piece(&e, &owners, refused, ctx)) > 0)
 		;
-	if (n < 0)
-		(void)kf_fail_sys(err, "read '%s'", path);
-	kf_denials_egress_close(&e);
-	return n < 0 ? -1 : 0;
+	kf_buf_done(&e.rest);
+	return n < 0 ? kf_fail_sys(err, "read the broker's log") : 0;
 }

@@ -233,17 +233,27 @@ static int give_key(const struct key_giver *g, const char *name, const char *dir
 		       : hide_path(from, rootfs, g->container, g->arena, err);
 }
 
+int try_egress_secret(const struct try_options *o, const struct kf_egress_rules *rules,
+		      const struct kf_egress_credential *credential, const char **ret,
+		      struct kf_err *err)
+{
+	const char *name = rules->secrets[credential->dir];
+
+	*ret = find_secret(&o->secrets, name);
+	return *ret ? 0
+		    : kf_fail(err, ENOENT,
+			      "profile '%s' has a credential with the secret '%s': name a "
+			      "directory that has the key, in a file '%s', with --secret %s=DIR",
+			      rules->profile, name, credential->key, name);
+}
+
 static int give_credential(const struct key_giver *g, const struct kf_egress_route *route,
 			   const struct kf_egress_credential *c, struct kf_err *err)
 {
-	const char *name = g->rules->secrets[c->dir];
-	const char *dir = find_secret(&g->options->secrets, name);
+	const char *name = g->rules->secrets[c->dir], *dir;
 
-	if (!dir)
-		return kf_fail(err, ENOENT,
-			       "profile '%s' has a credential with the secret '%s': name a "
-			       "directory that has the key, in a file '%s', with --secret %s=DIR",
-			       g->rules->profile, name, c->key, name);
+	if (try_egress_secret(g->options, g->rules, c, &dir, err) < 0)
+		return -1;
 	return give_key(g, name, dir, c->key, err) < 0
 		       ? kf_fail_wrap(err,
 				      "--secret '%s=%s': the key '%s' of the profile's "
@@ -265,8 +275,6 @@ static int give_secrets(const struct key_giver *g, struct kf_err *err)
 	c->masked = kf_arena_calloc(g->arena, 2 * n * (1 + c->nmounts) + 1, sizeof(*c->masked));
 	if (!c->masked)
 		return kf_fail_nomem(err, "try");
-	if (check_secrets(g->rules, &g->options->secrets, err) < 0)
-		return -1;
 	for (const struct kf_egress_route *r = g->rules->routes; r; r = r->next)
 		for (const struct kf_egress_credential *k = r->credentials; k; k = k->next)
 			if (give_credential(g, r, k, err) < 0)
@@ -274,8 +282,8 @@ static int give_secrets(const struct key_giver *g, struct kf_err *err)
 	return 0;
 }
 
-static int read_rules(const struct kf_compiled *profile, struct kf_egress_rules *ret,
-		      struct kf_err *err)
+int try_egress_rules(const struct kf_compiled *profile, struct kf_egress_rules *ret,
+		     struct kf_err *err)
 {
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(2 * KF_LIMIT_EGRESS_RULES);
 
@@ -365,6 +373,12 @@ static int check_ca(const struct kf_egress_rules *rules, const char *ca, struct 
 				     ca ? ca : KF_EGRESS_CA);
 }
 
+int try_egress_check(const struct try_options *o, const struct kf_egress_rules *rules,
+		     struct kf_err *err)
+{
+	return check_ca(rules, o->ca, err) < 0 ? -1 : check_secrets(rules, &o->secrets, err);
+}
+
 static int start_broker(const char *ca, struct try_egress *ret, struct kf_err *err)
 {
 	char program[PATH_MAX];
@@ -396,9 +410,9 @@ int try_egress_start(const struct try_stage *stage, const struct try_options *o,
 	const struct key_giver giver = {stage, &rules, o, c, arena};
 	int r;
 
-	if (read_rules(&o->compiled, &rules, err) < 0)
+	if (try_egress_rules(&o->compiled, &rules, err) < 0)
 		return -1;
-	r = check_ca(&rules, o->ca, err);
+	r = try_egress_check(o, &rules, err);
 	if (r == 0)
 		r = give_secrets(&giver, err);
 	kf_egress_rules_done(&rules);
@@ -420,14 +434,25 @@ void try_egress_stop(struct try_egress *egress)
 
 /* ---- what was refused ---- */
 
-int try_egress_refused(const struct try_stage *stage,
-		       void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
-		       struct kf_err *err)
+/* The broker's log; -1 if there was no broker. */
+static int open_log(const struct try_stage *stage, int *ret_fd, struct kf_err *err)
 {
 	char log[PATH_MAX];
 
 	(void)snprintf(log, sizeof(log), "%s/" BROKER_LOG, stage->dir);
-	return kf_denials_egress_all(log, refused, ctx, err) < 0 && err->code != ENOENT ? -1 : 0;
+	*ret_fd = open(log, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	return *ret_fd < 0 && errno != ENOENT ? kf_fail_sys(err, "open '%s'", log) : 0;
+}
+
+int try_egress_refused(const struct try_stage *stage,
+		       void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
+		       struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+
+	if (open_log(stage, &fd, err) < 0)
+		return -1;
+	return fd < 0 ? 0 : kf_denials_egress_all(fd, refused, ctx, err);
 }
 
 /* Each refusal once. */
@@ -469,18 +494,27 @@ static void print_refusal(const struct kf_denial *d)
 		kf_print_line(stderr, "    would be allowed by %s", rule.p);
 }
 
-int try_egress_report(const struct try_stage *stage, struct kf_err *err)
+int try_egress_report(int fd, struct kf_err *err)
 {
 	struct egress_report r = {.v = calloc(REPORT_MAX, sizeof(*r.v))};
 	int status;
 
 	if (!r.v)
 		return kf_fail_nomem(err, "what was refused");
-	status = try_egress_refused(stage, keep_refusal, &r, err);
+	status = kf_denials_egress_all(fd, keep_refusal, &r, err);
 	for (size_t i = 0; i < r.n; i++)
 		print_refusal(&r.v[i]);
 	if (r.more)
 		kf_print_line(stderr, "refused: %zu more", r.more);
 	free(r.v);
 	return status;
+}
+
+int try_egress_report_stage(const struct try_stage *stage, struct kf_err *err)
+{
+	KF_CLOSE int fd = -1;
+
+	if (open_log(stage, &fd, err) < 0)
+		return -1;
+	return fd < 0 ? 0 : try_egress_report(fd, err);
 }

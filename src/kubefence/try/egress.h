@@ -12,6 +12,8 @@
 #include <sys/types.h>
 
 struct kf_denial;
+struct kf_egress_credential;
+struct kf_egress_rules;
 
 struct try_egress {
 	pid_t pid; /* 0: it does not run */
@@ -34,7 +36,20 @@ void try_egress_stop(struct try_egress *egress);
 int try_egress_refused(const struct try_stage *stage,
 		       void (*refused)(void *ctx, const struct kf_denial *denial), void *ctx,
 		       struct kf_err *err);
-/* Tell people what it has refused, and what would have allowed it. */
-int try_egress_report(const struct try_stage *stage, struct kf_err *err);
+/* Tell people what was refused according to the broker's log at @fd, and what would have allowed
+ * it. */
+int try_egress_report(int fd, struct kf_err *err);
+int try_egress_report_stage(const struct try_stage *stage, struct kf_err *err);
+
+/* For a command with and without a container: the rules of @profile, to be released; the directory
+ * that --secret names for @credential, an error if there is none; that each --secret is one of the
+ * profile's, and that the authorities' certificates are there. */
+int try_egress_rules(const struct kf_compiled *profile, struct kf_egress_rules *ret,
+		     struct kf_err *err);
+int try_egress_secret(const struct try_options *o, const struct kf_egress_rules *rules,
+		      const struct kf_egress_credential *credential, const char **ret,
+		      struct kf_err *err);
+int try_egress_check(const struct try_options *o, const struct kf_egress_rules *rules,
+		     struct kf_err *err);
 
 #endif

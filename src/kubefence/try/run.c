@@ -64,7 +64,7 @@ void try_options_init(struct try_options *o)
 	o->secrets = (struct kf_option_list)KF_OPTION_LIST(o->secrets_v);
 }
 
-/* Check the options.  KF_EXIT_OK, or the exit code. */
+/* Check the options that have values of a form.  KF_EXIT_OK, or the exit code. */
 static int check_run(const struct try_options *o)
 {
 	for (size_t i = 0; i < o->env.n; i++)
@@ -107,6 +107,13 @@ static int compile_profile(struct try_options *o, struct kf_profiles *profiles)
 					"'%s' has neither hosts nor credentials",
 					o->compiled.name);
 	return r < 0 ? KF_EXIT_FAILED : KF_EXIT_OK;
+}
+
+int try_prepare(struct try_options *o, struct kf_profiles *profiles)
+{
+	const int status = check_run(o);
+
+	return status == KF_EXIT_OK ? compile_profile(o, profiles) : status;
 }
 
 /* Find the absolute path of @name, which is looked up in PATH if it has no slash. */
@@ -406,7 +413,7 @@ static int run_all(const struct try_options *o, const struct try_hooks *hooks,
 		return -1;
 	if (hooks)
 		return hooks->after(hooks->ctx, &r->stage, &r->c, err) < 0 ? -1 : status;
-	return try_egress_report(&r->stage, err) < 0 ? -1 : status;
+	return try_egress_report_stage(&r->stage, err) < 0 ? -1 : status;
 }
 
 int try_run(struct try_options *o, const struct try_hooks *hooks)
@@ -419,9 +426,7 @@ int try_run(struct try_options *o, const struct try_hooks *hooks)
 
 	kf_arena_init(&arena, MEMORY_MAX);
 	kf_profiles_init(&profiles);
-	status = check_run(o);
-	if (status == KF_EXIT_OK)
-		status = compile_profile(o, &profiles);
+	status = try_prepare(o, &profiles);
 	if (status != KF_EXIT_OK)
 		return status;
 	status = run_all(o, hooks, &r, &arena, &err);

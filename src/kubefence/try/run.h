@@ -25,7 +25,7 @@ struct try_options {
 	struct kf_option_list env, volumes, dirs, secrets;
 	struct kf_compiled compiled; /* the profile; unless it is --plain */
 	bool own;		     /* it is one of a file or of --dir */
-	bool token, plain, no_guard;
+	bool token, plain, no_guard, no_container;
 	char **command;
 	int ncommand;
 };
@@ -79,6 +79,8 @@ struct try_hooks {
 int try_take_user(void *target, const char *s, struct kf_err *err);
 /* The values of options that are not given. */
 void try_options_init(struct try_options *o);
+/* Check the options' values, and compile the profile into @o; an exit code. */
+int try_prepare(struct try_options *o, struct kf_profiles *profiles);
 /* Run the container; an exit code: the command's own, or what went wrong, which was reported.
  * @hooks may be NULL. */
 int try_run(struct try_options *o, const struct try_hooks *hooks);
