@@ -26,7 +26,7 @@ MESSAGES = {
         "kf_doctor_say", "set_result", "report_finding", "report_skip", "kf_command_fail", "kf_command_usage", "nri_fail", "nri_error_set",
         "nri_failed", "kf_log", "kf_ext4_fail", "add_warning", "refuse_container", "refuse_entry", "refuse_choice", "refuse_option", "break_worker", "give_up",
         "kf_pod_broken", "set_reason", "kf_agent_claim", "kf_agent_take_api", "report_part", "say", "kf_nono_print", "kf_report_say",
-        "kf_report_finish", "fprintf", "kf_print_text", "kf_agent_plugin_said", "kf_print_line", "reply_text", "add_reply",
+        "kf_report_finish", "explain_failure", "fprintf", "kf_print_text", "kf_agent_plugin_said", "kf_print_line", "reply_text", "add_reply",
         "kf_arena_printf", "kf_buf_add_line", "fputs"), SAID),
 }
 # What gets literals of several words and prints no message with them, and why.
