@@ -122,13 +122,10 @@ struct record_search {
 
 static void take_record(struct record_search *s, const struct kf_started *started)
 {
-	struct kf_who *who;
-
 	if ((s->pid && started->pid != s->pid) || (s->id && strcmp(started->id, s->id) != 0))
 		return;
-	who = kf_who_get(s->table, started);
-	if (who)
-		s->ret[s->n++] = who;
+	s->ret[s->n] = kf_who_get(s->table, started);
+	s->n += s->ret[s->n] != NULL;
 }
 
 /* Read all records until there are as many containers as are wanted. */
