@@ -23,7 +23,7 @@ CHART = f"{ROOT}/charts/kubefence"
 MAP = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 # With these every template has all of its text.
 ALL = {
-    "kata.enabled": True, "runtimeClasses.kataNono.enabled": True, "denials.enabled": True, "egress.enabled": True, "review.enabled": True,
+    "kata.enabled": True, "runtimeClasses.kataNono.enabled": True, "denials.enabled": True, "egress.enabled": True, "review.enabled": True, "ocsf.enabled": True,
     "monitoring.enabled": True, "admission.execPolicy": True, "serviceAccount.create": True, "seLinuxType": "spc_t",
     "config.defaultProfile": "strict", "nodeSetup.distribution": "containerd",
     "nodeSetup.nri.pluginPath": "/opt/nri/plugins", "kata.qemu.machineAccelerators": "a=b", "containerdConfigPath": "/etc/x.toml",
