@@ -124,11 +124,6 @@ def start(node: Node, b, name: str, **kw) -> str:
     return node.start(b, "--pid-file", b.dir / "init.pid")
 
 
-def at_full_speed(b) -> None:
-    """Bundles have the share of a pod that asks for no CPU, which is next to nothing beside others."""
-    b.config["linux"]["resources"].setdefault("cpu", {})["shares"] = 1024
-
-
 def enter(node: Node, cid: str, args: list[str], until: str = "", caps=None, cwd: str = "/", bare: bool = False) -> str:
     """What @args, entered as a runtime's shim does it, print until a line has @until in it, or until they end.  They may take as
     long as they like while they print something now and then."""

@@ -453,7 +453,6 @@ def flood(t: Tap) -> None:
     node, feed = Node(shutil.which("runc")), Feed()
     try:
         b = node.bundle(["sleep", "1000000"], image={"/bin/flood": f.compile_c(FLOOD, node.dir / "flood")})
-        f.at_full_speed(b)
         node.profile("flood", "fs rx-root", "fs rw /tmp")
         node.settings(default="flood")
         cid = f.start(node, b, "flood")
@@ -572,7 +571,6 @@ def memory(t: Tap) -> None:
     node, feed = Node(shutil.which("runc")), Feed()
     try:
         b = node.bundle(["sleep", "1000000"], image={"/bin/flood": f.compile_c(FLOOD, node.dir / "flood")})
-        f.at_full_speed(b)
         cid = f.start(node, b, "flood")
         high = []
         for _ in range(4):
