@@ -24,7 +24,8 @@ static void unescape_field(char *s)
 
 	for (; *s; s++) {
 		if (s[0] == '\\' && s[1] && s[2] && s[3]) {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+			*out++ = (char)((unsigned)(s[1] - '0') << 6 | (unsigned)(s[2] - '0') << 3 |
+					(unsigned)(s[3] - '0'));
 			s += 3;
 		} else {
 			*out++ = *s;

@@ -24,6 +24,7 @@ GROWS = {
     "src/node/inuse.c": (1, "pointers to what lies in an arena of LIST_MAX"),
     "src/nono-egress/worker/tls.c": (1, "shrinks"),
     "src/musl/alloc.c": (1, "realloc() itself"),
+    "src/nono-runc/mounted.c": (1, "a line of the kernel's table of mounts, whose paths are at most PATH_MAX"),
     "src/nono-runc/pinned.c": (1, "a line of the kernel's table of mounts, whose paths are at most PATH_MAX"),
     "src/nono/source.c": (1, "shrinks"),
     "src/nri/ttrpc.c": (1, "a message, at most NRI_TTRPC_DATA_MAX"),
