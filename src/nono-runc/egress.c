@@ -15,6 +15,7 @@
 #include "egress/servers.h"
 #include "flat/flat.h"
 #include "flat/launcher.h"
+#include "nono-runc/mounted.h"
 #include "nono-runc/pinned.h"
 #include "nono-runc/record.h"
 #include "nono-runc/review.h"

@@ -5,7 +5,6 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "nono-runc/pinned.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,13 +56,7 @@ static int find_mount(int fd, int *ret_id, char ret_path[static PATH_MAX], struc
 	return found ? 0 : kf_fail(err, EIO, "'%s' names no mount", link);
 }
 
-/* A line of the list of mounts. */
-struct mount_line {
-	int id;
-	const char *device, *root, *point;
-};
-
-static int split_line(char *line, struct mount_line *ret, struct kf_err *err)
+int kf_guard_mount_split(char *line, struct kf_guard_mount *ret, struct kf_err *err)
 {
 	char *field[FIELDS], *save;
 
@@ -74,13 +67,13 @@ static int split_line(char *line, struct mount_line *ret, struct kf_err *err)
 	}
 	unescape_field(field[ROOT]);
 	unescape_field(field[POINT]);
-	*ret = (struct mount_line){(int)strtol(field[ID], NULL, 10), field[DEVICE], field[ROOT],
-				   field[POINT]};
+	*ret = (struct kf_guard_mount){(int)strtol(field[ID], NULL, 10), field[DEVICE], field[ROOT],
+				       field[POINT]};
 	return 0;
 }
 
 /* What lies at @path on the mount @m. */
-static int place_on(const struct mount_line *m, const char *path, struct kf_guard_mounted *ret,
+static int place_on(const struct kf_guard_mount *m, const char *path, struct kf_guard_mounted *ret,
 		    struct kf_err *err)
 {
 	const char *below = path + (strcmp(m->point, "/") == 0 ? 0 : strlen(m->point));
@@ -126,9 +119,9 @@ static int read_mounts(const char *path, struct kf_guard_mounted *ret_own,
 		return kf_fail_sys(err, "open '" KF_GUARD_MOUNTS "'");
 	while (r == 0 && getline(&line, &size, mounts) > 0) {
 		struct kf_guard_mounted other;
-		struct mount_line m;
+		struct kf_guard_mount m;
 
-		r = split_line(line, &m, err);
+		r = kf_guard_mount_split(line, &m, err);
 		if (r == 0 && m.id == id) {
 			r = place_on(&m, real, ret_own, err);
 			found = true;

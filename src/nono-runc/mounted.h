@@ -7,6 +7,17 @@
 #include <limits.h>
 #include <stdbool.h>
 
+#define KF_GUARD_MOUNTS "/proc/self/mountinfo"
+
+/* A mount, as a line of that table has it; the words lie in the line. */
+struct kf_guard_mount {
+	int id;
+	const char *device, *root, *point;
+};
+
+/* Split @line, which is changed. */
+int kf_guard_mount_split(char *line, struct kf_guard_mount *ret, struct kf_err *err);
+
 /* Where something lies in its file system, by whatever path and mount it is reached: two that are
  * in one tree are the same volume, or parts of it. */
 struct kf_guard_mounted {

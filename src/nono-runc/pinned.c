@@ -3,6 +3,7 @@
 #include "nono-runc/pinned.h"
 
 #include "base/cleanup.h"
+#include "nono-runc/mounted.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,23 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fields of a line; see proc_pid_mountinfo(5). */
-enum { ROOT = 3, MOUNT_POINT = 4 };
-
 /* Where @line, which is changed, says that @root is mounted; NULL if it is about another one. */
 static const char *mount_point(char *line, const char *root)
 {
-	const char *field[MOUNT_POINT + 1];
-	char *save;
+	struct kf_guard_mount m;
 
-	for (unsigned i = 0; i <= MOUNT_POINT; i++) {
-		field[i] = strtok_r(i ? NULL : line, " \n", &save);
-		if (!field[i])
-			return NULL;
-	}
-	/* A path with a space or the like is written in another way. */
-	return strcmp(field[ROOT], root) == 0 && !strchr(field[MOUNT_POINT], '\\')
-		       ? field[MOUNT_POINT]
+	/* The record of a pod is made of lines and words. */
+	return kf_guard_mount_split(line, &m, KF_ERR_IGNORED) == 0 && strcmp(m.root, root) == 0 &&
+			       !strpbrk(m.point, " \t\n\\")
+		       ? m.point
 		       : NULL;
 }
 

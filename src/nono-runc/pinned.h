@@ -8,8 +8,6 @@
 
 #include <stdint.h>
 
-#define KF_GUARD_MOUNTS "/proc/self/mountinfo"
-
 /* The path where the runtime keeps the network namespace @inode, which is there as long as the pod
  * is, and which the broker's parent sees as we do.  containerd's config.json has the path in /proc
  * of the pod's first process instead, CRI-O's has this one.  @mounts is
