@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import feed as f
-from feed import Feed, Node, auditlog, box, wait_until
+from feed import DEADLINE, Feed, Node, auditlog, box, wait_until
 from lib_guard import own_mount_namespace
 from tap import Tap
 
@@ -325,6 +325,21 @@ def restart(t: Tap) -> None:
         feed.close()
 
 
+def writer_killed(t: Tap) -> None:
+    """Without the process that writes Events there would be none any more, and the confined feed cannot start another."""
+    feed = Feed("--events", env={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"})
+    try:
+        writer, = Path(f"/proc/{feed.process.pid}/task/{feed.process.pid}/children").read_text().split()
+        os.kill(int(writer), signal.SIGKILL)
+        t.equal(feed.process.wait(DEADLINE), 1, "the process that writes Events is killed: the feed ends with status 1, to be started again")
+        t.ok("the process that writes Events has ended" in feed.said(), "... and says why", feed.said())
+        feed.reader.join()
+        feed.start()
+        t.equal(feed.stop(), 0, "... which it can be")
+    finally:
+        feed.close()
+
+
 def many_known(t: Tap) -> None:
     """A feed that starts on a full node reads what the guard noted once, not once for each sandbox that it knows."""
     n = 1000
@@ -590,7 +605,7 @@ def main() -> int:
     if box.landlock_abi() < 7:
         t.skip("denials in the audit log", "the kernel's Landlock logs none (ABI 7, Linux 6.15, does)")
         return t.done()
-    cases = [short_lives, learned, framework, restart, many_known, seccomp, flood, memory, delayed, waits, matrix]
+    cases = [short_lives, learned, framework, restart, writer_killed, many_known, seccomp, flood, memory, delayed, waits, matrix]
     wanted = sys.argv[2:]
     try:
         with f.turned_on():

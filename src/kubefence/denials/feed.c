@@ -51,7 +51,7 @@ struct profile_count {
 struct denials {
 	const struct kf_denials_options *options;
 	struct event_base *base;
-	struct event *log, *soon, *often, *signals[2];
+	struct event *log, *soon, *often, *signals[2], *writer_end;
 	struct kf_http *http;
 	int audit;
 	struct kf_who_table owners;
@@ -289,6 +289,19 @@ static void on_often(evutil_socket_t fd, short what, void *ctx)
 	(void)evtimer_add(d->often, &often);
 }
 
+/* Confined, we may not start another one: whoever started us does. */
+static void on_writer_end(evutil_socket_t fd, short what, void *ctx)
+{
+	struct denials *d = ctx;
+
+	(void)fd;
+	(void)what;
+	(void)kf_fail(&d->err, ECHILD,
+		      "the process that writes Events has ended; start this one again");
+	d->failed = true;
+	(void)event_base_loopbreak(d->base);
+}
+
 static void on_signal(evutil_socket_t signal, short what, void *ctx)
 {
 	struct denials *d = ctx;
@@ -442,6 +455,10 @@ static int watch_inputs(struct denials *d, struct kf_err *err)
 		d->signals[i] = evsignal_new(d->base, signals[i], on_signal, d);
 		ok = ok && d->signals[i] && event_add(d->signals[i], NULL) == 0;
 	}
+	if (d->events.fd >= 0) {
+		d->writer_end = event_new(d->base, d->events.fd, EV_READ, on_writer_end, d);
+		ok = ok && d->writer_end && event_add(d->writer_end, NULL) == 0;
+	}
 	return ok ? 0 : kf_fail_nomem(err, "event loop");
 }
 
@@ -489,7 +506,8 @@ static int start_denials(struct denials *d, struct kf_err *err)
 
 static void stop_denials(struct denials *d)
 {
-	struct event *const events[] = {d->log, d->soon, d->often, d->signals[0], d->signals[1]};
+	struct event *const events[] = {d->log,	       d->soon,	      d->often,
+					d->signals[0], d->signals[1], d->writer_end};
 
 	if (d->feed && d->file.dirfd >= 0) {
 		kf_feed_flush(d->feed, d->now);
