@@ -3,9 +3,13 @@
  * is carried out in install.c, undone in uninstall.c. */
 #include "node/node.h"
 
+#include "base/cleanup.h"
+#include "base/path.h"
 #include "config/runtime_text.h"
+#include "flat/name.h"
 #include "host/which.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* Memory for several copies of a configuration and its dump, and for the wants. */
@@ -73,6 +77,47 @@ static int find_runtime(struct kf_node *n, struct kf_err *err)
 	n->distro = now.distro;
 	n->place = now.place;
 	n->why = now.why;
+	return 0;
+}
+
+static int check_launcher(const char *path, struct kf_err *err)
+{
+	char clean[PATH_MAX];
+
+	if (path[0] != '/' || !kf_path_clean(path, clean, sizeof(clean)) ||
+	    strcmp(path, clean) != 0)
+		return kf_fail(err, EINVAL, "launcher: '%s' is not a plain absolute path", path);
+	/* Containers have its directory as /nono, and start /nono/nono. */
+	if (strcmp(kf_path_base(path), "nono") != 0 || strrchr(path, '/') == path)
+		return kf_fail(err, EINVAL,
+			       "launcher: '%s': the file is called 'nono', in a directory of its "
+			       "own, such as " KF_NODE_LAUNCHER,
+			       path);
+	return 0;
+}
+
+int kf_node_options_check(const struct kf_node_options *options, struct kf_err *err)
+{
+	const struct {
+		const char *what, *path;
+	} paths[] = {
+		{"NRI socket", options->nri_socket},
+		{"NRI plugins", options->nri_plugins},
+		{"NRI configurations", options->nri_config},
+		{"containerd's configuration", options->containerd_config},
+	};
+
+	if (options->launcher && check_launcher(options->launcher, err) < 0)
+		return -1;
+	if (options->default_profile && !kf_profile_name_valid(options->default_profile))
+		return kf_fail(err, EINVAL,
+			       "default profile: '%s' is no profile's name (letters, digits, '_' "
+			       "and '-', at most 64)",
+			       options->default_profile);
+	for (size_t i = 0; i < KF_ARRAY_SIZE(paths); i++)
+		if (paths[i].path && paths[i].path[0] != '/')
+			return kf_fail(err, EINVAL, "%s: '%s' is not an absolute path",
+				       paths[i].what, paths[i].path);
 	return 0;
 }
 

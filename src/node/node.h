@@ -132,6 +132,10 @@ static inline struct kf_host_runtime kf_node_runtime(const struct kf_node *node)
 	return (struct kf_host_runtime){&node->host, node->distro, node->options->timeout};
 }
 
+/* Whether what a command line says can be written into configurations: names, and paths that are
+ * absolute; the launcher's is one that the plugin takes. */
+int kf_node_options_check(const struct kf_node_options *options, struct kf_err *err);
+
 int kf_node_open(const struct kf_node_options *options, kf_node_say *say, void *ctx,
 		 struct kf_node *ret, struct kf_err *err);
 void kf_node_done(struct kf_node *node);

@@ -238,7 +238,29 @@ def last_word(t, tools) -> None:
                         t.ok(n.read(root) == start and not n.path("/etc/containerd/conf.d/90-kubefence.toml").exists(), f"{line}: ... nothing changed")
 
 
+# Options that could not be meant, and what the refusal names: the plugin would not start with them, or containerd would
+# be given them.
+WRONG = (
+    ("--launcher", "/opt/x/launcher", "called 'nono'"), ("--launcher", "/nono", "directory of its own"), ("--launcher", "/opt//x/nono", "plain"),
+    ("--launcher", "opt/x/nono", "plain"), ("--nri-socket", "nri.sock", "NRI socket"), ("--nri-plugins", "p", "NRI plugins"),
+    ("--nri-config", "c", "NRI configurations"), ("--containerd-config", "config.toml", "containerd's configuration"),
+    ("--default-profile", "a b", "default profile"), ("--handler", "Nono", "handler"),
+)  # fmt: skip
+
+
+def wrong_options(t, tools) -> None:
+    with NodeRoot(tools.program("containerd", "2.4"), config=b"version = 3\n") as n:
+        before = n.snapshot()
+        for option, value, word in WRONG:
+            code, said, err = n.node("install", option, value)
+            t.ok(code == 1 and word in err and value in err and not said.get("success", True), f"install {option} {value}: refused by name", err)
+        changed = [x for x, what in n.snapshot().items() if before.get(x) != what and "/run" not in x]
+        t.equal(changed, [], "... before anything is written")
+        t.equal(n.node("install", "--launcher", "/opt/x/nono", "--nri-socket", "/run/n/nri.sock")[0], 0, "control: the same options with good values")
+
+
 def run(t, tools, everything: bool) -> None:
+    t.case("wrong options", wrong_options, t, tools)
     t.case("edited meanwhile", edited_meanwhile, t, tools)
     t.case("choices", choices, t, tools)
     t.case("last word", last_word, t, tools)

@@ -45,6 +45,8 @@ static int run_agent(const struct kf_command *self, int argc, char **argv)
 			       : kf_command_fail("%s", err.msg);
 	if (!l.agent.node_name || !*l.agent.node_name)
 		return kf_command_usage("--node-name or NODE_NAME is needed");
+	if (kf_node_options_check(&l.agent.node, &err) < 0)
+		return kf_command_fail("%s", err.msg);
 	if (!l.agent.node.payload)
 		l.agent.node.payload =
 			kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";

@@ -195,7 +195,8 @@ static int run_line(const struct kf_command *self, int argc, char **argv)
 	l.options.nhandlers = l.handlers.n ? l.handlers.n : 1;
 	if (!l.options.payload)
 		l.options.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
-	if ((l.profiles && kf_install_profiles(l.profiles, &arena, &l.options.profiles,
+	if (kf_node_options_check(&l.options, &err) < 0 ||
+	    (l.profiles && kf_install_profiles(l.profiles, &arena, &l.options.profiles,
 					       &l.options.nprofiles, &err) < 0) ||
 	    kf_node_open(&l.options, kf_report_say, &l.report, &l.node, &err) < 0)
 		return kf_report_finish(&l.report, self->name, -1, "", &err);

@@ -75,6 +75,8 @@ static int run_programs(const struct kf_command *self, int argc, char **argv)
 		return kf_command_usage("one of --to and --host-root is needed");
 	if (!l.node.payload)
 		l.node.payload = kf_own_directory(self_dir, sizeof(self_dir)) ? self_dir : ".";
+	if (kf_node_options_check(&l.node, &err) < 0)
+		return kf_command_fail("%s", err.msg);
 	status = l.to ? copy_all(l.node.payload, l.to, &err)
 		      : kf_node_programs(&l.node, print_action, NULL, &changed, &err);
 	return status == 0 ? KF_EXIT_OK : kf_command_fail("%s", err.msg);
