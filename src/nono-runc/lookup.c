@@ -17,9 +17,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Where a mount will be. */
+struct mount_place {
+	const char *clean, *real; /* NULL: that cannot be told */
+};
+
 struct lookup {
-	const struct kf_oci *oci;
+	struct kf_oci *oci;
 	int rootfs;
+	struct mount_place *mounts; /* of the view, once somebody has asked */
 };
 
 static int open_in_root(const struct lookup *l, const char *path, uint64_t flags)
@@ -86,24 +92,43 @@ static bool resolve_in_root(const struct lookup *l, const char *path, char ret[s
 	}
 }
 
-/* Whether a mount may bring @path, or what cannot be told does. */
-static bool may_be_mounted(const struct lookup *l, const char *path)
+/* Once for all directories of PATH, of which a pod can have any number.  False: out of memory. */
+static bool place_mounts(struct lookup *l)
 {
 	const struct kf_view *view = &l->oci->view;
-	char real[PATH_MAX], clean[PATH_MAX], at[PATH_MAX];
+	struct mount_place *v = kf_arena_calloc(&l->oci->arena, view->nmounts + 1, sizeof(*v));
+	char clean[PATH_MAX], real[PATH_MAX];
 
-	if (!resolve_in_root(l, path, real))
-		return true;
-	for (size_t i = 0; i < view->nmounts; i++)
+	for (size_t i = 0; v && i < view->nmounts; i++) {
 		if (!kf_path_clean(view->mounts[i].destination, clean, sizeof(clean)) ||
-		    !resolve_in_root(l, clean, at) || kf_path_under(path, clean) ||
-		    kf_path_under(real, at))
+		    !resolve_in_root(l, clean, real))
+			continue;
+		v[i].clean = kf_arena_strdup(&l->oci->arena, clean);
+		v[i].real = kf_arena_strdup(&l->oci->arena, real);
+	}
+	l->mounts = v;
+	return v;
+}
+
+/* Whether a mount may bring @path, or what cannot be told does. */
+static bool may_be_mounted(struct lookup *l, const char *path)
+{
+	char real[PATH_MAX];
+
+	if (!resolve_in_root(l, path, real) || (!l->mounts && !place_mounts(l)))
+		return true;
+	for (size_t i = 0; i < l->oci->view.nmounts; i++) {
+		const struct mount_place *m = &l->mounts[i];
+
+		if (!m->clean || !m->real || kf_path_under(path, m->clean) ||
+		    kf_path_under(real, m->real))
 			return true;
+	}
 	return false;
 }
 
 /* 0 if the container may find a program at @path, else why it will not. */
-static int look_at(const struct lookup *l, const char *path)
+static int look_at(struct lookup *l, const char *path)
 {
 	char clean[PATH_MAX];
 	struct stat st;
@@ -135,7 +160,7 @@ static const char *search_path(const struct kf_view *view)
 	return found && *found ? found : KF_DEFAULT_PATH;
 }
 
-static int look_in_path(const struct lookup *l, const char *name, struct kf_err *err)
+static int look_in_path(struct lookup *l, const char *name, struct kf_err *err)
 {
 	const char *path = search_path(&l->oci->view);
 	int code = ENOENT;
@@ -166,9 +191,9 @@ static bool has_hooks(const struct kf_oci *oci)
 	return hooks && hooks->n;
 }
 
-int kf_lookup_program(const struct kf_oci *oci, const char *program, int rootfs, struct kf_err *err)
+int kf_lookup_program(struct kf_oci *oci, const char *program, int rootfs, struct kf_err *err)
 {
-	const struct lookup l = {.oci = oci, .rootfs = rootfs};
+	struct lookup l = {.oci = oci, .rootfs = rootfs};
 	char full[PATH_MAX];
 	int code;
 

@@ -9,7 +9,6 @@
  * started in the container @oci whose root directory is @rootfs: so that "create" fails, as it
  * does with the runtime alone.  What only the finished container can tell - a mount or a hook may
  * bring the program - is left to the launcher. */
-int kf_lookup_program(const struct kf_oci *oci, const char *program, int rootfs,
-		      struct kf_err *err);
+int kf_lookup_program(struct kf_oci *oci, const char *program, int rootfs, struct kf_err *err);
 
 #endif

@@ -95,6 +95,22 @@ def containers_that_cannot_be_started(t, node):
             t.ok(same and (got[False] != 0) == (what in LOOKUP or how == "run"), f"{how} of {what}: ends as without the guard", got)
 
 
+def what_a_search_costs(t, node):
+    """A pod chooses how many directories its PATH has, and how many mounts there are; the guard's work for that is not its cgroup's."""
+    def opened(directories: int, mounts: int) -> int:
+        b = bundle(node, ["no-such"])
+        b.config["process"]["env"].append("PATH=" + ":".join(f"/no/{i}/d" for i in range(directories)))
+        for i in range(mounts):
+            b.config["mounts"].append({"destination": f"/m/{i}", "type": "tmpfs", "source": "tmpfs", "options": []})
+        log = node.dir / "calls"
+        r = node.call_line("strace", "-o", log, "-e", "trace=openat2", *node.command("create", "--bundle", b.write().dir, node.id()))
+        t.ok(r.code == 1 and "executable file not found in $PATH" in r.err, f"PATH of {directories} directories, {mounts} mounts: not found", r)
+        return log.read_text().count("openat2(")
+
+    one, few, many = opened(1, 0), opened(200, 0), opened(200, 100)
+    t.ok(few < one + 200 * 10 and many < few + 100 * 10, "each directory and each mount is looked for a few times, whatever the number of the others", (one, few, many))
+
+
 def what_only_the_container_knows(t, node):
     """Programs that a mount or a hook brings, and users that may not: found out at the start, and not before."""
     volume = node.dir / "volume"
@@ -266,5 +282,5 @@ def programs_that_start(t, node):
 
 
 if __name__ == "__main__":
-    main([exec_of_what_cannot_be_started, containers_that_cannot_be_started, what_only_the_container_knows, at_random,
+    main([exec_of_what_cannot_be_started, containers_that_cannot_be_started, what_a_search_costs, what_only_the_container_knows, at_random,
           what_the_profile_does_not_let_be_executed, the_termination_message, programs_that_start])
