@@ -259,7 +259,10 @@ static int refuse_escapes(struct kf_oci *oci, struct kf_err *err)
 }
 
 /* If a bundle is used a second time to create a container, an annotation has the policy that was
- * taken out.  A pod that sets this annotation itself only asks for a policy, as it may. */
+ * taken out.  A pod that sets this annotation itself only asks for a policy, as it may; but not for
+ * a listener, a socket of the node's to which the runtime connects: such a policy is never taken
+ * out.
+ */
 static int read_seccomp(struct kf_oci *oci, struct kf_json *seccomp, struct kf_err *err)
 {
 	const char *taken = kf_view_annotation(&oci->view, KF_OCI_ANNOTATION_SECCOMP);
@@ -276,7 +279,14 @@ static int read_seccomp(struct kf_oci *oci, struct kf_json *seccomp, struct kf_e
 	if (!seccomp)
 		return 0;
 	oci->view.seccomp_source = KF_VIEW_SECCOMP_LOCALHOST;
-	return kf_oci_seccomp_view(seccomp, &oci->arena, &oci->view.seccomp, err);
+	if (kf_oci_seccomp_view(seccomp, &oci->arena, &oci->view.seccomp, err) < 0)
+		return -1;
+	return taken && (oci->view.seccomp->listener_path || kf_seccomp_notifies(oci->view.seccomp))
+		       ? kf_fail(err, EPERM,
+				 "annotation " KF_OCI_ANNOTATION_SECCOMP
+				 " is the guard's own, and names a listener; remove it from the "
+				 "pod")
+		       : 0;
 }
 
 static int read_config(struct kf_oci *oci, struct kf_err *err)

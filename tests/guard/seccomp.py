@@ -113,13 +113,14 @@ class Agent:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(str(path))
         self.socket.listen()
-        self.asked = 0
+        self.asked = self.connected = 0
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self) -> None:
         while True:
             try:
                 peer, _ = self.socket.accept()
+                self.connected += 1
                 _, anc, _, _ = peer.recvmsg(65536, socket.CMSG_SPACE(64))
             except OSError:
                 return  # closed
@@ -146,12 +147,15 @@ class Agent:
 class Case:
     """What becomes of a container with this policy."""
 
-    def __init__(self, node, seccomp: dict, agent: Path, bare: bool = False, patience: float = CALL_SECONDS):
+    def __init__(self, node, seccomp: dict, agent: Path, bare: bool = False, patience: float = CALL_SECONDS, annotated: bool = False):
         self.node, self.bare, self.patience = node, bare, patience
         if NOTIFY in [seccomp["defaultAction"]] + [r["action"] for r in seccomp["syscalls"]]:
             seccomp = {**seccomp, "listenerPath": str(agent)}
         self.b = node.bundle(["/bin/probe", "stay"])
-        self.b.config["linux"]["seccomp"] = seccomp
+        if annotated:
+            self.b.config["annotations"]["nono.sh/seccomp"] = json.dumps(seccomp)
+        else:
+            self.b.config["linux"]["seccomp"] = seccomp
         self.tmp = self.b.rootfs / "tmp"  # where every profile lets it write
         self.open, self.ran, self.err = [], [], ""
 
@@ -258,6 +262,22 @@ def a_listener_for_everything(t, node):
         t.ok(not c.open and not c.ran and "launcher needs" in c.err, f"a listener that is asked about {what}: refused", f"{c.open} {c.ran} {c.err}")
 
 
+def a_listener_that_a_pod_names(t, node):
+    """What the guard keeps in an annotation a pod can write there itself: a policy, as it may, and no socket of the node's for the runtime to connect to."""
+    agent = prepare(t, node)
+    node.settings(default="strict", seccomp="restricted")
+    ask = {"action": NOTIFY}
+    for what, seccomp in {"about one call": policy(rule("sync", ask)), "about one call, if": policy(rule("sethostname", ask, (0, ("SCMP_CMP_GE", 1, 0)))),
+                          "about all but what is allowed": policy({"names": launcher_calls(), "action": ALLOW}, defaultAction=NOTIFY),
+                          "about nothing": policy(listenerPath=str(agent)), "with its words": policy(rule("sync", ask), listenerMetadata="words")}.items():
+        c = Case(node, seccomp, agent, patience=DEADLINE, annotated=True).run()
+        t.ok(not c.ran and "is the guard's own" in c.err and not node.agent.connected, f"a listener {what}, in the annotation: refused", f"{c.ran} {c.err} {node.agent.connected}")
+    c = Case(node, policy(rule("sync", ask)), agent, patience=DEADLINE).run()
+    t.ok(c.ran and node.agent.connected, "control: the runtime connects to the listener of the node's own policy", f"{c.err}")
+    c = Case(node, policy(rule("mkdir", {"action": ERRNO})), agent, patience=DEADLINE, annotated=True).run()
+    t.ok("is the guard's own" not in c.err, "a policy without one is taken, and restricts the pod alone", c.err)
+
+
 def honest_policies_run(t, node):
     """Not everything is refused: what lets the launcher's calls pass, or does not ask a listener, runs."""
     agent, calls = prepare(t, node), launcher_calls()
@@ -300,4 +320,4 @@ def every_lie(t, node):
 
 
 if __name__ == "__main__":
-    main([rows_that_were_open, a_listener_for_everything, honest_policies_run, every_lie])
+    main([rows_that_were_open, a_listener_for_everything, a_listener_that_a_pod_names, honest_policies_run, every_lie])
