@@ -305,6 +305,8 @@ static pid_t start_worker(const struct run_options *o, struct run_parts *parts, 
 		return (pid_t)kf_fail_sys(err, "control socket");
 	pid = start_child();
 	if (pid == 0) {
+		/* The terminal's signals are the command's, which may go on after one. */
+		(void)setpgid(0, 0);
 		(void)fcntl(pair[1], F_SETFD, 0);
 		parts->control = pair[1];
 		exec_worker(o, parts);

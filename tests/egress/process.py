@@ -207,6 +207,19 @@ def closed(t: Tap, place: Place) -> None:
     t.ok(p.returncode == 2 and "--close is about a COMMAND" in p.stderr, "--close without a command is a mistake", p)
 
 
+def interrupted(t: Tap, place: Place) -> None:
+    """Ctrl-C on a terminal is the command's, which may go on after it."""
+    script = "trap : INT; kill -INT 0; curl -s -o /dev/null -w '%{http_code}' http://ok.test:$PORT/x"
+    with tempfile.TemporaryDirectory(dir=place.dir) as d:
+        rules = Path(d, "rules")
+        rules.write_text(place.rules())
+        words = [BROKER, "run", "--rules", rules, "--resolver", place.names.address, "--ca", place.dir / "ca.pem", "--secrets", place.keys]
+        for more in ([], ["--close"]):
+            p = subprocess.run([*map(str, words), *more, "--", "sh", "-c", script], env={**os.environ, "PORT": str(place.plain.port)},
+                               capture_output=True, text=True, timeout=120, start_new_session=True)
+            t.equal((p.stdout, p.stderr), ("200", ""), f"an interrupt is the command's, and the broker serves on {' '.join(more)}")
+
+
 def full(t: Tap, place: Place) -> None:
     """There are only so many connections; who waits without a request makes room."""
     with Broker(place, "", "--connections", "20") as b:
@@ -285,5 +298,5 @@ def again(t: Tap, place: Place) -> None:
         t.ok(p.returncode == 0, f"a build for {name} passes the quick tests", "".join(wrong) + p.stderr[-2000:])
 
 
-QUICK = (confined, closed, layouts, memory, parent, full, flood)
+QUICK = (confined, closed, interrupted, layouts, memory, parent, full, flood)
 ALL = (cost, again)
