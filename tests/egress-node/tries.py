@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -311,6 +312,49 @@ def ways(t: Tap, m: Laptop) -> None:
         t.ok(set(said) >= leads and "sent" not in said.values(), f"{who}: every way is closed", f"{said} {p}")
 
 
+def servers(t: Tap, m: Laptop) -> None:
+    """Name servers of laptops: one on the loopback, or none where there is no network."""
+    conf = m.f.dir / "resolv.conf"
+    kept = conf.read_text()
+    with inside(f"/run/netns/{m.f.world}"):
+        m.f._dns(socket.SOCK_DGRAM, "127.0.0.53", m.f.names)
+    script = "curl -sS https://ok.test/x; echo ran"
+    try:
+        for text, reached in (("search lan\noptions edns0\nnameserver 127.0.0.53\n", True), ("# nothing\n", False), ("", False)):
+            conf.write_text(text)
+            for who, p in (("in a container", m.run(script)), ("alone", m.alone(script))):
+                t.ok("ran" in p.stdout and ('"head"' in p.stdout) == reached and ("names no server" in p.stderr) != reached,
+                     f"{who}: {'a name server on the loopback is asked' if reached else 'without a name server it runs, and is told'}", p)
+    finally:
+        conf.write_text(kept)
+
+
+def killed(t: Tap, m: Laptop) -> None:
+    """Nothing is left of one that is killed, whichever way it is run."""
+    def broker() -> set[str]:
+        net = os.stat(f"/run/netns/{m.f.world}").st_ino
+        found = set()
+        for d in Path("/proc").glob("[0-9]*"):
+            try:
+                if b"nono-egress" in (d / "cmdline").read_bytes() and os.stat(d / "ns/net").st_ino == net:
+                    found.add(d.name)
+            except OSError:
+                continue
+        return found
+
+    script = "trap exit TERM; touch {}begun; while :; do sleep 0.1; done"
+    for who, words in (("in a container", m.words("-v", f"{m.work}:/work", script=script.format("/work/"))),
+                       ("alone", m.alone_words(script=script.format("")))):
+        (m.work / "begun").unlink(missing_ok=True)
+        p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=m.work)
+        wait_until((m.work / "begun").exists, "the command")
+        t.ok(broker(), f"control: {who}: there is a broker")
+        p.kill()
+        p.wait()
+        wait_until(lambda: not broker(), "the broker's end")
+        t.ok(True, f"{who}: a broker ends with what is killed")
+
+
 def mistakes(t: Tap, m: Laptop) -> None:
     """What is missing is told, with the remedy, and nothing is started."""
     m.profile("hosts", {"extends": "default", "network": {"allow_domain": ["ok.test"]}})
@@ -375,7 +419,7 @@ def main() -> int:
     own_place()
     with Field() as f:
         m = Laptop(f)
-        for case in (hosts, keys, mistakes, alone, alone_mistakes, *((git, learns, ways) if mode == "all" else ())):
+        for case in (hosts, keys, mistakes, alone, alone_mistakes, *((git, learns, servers, killed, ways) if mode == "all" else ())):
             begin = time.monotonic()
             t.case(case.__name__, case, t, m)
             print(f"# {case.__name__}: {time.monotonic() - begin:.1f} s", flush=True)

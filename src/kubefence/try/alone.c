@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "cli/print.h"
+#include "egress/pod.h"
 #include "egress/rules.h"
 #include "kubefence/try/egress.h"
 
@@ -174,6 +175,21 @@ static int add_secrets(struct alone_run *r, struct kf_err *err)
 	return 0;
 }
 
+static int add_resolver(struct alone_run *r, struct kf_err *err)
+{
+	const char *servers[KF_EGRESS_RESOLVERS], *list = "";
+	unsigned n;
+
+	if (try_egress_servers(&r->arena, servers, &n, err) < 0)
+		return -1;
+	for (unsigned i = 0; list && i < n; i++)
+		list = kf_arena_printf(&r->arena, "%s%s%s", list, i ? "," : "", servers[i]);
+	if (!list)
+		return kf_fail_nomem(err, "try");
+	add_option(r, "--resolver", list);
+	return 0;
+}
+
 static int add_broker(struct alone_run *r, struct kf_err *err)
 {
 	const char *rules = name_fd(r, r->policy), *records;
@@ -189,6 +205,8 @@ static int add_broker(struct alone_run *r, struct kf_err *err)
 	add_option(r, "run", "--close");
 	add_option(r, "--rules", rules);
 	add_option(r, "--records", records);
+	if (add_resolver(r, err) < 0)
+		return -1;
 	if (r->o->ca)
 		add_option(r, "--ca", r->o->ca);
 	if (add_secrets(r, err) < 0)

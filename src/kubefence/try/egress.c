@@ -89,31 +89,29 @@ static int make_network(const struct try_stage *stage, struct kf_arena *arena, c
 	return r;
 }
 
-/* The pod's resolv.conf, in *ret, which is the caller's: the name servers of this machine. */
-static int read_resolvers(char **ret, struct kf_err *err)
+int try_egress_servers(struct kf_arena *arena, const char **ret, unsigned *ret_n,
+		       struct kf_err *err)
 {
-	KF_CLEANUP(kf_buf_done) struct kf_buf out = KF_BUF_INIT(KF_LIMIT_CONFIG);
-	const char *servers[KF_EGRESS_RESOLVERS];
 	KF_FREE char *text = NULL;
 	KF_CLOSE int fd = open(RESOLV_CONF, O_RDONLY | O_CLOEXEC);
-	unsigned n = 0;
+	char *copy;
 
 	if (fd < 0 && errno != ENOENT)
 		return kf_fail_sys(err, "open '" RESOLV_CONF "'");
 	if (fd >= 0 && kf_fd_slurp(fd, RESOLV_CONF, KF_LIMIT_CONFIG, &text, NULL, err) < 0)
 		return -1;
-	if (text)
-		n = kf_egress_servers(text, servers, KF_EGRESS_RESOLVERS);
-	if (!n) {
-		/* What asks for no host can be tried on a machine without a network. */
-		kf_print_line(stderr, "kubefence: '" RESOLV_CONF "' of this machine names no "
-				      "server, so no host will be found");
-		servers[n++] = "127.0.0.1";
-	}
-	for (unsigned i = 0; i < n; i++)
-		kf_buf_addf(&out, "nameserver %s\n", servers[i]);
-	*ret = out.failed ? NULL : strdup(out.p);
-	return *ret ? 0 : kf_fail_nomem(err, RESOLV_CONF);
+	copy = kf_arena_strdup(arena, text ? text : "");
+	if (!copy)
+		return kf_fail_nomem(err, RESOLV_CONF);
+	*ret_n = kf_egress_servers(copy, ret, KF_EGRESS_RESOLVERS);
+	if (*ret_n)
+		return 0;
+	/* What asks for no host can be tried on a machine without a network. */
+	kf_print_line(stderr, "kubefence: '" RESOLV_CONF "' of this machine names no server, so no "
+			      "host will be found");
+	ret[0] = "127.0.0.1";
+	*ret_n = 1;
+	return 0;
 }
 
 /* As the kubelet does for a pod with the node's DNS policy. */
@@ -121,12 +119,17 @@ static int give_resolvers(const struct try_stage *stage, struct try_container *c
 			  struct kf_arena *arena, struct kf_err *err)
 {
 	static const char *const options[] = {"rbind", "rprivate", "ro"};
-	const char *name = kf_arena_printf(arena, POD_DIR "/%s/resolv.conf", c->id);
-	KF_FREE char *text = NULL;
+	const char *name = kf_arena_printf(arena, POD_DIR "/%s/resolv.conf", c->id), *text = "";
+	const char *servers[KF_EGRESS_RESOLVERS];
+	unsigned n;
 
-	if (!name)
+	if (try_egress_servers(arena, servers, &n, err) < 0)
+		return -1;
+	for (unsigned i = 0; text && i < n; i++)
+		text = kf_arena_printf(arena, "%snameserver %s\n", text, servers[i]);
+	if (!name || !text)
 		return kf_fail_nomem(err, "try");
-	if (read_resolvers(&text, err) < 0 || try_stage_file(stage, name, text, err) < 0)
+	if (try_stage_file(stage, name, text, err) < 0)
 		return -1;
 	c->mounts[c->nmounts] = (struct kf_view_mount){
 		.destination = RESOLV_CONF,

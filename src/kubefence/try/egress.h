@@ -41,6 +41,10 @@ int try_egress_refused(const struct try_stage *stage,
 int try_egress_report(int fd, struct kf_err *err);
 int try_egress_report_stage(const struct try_stage *stage, struct kf_err *err);
 
+/* The name servers of this machine, at most KF_EGRESS_RESOLVERS (egress/pod.h); if it has none,
+ * that is told, and one that does not answer takes its place. */
+int try_egress_servers(struct kf_arena *arena, const char **ret, unsigned *ret_n,
+		       struct kf_err *err);
 /* For a command with and without a container: the rules of @profile, to be released; the directory
  * that --secret names for @credential, an error if there is none; that each --secret is one of the
  * profile's, and that the authorities' certificates are there. */
