@@ -181,6 +181,15 @@ def keys(t: Tap, m: Laptop) -> None:
     t.ok(any("environ" in x for x in found) and any("memory" in x for x in found), "control: one that is given it has it", f"{n} processes: {found}")
 
 
+    p = m.run("ls /all/keys; cat /all/keys/model /all/ca.pem", "-v", f"{m.f.dir}:/all:ro")
+    control = subprocess.run([w for w in m.words("-v", f"{m.f.dir}:/all:ro", "--plain", keys=False, script="cat /all/keys/model") if w not in ("-p", "--ca")
+                              and not w.endswith(("mine.json", f"{m.f.dir}/ca.pem"))], capture_output=True, text=True, timeout=300)
+    t.ok("BEGIN CERT" in p.stdout and KEY not in p.stdout and "model" not in p.stdout and KEY in control.stdout,
+         "a volume above the keys shows all but them; control: without the broker it shows them", f"{p} {control}")
+    p = m.run("echo ran", "-v", f"{m.keys}:/k")
+    t.ok(p.returncode == 1 and "the container would have it at '/k'" in p.stderr and "ran" not in p.stdout, "a volume of the keys is refused", p)
+
+
 def first_of(pid: int, kind: str = "pid", own: int = 0) -> int:
     """The first process below @pid that is in another namespace of that kind than this one, or than the one with inode @own."""
     own = own or os.stat(f"/proc/self/ns/{kind}").st_ino
