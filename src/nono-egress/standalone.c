@@ -317,8 +317,30 @@ static pid_t start_worker(const struct run_options *o, struct run_parts *parts, 
 	return pid < 0 ? (pid_t)kf_fail_sys(err, "start the worker") : pid;
 }
 
+/* The terminal's signals are the command's, from before it runs; and what they do there is what
+ * they did here.  One that was started before this process ignores them has that anyway. */
+static const int terminal_signals[] = {SIGINT, SIGQUIT};
+static struct sigaction terminal_actions[KF_ARRAY_SIZE(terminal_signals)];
+static bool terminal_ignored;
+
+static void ignore_terminal(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	for (size_t i = 0; i < KF_ARRAY_SIZE(terminal_signals); i++)
+		(void)sigaction(terminal_signals[i], &ignore, &terminal_actions[i]);
+	terminal_ignored = true;
+}
+
+static void heed_terminal(void)
+{
+	for (size_t i = 0; i < KF_ARRAY_SIZE(terminal_signals) && terminal_ignored; i++)
+		(void)sigaction(terminal_signals[i], &terminal_actions[i], NULL);
+}
+
 static _Noreturn void exec_command(const struct run_parts *parts, char **argv)
 {
+	heed_terminal();
 	kf_egress_environment(&parts->rules, parts->port, set_variable, NULL);
 	(void)execvp(argv[0], argv);
 	(void)kf_command_fail("run '%s': %s", argv[0], strerror(errno));
@@ -442,17 +464,14 @@ static int run_parts(const struct run_options *o, struct run_parts *parts,
 	close_parts(parts);
 	if (!is_ready(control))
 		return kf_fail(err, ECHILD, "the broker did not begin");
-	if (!arguments->n)
-		pid = worker;
-	else if (!o->close)
-		pid = start_command(parts, arguments->v, err);
-	else if (send(channel, "", 1, MSG_NOSIGNAL) != 1)
-		return kf_fail_sys(err, "the command ended before it began");
-	if (pid != worker) {
-		/* The terminal's signals are the command's. */
-		(void)signal(SIGINT, SIG_IGN);
-		(void)signal(SIGQUIT, SIG_IGN);
+	if (arguments->n) {
+		ignore_terminal();
+		if (!o->close)
+			pid = start_command(parts, arguments->v, err);
+		else if (send(channel, "", 1, MSG_NOSIGNAL) != 1)
+			return kf_fail_sys(err, "the command ended before it began");
 	} else {
+		pid = worker;
 		kf_print_line(stdout, "http://127.0.0.1:%u", parts->port);
 		(void)fflush(stdout);
 	}
