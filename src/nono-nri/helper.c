@@ -110,14 +110,16 @@ static void serve_requests(const struct kf_helper *helper, int fd)
 
 	while (kf_read_all(fd, &request, sizeof(request), KF_ERR_IGNORED) == 0 &&
 	       request.n <= sizeof(text) && kf_read_all(fd, text, request.n, KF_ERR_IGNORED) == 0) {
-		struct kf_err answer = failed, err = {0}; /* all of it is sent */
+		struct kf_err answer = {0}, err = {0}; /* all of it is sent */
 		const struct iovec parts[] = {{&answer, sizeof(answer)}};
 		KF_CLOSE int got = -1;
 
-		if (confined &&
-		    (request.what == CONNECT
-			     ? connect_to(helper->socket_path, &got, &err)
-			     : write_settings(helper->node_dir, text, request.n, &err)) < 0)
+		/* What was found on the way to being confined is no failure. */
+		if (!confined)
+			answer = failed;
+		else if ((request.what == CONNECT
+				  ? connect_to(helper->socket_path, &got, &err)
+				  : write_settings(helper->node_dir, text, request.n, &err)) < 0)
 			answer = err;
 		if (kf_child_send(fd, parts, 1, got) != (ssize_t)sizeof(answer))
 			break;
