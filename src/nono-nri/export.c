@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A decision as an event of the Open Cybersecurity Schema Framework: an API Activity.  The one who
  * acts is the container runtime of this node, which asks; what it asks for is let through or
- * denied. */
+ * denied.  A container that was found outside of the sandbox is a Detection Finding. */
 #include "nono-nri/export.h"
 
 #include "base/cleanup.h"
@@ -19,7 +19,10 @@
 
 static void put_sentence(const struct kf_export *d, struct kf_buf *out)
 {
-	if (d->reason)
+	if (d->outside)
+		kf_buf_addf(out, "container %s of pod %s/%s runs outside the sandbox: %s",
+			    d->container, d->namespace_, d->pod, d->reason);
+	else if (d->reason)
 		kf_buf_addf(out, "%s refused %s of container %s of pod %s/%s: %s", d->by,
 			    d->operation, d->container, d->namespace_, d->pod, d->reason);
 	else
@@ -52,6 +55,18 @@ static void put_asker(struct kf_buf *out, const struct kf_plugin *p)
 	kf_json_close(out, '}');
 }
 
+/* The same container, found again, has the same uid. */
+static void put_finding(struct kf_buf *out, const struct kf_export *d)
+{
+	kf_json_open(out, "finding_info", '{');
+	kf_json_put_string(out, "uid", d->container_id);
+	kf_json_put_string(out, "title", "A container runs outside the sandbox");
+	kf_json_open(out, "types", '[');
+	kf_json_put_string(out, NULL, "unsandboxed");
+	kf_json_close(out, ']');
+	kf_json_close(out, '}');
+}
+
 static int64_t read_time(void)
 {
 	struct timespec t = {0};
@@ -66,8 +81,10 @@ static void format_event(const struct kf_plugin *p, const struct kf_export *d, s
 
 	put_sentence(d, &sentence);
 	out->failed |= sentence.failed;
-	kf_ocsf_open(out, &(const struct kf_ocsf){.class = KF_OCSF_API_ACTIVITY,
-						  .denied = d->reason,
+	kf_ocsf_open(out, &(const struct kf_ocsf){.class = d->outside ? KF_OCSF_DETECTION_FINDING
+								      : KF_OCSF_API_ACTIVITY,
+						  .denied = d->reason && !d->outside,
+						  .severe = d->outside,
 						  .ms = (uint64_t)(d->ms ? d->ms : read_time()),
 						  .count = d->count,
 						  .message = sentence.failed ? "" : sentence.p,
@@ -79,8 +96,12 @@ static void format_event(const struct kf_plugin *p, const struct kf_export *d, s
 						  .container_id = d->container_id});
 	kf_ocsf_put(out, "status_code", d->code);
 	kf_ocsf_put(out, "status_detail", d->reason);
-	put_asker(out, p);
-	put_api(out, d);
+	if (d->outside) {
+		put_finding(out, d);
+	} else {
+		put_asker(out, p);
+		put_api(out, d);
+	}
 	kf_json_open(out, "unmapped", '{');
 	kf_ocsf_put(out, "runtime_handler", d->handler);
 	kf_json_close(out, '}');

@@ -3,6 +3,7 @@
 #ifndef KF_NONO_NRI_EXPORT_H
 #define KF_NONO_NRI_EXPORT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct kf_plugin;
@@ -12,6 +13,7 @@ struct kf_export {
 	const char *by;	       /* the program of ours that decided */
 	const char *operation; /* what it was asked for, as the one who asked calls it */
 	const char *reason;    /* why it refused; NULL: the container runs in the sandbox */
+	bool outside;	       /* it refused nothing: the container runs outside, for @reason */
 	const char *code;      /* the same as a word */
 	int64_t ms;	       /* since 1970; 0: now */
 	unsigned count;	       /* how often, since it was told last */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "nono-nri/export.h"
 #include "nono-nri/library.h"
 #include "nono-nri/lives.h"
 #include "nono-nri/plugin.h"
@@ -199,6 +200,17 @@ static int check_container(struct kf_plugin *p, const Nri__PodSandbox *pod,
 	kf_log(KF_LOG_ERROR, "unsandboxed", {"reason", err.msg}, {"container_id", container->id},
 	       {"container", container->name}, {"namespace", pod->pod_namespace},
 	       {"pod", pod->name}, {"runtime_handler", pod->runtime_handler});
+	kf_plugin_export(p, &(const struct kf_export){.by = KF_PLUGIN_NAME,
+						      .operation = "Synchronize",
+						      .reason = err.msg,
+						      .outside = true,
+						      .count = 1,
+						      .handler = pod->runtime_handler,
+						      .namespace_ = pod->pod_namespace,
+						      .pod = pod->name,
+						      .uid = pod->uid,
+						      .container = container->name,
+						      .container_id = container->id});
 	kf_plugin_record(p, pod, container, profile, err.msg, false);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #define ACTIVITY	    1 /* Create */
 #define SEVERITY_INFORMAL   1
 #define SEVERITY_LOW	    2 /* the attempt has failed */
+#define SEVERITY_HIGH	    4
 #define STATUS_NEW	    1 /* of a finding */
 #define STATUS_SUCCESS	    1
 #define STATUS_FAILURE	    2
@@ -30,7 +31,9 @@ static void put_numbers(struct kf_buf *out, const struct kf_ocsf *e)
 	kf_json_put_number(out, "class_uid", e->class);
 	kf_json_put_number(out, "activity_id", ACTIVITY);
 	kf_json_put_number(out, "type_uid", e->class * 100 + ACTIVITY);
-	kf_json_put_number(out, "severity_id", e->denied ? SEVERITY_LOW : SEVERITY_INFORMAL);
+	kf_json_put_number(out, "severity_id",
+			   e->severe ? SEVERITY_HIGH
+				     : (e->denied ? SEVERITY_LOW : SEVERITY_INFORMAL));
 	kf_json_put_number(out, "status_id",
 			   finding ? STATUS_NEW : (e->denied ? STATUS_FAILURE : STATUS_SUCCESS));
 	kf_json_put_number(out, "action_id", e->denied ? ACTION_DENIED : ACTION_ALLOWED);

@@ -18,6 +18,7 @@ enum kf_ocsf_class { KF_OCSF_DETECTION_FINDING = 2004, KF_OCSF_API_ACTIVITY = 60
 struct kf_ocsf {
 	enum kf_ocsf_class class;
 	bool denied;	     /* it was refused, else it was let through */
+	bool severe;	     /* ... which it should not have been */
 	uint64_t ms;	     /* since 1970 */
 	uint64_t count;	     /* how often */
 	const char *message; /* a sentence, for people */

@@ -54,6 +54,13 @@ def decisions(t: Tap) -> None:
         t.equal([f for e in got for f in ocsf.faults(e)], [], "the framework's schema has nothing against any")
         t.equal(ocsf.control(got[0]), [], "control: it does where something is wrong")
         t.ok(n.entries("injected") and n.entries("refused") and not [e for e in n.entries("injected") if "class_uid" in e], "the log is beside them, as it was")
+        n.must("close")
+        n.connect(sync="n=2 wrapped=0 arg=sh")
+        found = wait_until(lambda: (e := events(n)[len(got):])[1:] and e, "what runs outside")
+        t.equal([(e["class_uid"], e["severity_id"], e["action_id"], e["resources"][1]["uid"], e["finding_info"]["uid"]) for e in found],
+                [(2004, 4, 1, f"container-{i}", f"container-{i}") for i in range(2)], "a container that is found outside of the sandbox is a finding of high severity")
+        t.ok(all("outside the sandbox: args do not start with" in e["message"] for e in found), "... which says why", found)
+        t.equal([f for e in found for f in ocsf.faults(e)], [], "... against which the schema has nothing")
         # As long as it does not run.
         harness.end(n.plugins[-1], signal.SIGTERM)
         with open(refused, "a", encoding="utf-8") as f:
