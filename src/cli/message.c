@@ -43,7 +43,7 @@ __attribute__((format(printf, 1, 0))) static void print_message(const char *fmt,
 
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
-	kf_print_line(stderr, "kubefence: %s%s%s", path, *path ? ": " : "",
+	kf_print_line(stderr, "%s: %s%s%s", program, path, *path ? ": " : "",
 		      text ? text : "out of memory");
 	free(text);
 }

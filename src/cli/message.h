@@ -9,7 +9,7 @@ struct kf_buf;
  * wrong. */
 enum { KF_EXIT_OK = 0, KF_EXIT_FAILED = 1, KF_EXIT_USAGE = 2 };
 
-/* "kubefence: COMMAND: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE.  COMMAND is the
+/* "PROGRAM: COMMAND: MESSAGE" on stderr; returns KF_EXIT_FAILED / KF_EXIT_USAGE.  COMMAND is the
  * one that runs, without the program's name. */
 int kf_command_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int kf_command_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
