@@ -358,9 +358,12 @@ def killed(t: Tap, m: Laptop) -> None:
         p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=m.work)
         wait_until((m.work / "begun").exists, "the command")
         t.ok(broker(), f"control: {who}: there is a broker")
+        stage = re.findall(r" (/tmp/kubefence-try-\S+) ", Path(f"/proc/{p.pid}/mountinfo").read_text())
         p.kill()
         p.wait()
         wait_until(lambda: not broker(), "the broker's end")
+        for d in stage[:1]:  # an empty directory, where the mount was
+            os.rmdir(d)
         t.ok(True, f"{who}: a broker ends with what is killed")
 
 
