@@ -182,7 +182,9 @@ static void print_table(const struct kf_cluster *c, struct json_object *out)
 		print_rows(kf_kube_at(out, "runtimeClasses"), class_keys, class_heads,
 			   KF_ARRAY_SIZE(class_keys));
 	else
-		kf_print_line(stdout, "RuntimeClasses: not known with these rights");
+		kf_print_line(stdout, "RuntimeClasses: not known %s",
+			      c->config ? "without the chart's configuration"
+					: "with these rights");
 	if (!kf_kube_length(kf_kube_at(out, "pods")))
 		return;
 	fputs("\n", stdout);

@@ -27,6 +27,10 @@
 #define REQUEST_SECONDS 180
 #define REQUEST_LEAST	120
 #define LAST_SECONDS	10 /* for cancelling, twice */
+/* An agent that is being ended may publish once more: so many passes find nothing, so many seconds
+ * apart, before the marks are gone for good. */
+#define QUIET_PASSES	3
+#define QUIET_SECONDS	5
 
 static volatile sig_atomic_t ended;
 
@@ -218,6 +222,71 @@ static int explain_node(struct cleanup *c, json_object *node, const char *value,
 	return 0;
 }
 
+static int patch_node(struct cleanup *c, const char *path, const char *type, const char *body,
+		      struct kf_err *err)
+{
+	const struct kf_kube_request patch = {
+		.method = "PATCH", .path = path, .content_type = type, .body = body};
+
+	if (!body)
+		return 0;
+	c->changed++;
+	/* As in annotate_node(): another pass follows. */
+	return kf_kube_do(c->kube, &patch, NULL, err) < 0 && err->code == EACCES ? -1 : 0;
+}
+
+/* Take label, condition and taint from a node whose agent is gone. */
+static int unmark_node(struct cleanup *c, json_object *node, const char *value, struct kf_err *err)
+{
+	const char *name = kf_kube_string(node, "metadata.name");
+	const struct kf_marks none = {0};
+	char path[300], status[320];
+	const struct kf_kube_request get = {.method = "GET", .path = path};
+	KF_FREE char *text = NULL;
+	KF_FREE char *object_patch = NULL;
+	KF_FREE char *status_patch = NULL;
+	int r;
+
+	if (!value && !kf_kube_meta(node, "labels", KF_LABEL_READY))
+		return 0;
+	(void)snprintf(path, sizeof(path), "/api/v1/nodes/%.253s", name);
+	(void)snprintf(status, sizeof(status), "%s/status", path);
+	r = request_until(c->kube, &get, &text, c->deadline, err);
+	if (r < 0)
+		return err->code == ENOENT ? 0 : -1;
+	if (kf_marks_patch(text, &none, value != NULL, time(NULL), &object_patch, &status_patch,
+			   err) < 0)
+		return -1;
+	/* The label last: a node that has it is looked at again. */
+	if (patch_node(c, status, "application/strategic-merge-patch+json", status_patch, err) <
+		    0 ||
+	    patch_node(c, path, MERGE, object_patch, err) < 0)
+		return -1;
+	kf_print_line(stdout, "node %s: its marks are taken away", name);
+	return 0;
+}
+
+static int unmark_nodes(unsigned timeout, struct kf_err *err)
+{
+	const struct timespec pause = {.tv_sec = QUIET_SECONDS};
+	struct kf_kube kube;
+	struct cleanup c = {
+		.kube = &kube, .deadline = monotonic_time() + timeout, .start = time(NULL)};
+
+	if (kf_kube_in_cluster(&kube, err) < 0)
+		return -1;
+	for (unsigned quiet = 0; quiet < QUIET_PASSES; quiet = c.changed ? 0 : quiet + 1) {
+		if (ended || monotonic_time() >= c.deadline)
+			return kf_fail(err, ETIMEDOUT,
+				       "nodes are marked again and again: does a node agent run?");
+		if (quiet)
+			(void)nanosleep(&pause, NULL);
+		if (each_node(&c, unmark_node, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int delete_classes(struct cleanup *c, struct kf_cleanup_class *classes, size_t n,
 			  struct kf_err *err)
 {
@@ -325,6 +394,7 @@ static int clean_nodes(struct kf_cleanup_class *classes, size_t nclasses, unsign
 struct cleanup_line {
 	struct kf_option_list classes;
 	unsigned timeout;
+	bool marks;
 };
 
 static int run_cleanup(const struct kf_command *self, int argc, char **argv)
@@ -345,6 +415,12 @@ static int run_cleanup(const struct kf_command *self, int argc, char **argv)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
+	if (l.marks) {
+		if (unmark_nodes(l.timeout, &err) < 0)
+			return kf_command_fail("%s", err.msg);
+		kf_print_line(stdout, "no node is marked");
+		return KF_EXIT_OK;
+	}
 	status = clean_nodes(classes, l.classes.n, l.timeout, &err);
 	for (size_t i = 0; i < l.classes.n; i++)
 		free(classes[i].object);
@@ -378,6 +454,13 @@ const struct kf_command kf_cmd_node_cleanup = {
 				.value = "NAME",
 				KF_OPTION_AT(struct cleanup_line, classes),
 				.help = "one to delete; may be repeated",
+			},
+			{
+				.name = "marks",
+				.kind = KF_OPTION_SET,
+				KF_OPTION_AT(struct cleanup_line, marks),
+				.help = "only take labels, conditions and taints from the nodes, "
+					"whose agents are gone and which stay set up",
 			},
 			{
 				.name = "timeout",

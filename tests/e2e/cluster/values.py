@@ -6,9 +6,11 @@ import sys
 import tempfile
 
 from lib import node, seed
+from lib.cluster import NODE
 from lib.cri import wait_until
 from lib.tap import Tap
 
+from . import pods
 from .chart import CHART, SYSTEM, Installed
 
 sys.path.insert(0, str(node.ROOT / "tests/chart"))
@@ -47,6 +49,30 @@ def through(t: Tap, i: Installed, line: str, rng: random.Random) -> None:
         t.ok(False, f"{name}: then all that is wanted runs", f"{e}\n{unavailable(i)}\n{i.report()}\n{i.k.kubectl('get', 'events', '-n', SYSTEM, check=False).out}")
         return
     t.ok(True, f"{name}: then all that is wanted runs")
+    unmarked(t, i, line, name)
+
+
+def marks(i: Installed) -> list[str]:
+    """What the agents have written on the node."""
+    node_ = i.k.get("node", NODE)
+    return [*(x for x in node_["metadata"]["labels"] if "nono.sh" in x), *(x["type"] for x in node_["status"]["conditions"] if "nono.sh" in x["type"]),
+            *(x["key"] for x in node_["spec"].get("taints", []) if "nono.sh" in x["key"])]  # fmt: skip
+
+
+def unmarked(t: Tap, i: Installed, line: str, name: str) -> None:
+    """Without agents nobody could take back that a node is ready: then no node says so, and what is set up stays."""
+    t.ok("nono.sh/ready" in marks(i) and "nono.sh/Ready" in marks(i), f"{name}: control: the node is marked", marks(i))
+    r = upgrade(i, line, {"nodeSetup.enabled": False})
+    t.ok(r.code == 0 and not marks(i), f"{name}: nodeSetup.enabled=false takes the agents' marks from the nodes", (r, marks(i)))
+    i.k.apply(pods.pod("still"))
+    i.k.wait_pod("still")
+    t.equal(i.k.exec("still", "sh", "-c", pods.PROBE).out.strip(), "sandboxed", f"{name}: ... and leaves them set up: a pod and what enters it are sandboxed")
+    i.k.kubectl("delete", "pod", "still", "--grace-period=1")
+    left = i.k.kubectl("get", "job,serviceaccount,clusterrole,clusterrolebinding", "-A", "-o", "name").split()
+    t.equal([x for x in left if "unmark" in x], [], f"{name}: ... nothing is left of the job that does it")
+    r = upgrade(i, line, {})
+    t.ok(r.code == 0, f"{name}: nodeSetup can be switched on again", r.err)
+    i.wait_ready()
 
 
 def run(t: Tap) -> None:
