@@ -236,6 +236,18 @@ static bool has_line(struct kf_text text, struct kf_text line)
 	return false;
 }
 
+/* Whether @a and @b are the same line, whichever kind of quotes is in them: programs that write
+ * TOML have one of their own. */
+static bool is_rewritten_line(struct kf_text a, struct kf_text b)
+{
+	size_t i = 0;
+
+	while (i < a.n && i < b.n &&
+	       (a.p[i] == b.p[i] || (strchr("'\"", a.p[i]) && strchr("'\"", b.p[i]))))
+		i++;
+	return i == a.n && i == b.n;
+}
+
 /* Whether @text has @line in the section that @header begins. */
 static bool has_line_under(struct kf_text text, struct kf_text header, struct kf_text line)
 {
@@ -248,8 +260,8 @@ static bool has_line_under(struct kf_text text, struct kf_text header, struct kf
 		struct kf_text other = next_line(text, &at);
 
 		if (other.n && *other.p == '[')
-			inside = is_same_line(other, header);
-		if (inside && is_same_line(other, line))
+			inside = is_rewritten_line(other, header);
+		if (inside && is_rewritten_line(other, line))
 			return true;
 	}
 	return false;
@@ -267,7 +279,8 @@ bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line)
 
 bool kf_ours_wrote_under(const struct kf_ours *o, struct kf_text header, struct kf_text line)
 {
-	return kf_ours_wrote(o, header) && has_line_under(o->m->ours, header, line);
+	return has_line_under(o->m->ours, header, line) &&
+	       !has_line_under(o->m->original, header, header);
 }
 
 /* Whether the line of @n in @doc is the one that our text has at the same place. */

@@ -36,8 +36,8 @@ int kf_ours_decide(struct kf_ours *o, const struct kf_toml_doc *now, bool known,
 int kf_ours_cut(const struct kf_ours *o, struct kf_buf *text, struct kf_err *err);
 /* Whether our change wrote @line. */
 bool kf_ours_wrote(const struct kf_ours *o, struct kf_text line);
-/* Whether our change wrote the section that the line @header begins, with @line in it.  The same
- * line may be elsewhere in a section of theirs. */
+/* Whether our change wrote the section that the line @header begins, with @line in it, in any
+ * layout that keeps lines.  The same line may be elsewhere in a section of theirs. */
 bool kf_ours_wrote_under(const struct kf_ours *o, struct kf_text header, struct kf_text line);
 /* Check that @after is @now without our part, as decided, and nothing else. */
 int kf_ours_judge(const struct kf_ours *o, const struct kf_toml_doc *now,

@@ -173,7 +173,7 @@ class Owner:
             self.ours.write(DROPIN.format("60-copy"), self.ours.read(name))
         elif name and GUARD.encode() in self.ours.read(name):
             now = self.ours.read(name).decode()
-            at = re.search(r"^\[[^\n]*nono-runc\]\n.*?(?=^\[(?![^\n]*nono-runc)|\Z)", now, re.M | re.S)
+            at = re.search(r"^\[[^\n]*nono-runc\]\n.*?(?=^[ \t]*\[(?![^\n]*nono-runc)|\Z)", now, re.M | re.S)
             if at:
                 self.ours.write(name, now + "\n" + at.group(0))
 

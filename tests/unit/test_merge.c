@@ -27,6 +27,13 @@
 	"version = 3\n[" RT ".own]\n  runtime_type = \"r\"\n  options.BinaryName = \"" GUARD \
 	".own\"\n"
 
+/* Our handler as a program writes it that has other quotes and no indentation. */
+#define RT_QUOTED "plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes"
+#define REWRITTEN                                                                         \
+	"\n[" RT_QUOTED                                                                   \
+	".nono-runc]\nruntime_type = 'r'\npod_annotations = ['nono.sh/*']\n\n[" RT_QUOTED \
+	".nono-runc.options]\nBinaryName = '" GUARD "'\n"
+
 /* What somebody made of our handler, in another layout, before we wrote the file again. */
 #define COPY                                                                                    \
 	"[" RT ".copied]\nruntime_type = \"r\"\n[" RT ".copied.options]\nBinaryName = \"" GUARD \
@@ -105,6 +112,11 @@ static void what_somebody_else_changed_stays_and_ours_goes(void **state)
 		 B SWITCH HANDLER OPTIONS HANDLER OPTIONS, B},
 		{"ours twice, with a key of theirs behind it", B, B OURS,
 		 B OURS HANDLER OPTIONS "  k = 1\n", B},
+		{"ours twice, written by a program with other quotes", B, B OURS,
+		 "version = 3\n[a]\nx = 1\n" REWRITTEN REWRITTEN, "version = 3\n[a]\nx = 1\n"},
+		{"a table of theirs twice, with lines that ours has", B, B OURS,
+		 B OURS "[" RT ".own]\nruntime_type = 'r'\n[" RT ".own]\nruntime_type = 'r'\n",
+		 NULL},
 		{"not readable, and not for our sake", B, B OURS, B OURS "[a]\n  x = 2\n", NULL},
 	};
 
