@@ -28,6 +28,8 @@
 #define IMAGE_MAX	120  /* a name of ours; its length takes one byte of a message */
 /* For so long a socket may refuse connections before the runtime counts as absent. */
 #define REFUSED_SECONDS 5
+/* And for so long an answer may take. */
+#define PATIENCE	10
 
 enum {
 	H2_DATA = 0,
@@ -149,7 +151,7 @@ static int read_answer(int fd, struct kf_buf *answer, struct kf_err *err)
 static int connect_to(const struct kf_host_runtime *rt, const char *path, int *ret_fd,
 		      struct kf_err *err)
 {
-	const struct timeval patience = {.tv_sec = 10};
+	const struct timeval patience = {.tv_sec = PATIENCE};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	KF_CLOSE int at = -1;
 	KF_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -251,6 +253,8 @@ static int ask_once(const struct kf_host_runtime *rt, const char *path,
 				   : kf_write_all(fd, request.p, request.n, err);
 	if (r == 0)
 		r = read_answer(fd, answer, err);
+	if (r < 0 && err->code == EAGAIN)
+		r = kf_fail(err, EAGAIN, "'%s' does not answer within %d s", path, PATIENCE);
 	/* The header: not compressed, length. */
 	if (r == 0 && (answer->n < 5 || answer->p[0] != 0))
 		r = kf_fail(err, EAGAIN, "the runtime is not ready");
