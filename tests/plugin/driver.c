@@ -2,9 +2,10 @@
 /* driver SOCKET: plays the container runtime to a plugin, one command a line
  * (word, then KEY=VALUE...), one JSON line in answer:
  *
- *	accept [name= version= nri= statechange=1 events=N timeout=MS]   wait for a plugin,
- *register; with events (all that this runtime has) until it asks for none of the others sync [n=
- *handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
+ *	accept [name= version= nri= statechange=1 events=N timeout=MS]
+ *		wait for a plugin, register; with events (all that this runtime has) until it asks
+ *		for none of the others
+ *	sync [n= handler= wrapped=1 launcher=DIR fill=BYTES]    n pods with a container each
  *	create|validate|start|stop|remove [id= uid= pod= ns= handler= annotation=K:V
  *		arg=... env=... mount=DESTINATION:SOURCE type=N rules=1]
  *	bench n= [like create]                                  n times create, with microseconds
@@ -31,7 +32,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define LIST_MAX 64
+#define LIST_MAX    64
+/* A plugin under valgrind on a busy machine takes longer than runtimes wait. */
+#define PATIENCE_MS 90000
 
 struct words {
 	char *key[LIST_MAX], *value[LIST_MAX];
@@ -278,7 +281,8 @@ static int accept_one(struct driver *d, const struct words *w, struct nri_error 
 		.nri_version = word(w, "nri", NULL),
 		.state_change = number(w, "statechange", 0),
 		.events = number(w, "events", 0),
-		.request_timeout_ms = number(w, "timeout", 10000),
+		.registration_timeout_ms = PATIENCE_MS,
+		.request_timeout_ms = number(w, "timeout", PATIENCE_MS),
 	};
 	struct pollfd pfd = {.fd = d->listener, .events = POLLIN};
 	uint32_t events;
@@ -291,7 +295,7 @@ static int accept_one(struct driver *d, const struct words *w, struct nri_error 
 		nri_runtime_free(d->rt);
 	}
 	d->rt = NULL;
-	if (poll(&pfd, 1, 15000) != 1)
+	if (poll(&pfd, 1, PATIENCE_MS) != 1)
 		return nri_fail(err, NRI_UNAVAILABLE, "no plugin came");
 	fd = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0 || nri_runtime_new(d->base, fd, &options, &d->rt, err) < 0)
