@@ -13,6 +13,7 @@
  * old. */
 #define EMPTY_PATH	    0x1000
 #define NO_AUTOMOUNT	    0x800
+#define DONT_SYNC	    0x4000
 #define SYMLINK_NOFOLLOW    0x100
 #define MASK_INO	    0x100
 #define MASK_MOUNT_UNIQUE   0x4000
@@ -36,7 +37,9 @@ _Static_assert(sizeof(struct status) == 256, "layout");
 int kf_object_at(int dirfd, const char *path, struct kf_object *ret)
 {
 	struct status st = {0}; /* zeroes, for when a filter answers and not the kernel */
-	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | (*path ? 0 : EMPTY_PATH);
+	/* What is asked for never changes, and whoever serves the file system may not answer: a
+	 * probe of a container has to run all the same. */
+	int flags = NO_AUTOMOUNT | SYMLINK_NOFOLLOW | DONT_SYNC | (*path ? 0 : EMPTY_PATH);
 
 	if (syscall(SYS_statx, dirfd, path, flags, MASK_INO | MASK_MOUNT_UNIQUE, &st) < 0)
 		return -1;

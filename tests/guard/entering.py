@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib_guard import DEADLINE, RECORDS, Node, answers, PROBE, SANDBOXED
 from parts import main
+from silent import Silent
 
 from lib import seed
 from lib.wait import wait_until
@@ -200,6 +201,28 @@ def system_directories(t, node):
     t.equal(node.run(b.write()).out, "x\nusr\n", "/var/run -> /run works as ever")
 
 
+def a_volume_that_does_not_answer(t, node):
+    """A probe, and whoever looks what is wrong, enters a container whose volume does not answer any more, as without the guard."""
+    for profile in ("default", "strict", "claude-code"):
+        where = node.dir / f"silent-{profile}"
+        where.mkdir()
+        silent = Silent(where, lasts=0)
+        try:
+            b = node.bundle(["sleep", "100000"])
+            b.config["annotations"]["nono.sh/profile"] = profile
+            b.config["mounts"].append({"destination": "/volume", "type": "bind", "source": str(where), "options": ["rbind", "rw"]})
+            cid = node.start(b.write())
+            t.equal(node.exec(cid, "echo", "entered").out, "entered\n", f"{profile}: a volume that answers")
+            silent.stop()
+            for bare in (True, False):
+                for file in (True, False):
+                    r = node.exec(cid, "echo", "entered", bare=bare, file=file)
+                    t.ok(r.out == "entered\n" and not silent.asked.is_set(), f"{profile}: {'control: the bare runtime' if bare else 'a process'} enters, and asks it nothing", r)
+        finally:
+            silent.close()
+        node.delete(cid)
+
+
 def before_and_after_the_first_process(t, node):
     cid = node.id()
     b = node.bundle(["sleep", "1000"]).write()
@@ -330,5 +353,5 @@ def seccomp_of_the_container(t, node):
 
 
 if __name__ == "__main__":
-    main((the_same_from_the_start, links_that_the_workload_makes, homes_at_the_start, system_directories, before_and_after_the_first_process,
+    main((the_same_from_the_start, a_volume_that_does_not_answer, links_that_the_workload_makes, homes_at_the_start, system_directories, before_and_after_the_first_process,
           on_an_overlay, profiles_that_change, descriptors_in_created_state, seccomp_of_the_container, during_a_swap, whatever_the_workload_does))

@@ -2,7 +2,6 @@
 """`fs readonly`, attacked from inside; the same attack under the same profile without those rules is the control."""
 import os
 import shutil
-import struct
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 from lib_guard import BIN, DEADLINE, PLACEHOLDERS as OURS, Bundle
 from lib.wait import wait_until
 from parts import main
+from silent import Silent
 
 BASE = ("fs rx-root", "fs r /proc", "fs rw /dev/null", "fs rwx $WORKDIR", "fs rwx ~")
 KEPT = tuple(f"fs readonly {p}" for p in (
@@ -217,38 +217,6 @@ def at_the_same_time(t, node):
         list(pool.map(live, range(len(bundles))))
     t.equal(lacking, [], "each container has its placeholders while it lives")
     t.equal(names(*(d for v in all_ for d in v.values())), clean, "and with the last one they are gone")
-
-
-class Silent:
-    """A file system that answers nothing but what its root is, as one on a network whose server has stopped."""
-
-    def __init__(self, at: Path) -> None:
-        self.at, self.asked = at, threading.Event()
-        self.fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
-        subprocess.run(["mount", "-i", "-t", "fuse", "-o", f"fd={self.fd},rootmode=40000,user_id=0,group_id=0,allow_other", "silent", at],
-                       pass_fds=[self.fd], check=True)
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self) -> None:
-        while True:
-            try:
-                request = os.read(self.fd, 1 << 20)
-            except OSError:  # unmounted
-                return
-            _, what, unique = struct.unpack_from("=IIQ", request)
-            if what == 26:  # INIT
-                answer = struct.pack("=IIIIHHI", 7, 31, 65536, 0, 16, 12, 65536) + bytes(40)
-            elif what == 3:  # GETATTR, of the root
-                answer = struct.pack("=QII", 3600, 0, 0) + struct.pack("=QQQQQQIIIIIIIIII", 1, 0, 0, 0, 0, 0, 0, 0, 0, 0o40755, 2, 0, 0, 0, 4096, 0)
-            else:
-                self.asked.set()
-                continue
-            os.write(self.fd, struct.pack("=IiQ", 16 + len(answer), 0, unique) + answer)
-
-    def close(self) -> None:
-        """Whoever waits for it is told that it is gone."""
-        subprocess.run(["umount", "-f", "-l", self.at], check=False)
-        os.close(self.fd)
 
 
 def volumes_that_do_not_answer(t, node):
