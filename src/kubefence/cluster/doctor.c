@@ -64,15 +64,17 @@ static enum result check_daemonsets(struct doctor *d)
 		struct json_object *ds = json_object_array_get_idx(items, i);
 		long want = kf_kube_number(ds, "status.desiredNumberScheduled");
 		long have = kf_kube_number(ds, "status.numberReady");
+		/* A pod that the API refuses has no log; its DaemonSet has the reason. */
+		bool made = kf_kube_number(ds, "status.currentNumberScheduled") >= want;
 
 		if (have < want)
-			return set_result(
-				d, ERROR,
-				"%s: %ld of %ld pods are ready; 'kubectl -n %s logs ds/%s' "
-				"tells why",
-				kf_kube_string(ds, "metadata.name"), have, want,
-				kf_kube_string(ds, "metadata.namespace"),
-				kf_kube_string(ds, "metadata.name"));
+			return set_result(d, ERROR,
+					  "%s: %ld of %ld pods are ready; 'kubectl -n %s %s ds/%s' "
+					  "tells why",
+					  kf_kube_string(ds, "metadata.name"), have, want,
+					  kf_kube_string(ds, "metadata.namespace"),
+					  made ? "logs" : "describe",
+					  kf_kube_string(ds, "metadata.name"));
 	}
 	return n ? set_result(d, OK, "%zu", n)
 		 : set_result(d, ERROR, "there is none: is the chart installed?");
