@@ -5,6 +5,7 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "cli/print.h"
+#include "flat/name.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
 #include "kubefence/commands.h"
@@ -16,8 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROFILES  "-profiles"
-#define ARGUMENTS (2 * KF_CLUSTER_HOSTS + 8)
+#define PROFILES     "-profiles"
+#define ARGUMENTS    (2 * KF_CLUSTER_HOSTS + 8)
+/* As many as somebody could mean. */
+#define PROFILES_MAX 16
 
 static void put_json(struct json_object **object)
 {
@@ -93,15 +96,64 @@ static int explain_hosts(const struct kf_cluster_options *o, const char *dir, co
 	return kf_cmd_explain.run(&kf_cmd_explain, n, (char **)(uintptr_t)words);
 }
 
-/* The profile that decides about the pod's network: its own; those of single containers have the
- * same hosts, or the pod does not start. */
-static const char *profile_of(struct kf_cluster *c, struct json_object *pod)
-{
-	const char *why;
-	struct json_object *first =
-		json_object_array_get_idx(kf_kube_at(pod, "spec.containers"), 0);
+struct pod_profiles {
+	const char *names[PROFILES_MAX];
+	size_t n;
+};
 
-	return kf_cluster_profile(c, pod, kf_kube_string(first, "name"), &why);
+/* Add the profiles of the containers at @where, each once. */
+static int add_profiles(struct kf_cluster *c, struct json_object *pod, const char *where,
+			struct pod_profiles *to, struct kf_err *err)
+{
+	struct json_object *containers = kf_kube_at(pod, where);
+
+	for (size_t i = 0; i < kf_kube_length(containers); i++) {
+		const char *why,
+			*container =
+				kf_kube_string(json_object_array_get_idx(containers, i), "name");
+		const char *name = kf_cluster_profile(c, pod, container, &why);
+		size_t at = 0;
+
+		/* It becomes an argument, and the name of a file. */
+		if (!kf_profile_name_valid(name))
+			return kf_fail(err, EINVAL,
+				       "container %s: profile '%s' is no profile's name, so that "
+				       "the pod does not start",
+				       container, name);
+		while (at < to->n && strcmp(to->names[at], name) != 0)
+			at++;
+		if (at == PROFILES_MAX)
+			return kf_fail(err, E2BIG, "the pod has more than %d profiles",
+				       PROFILES_MAX);
+		to->names[at] = name;
+		to->n += at == to->n;
+	}
+	return 0;
+}
+
+/* What each profile of the pod says.  Ports count for a container, hosts for the pod as a whole. */
+static int explain_profiles(const struct kf_cluster_options *o, struct kf_cluster *c,
+			    struct json_object *pod, const char *dir, struct kf_err *err)
+{
+	struct pod_profiles profiles = {.n = 0};
+	int all = 0;
+
+	if (add_profiles(c, pod, "spec.initContainers", &profiles, err) < 0 ||
+	    add_profiles(c, pod, "spec.containers", &profiles, err) < 0)
+		return -1;
+	if (profiles.n > 1 && !o->json)
+		kf_print_line(stdout, "%s",
+			      "This pod has several profiles. Hosts that one of them names are the "
+			      "only way out of every container.");
+	for (size_t i = 0; i < profiles.n; i++) {
+		int status;
+
+		if (profiles.n > 1 && !o->json)
+			kf_print_line(stdout, "profile %s:", profiles.names[i]);
+		status = explain_hosts(o, dir, profiles.names[i]);
+		all = status > all ? status : all;
+	}
+	return all;
 }
 
 static int answer_hosts(const struct kf_cluster_options *o, struct kf_cluster *c,
@@ -121,7 +173,7 @@ static int answer_hosts(const struct kf_cluster_options *o, struct kf_cluster *c
 	if (dirfd < 0)
 		(void)kf_fail_sys(err, "open '%s'", dir);
 	else if (write_profiles(c, dirfd, err) == 0)
-		status = explain_hosts(o, dir, profile_of(c, pod));
+		status = explain_profiles(o, c, pod, dir, err);
 	if (dirfd >= 0)
 		remove_files(dir, dirfd);
 	return status;
