@@ -5,7 +5,6 @@
 #include "base/dir.h"
 #include "base/file.h"
 #include "cli/print.h"
-#include "flat/name.h"
 #include "kube/object.h"
 #include "kubefence/cluster/cluster.h"
 #include "kubefence/commands.h"
