@@ -101,9 +101,9 @@ void kf_print_json(FILE *out, struct json_object *object, int flags)
 
 bool kf_print_colours(FILE *out)
 {
-	const char *no = getenv("NO_COLOR");
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(fileno(out)) && !(no && *no);
+	return isatty(fileno(out)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
 }
 
 int kf_print_raw(FILE *out, const char *data, size_t n)

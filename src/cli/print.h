@@ -22,7 +22,7 @@ void kf_print_text(FILE *out, const char *text);
 /* JSON and a line end; @flags are json-c's.  Characters that a terminal would obey become \u
  * escapes. */
 void kf_print_json(FILE *out, struct json_object *object, int flags);
-/* Whether @out may be coloured: a terminal, whose owner has not said NO_COLOR. */
+/* Whether @out may be coloured: a terminal that can, whose owner has not said NO_COLOR. */
 bool kf_print_colours(FILE *out);
 /* Bytes for a program or a file, unchanged. -1 if writing fails. */
 int kf_print_raw(FILE *out, const char *data, size_t n);

@@ -164,9 +164,10 @@ def watched(t: Tap) -> None:
                 term.read()
                 t.ok(status == -sig and term.text.endswith(b"\x1b[?7h\x1b[?25h" + LEAVE) and termios.tcgetattr(term.main) == term.modes,
                      f"{sig.name} ends it, with screen, cursor and modes as they were", (status, term.text[-40:]))
-        with Terminal(command, NO_COLOR="1") as term:
-            term.wait(b"\x1b[J")
-            t.ok(b"\x1b[32m" not in term.text and b"\x1b[31;1m" not in term.text and b"\x1b[1m" not in term.text, "NO_COLOR: none")
+        for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+            with Terminal(command, **{name: value}) as term:
+                term.wait(b"\x1b[J")
+                t.ok(b"\x1b[32m" not in term.text and b"\x1b[31;1m" not in term.text and b"\x1b[1m" not in term.text, f"{name}={value}: none")
 
 
 def piped(t: Tap) -> None:
