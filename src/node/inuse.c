@@ -216,6 +216,18 @@ static bool sets_state(const char *text)
 	return false;
 }
 
+/* The bytes of @text before its first table. */
+static size_t size_before_tables(const char *text)
+{
+	const char *at = text;
+
+	while (*at && at[strspn(at, " \t")] != '[') {
+		at += strcspn(at, "\n");
+		at += *at == '\n';
+	}
+	return (size_t)(at - text);
+}
+
 /* The directory that the command line or the root file names for containerd's state, or NULL. */
 static int configured_state(const struct kf_node *node, char **ret, struct kf_err *err)
 {
@@ -231,8 +243,11 @@ static int configured_state(const struct kf_node *node, char **ret, struct kf_er
 		return *ret ? 0 : kf_fail_nomem(err, "state");
 	if (kf_host_read(&node->host, node->distro->config, KF_LIMIT_CONFIG, &text, &n, err) < 0)
 		return err->code == ENOENT ? 0 : -1;
-	/* A file that cannot be parsed is no error here: uninstall may be run to repair it. */
-	if (kf_toml_parse(text, n, node->distro->config, &toml, err) < 0)
+	/* A file that cannot be parsed is no error here: uninstall may be run to repair it.  The
+	 * state's key stands before all tables, and what is wrong mostly behind it. */
+	if (kf_toml_parse(text, n, node->distro->config, &toml, err) < 0 &&
+	    kf_toml_parse(text, size_before_tables(text), node->distro->config, &toml,
+			  KF_ERR_IGNORED) < 0)
 		return sets_state(text) ? -1 : 0;
 	set = kf_toml_string(toml.root, KF_TOML_PATH("state"), "");
 	if (*set && !(*ret = strdup(set)))

@@ -380,6 +380,17 @@ def fixed(t, tools) -> None:
     written_anew(t, new, "written anew, the whole default configuration", v3, to(whole))
     written_anew(t, new, "written anew with NRI on", v3 + off, to(v3 + off.replace("true", "false")))
     written_anew(t, new, "NRI switched on with a remark", v3 + off, remarked)
+    # Nobody can read such a file, but uninstall repairs it, and finds containerd's state in it to see who uses the guard.
+    with NodeRoot(new, config=(v3 + off).encode()) as n, NodeRoot(new, config=(v3 + off).encode()) as his:
+        n.node("install")
+        for root in (n, his):
+            root.write(CONFIG, root.raw_dump() + f"\n[plugins.'{CRI[3]}'.containerd.runtimes.his]\n  runtime_type = 'io.containerd.runc.v2'\n")
+        n.node("install")
+        text = n.read(CONFIG).decode()
+        n.write(CONFIG, text + "\n" + text[text.index(f"[plugins.'{CRI[3]}'.containerd.runtimes.nono-runc]"):])
+        code, said, err = n.node("uninstall")
+        t.ok("state = " in text and readable_fails(n) is False and code == 0 and said["state"] == "done", "ours twice behind a dump: uninstalled at once", said or err)
+        t.equal(effective(n), effective(his), "ours twice behind a dump: the effective configuration is what he would have had")
     written_anew(t, new, "a dump in place", v3 + off, dumped)
     written_anew(t, new, "a dump beside our drop-in", imports + off, dumped)
     written_anew(t, old, "a dump in place, 1.7", v2 + off, dumped)
