@@ -161,7 +161,8 @@ class Owner:
         name = self.our_file()
         if name:
             lines = self.ours.read(name).decode().splitlines(keepends=True)
-            those = [i for i, l in enumerate(lines) if "nono.sh/" in l or "plugin_path" in l or "plugin_config_path" in l]
+            # Not one that is all of our handler: without that the file is all his.
+            those = [i for i, l in enumerate(lines) if GUARD not in l and ("nono.sh/" in l or "plugin_path" in l or "plugin_config_path" in l)]
             if those:
                 del lines[self.rnd.choice(those)]
                 self.ours.write(name, "".join(lines))
