@@ -20,6 +20,7 @@ struct kf_audit_domain {
 	uint64_t seen;	    /* denials */
 	uint64_t unseen;    /* those that the kernel counted besides, once it has ended */
 	uint64_t ended;	    /* when, in milliseconds since 1970 */
+	unsigned looks;	    /* how often it was asked whose a denied process is */
 	bool whole;	    /* it was told of by its first denial: none was missed before */
 	bool foreign;	    /* it is not a sandbox of ours */
 	struct kf_audit_domain *next;	       /* in the bucket */

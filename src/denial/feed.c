@@ -13,6 +13,9 @@
 #define ENDED_MAX 1024
 /* The launcher's own denials are the first ones in a sandbox. */
 #define PROOFS	  2
+/* A sandbox of which the kernel's one record was missed is known by its processes; those of others
+ * are never found, and must not cost a look for each denial. */
+#define LOOKS_MAX 3
 
 struct feed_entry {
 	struct kf_denial denial;
@@ -124,10 +127,19 @@ static void drop_entry(struct kf_feed *f, struct feed_entry *e)
 
 /* ---- whose a domain is ---- */
 
-static void find_owner(struct kf_feed *f, struct kf_audit_domain *domain, bool thorough)
+static void find_owner(struct kf_feed *f, struct kf_audit_domain *domain, enum kf_feed_find how)
 {
 	if (!domain->who && domain->pid && !domain->foreign)
-		domain->who = f->ops.find(f->ctx, domain->pid, thorough);
+		domain->who = f->ops.find(f->ctx, domain->pid, how);
+}
+
+/* By the process that was denied something, where nobody said which one made the sandbox. */
+static void find_by_process(struct kf_feed *f, struct kf_audit_domain *domain, pid_t pid)
+{
+	if (!domain->who && !domain->pid && pid && domain->looks < LOOKS_MAX) {
+		domain->looks++;
+		domain->who = f->ops.find(f->ctx, pid, KF_FEED_FIND_PROCESS);
+	}
 }
 
 static bool owner_is_settled(const struct kf_feed *f, const struct feed_entry *e)
@@ -152,10 +164,14 @@ static void settle_entry(struct kf_feed *f, struct feed_entry *e, uint64_t now)
 		const bool late = age >= KF_FEED_WHO_MS;
 
 		domain = e->domain ? kf_domains_find(&f->domains, e->domain) : NULL;
-		if (domain)
-			find_owner(f, domain, late);
-		else if (!e->domain)
-			e->denial.who = f->ops.find(f->ctx, e->denial.pid, late);
+		if (domain) {
+			find_owner(f, domain, late ? KF_FEED_FIND_THOROUGH : KF_FEED_FIND_QUICK);
+			find_by_process(f, domain, e->denial.pid);
+		} else if (!e->domain) {
+			e->denial.who =
+				f->ops.find(f->ctx, e->denial.pid,
+					    late ? KF_FEED_FIND_PROCESS : KF_FEED_FIND_QUICK);
+		}
 		if (!late && !owner_is_settled(f, e))
 			return;
 	}
@@ -200,7 +216,7 @@ static void take_seccomp(struct kf_feed *f, const struct kf_audit_record *r, uin
 	append_entry(f, e, r->serial, now);
 	e->whole = true;
 	/* Where it is seen at all, the process may be gone the next moment. */
-	e->denial.who = f->ops.find(f->ctx, e->denial.pid, true);
+	e->denial.who = f->ops.find(f->ctx, e->denial.pid, KF_FEED_FIND_PROCESS);
 	settle_entry(f, e, now);
 }
 
@@ -224,7 +240,7 @@ static void begin_domain(struct kf_feed *f, const struct kf_audit_record *r,
 	domain->pid = (pid_t)pid;
 	domain->whole = domain->seen == 1;
 	domain->foreign = !is_launcher(exe);
-	find_owner(f, domain, true);
+	find_owner(f, domain, KF_FEED_FIND_THOROUGH);
 }
 
 /* Forget the sandbox that ended the longest time ago; whose it was is known by now, or never. */
@@ -258,6 +274,12 @@ static void end_domain(struct kf_feed *f, const struct kf_audit_record *r,
 	uint64_t denials = 0;
 
 	(void)kf_audit_number(r, "denials", 10, &denials);
+	if (!domain) {
+		f->counters[KF_FEED_UNKNOWN] += denials;
+		return;
+	}
+	if (!domain->pid && denials > domain->seen)
+		f->counters[KF_FEED_UNKNOWN] += denials - domain->seen;
 	if (domain->whole && denials > domain->seen && !domain->foreign) {
 		domain->unseen = denials - domain->seen;
 		domain->ended = r->ms;
@@ -285,9 +307,7 @@ static void take_domain(struct kf_feed *f, const struct kf_audit_record *r, uint
 		if (domain)
 			begin_domain(f, r, domain);
 	} else {
-		domain = kf_domains_find(&f->domains, id);
-		if (domain)
-			end_domain(f, r, domain, now);
+		end_domain(f, r, kf_domains_find(&f->domains, id), now);
 	}
 }
 

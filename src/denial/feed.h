@@ -26,7 +26,9 @@
 	X(UNREADABLE, "Records that could not be read")                                         \
 	X(LOST, "Events of the audit log that did not arrive here, of whatever kind")           \
 	X(UNSEEN, "Denials that the kernel counted in sandboxes that have ended, and of which " \
-		  "no record came: lost, or kept out of the log")
+		  "no record came: lost, or kept out of the log")                               \
+	X(UNKNOWN, "The same of sandboxes of which nobody knows whose they were: the record "   \
+		   "that says it was lost, or is older than this reader")
 
 enum kf_feed_counter {
 #define KF_FEED_ENUM(name, help) KF_FEED_##name,
@@ -35,10 +37,18 @@ enum kf_feed_counter {
 		KF_FEED_NCOUNTERS
 };
 
+enum kf_feed_find {
+	KF_FEED_FIND_QUICK,    /* process @pid has entered the container lately */
+	KF_FEED_FIND_THOROUGH, /* ... and it may take a while to find out */
+	/* It is any process, whose number may have been another's: what lives under it now is
+	 * believed first.  It may take a while. */
+	KF_FEED_FIND_PROCESS,
+};
+
 struct kf_feed_ops {
 	/* The container that process @pid entered or is in, with a reference; NULL if it is not
-	 * known.  @thorough: it may take a while. */
-	struct kf_who *(*find)(void *ctx, pid_t pid, bool thorough);
+	 * known. */
+	struct kf_who *(*find)(void *ctx, pid_t pid, enum kf_feed_find how);
 	/* A denial is complete at @now; it is the callee's for the time of the call. */
 	void (*denied)(void *ctx, const struct kf_denial *denial, uint64_t now);
 	/* @unseen->count denials of the container were counted by the kernel, and not told. */

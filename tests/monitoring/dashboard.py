@@ -35,7 +35,7 @@ PANELS = (
     ("Denials by profile and kind", "timeseries", "ops", ((f"sum by (profile, kind) (rate(kubefence_denials_total{RATE}))", "{{profile}} {{kind}}"),)),
     ("Denials by node", "timeseries", "ops", ((f"sum by (instance) (rate(kubefence_denials_total{RATE}))", "{{instance}}"),)),
     ("Denials that were not told", "timeseries", "short", tuple(
-        (f"sum(increase(kubefence_denials_{what}_total{RATE}))", what) for what in ("lost", "unseen", "untold", "unattributed"))),
+        (f"sum(increase(kubefence_denials_{what}_total{RATE}))", what) for what in ("lost", "unseen", "unknown", "untold", "unattributed"))),
     ("Lines and Events about denials", "timeseries", "ops", (
         (f"sum(rate(kubefence_denials_lines_total{RATE}))", "lines"), (f"sum(rate(kubefence_denials_events_total{RATE}))", "Events"))),
 )

@@ -129,6 +129,7 @@ struct played {
 	/* Processes that the guard has noted: those from @noted on have not been yet. */
 	pid_t known[64];
 	size_t nknown;
+	unsigned processes; /* how often it was asked where any process is */
 	struct kf_denial got[256];
 	char who[256][65];
 	size_t ngot;
@@ -136,7 +137,7 @@ struct played {
 	char unseen_of[65];   /* this container */
 };
 
-static struct kf_who *find_known(void *ctx, pid_t pid, bool thorough)
+static struct kf_who *find_known(void *ctx, pid_t pid, enum kf_feed_find how)
 {
 	struct played *p = ctx;
 	char id[32];
@@ -148,7 +149,7 @@ static struct kf_who *find_known(void *ctx, pid_t pid, bool thorough)
 				     .container = "c",
 				     .profile = "default"};
 
-	(void)thorough;
+	p->processes += how == KF_FEED_FIND_PROCESS;
 	(void)snprintf(id, sizeof(id), "container-of-%d", pid);
 	for (size_t i = 0; i < p->nknown; i++)
 		if (p->known[i] == pid)
@@ -298,10 +299,53 @@ static void what_nobody_noted_is_told_all_the_same(void **state)
 	end_play(p);
 }
 
+/* The kernel says once whose a sandbox is, and that may be lost. */
+static void a_sandbox_nobody_told_of_is_known_by_its_processes(void **state)
+{
+	struct played *p = begin_play();
+
+	(void)state;
+	p->known[p->nknown++] = 71;
+	say(p, ACCESS, 1, "domain=d blockers=fs.read_file path=\"/etc/shadow\"");
+	say(p, KF_AUDIT_SYSCALL, 1, "pid=71 comm=\"cat\"");
+	say(p, KF_AUDIT_END, 1, " ");
+	assert_int_equal(p->ngot, 1);
+	assert_string_equal(p->who[0], "container-of-71");
+	/* From then on it is known, whichever process it is. */
+	say(p, ACCESS, 2, "domain=d blockers=fs.read_file path=\"/etc/shadow\"");
+	say(p, KF_AUDIT_SYSCALL, 2, "pid=99 comm=\"cat\"");
+	say(p, KF_AUDIT_END, 2, " ");
+	assert_int_equal(p->ngot, 2);
+	assert_string_equal(p->who[1], "container-of-71");
+	assert_int_equal(p->processes, 1);
+	/* What the kernel counted in it besides may be older than this reader. */
+	say(p, DOMAIN, 3, ENDED, 0xd, 7);
+	assert_int_equal(kf_feed_counter(p->feed, KF_FEED_UNSEEN), 0);
+	assert_int_equal(kf_feed_counter(p->feed, KF_FEED_UNKNOWN), 5);
+	end_play(p);
+}
+
+static void sandboxes_that_nobody_knows_cost_little_and_are_counted(void **state)
+{
+	struct played *p = begin_play();
+
+	(void)state;
+	for (unsigned i = 1; i <= 20; i++) {
+		say(p, ACCESS, i, "domain=d blockers=fs.read_file path=\"/etc/shadow\"");
+		say(p, KF_AUDIT_SYSCALL, i, "pid=%u comm=\"cat\"", 100 + i);
+		say(p, KF_AUDIT_END, i, " ");
+	}
+	assert_int_equal(p->processes, 3);
+	say(p, DOMAIN, 21, ENDED, 0xe, 30);
+	assert_int_equal(kf_feed_counter(p->feed, KF_FEED_UNKNOWN), 30);
+	assert_int_equal(kf_feed_domains(p->feed), 1);
+	end_play(p);
+}
+
 static struct kf_who *find_the_one(void *ctx, const char *id)
 {
 	assert_string_equal(id, "container-of-70");
-	return find_known(ctx, 70, false);
+	return find_known(ctx, 70, KF_FEED_FIND_QUICK);
 }
 
 static void sandboxes_outlive_the_reader(void **state)
@@ -551,6 +595,8 @@ int main(void)
 		cmocka_unit_test(a_denial_has_its_process_and_its_container),
 		cmocka_unit_test(who_started_it_may_be_noted_later_and_after_its_end),
 		cmocka_unit_test(what_nobody_noted_is_told_all_the_same),
+		cmocka_unit_test(a_sandbox_nobody_told_of_is_known_by_its_processes),
+		cmocka_unit_test(sandboxes_that_nobody_knows_cost_little_and_are_counted),
 		cmocka_unit_test(sandboxes_outlive_the_reader),
 		cmocka_unit_test(any_bytes_are_taken),
 		cmocka_unit_test(every_denial_is_in_one_line),

@@ -134,16 +134,22 @@ static struct kf_who *find_by_cgroup(struct denials *d, pid_t pid)
 	return *id ? find_id(d, id) : NULL;
 }
 
-static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
+static struct kf_who *find_owner(void *ctx, pid_t pid, enum kf_feed_find how)
 {
 	struct denials *d = ctx;
-	const struct kf_who_notes quick = {.records = -1, .started = d->notes.started};
-	struct kf_who *who;
+	const bool thorough =
+		how != KF_FEED_FIND_QUICK && kf_bucket_take(&d->looks, &thorough_looks, d->now);
+	struct kf_who *who = NULL;
 
 	open_notes(d);
-	thorough = thorough && kf_bucket_take(&d->looks, &thorough_looks, d->now);
-	who = kf_who_find(&d->owners, thorough ? &d->notes : &quick, pid);
-	return who || !thorough ? who : find_by_cgroup(d, pid);
+	if (thorough && how == KF_FEED_FIND_PROCESS)
+		who = find_by_cgroup(d, pid);
+	if (!who) {
+		const struct kf_who_notes quick = {.records = -1, .started = d->notes.started};
+
+		who = kf_who_find(&d->owners, thorough ? &d->notes : &quick, pid);
+	}
+	return who || !thorough || how == KF_FEED_FIND_PROCESS ? who : find_by_cgroup(d, pid);
 }
 
 /* ---- telling ---- */
@@ -355,6 +361,7 @@ static void put_metrics(void *ctx, struct kf_buf *out)
 		METRIC(LOST, "lost", "Events of the audit log that did not arrive"),
 		METRIC(UNSEEN, "unseen",
 		       "Denials that the kernel counted in ended sandboxes and no record told"),
+		METRIC(UNKNOWN, "unknown", "The same, in sandboxes of which nobody knows whose"),
 #undef METRIC
 	};
 	const struct denials *d = ctx;

@@ -160,9 +160,10 @@ static int take_denied(struct learner *l, const struct try_stage *stage, bool *r
 	KF_CLEANUP(kf_buf_done) struct kf_buf text = KF_BUF_INIT(FEED_MAX);
 	char pid_file[PATH_MAX];
 	size_t lines = 0;
+	bool lost;
 
 	(void)snprintf(pid_file, sizeof(pid_file), "%s/" TRY_PID_FILE, stage->dir);
-	if (learn_denied_finish(&l->denied, pid_file, &text, err) < 0 ||
+	if (learn_denied_finish(&l->denied, pid_file, &text, &lost, err) < 0 ||
 	    try_egress_refused(stage, add_refusal, &text, err) < 0)
 		return -1;
 	if (text.failed)
@@ -171,6 +172,15 @@ static int take_denied(struct learner *l, const struct try_stage *stage, bool *r
 				     &lines, err) < 0))
 		return -1;
 	*ret_any = lines > 0;
+	if (lost && !lines)
+		return kf_fail(err, ENOBUFS,
+			       "what was denied is not known: the kernel's audit log lost records "
+			       "meanwhile, of whomever; run it again when less is denied on this "
+			       "machine, or learn without --enforce");
+	if (lost)
+		kf_print_line(stderr, "the kernel's audit log lost records meanwhile, of whomever: "
+				      "what is written may lack something; run it again when less "
+				      "is denied on this machine");
 	return 0;
 }
 

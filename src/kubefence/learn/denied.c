@@ -39,6 +39,14 @@ struct denied_reader {
 	uint64_t now;
 	bool record;	 /* one has come in this round */
 	uint64_t latest; /* when what a record tells of happened, since 1970 */
+	uint32_t lost;	 /* records of the kernel's, when it began */
+};
+
+/* How the reader ends. */
+enum {
+	READ_ALL,
+	READ_FAILED,
+	READ_SOME, /* records were lost */
 };
 
 static uint64_t read_ms(clockid_t clock)
@@ -55,7 +63,7 @@ static uint64_t read_clock(void)
 }
 
 /* Sandboxes take the place of containers: each is called by its process. */
-static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
+static struct kf_who *find_owner(void *ctx, pid_t pid, enum kf_feed_find how)
 {
 	struct denied_reader *r = ctx;
 	char id[16];
@@ -67,7 +75,7 @@ static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
 					   .container = "",
 					   .profile = ""};
 
-	(void)thorough;
+	(void)how;
 	(void)snprintf(id, sizeof(id), "%d", pid);
 	return kf_who_get(&r->owners, &started);
 }
@@ -123,51 +131,60 @@ static int read_log(struct denied_reader *r, int audit, int control, struct kf_e
 		}
 	}
 	kf_feed_flush(r->feed, r->now);
-	if (kf_feed_counter(r->feed, KF_FEED_LOST))
-		kf_print_line(
-			stderr,
-			"%llu events of the kernel's audit log were lost, of whomever: what is "
-			"written may lack something; run it again when less is denied",
-			(unsigned long long)kf_feed_counter(r->feed, KF_FEED_LOST));
 	return r->text.failed ? kf_fail(err, EFBIG, "more was denied than is remembered") : 0;
 }
 
-static int run_reader(int audit, int control, int text, struct kf_err *err)
-{
-	static const struct kf_feed_ops ops = {
-		.find = find_owner, .denied = keep_denial, .unseen = keep_denial};
-	struct denied_reader r = {.text = KF_BUF_INIT(TEXT_MAX), .now = read_clock()};
-
-	r.feed = kf_feed_new(&ops, &r, &r.owners);
-	if (!r.feed)
-		return kf_fail_nomem(err, "denials");
-	return read_log(&r, audit, control, err) < 0
-		       ? -1
-		       : kf_write_all(text, r.text.n ? r.text.p : "", r.text.n, err);
-}
-
-static int check_log(struct kf_err *err)
+/* Whether records were lost: on the way here, which leaves a gap in their numbers, or in the kernel
+ * before they had one. */
+static int check_lost(const struct denied_reader *r, bool *ret, struct kf_err *err)
 {
 	struct kf_audit_status status;
 
 	if (kf_audit_status(&status, err) < 0)
 		return -1;
-	return status.enabled ? 0
-			      : kf_fail(err, ENOTCONN,
-					"the kernel's audit log is off, which tells what is "
-					"denied: turn it on with 'kubefence denials --turn-on', or "
-					"learn without --enforce");
+	*ret = status.lost != r->lost || kf_feed_counter(r->feed, KF_FEED_LOST) > 0;
+	return 0;
+}
+
+static int run_reader(int audit, int control, int text, uint32_t lost, struct kf_err *err)
+{
+	bool some;
+	static const struct kf_feed_ops ops = {
+		.find = find_owner, .denied = keep_denial, .unseen = keep_denial};
+	struct denied_reader r = {.text = KF_BUF_INIT(TEXT_MAX), .now = read_clock(), .lost = lost};
+
+	r.feed = kf_feed_new(&ops, &r, &r.owners);
+	if (!r.feed)
+		return kf_fail_nomem(err, "denials");
+	if (read_log(&r, audit, control, err) < 0 ||
+	    kf_write_all(text, r.text.n ? r.text.p : "", r.text.n, err) < 0 ||
+	    check_lost(&r, &some, err) < 0)
+		return READ_FAILED;
+	return some ? READ_SOME : READ_ALL;
+}
+
+static int check_log(struct kf_audit_status *status, struct kf_err *err)
+{
+	if (kf_audit_status(status, err) < 0)
+		return -1;
+	return status->enabled
+		       ? 0
+		       : kf_fail(err, ENOTCONN,
+				 "the kernel's audit log is off, which tells what is denied: turn "
+				 "it on with 'kubefence denials --turn-on', or learn without "
+				 "--enforce");
 }
 
 int learn_denied_start(struct learn_denied *ret, struct kf_err *err)
 {
 	struct learn_denied d = {.control = -1};
 	KF_CLOSE int audit = -1, text = memfd_create("denials", MFD_CLOEXEC);
+	struct kf_audit_status status;
 	int p[2];
 
 	if (text < 0)
 		return kf_fail_sys(err, "memory file");
-	if (check_log(err) < 0 || kf_audit_open(&audit, err) < 0)
+	if (check_log(&status, err) < 0 || kf_audit_open(&audit, err) < 0)
 		return -1;
 	if (pipe2(p, O_CLOEXEC) < 0)
 		return kf_fail_sys(err, "pipe");
@@ -175,7 +192,7 @@ int learn_denied_start(struct learn_denied *ret, struct kf_err *err)
 	if (d.pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0UL, 0UL, 0UL);
 		(void)close(p[1]);
-		_exit(run_reader(audit, p[0], text, err) < 0 ? 1 : 0);
+		_exit(run_reader(audit, p[0], text, status.lost, err));
 	}
 	(void)close(p[0]);
 	if (d.pid < 0) {
@@ -200,16 +217,17 @@ static void choose_lines(const char *all, long pid, struct kf_buf *out)
 }
 
 int learn_denied_finish(struct learn_denied *d, const char *pid_file, struct kf_buf *out,
-			struct kf_err *err)
+			bool *ret_lost, struct kf_err *err)
 {
 	KF_CLOSE int text = d->text;
 	KF_FREE char *all = NULL, *pid = NULL;
-	int status = 1;
+	int status = READ_FAILED;
 
 	(void)close(d->control);
 	while (waitpid(d->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (status)
+	*ret_lost = WIFEXITED(status) && WEXITSTATUS(status) == READ_SOME;
+	if (status && !*ret_lost)
 		return kf_fail(err, EIO, "the kernel's audit log could not be read to the end");
 	if (lseek(text, 0, SEEK_SET) < 0)
 		return kf_fail_sys(err, "what was denied");

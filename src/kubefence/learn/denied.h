@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct learn_denied {
@@ -17,8 +18,8 @@ struct learn_denied {
 /* Begin to read, before the container starts. */
 int learn_denied_start(struct learn_denied *ret, struct kf_err *err);
 /* The denials, as lines of JSON, of the sandbox that the process entered whose number is in the
- * file @pid_file; once it has ended. */
+ * file @pid_file; once it has ended.  *ret_lost: records were lost meanwhile, of whomever. */
 int learn_denied_finish(struct learn_denied *denied, const char *pid_file, struct kf_buf *out,
-			struct kf_err *err);
+			bool *ret_lost, struct kf_err *err);
 
 #endif
