@@ -56,9 +56,10 @@ static const char *find_field(const char *at, const char *key)
 	}
 }
 
-static int hex_digit(char c)
+/* Of what is_hex() has accepted. */
+static unsigned hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return (unsigned)(c <= '9' ? c - '0' : c - 'A' + 10);
 }
 
 static size_t copy_hex(const char *from, size_t n, char *to, size_t size)
@@ -66,8 +67,7 @@ static size_t copy_hex(const char *from, size_t n, char *to, size_t size)
 	size_t out = 0;
 
 	for (size_t i = 0; i + 1 < n && out + 1 < size; i += 2) {
-		const int high = hex_digit(from[i]), low = hex_digit(from[i + 1]);
-		const char c = (char)(high << 4 | low);
+		const char c = (char)(hex_digit(from[i]) << 4 | hex_digit(from[i + 1]));
 
 		to[out++] = c ? c : ' ';
 	}
@@ -76,12 +76,7 @@ static size_t copy_hex(const char *from, size_t n, char *to, size_t size)
 
 static bool is_hex(const char *s, size_t n)
 {
-	if (!n || n % 2)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (hex_digit(s[i]) < 0)
-			return false;
-	return true;
+	return n && n % 2 == 0 && strspn(s, "0123456789ABCDEF") >= n;
 }
 
 bool kf_audit_string(const struct kf_audit_record *record, const char *key, char *ret, size_t size)

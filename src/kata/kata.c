@@ -54,7 +54,7 @@ static bool is_image_for(const struct kf_node *node, const struct kf_kata_option
 {
 	size_t n = o->image_for ? strlen(o->image_for) : 0;
 
-	if (strncmp(kata->version, o->image_for ? o->image_for : "", n) == 0)
+	if (!n || strncmp(kata->version, o->image_for, n) == 0)
 		return true;
 	/* "3.28." is the beginning of 3.28's releases. */
 	n -= o->image_for[n - 1] == '.';

@@ -50,6 +50,8 @@ static size_t nnames;
 /* @name is taken over. */
 static void add_name(char *name)
 {
+	if (!name)
+		abort();
 	for (size_t i = 0; i < nnames; i++) {
 		if (strcmp(names[i], name) == 0) {
 			free(name);

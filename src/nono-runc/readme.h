@@ -7,9 +7,9 @@
 #include "oci/view.h"
 
 /* Append what /nono/README tells whoever is inside: which profile this is, what may be written, how
- * to ask.  Ten lines; the policy is @policy, and the names of its variables are as @oci has them.
+ * to ask.  Ten lines; the policy is @text, and the names of its variables are as @oci has them.
  */
-int kf_readme_format(const struct kf_oci *oci, const struct kf_profile_text *policy,
+int kf_readme_format(const struct kf_oci *oci, const struct kf_profile_text *text,
 		     struct kf_buf *out, struct kf_err *err);
 
 #endif
