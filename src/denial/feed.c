@@ -127,10 +127,10 @@ static void drop_entry(struct kf_feed *f, struct feed_entry *e)
 
 /* ---- whose a domain is ---- */
 
-static void find_owner(struct kf_feed *f, struct kf_audit_domain *domain, enum kf_feed_find how)
+static void find_owner(struct kf_feed *f, struct kf_audit_domain *domain, bool thorough)
 {
 	if (!domain->who && domain->pid && !domain->foreign)
-		domain->who = f->ops.find(f->ctx, domain->pid, how);
+		domain->who = f->ops.find(f->ctx, domain->pid, thorough);
 }
 
 /* By the process that was denied something, where nobody said which one made the sandbox. */
@@ -138,7 +138,7 @@ static void find_by_process(struct kf_feed *f, struct kf_audit_domain *domain, p
 {
 	if (!domain->who && !domain->pid && pid && domain->looks < LOOKS_MAX) {
 		domain->looks++;
-		domain->who = f->ops.find(f->ctx, pid, KF_FEED_FIND_PROCESS);
+		domain->who = f->ops.find(f->ctx, pid, true);
 	}
 }
 
@@ -165,12 +165,10 @@ static void settle_entry(struct kf_feed *f, struct feed_entry *e, uint64_t now)
 
 		domain = e->domain ? kf_domains_find(&f->domains, e->domain) : NULL;
 		if (domain) {
-			find_owner(f, domain, late ? KF_FEED_FIND_THOROUGH : KF_FEED_FIND_QUICK);
+			find_owner(f, domain, late);
 			find_by_process(f, domain, e->denial.pid);
 		} else if (!e->domain) {
-			e->denial.who =
-				f->ops.find(f->ctx, e->denial.pid,
-					    late ? KF_FEED_FIND_PROCESS : KF_FEED_FIND_QUICK);
+			e->denial.who = f->ops.find(f->ctx, e->denial.pid, late);
 		}
 		if (!late && !owner_is_settled(f, e))
 			return;
@@ -216,7 +214,7 @@ static void take_seccomp(struct kf_feed *f, const struct kf_audit_record *r, uin
 	append_entry(f, e, r->serial, now);
 	e->whole = true;
 	/* Where it is seen at all, the process may be gone the next moment. */
-	e->denial.who = f->ops.find(f->ctx, e->denial.pid, KF_FEED_FIND_PROCESS);
+	e->denial.who = f->ops.find(f->ctx, e->denial.pid, true);
 	settle_entry(f, e, now);
 }
 
@@ -240,7 +238,7 @@ static void begin_domain(struct kf_feed *f, const struct kf_audit_record *r,
 	domain->pid = (pid_t)pid;
 	domain->whole = domain->seen == 1;
 	domain->foreign = !is_launcher(exe);
-	find_owner(f, domain, KF_FEED_FIND_THOROUGH);
+	find_owner(f, domain, true);
 }
 
 /* Forget the sandbox that ended the longest time ago; whose it was is known by now, or never. */

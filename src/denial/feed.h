@@ -37,18 +37,10 @@ enum kf_feed_counter {
 		KF_FEED_NCOUNTERS
 };
 
-enum kf_feed_find {
-	KF_FEED_FIND_QUICK,    /* process @pid has entered the container lately */
-	KF_FEED_FIND_THOROUGH, /* ... and it may take a while to find out */
-	/* It is any process, whose number may have been another's: what lives under it now is
-	 * believed first.  It may take a while. */
-	KF_FEED_FIND_PROCESS,
-};
-
 struct kf_feed_ops {
 	/* The container that process @pid entered or is in, with a reference; NULL if it is not
-	 * known. */
-	struct kf_who *(*find)(void *ctx, pid_t pid, enum kf_feed_find how);
+	 * known.  @thorough: it may take a while. */
+	struct kf_who *(*find)(void *ctx, pid_t pid, bool thorough);
 	/* A denial is complete at @now; it is the callee's for the time of the call. */
 	void (*denied)(void *ctx, const struct kf_denial *denial, uint64_t now);
 	/* @unseen->count denials of the container were counted by the kernel, and not told. */

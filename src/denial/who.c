@@ -114,15 +114,41 @@ static bool read_record(int dir, const char *name, char **text, struct kf_starte
 /* Whom records are looked for, and what was found. */
 struct record_search {
 	struct kf_who_table *table;
-	pid_t pid;	/* the container's first process, or 0 */
-	const char *id; /* the container, or NULL */
+	pid_t pid;	     /* the container's first process, or 0 */
+	const char *cgroups; /* of it or below it, or NULL */
 	struct kf_who **ret;
 	size_t n, max;
 };
 
+/* The name of a cgroup of which @n bytes are at @part, as a runtime called it: systemd's units have
+ * an ending. */
+static size_t unit_length(const char *part, size_t n)
+{
+	static const char unit[] = ".scope";
+	const size_t len = sizeof(unit) - 1;
+
+	return n > len && strncmp(part + n - len, unit, len) == 0 ? n - len : n;
+}
+
+/* Whether @id is the name of a part of @cgroups, or what such a name ends with, as in "crio-ID". */
+static bool has_part(const char *cgroups, const char *id)
+{
+	const size_t len = strlen(id);
+
+	for (const char *at = cgroups; *at; at += strcspn(at, "/"), at += *at == '/') {
+		const size_t n = unit_length(at, strcspn(at, "/"));
+
+		if (len && n >= len && strncmp(at + n - len, id, len) == 0 &&
+		    (n == len || at[n - len - 1] == '-'))
+			return true;
+	}
+	return false;
+}
+
 static void take_record(struct record_search *s, const struct kf_started *started)
 {
-	if ((s->pid && started->pid != s->pid) || (s->id && strcmp(started->id, s->id) != 0))
+	if ((s->pid && started->pid != s->pid) ||
+	    (s->cgroups && !has_part(s->cgroups, started->id)))
 		return;
 	s->ret[s->n] = kf_who_get(s->table, started);
 	s->n += s->ret[s->n] != NULL;
@@ -150,28 +176,55 @@ static void search_records(int records, struct record_search *s)
 	(void)closedir(dir);
 }
 
-struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid)
+/* The container whose ID is what the @n bytes at @name end with, as in has_part(). */
+static struct kf_who *known_by_name(struct kf_who_table *table, const char *name, size_t n)
 {
-	char text[KF_STARTED_SIZE];
-	struct kf_started started;
+	const char *const end = name + n, *dash;
 	struct kf_who *who = NULL;
+	char id[sizeof(who->id)];
 
-	if (notes->started >= 0 && kf_started_read(notes->started, pid, text, &started))
-		return kf_who_get(table, &started);
-	if (pid > 0)
-		search_records(
-			notes->records,
-			&(struct record_search){.table = table, .pid = pid, .ret = &who, .max = 1});
+	do {
+		n = (size_t)(end - name);
+		if (n && n < sizeof(id)) {
+			(void)snprintf(id, sizeof(id), "%.*s", (int)n, name);
+			who = kf_who_known(table, id);
+		}
+		dash = memchr(name, '-', n);
+		name = dash ? dash + 1 : NULL;
+	} while (!who && name);
 	return who;
 }
 
-struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_notes *notes,
-			      const char *id)
+/* The container of @cgroups if it is in the table already. */
+static struct kf_who *known_by_cgroups(struct kf_who_table *table, const char *cgroups)
 {
-	struct kf_who *who = NULL;
+	for (const char *at = cgroups; *at; at += strcspn(at, "/"), at += *at == '/') {
+		struct kf_who *who = known_by_name(table, at, unit_length(at, strcspn(at, "/")));
 
-	search_records(notes->records,
-		       &(struct record_search){.table = table, .id = id, .ret = &who, .max = 1});
+		if (who)
+			return who;
+	}
+	return NULL;
+}
+
+struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid,
+			   const char *cgroups)
+{
+	char text[KF_STARTED_SIZE];
+	struct kf_started started;
+	struct kf_who *who = cgroups ? known_by_cgroups(table, cgroups) : NULL;
+
+	if (who)
+		return who;
+	if (notes->started >= 0 && kf_started_read(notes->started, pid, text, &started) &&
+	    (!cgroups || has_part(cgroups, started.id)))
+		return kf_who_get(table, &started);
+	if (cgroups || pid > 0)
+		search_records(notes->records, &(struct record_search){.table = table,
+								       .pid = cgroups ? 0 : pid,
+								       .cgroups = cgroups,
+								       .ret = &who,
+								       .max = 1});
 	return who;
 }
 

@@ -38,15 +38,16 @@ struct kf_who_notes {
 	int records, started;
 };
 
-/* The container that process @pid entered, as the guard noted it, with a reference; NULL if it
- * noted nothing. */
-struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid);
-/* The container with the ID @id, if it is still there. */
-struct kf_who *kf_who_find_id(struct kf_who_table *table, const struct kf_who_notes *notes,
-			      const char *id);
-/* All containers that are there, at most @max, each with a reference; returns their number.  Each
- * of the functions above reads all records: who has many to find reads them once with this one, and
- * asks kf_who_known(). */
+/* The container that process @pid entered or is in, with a reference; NULL if the guard noted
+ * nothing.  @cgroups: the paths of the process's cgroups, with "/" between them, NULL if it is gone
+ * or has none: runtimes put a container's ID into the name of its cgroup, above those that it makes
+ * itself.  Of a process that is gone the guard's notes are believed, though another may have had
+ * its number since. */
+struct kf_who *kf_who_find(struct kf_who_table *table, const struct kf_who_notes *notes, pid_t pid,
+			   const char *cgroups);
+/* All containers that are there, at most @max, each with a reference; returns their number.  The
+ * function above may read all records: who has many to find reads them once with this one, and asks
+ * kf_who_known(). */
 size_t kf_who_find_all(struct kf_who_table *table, const struct kf_who_notes *notes,
 		       struct kf_who **ret, size_t max);
 

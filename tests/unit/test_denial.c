@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/denial: what the kernel's audit log says becomes denials, none twice and none uncounted. */
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "denial/feed.h"
 #include "denial/fold.h"
 #include "kf_test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define OUT_MAX (64 * 1024)
 
@@ -121,6 +125,107 @@ static void missing_numbers_are_counted_once(void **state)
 	(void)state;
 }
 
+/* ---- whose a process is ---- */
+
+/* What the guard noted: a record of each of two containers, and one process that entered the first.
+ */
+static struct kf_who_notes make_notes(char *dir)
+{
+	static const char *const records[] = {"id aaaa\nuid 1\npod first\npid 10\n",
+					      "id bb-bb\nuid 2\npod second\npid 20\n"};
+	struct kf_who_notes notes;
+	struct kf_err err;
+	char path[64];
+
+	assert_non_null(mkdtemp(dir));
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(records); i++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/record-%u", dir, i);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		assert_true(fd >= 0 && kf_write_all(fd, records[i], strlen(records[i]), &err) == 0);
+		(void)close(fd);
+	}
+	notes.records = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/.started", dir);
+	assert_int_equal(kf_started_write(path,
+					  &(const struct kf_started){.pid = 30,
+								     .id = "aaaa",
+								     .namespace_ = "",
+								     .pod = "first",
+								     .uid = "1",
+								     .container = "",
+								     .profile = ""},
+					  &err),
+			 0);
+	notes.started = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(notes.records >= 0 && notes.started >= 0);
+	return notes;
+}
+
+static void remove_notes(const char *dir, const struct kf_who_notes *notes)
+{
+	(void)unlinkat(notes->records, "record-0", 0);
+	(void)unlinkat(notes->records, "record-1", 0);
+	(void)unlinkat(notes->records, ".started", 0);
+	(void)close(notes->records);
+	(void)close(notes->started);
+	(void)rmdir(dir);
+}
+
+static void what_lives_under_a_number_counts_more_than_who_had_it(void **state)
+{
+	static const struct {
+		const char *cgroups;
+		pid_t pid;
+		const char *pod; /* NULL: nobody's */
+	} rows[] = {
+		{NULL, 10, "first"}, /* it is gone: what was noted */
+		{NULL, 30, "first"},
+		{NULL, 40, NULL},
+		/* As containerd, CRI-O and systemd call cgroups, and cgroups within. */
+		{"9:name=systemd:/8:pids:/kubepods/burstable/pod1/aaaa/", 40, "first"},
+		{"0::/kubepods.slice/pod1.slice/cri-containerd-aaaa.scope/", 40, "first"},
+		{"0::/kubepods/pod1/crio-aaaa/init.scope/", 40, "first"},
+		{"0::/kubepods/pod1/bb-bb/x/y/", 40, "second"},
+		{"0::/../../crio-bb-bb.scope/", 40, "second"},
+		/* Its number was that of a process that entered another container. */
+		{"0::/kubepods/pod2/bb-bb/", 30, "second"},
+		{"0::/kubepods/pod2/bb-bb/", 10, "second"},
+		/* No container of ours; names that have an ID in them, and do not end with it. */
+		{"0::/system.slice/sshd.service/", 30, NULL},
+		{"0::/kubepods/pod3/cccc/", 10, NULL},
+		{"0::/aaaa-x/xaaaa/aaaa.scope.d/-/.scope/", 40, NULL},
+		{"0::/", 30, NULL},
+	};
+	char dir[] = "/tmp/kf-unit-XXXXXX";
+	const struct kf_who_notes notes = make_notes(dir);
+	const struct kf_who_notes quick = {.records = -1, .started = notes.started};
+	struct kf_who_table table = {.n = 0};
+	struct kf_who *known;
+
+	(void)state;
+	for (unsigned i = 0; i < KF_ARRAY_SIZE(rows); i++) {
+		struct kf_who *who = kf_who_find(&table, &notes, rows[i].pid, rows[i].cgroups);
+
+		if (!who != !rows[i].pod || (who && strcmp(who->pod, rows[i].pod) != 0))
+			fail_msg("row %u: %s", i, who ? who->pod : "nobody");
+		kf_who_drop(&table, who);
+		/* The same without the records, when it is in the table. */
+		who = NULL;
+		known = kf_who_find(&table, &notes, 20, NULL);
+		assert_string_equal(known->pod, "second");
+		if (rows[i].pod && strcmp(rows[i].pod, "second") == 0) {
+			who = kf_who_find(&table, &quick, rows[i].pid, rows[i].cgroups);
+			assert_ptr_equal(who, known);
+		}
+		kf_who_drop(&table, who);
+		kf_who_drop(&table, known);
+	}
+	assert_int_equal(table.n, 0);
+	remove_notes(dir, &notes);
+}
+
 /* ---- the feed, played ---- */
 
 struct played {
@@ -129,7 +234,7 @@ struct played {
 	/* Processes that the guard has noted: those from @noted on have not been yet. */
 	pid_t known[64];
 	size_t nknown;
-	unsigned processes; /* how often it was asked where any process is */
+	unsigned looks; /* thorough ones */
 	struct kf_denial got[256];
 	char who[256][65];
 	size_t ngot;
@@ -137,7 +242,7 @@ struct played {
 	char unseen_of[65];   /* this container */
 };
 
-static struct kf_who *find_known(void *ctx, pid_t pid, enum kf_feed_find how)
+static struct kf_who *find_known(void *ctx, pid_t pid, bool thorough)
 {
 	struct played *p = ctx;
 	char id[32];
@@ -149,7 +254,7 @@ static struct kf_who *find_known(void *ctx, pid_t pid, enum kf_feed_find how)
 				     .container = "c",
 				     .profile = "default"};
 
-	p->processes += how == KF_FEED_FIND_PROCESS;
+	p->looks += thorough;
 	(void)snprintf(id, sizeof(id), "container-of-%d", pid);
 	for (size_t i = 0; i < p->nknown; i++)
 		if (p->known[i] == pid)
@@ -317,7 +422,7 @@ static void a_sandbox_nobody_told_of_is_known_by_its_processes(void **state)
 	say(p, KF_AUDIT_END, 2, " ");
 	assert_int_equal(p->ngot, 2);
 	assert_string_equal(p->who[1], "container-of-71");
-	assert_int_equal(p->processes, 1);
+	assert_int_equal(p->looks, 1);
 	/* What the kernel counted in it besides may be older than this reader. */
 	say(p, DOMAIN, 3, ENDED, 0xd, 7);
 	assert_int_equal(kf_feed_counter(p->feed, KF_FEED_UNSEEN), 0);
@@ -335,7 +440,7 @@ static void sandboxes_that_nobody_knows_cost_little_and_are_counted(void **state
 		say(p, KF_AUDIT_SYSCALL, i, "pid=%u comm=\"cat\"", 100 + i);
 		say(p, KF_AUDIT_END, i, " ");
 	}
-	assert_int_equal(p->processes, 3);
+	assert_int_equal(p->looks, 3);
 	say(p, DOMAIN, 21, ENDED, 0xe, 30);
 	assert_int_equal(kf_feed_counter(p->feed, KF_FEED_UNKNOWN), 30);
 	assert_int_equal(kf_feed_domains(p->feed), 1);
@@ -345,7 +450,7 @@ static void sandboxes_that_nobody_knows_cost_little_and_are_counted(void **state
 static struct kf_who *find_the_one(void *ctx, const char *id)
 {
 	assert_string_equal(id, "container-of-70");
-	return find_known(ctx, 70, KF_FEED_FIND_QUICK);
+	return find_known(ctx, 70, false);
 }
 
 static void sandboxes_outlive_the_reader(void **state)
@@ -595,6 +700,7 @@ int main(void)
 		cmocka_unit_test(a_denial_has_its_process_and_its_container),
 		cmocka_unit_test(who_started_it_may_be_noted_later_and_after_its_end),
 		cmocka_unit_test(what_nobody_noted_is_told_all_the_same),
+		cmocka_unit_test(what_lives_under_a_number_counts_more_than_who_had_it),
 		cmocka_unit_test(a_sandbox_nobody_told_of_is_known_by_its_processes),
 		cmocka_unit_test(sandboxes_that_nobody_knows_cost_little_and_are_counted),
 		cmocka_unit_test(sandboxes_outlive_the_reader),

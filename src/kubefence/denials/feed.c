@@ -30,7 +30,6 @@
 #define STATE_MAX     ((size_t)8 * 1024 * 1024) /* a line for each sandbox of the table */
 #define CGROUP_MAX    8192
 #define PROFILES_MAX  64
-#define CONTAINER_ID  64
 
 /* The rest of an event, and whose it is, is waited for; windows and the state have time. */
 static const struct timeval soon = {.tv_usec = 20 * 1000}, often = {.tv_sec = 1};
@@ -89,67 +88,40 @@ static void open_notes(struct denials *d)
 		d->notes.started = open(KF_STARTED_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static struct kf_who *find_id(void *ctx, const char *id)
+/* The paths of a process's cgroups, in @text; NULL if it is gone or only in those of all, or if
+ * this process does not see the node's processes. */
+static const char *read_cgroups(pid_t pid, char *text, size_t size)
 {
-	struct denials *d = ctx;
-	struct kf_who *who = kf_who_known(&d->owners, id);
-
-	return who ? who : kf_who_find_id(&d->owners, &d->notes, id);
-}
-
-/* The container's ID in the path of a cgroup: the last part, in which systemd's driver has a prefix
- * before it and ".scope" behind it. */
-static void id_of_cgroup(const char *path, char *ret, size_t size)
-{
-	const char *name = strrchr(path, '/');
-	size_t n = strcspn(name ? name + 1 : path, "\n");
-
-	name = name ? name + 1 : path;
-	if (n > sizeof(".scope") && strncmp(name + n - strlen(".scope"), ".scope", 6) == 0) {
-		const char *dash = memrchr(name, '-', n);
-
-		n -= strlen(".scope");
-		if (dash) {
-			n -= (size_t)(dash + 1 - name);
-			name = dash + 1;
-		}
-	}
-	(void)snprintf(ret, size, "%.*s", (int)(n < size ? n : 0), name);
-}
-
-/* The container by the process's cgroup.  Only where this process sees the node's processes, and as
- * long as that one lives. */
-static struct kf_who *find_by_cgroup(struct denials *d, pid_t pid)
-{
-	char path[64], text[CGROUP_MAX] = "", id[CONTAINER_ID + 1];
+	char path[64];
 	KF_CLOSE int fd = -1;
+	bool any = false;
+	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+	n = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (n <= 0)
 		return NULL;
-	/* The first line is as good as the others. */
-	text[strcspn(text, "\n")] = '\0';
-	id_of_cgroup(text, id, sizeof(id));
-	return *id ? find_id(d, id) : NULL;
+	text[n] = '\0';
+	/* A line is a number, controllers, the path; runtimes leave some controllers out. */
+	for (char *at = text; *at; at++) {
+		any = any || (at[0] == '/' && at[1] && at[1] != '\n');
+		if (*at == '\n')
+			*at = '/';
+	}
+	return any ? text : NULL;
 }
 
-static struct kf_who *find_owner(void *ctx, pid_t pid, enum kf_feed_find how)
+static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
 {
 	struct denials *d = ctx;
-	const bool thorough =
-		how != KF_FEED_FIND_QUICK && kf_bucket_take(&d->looks, &thorough_looks, d->now);
-	struct kf_who *who = NULL;
+	const struct kf_who_notes quick = {.records = -1, .started = d->notes.started};
+	char text[CGROUP_MAX];
 
 	open_notes(d);
-	if (thorough && how == KF_FEED_FIND_PROCESS)
-		who = find_by_cgroup(d, pid);
-	if (!who) {
-		const struct kf_who_notes quick = {.records = -1, .started = d->notes.started};
-
-		who = kf_who_find(&d->owners, thorough ? &d->notes : &quick, pid);
-	}
-	return who || !thorough || how == KF_FEED_FIND_PROCESS ? who : find_by_cgroup(d, pid);
+	thorough = thorough && kf_bucket_take(&d->looks, &thorough_looks, d->now);
+	return kf_who_find(&d->owners, thorough ? &d->notes : &quick, pid,
+			   read_cgroups(pid, text, sizeof(text)));
 }
 
 /* ---- telling ---- */

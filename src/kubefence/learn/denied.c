@@ -63,7 +63,7 @@ static uint64_t read_clock(void)
 }
 
 /* Sandboxes take the place of containers: each is called by its process. */
-static struct kf_who *find_owner(void *ctx, pid_t pid, enum kf_feed_find how)
+static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
 {
 	struct denied_reader *r = ctx;
 	char id[16];
@@ -75,7 +75,7 @@ static struct kf_who *find_owner(void *ctx, pid_t pid, enum kf_feed_find how)
 					   .container = "",
 					   .profile = ""};
 
-	(void)how;
+	(void)thorough;
 	(void)snprintf(id, sizeof(id), "%d", pid);
 	return kf_who_get(&r->owners, &started);
 }
