@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A nono-nri process and the driver that plays its container runtime."""
+import contextlib
 import ctypes
 import errno
 import json
@@ -172,15 +173,23 @@ def cpu_seconds(p: subprocess.Popen) -> float:
 
 
 def end(p: subprocess.Popen, sig: int = signal.SIGTERM) -> tuple[int, float]:
-    """Exit status, and milliseconds from the signal to the end."""
-    fd = os.pidfd_open(p.pid)
+    """Exit status, and milliseconds from the signal to the end.  As systemd and a kubelet do, it waits for all of its processes
+    before another can be started."""
+    fds = [os.pidfd_open(p.pid)]
     try:
+        with contextlib.suppress(OSError):  # it has ended already
+            for child in Path(f"/proc/{p.pid}/task/{p.pid}/children").read_text().split():
+                fds.append(os.pidfd_open(int(child)))
         start = time.monotonic()
         p.send_signal(sig)
-        select.select([fd], [], [], DEADLINE)
+        select.select(fds[:1], [], [], DEADLINE)
         ms = (time.monotonic() - start) * 1e3
+        for fd in fds:
+            if not select.select([fd], [], [], DEADLINE)[0]:
+                raise AssertionError("a process of the plugin's does not end")
     finally:
-        os.close(fd)
+        for fd in fds:
+            os.close(fd)
     return p.wait(DEADLINE), ms
 
 
