@@ -18,7 +18,8 @@ class Expected:
 EXPECTED = (
     Expected("kubefence try -- sh -c 'echo x > /etc/motd'", REFUSED, (1, 2)),
     Expected("kubefence try -- sh -c 'id; echo x > /etc/motd'", REFUSED, (1, 2)),
-    Expected("out/bin/kubefence try -- sh -c 'echo x > /tmp/x && echo written", rf"written[\s\S]*({REFUSED})", (1, 2)),
+    Expected("out/bin/kubefence try -- sh -c 'echo x > /tmp/x && echo written", rf"(?=[\s\S]*written)[\s\S]*({REFUSED})", (1, 2)),
+    Expected("out/bin/kubefence explain claude-code --path /etc/passwd", r"write /etc/passwd: DENIED", (1,)),
     Expected("out/bin/kubefence try --profile claude-code", REFUSED, (0, 1, 2)),
     Expected("out/bin/kubefence doctor", "Landlock", (0, 1)),
     Expected("kubefence try -- sh -c 'cat /var/run/secrets", REFUSED, (1, 2)),
