@@ -26,7 +26,7 @@ BIN = Path(os.environ.get("KUBEFENCE_BIN") or ROOT / "out/bin")
 RECORDS = Path("/run/kubefence/guard")
 PLACEHOLDERS = Path("/run/kubefence/readonly")
 DEADLINE = 180  # of one call on a busy machine
-APPLETS = "sh echo id ls cat touch sleep grep env true false kill mkdir mv rm ln tty head wc seq dd mount stat umount".split()
+APPLETS = "sh echo id ls pwd cat touch sleep grep env true false kill mkdir mv rm ln tty head wc seq dd mount stat umount".split()
 
 
 def own_mount_namespace() -> None:
