@@ -36,7 +36,11 @@ def logged(node: Node, *args, bare: bool, **kw):
     log = node.dir / "log.json"
     log.unlink(missing_ok=True)
     r = node.call("--log", log, "--log-format", "json", *args, bare=bare, **kw)
-    errors = [json.loads(line)["msg"] for line in log.read_text().splitlines() if line.strip()] if log.exists() else []
+    text, errors = log.read_text().strip() if log.exists() else "", []
+    while text:  # crun's newest takes several lines for each
+        entry, n = json.JSONDecoder().raw_decode(text)
+        errors.append(entry["msg"])
+        text = text[n:].lstrip()
     return r.code, errors[-1] if errors else "", r
 
 
@@ -64,7 +68,7 @@ def exec_of_what_cannot_be_started(t, node):
             (want, told, _), (code, ours, r) = got[True], got[False]
             name = f"exec {'--detach ' if how else ''}of {what}"
             if what in LOOKUP:
-                t.equal((code, want), (255, 255), f"{name}: 255, as without the guard")
+                t.ok(code == 255 and want in (255, 1 if node.name == "crun-new" else 255), f"{name}: 255, as runc has it", (code, want))
                 t.ok(f"cannot start '{args[0]}'" in (ours if how else r.err) and told, f"{name}: the caller is told what and why", (ours, r.err, told))
             elif how:
                 t.equal((code, ours, want), (0, "", 0), f"{name}: started, as without the guard")
