@@ -65,7 +65,7 @@ def use(pid: int) -> str:
 def image(node) -> Overlay:
     where = node.dir / f"nginx-{node.id()}"
     where.mkdir()
-    root = Overlay(debian(), str(where))
+    root = Overlay(debian("languages"), str(where))
     (Path(root.path) / "srv").mkdir(exist_ok=True)
     (Path(root.path) / "srv/index.html").write_text("served\n")
     (Path(root.path) / "srv/nginx.conf").write_text(CONF)
