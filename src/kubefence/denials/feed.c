@@ -115,11 +115,20 @@ static const char *read_cgroups(pid_t pid, char *text, size_t size)
 static struct kf_who *find_owner(void *ctx, pid_t pid, bool thorough)
 {
 	struct denials *d = ctx;
-	const struct kf_who_notes quick = {.records = -1, .started = d->notes.started};
+	struct kf_who_notes quick = {.records = -1};
 	char text[CGROUP_MAX];
 
 	open_notes(d);
+	quick.started = d->notes.started;
 	thorough = thorough && kf_bucket_take(&d->looks, &thorough_looks, d->now);
+	if (!thorough) {
+		/* Of the many that may wait, only those are looked at of which there is a note. */
+		struct kf_who *noted = kf_who_find(&d->owners, &quick, pid, NULL);
+
+		if (!noted)
+			return NULL;
+		kf_who_drop(&d->owners, noted);
+	}
 	return kf_who_find(&d->owners, thorough ? &d->notes : &quick, pid,
 			   read_cgroups(pid, text, sizeof(text)));
 }

@@ -146,17 +146,16 @@ static int check_lost(const struct denied_reader *r, bool *ret, struct kf_err *e
 	return 0;
 }
 
+/* How it ends. */
 static int run_reader(int audit, int control, int text, uint32_t lost, struct kf_err *err)
 {
-	bool some;
 	static const struct kf_feed_ops ops = {
 		.find = find_owner, .denied = keep_denial, .unseen = keep_denial};
 	struct denied_reader r = {.text = KF_BUF_INIT(TEXT_MAX), .now = read_clock(), .lost = lost};
+	bool some;
 
 	r.feed = kf_feed_new(&ops, &r, &r.owners);
-	if (!r.feed)
-		return kf_fail_nomem(err, "denials");
-	if (read_log(&r, audit, control, err) < 0 ||
+	if (!r.feed || read_log(&r, audit, control, err) < 0 ||
 	    kf_write_all(text, r.text.n ? r.text.p : "", r.text.n, err) < 0 ||
 	    check_lost(&r, &some, err) < 0)
 		return READ_FAILED;
